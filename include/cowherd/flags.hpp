@@ -1,0 +1,64 @@
+#pragma once
+
+#include <cstdint>
+#include <type_traits>
+
+namespace cowherd {
+
+/// What a mapping allows. Linux: PROT_*.
+enum class Protection : std::uint8_t { kNone = 0, kRead = 1, kWrite = 2, kReadWrite = 3 };
+
+/// How mmap places and fills a mapping. Linux: MAP_FIXED, MAP_FIXED_NOREPLACE, MAP_POPULATE.
+enum class MapFlags : std::uint8_t { kNone = 0, kFixed = 1, kFixedNoReplace = 2, kPopulate = 4 };
+
+/// Linux: MADV_*.
+enum class Advice : std::uint8_t {
+  kDontNeed,
+  kDontFork,
+  kDoFork,
+  kWipeOnFork,
+  kKeepOnFork,
+  kPopulateRead,
+  kPopulateWrite,
+};
+
+/// How a reference to the pages behind an address is taken. Linux: FOLL_*.
+enum class PinFlags : std::uint8_t {
+  kNone = 0,
+  /// The holder will write: FOLL_WRITE.
+  kWrite = 1,
+  /// Held for as long as the holder likes: FOLL_LONGTERM.
+  kLongTerm = 2,
+  /// Ignore the mapping's protection, as a debugger does; writes land in the private copy: FOLL_FORCE.
+  kForce = 4,
+  /// Fail with EFAULT where the page would have to be faulted in: FOLL_NOFAULT.
+  kNoFault = 8,
+  /// An ordinary reference (FOLL_GET) in place of a pin (FOLL_PIN).
+  kGet = 16,
+  /// Taken by another process than the owner of the address space: FOLL_REMOTE.
+  kRemote = 32,
+};
+
+template <class E>
+inline constexpr bool kIsFlagSet = false;
+template <>
+inline constexpr bool kIsFlagSet<Protection> = true;
+template <>
+inline constexpr bool kIsFlagSet<MapFlags> = true;
+template <>
+inline constexpr bool kIsFlagSet<PinFlags> = true;
+
+template <class E>
+  requires kIsFlagSet<E>
+constexpr E operator|(E a, E b) {
+  return static_cast<E>(static_cast<std::uint8_t>(a) | static_cast<std::uint8_t>(b));
+}
+
+/// Whether `set` holds every bit of `bits`.
+template <class E>
+  requires kIsFlagSet<E>
+constexpr bool has(E set, E bits) {
+  return (static_cast<std::uint8_t>(set) & static_cast<std::uint8_t>(bits)) == static_cast<std::uint8_t>(bits);
+}
+
+}  // namespace cowherd

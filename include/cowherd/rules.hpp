@@ -1,0 +1,151 @@
+#pragma once
+
+#include <cstdint>
+
+namespace cowherd {
+
+// Each enum is one decision that a kernel makes about sharing a private page. The first enumerator of each is what
+// the simplest kernel does. Names as written in `--rules NAME,decision=value` are in the table of rules_text.cpp.
+
+/// Write fault on a present read-only anonymous page: may the faulting process go on using the page as it is?
+enum class Reuse : std::uint8_t {
+  /// Never: every such fault copies.
+  kNever,
+  /// The page's reference count is one: nobody else of any sort holds it.
+  kCount,
+  /// One page-table entry maps it, whatever other references there are.
+  kMapcount,
+  /// It is marked exclusive; else as kCount, and then it becomes exclusive.
+  kExclusive,
+  /// It stays with the process that first owned it, and the other mappers are given copies ("directed COW").
+  kDirected,
+};
+
+/// What the write fault does when somebody else holds the page lock.
+enum class PageLock : std::uint8_t { kTryElseCopy, kSleep };
+
+/// What fork does with an anonymous page that counts as pinned.
+enum class ForkPinned : std::uint8_t {
+  /// Shares it write-protected like any other.
+  kShare,
+  /// Gives the child its own copy at once.
+  kCopy,
+  /// As kCopy if the page is also marked exclusive; shares it otherwise.
+  kCopyExclusive,
+  /// Copies every page of a mapping that holds a pinned page.
+  kCopyEntry,
+  /// Copies every page there is, pinned or not.
+  kCopyAll,
+  /// Fails with EBUSY.
+  kRefuse,
+  /// Waits until nothing is pinned.
+  kWait,
+};
+
+/// Whether fork looks for pins at all.
+enum class ForkGate : std::uint8_t { kAlways, kHasPinned };
+
+/// What counts as "may be pinned".
+enum class PinnedTest : std::uint8_t {
+  kNever,
+  /// References plus 1023 for each pin reach 1024: false positives are possible.
+  kBiased,
+  /// The page's own number of pins is not zero.
+  kExact,
+  /// A sticky mark left by any reference taken for writing, while more references than mappings are held.
+  kGupMark,
+};
+
+/// Which references taken through an address are counted as pins.
+enum class PinCount : std::uint8_t { kPin, kPinAndGet };
+
+/// How the source's entry is treated when the child gets a copy.
+enum class ForkSource : std::uint8_t { kUntouched, kProtectThenRestore };
+
+/// A further condition for the early copy.
+enum class CopyOnlyIf : std::uint8_t { kAlways, kMappedOnceAndDirty };
+
+/// Where the early copy books reference, mapcount and reverse map of the entry that it installs.
+enum class CopyAccounting : std::uint8_t { kNewPage, kSourcePage };
+
+/// Whether the early copy gives the new page a reverse map.
+enum class CopyRmap : std::uint8_t { kChild, kNone };
+
+/// What the early copy's entry says: dirty and writable where the mapping is, or the bare page protection.
+enum class CopyEntry : std::uint8_t { kDirtyWritable, kProtectionOnly };
+
+/// How the early copy gets its page.
+enum class CopyAlloc : std::uint8_t {
+  /// Leaves the page-table lock, allocates, starts again at the same entry.
+  kPrealloc,
+  /// Under the page-table lock, from a reserve that does not sleep.
+  kAtomic,
+  /// Under the page-table lock, with an allocation that may sleep.
+  kUnderLock,
+};
+
+/// What the early copy does when it gets no page.
+enum class CopyFailure : std::uint8_t { kUnwind, kReturnLocked };
+
+/// What taking a reference for reading does with a page that a later write of the owner would replace.
+enum class GupRead : std::uint8_t {
+  kPlain,
+  /// Any reference to a copy-on-write mapping is taken as if for writing.
+  kWriteFault,
+  /// A counted pin makes a shared anonymous page the owner's own first.
+  kUnshareAnon,
+  /// As kUnshareAnon; and a long-term one also replaces the zero page.
+  kUnshareAny,
+  /// Nothing now; the next write fault waits until the reader has let go.
+  kBlockWriter,
+};
+
+/// When FOLL_FORCE may write through a read-only entry.
+enum class GupForce : std::uint8_t {
+  /// After a write fault the look-up is repeated as if for reading.
+  kRetryAsRead,
+  /// The entry is dirty.
+  kDirtyEntry,
+  /// This call broke copy-on-write itself and the entry is dirty.
+  kDirtyAfterFault,
+  /// The page is marked exclusive.
+  kExclusive,
+};
+
+/// Whether references to the zero page are counted.
+enum class ZeroPage : std::uint8_t { kCounted, kUncounted };
+
+/// What taking one reference too many does.
+enum class RefOverflow : std::uint8_t { kWrap, kRefuse };
+
+/// What mprotect to writable does with an entry whose page is exclusive.
+enum class ProtectUpgrade : std::uint8_t { kFaultLater, kMapWritable };
+
+/// The decisions of one kernel: data, compared and copied as such.
+struct Rules {
+  Reuse reuse = Reuse::kExclusive;
+  PageLock page_lock = PageLock::kTryElseCopy;
+  ForkPinned fork_pinned = ForkPinned::kCopyExclusive;
+  ForkGate fork_gate = ForkGate::kHasPinned;
+  PinnedTest pinned = PinnedTest::kExact;
+  PinCount pin_count = PinCount::kPinAndGet;
+  ForkSource fork_source = ForkSource::kUntouched;
+  CopyOnlyIf copy_only_if = CopyOnlyIf::kAlways;
+  CopyAccounting copy_accounting = CopyAccounting::kNewPage;
+  CopyRmap copy_rmap = CopyRmap::kChild;
+  CopyEntry copy_entry = CopyEntry::kDirtyWritable;
+  CopyAlloc copy_alloc = CopyAlloc::kPrealloc;
+  CopyFailure copy_failure = CopyFailure::kUnwind;
+  GupRead gup_read = GupRead::kUnshareAny;
+  GupForce gup_force = GupForce::kExclusive;
+  ZeroPage zero_page = ZeroPage::kUncounted;
+  RefOverflow ref_overflow = RefOverflow::kRefuse;
+  ProtectUpgrade protect_upgrade = ProtectUpgrade::kMapWritable;
+
+  bool operator==(const Rules&) const = default;
+};
+
+/// The `cowherd` row: the default of every tool. Equal to Rules{}.
+inline constexpr Rules kCowherdRules{};
+
+}  // namespace cowherd

@@ -1,0 +1,229 @@
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "cowherd/flags.hpp"
+
+namespace cowherd::litmus {
+
+// What the text of a test means, resolved: names are indices, flags are flags. The explorer, the generator, the
+// minimiser and the printer share it; parse(print(program)) == program.
+
+inline constexpr std::size_t kMaxBlocks = 8;
+inline constexpr std::size_t kMaxRegisters = 16;
+inline constexpr std::size_t kMaxDevices = 8;
+inline constexpr std::size_t kMaxVariables = 8;
+/// Pages over all variables of a test.
+inline constexpr std::size_t kMaxPages = 16;
+/// Words of a page that a test can name: x.0 … x.3.
+inline constexpr std::size_t kWordsPerPage = 4;
+inline constexpr std::size_t kMaxOperations = 64;
+inline constexpr std::size_t kMaxFileBytes = 64 * 1024;
+inline constexpr std::size_t kMaxNesting = 32;
+/// The most references that one get or pin statement takes to each page (its `times N`).
+inline constexpr std::uint32_t kMaxTimes = 1u << 21;
+
+/// A place in the text, counted from one; zero where there is no text.
+struct Position {
+  std::uint32_t line = 0;
+  std::uint32_t column = 0;
+};
+
+enum class VariableKind : std::uint8_t {
+  /// `x = anon;` mapped, never touched.
+  kAnon,
+  /// `x = anon(v);` mapped, every page written once: word 0 holds v.
+  kAnonValue,
+  /// `x = zeropage;` mapped and read once, so that the zero page backs it.
+  kZeroPage,
+  /// `x = unmapped;` addresses are set aside, nothing is mapped.
+  kUnmapped,
+};
+
+/// A run of pages with a name, at the same addresses in every process that has it.
+struct Variable {
+  std::string name;
+  VariableKind kind = VariableKind::kAnon;
+  std::uint32_t pages = 1;
+  std::int64_t value = 0;
+  Protection protection = Protection::kReadWrite;
+  /// Number of the variable's first page; the pages of all variables are numbered in order of declaration.
+  std::uint32_t first_page = 0;
+
+  bool operator==(const Variable&) const = default;
+};
+
+enum class BlockKind : std::uint8_t { kProcess, kDevice, kKernel };
+/// How a block comes to run.
+enum class BlockStart : std::uint8_t { kAtTimeZero, kFork, kVfork, kThread };
+
+enum class OpCode : std::uint8_t {
+  kRead,         // r = READ_ONCE(x.k)
+  kWrite,        // WRITE_ONCE(x.k, v)
+  kMmap,         // mmap(x, PROT, FLAGS)
+  kMunmap,       // munmap(x)
+  kMprotect,     // mprotect(x, PROT)
+  kMadvise,      // madvise(x, MADV_…)
+  kFork,         // fork(P1)
+  kVfork,        // vfork(P1)
+  kThread,       // thread(P1)
+  kExec,         // exec()
+  kExit,         // exit()
+  kWait,         // wait(P1)
+  kPin,          // pin(d, x, FLAGS) times N; get() is the same with PinFlags::kGet
+  kUnpin,        // unpin(d); put(d) is the same for a get
+  kUnpinDirty,   // unpin_dirty(d)
+  kDmaRead,      // r = dma_read(d.k)
+  kDmaWrite,     // dma_write(d.k, v)
+  kPtraceRead,   // r = ptrace_read(P1:x.k)
+  kPtraceWrite,  // ptrace_write(P1:x.k, v)
+  kLockPage,     // lock_page(P0:x): another part of the kernel holds the page lock
+  kUnlockPage,   // unlock_page(P0:x)
+};
+
+/// A value to store: a number, or what a register of the same block holds.
+struct Operand {
+  bool is_register = false;
+  std::int64_t literal = 0;
+  std::uint8_t reg = 0;
+
+  bool operator==(const Operand&) const = default;
+};
+
+/// A word, a page or a run of pages of a variable.
+struct Place {
+  std::uint8_t variable = 0;
+  /// First page, counted within the variable.
+  std::uint8_t page = 0;
+  /// Number of pages; operations on words use the first.
+  std::uint8_t pages = 1;
+  std::uint8_t word = 0;
+
+  bool operator==(const Place&) const = default;
+};
+
+struct Operation {
+  OpCode code = OpCode::kRead;
+  /// The register that receives the result, if any.
+  std::optional<std::uint8_t> result;
+  /// The block that fork, vfork, thread and wait name.
+  std::uint8_t block = 0;
+  /// The process whose memory is meant (as a block number), where it is not the own one: pin, get, ptrace_*, lock_page.
+  std::optional<std::uint8_t> target;
+  std::uint8_t device = 0;
+  /// For devices: `page` and `word` within what the device holds.
+  Place place;
+  Operand value;
+  Protection protection = Protection::kReadWrite;
+  MapFlags map_flags = MapFlags::kNone;
+  Advice advice = Advice::kDontNeed;
+  PinFlags pin_flags = PinFlags::kNone;
+  std::uint32_t times = 1;
+  /// Make the n-th allocation inside this operation fail; 0: none.
+  std::uint32_t fail_nth = 0;
+  Position position;
+
+  bool operator==(const Operation& other) const;
+};
+
+struct Block {
+  std::string name;
+  BlockKind kind = BlockKind::kProcess;
+  BlockStart start = BlockStart::kAtTimeZero;
+  /// The block that starts this one, where it is not kAtTimeZero.
+  std::uint8_t starter = 0;
+  std::vector<Operation> operations;
+  /// Names of the registers, indexed by register number.
+  std::vector<std::string> registers;
+
+  bool operator==(const Block&) const = default;
+};
+
+// Conditions over the end of a run.
+
+/// One side of a comparison.
+struct Term {
+  enum class Kind : std::uint8_t {
+    kLiteral,
+    /// 0:r0 — a register; kind of what a run can observe.
+    kRegister,
+    /// 0:x.k — the word as the block's process would read it; SIGSEGV where it cannot.
+    kMemory,
+    /// fault(P0) — how many accesses of the block ended in SIGSEGV or SIGBUS.
+    kFaults,
+    /// finding(NAME) — 1 if the run broke that invariant or clause; `label` names it.
+    kFinding,
+    // Internal state, which a running kernel does not show:
+    /// frame(0:x) — number of the frame mapped there; -1 where none is.
+    kFrame,
+    kRefcount,
+    kMapcount,
+    kPins,
+    kExclusive,
+    kWritable,
+    kDirty,
+    /// rss(P0) — pages that the process has.
+    kRss,
+  };
+  Kind kind = Kind::kLiteral;
+  std::int64_t literal = 0;
+  std::uint8_t block = 0;
+  std::uint8_t reg = 0;
+  Place place;
+  std::string label;
+
+  bool operator==(const Term&) const = default;
+};
+
+struct Condition {
+  enum class Kind : std::uint8_t { kTrue, kCompare, kNot, kAnd, kOr };
+  enum class Compare : std::uint8_t { kEqual, kNotEqual, kLess, kLessEqual, kGreater, kGreaterEqual };
+  Kind kind = Kind::kTrue;
+  Compare compare = Compare::kEqual;
+  Term left;
+  Term right;
+  std::vector<Condition> children;
+
+  bool operator==(const Condition&) const = default;
+};
+
+enum class Quantifier : std::uint8_t { kNone, kExists, kNotExists, kForall };
+
+enum class Verdict : std::uint8_t { kNever, kSometimes, kAlways };
+
+/// One statement of the `Rules:` line: which verdict published sources give for which rule sets.
+struct Expectation {
+  Verdict verdict = Verdict::kNever;
+  /// A rule set's name, or a range of Linux versions: "linux-5.9", "linux-5.9..", "..linux-5.8", "A..B".
+  std::string rules;
+
+  bool operator==(const Expectation&) const = default;
+};
+
+struct Program {
+  std::string name;
+  std::string doc;
+  std::optional<Verdict> result;
+  std::vector<Expectation> expectations;
+  /// Free text of `(* Source: … *)` and `(* Remark: … *)`.
+  std::string source;
+  std::string remark;
+  std::vector<Variable> variables;
+  std::vector<std::string> devices;
+  std::vector<Block> blocks;
+  std::optional<Condition> filter;
+  std::vector<Term> locations;
+  Quantifier quantifier = Quantifier::kNone;
+  Condition condition;
+
+  bool operator==(const Program&) const = default;
+
+  [[nodiscard]] std::uint32_t page_count() const;
+  [[nodiscard]] std::size_t operation_count() const;
+};
+
+}  // namespace cowherd::litmus
