@@ -1,0 +1,33 @@
+# cmake --install: the command, libcowherd.a with its headers, and what find_package and pkg-config need.
+include(CMakePackageConfigHelpers)
+
+if(TARGET cowherd_main)
+  install(TARGETS cowherd_main RUNTIME)
+endif()
+install(TARGETS cowherd EXPORT cowherd ARCHIVE)
+install(DIRECTORY include/cowherd DESTINATION ${CMAKE_INSTALL_INCLUDEDIR} FILES_MATCHING PATTERN "*.hpp")
+
+set(package_folder ${CMAKE_INSTALL_LIBDIR}/cmake/cowherd)
+install(EXPORT cowherd FILE cowherd-config.cmake NAMESPACE cowherd:: DESTINATION ${package_folder})
+write_basic_package_version_file(cowherd-config-version.cmake COMPATIBILITY SameMinorVersion)
+install(FILES ${CMAKE_CURRENT_BINARY_DIR}/cowherd-config-version.cmake DESTINATION ${package_folder})
+
+configure_file(cowherd.pc.in cowherd.pc @ONLY)
+install(FILES ${CMAKE_CURRENT_BINARY_DIR}/cowherd.pc DESTINATION ${CMAKE_INSTALL_LIBDIR}/pkgconfig)
+
+file(GLOB man_pages CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/docs/man/*.[1-8])
+foreach(page IN LISTS man_pages)
+  string(REGEX MATCH "[1-8]$" section ${page})
+  install(FILES ${page} DESTINATION ${CMAKE_INSTALL_MANDIR}/man${section})
+endforeach()
+
+if(EXISTS ${PROJECT_SOURCE_DIR}/docs/completions/cowherd.bash)
+  install(FILES docs/completions/cowherd.bash RENAME cowherd
+          DESTINATION ${CMAKE_INSTALL_DATADIR}/bash-completion/completions)
+endif()
+if(EXISTS ${PROJECT_SOURCE_DIR}/docs/completions/_cowherd)
+  install(FILES docs/completions/_cowherd DESTINATION ${CMAKE_INSTALL_DATADIR}/zsh/site-functions)
+endif()
+if(EXISTS ${PROJECT_SOURCE_DIR}/litmus)
+  install(DIRECTORY litmus/ DESTINATION ${CMAKE_INSTALL_DATADIR}/cowherd/litmus)
+endif()
