@@ -96,7 +96,10 @@ enum class GupRead : std::uint8_t {
   kUnshareAnon,
   /// As kUnshareAnon; and a long-term one also replaces the zero page.
   kUnshareAny,
-  /// Nothing now; the next write fault waits until the reader has let go.
+  /// Any reference, counted or not, first makes a shared page or the zero page the owner's own.
+  kUnshareAlways,
+  /// A shared page stays; the write fault that would replace it waits until the reader has let go. A counted pin
+  /// replaces the zero page at once: the kernels that do this have no zero page.
   kBlockWriter,
 };
 
@@ -144,6 +147,29 @@ struct Rules {
 
   bool operator==(const Rules&) const = default;
 };
+
+/// One name for each decision, in the order of the members of Rules.
+enum class Decision : std::uint8_t {
+  kReuse,
+  kPageLock,
+  kForkPinned,
+  kForkGate,
+  kPinned,
+  kPinCount,
+  kForkSource,
+  kCopyOnlyIf,
+  kCopyAccounting,
+  kCopyRmap,
+  kCopyEntry,
+  kCopyAlloc,
+  kCopyFailure,
+  kGupRead,
+  kGupForce,
+  kZeroPage,
+  kRefOverflow,
+  kProtectUpgrade,
+};
+inline constexpr std::uint8_t kDecisionCount = 18;
 
 /// The `cowherd` row: the default of every tool. Equal to Rules{}.
 inline constexpr Rules kCowherdRules{};

@@ -1,0 +1,206 @@
+#pragma once
+
+#include <cstdint>
+
+#include "cowherd/flags.hpp"
+#include "cowherd/rules.hpp"
+
+namespace cowherd {
+
+// The decisions of Rules applied to one page. Pure functions: no allocation, no locks, no state; safe from any thread.
+// Whoever calls them holds whatever keeps FrameState true for as long as the answer is acted upon.
+
+/// What a decision may look at in a frame.
+struct FrameState {
+  /// Every mapping, every pin and every get counts one here.
+  std::uint32_t references = 0;
+  /// References that counts_as_pin() said are pins.
+  std::uint32_t pins = 0;
+  /// Page-table entries that map the frame.
+  std::uint32_t mapcount = 0;
+  /// The page belongs to one address space: set for a new page, cleared when fork shares it, set again by a reuse.
+  bool exclusive = false;
+  bool anon = false;
+  bool zero_page = false;
+  /// Sticky: a reference was once taken for writing.
+  bool gup_mark = false;
+
+  bool operator==(const FrameState&) const = default;
+};
+
+/// What a pin adds to Linux's reference count of a small page. Linux: GUP_PIN_COUNTING_BIAS.
+inline constexpr std::uint32_t kPinBias = 1024;
+
+/// Whether a reference taken with `flags` is counted in FrameState::pins, and sets the address space's has_pinned.
+constexpr bool counts_as_pin(const Rules& rules, PinFlags flags) {
+  return !has(flags, PinFlags::kGet) || rules.pin_count == PinCount::kPinAndGet;
+}
+
+/// Whether the page counts as pinned. Compare Linux include/linux/mm.h: folio_maybe_dma_pinned().
+constexpr bool maybe_pinned(const Rules& rules, const FrameState& frame) {
+  switch (rules.pinned) {
+    case PinnedTest::kNever:
+      return false;
+    case PinnedTest::kBiased:
+      return frame.references + std::uint64_t{kPinBias - 1} * frame.pins >= kPinBias;
+    case PinnedTest::kExact:
+      return frame.pins != 0;
+    case PinnedTest::kGupMark:
+      return frame.gup_mark && frame.references > frame.mapcount;
+  }
+  return false;
+}
+
+/// What a write fault on a present entry without write permission does. An unshare fault asks the same question.
+enum class WriteFault : std::uint8_t {
+  /// The faulting process goes on with the page, which becomes exclusive.
+  kReuse,
+  /// The faulting process gets a copy.
+  kCopy,
+  /// The faulting process keeps the page, and every other mapper gets a copy.
+  kCopyToOthers,
+  /// Ask again when the page lock is free.
+  kWaitForPageLock,
+  /// Ask again when no counted read reference is left.
+  kWaitForReader,
+};
+
+/// The write-fault decision. `page_locked_by_other`: somebody else holds the page lock now. `first_owner`: the faulting
+/// address space is the one that first owned the page. `read_pinned`: a counted reference for reading is held.
+/// Compare Linux mm/memory.c: do_wp_page().
+constexpr WriteFault on_write_fault(const Rules& rules, const FrameState& frame, bool page_locked_by_other,
+                                    bool first_owner, bool read_pinned) {
+  if (frame.zero_page || !frame.anon) return WriteFault::kCopy;
+
+  // A copy takes the page away from under a reader, which is the one thing that kBlockWriter promises not to do.
+  const bool blocked = rules.gup_read == GupRead::kBlockWriter && read_pinned;
+  const WriteFault copy = blocked ? WriteFault::kWaitForReader : WriteFault::kCopy;
+  const WriteFault copy_to_others = blocked ? WriteFault::kWaitForReader : WriteFault::kCopyToOthers;
+  const WriteFault locked = rules.page_lock == PageLock::kSleep ? WriteFault::kWaitForPageLock : copy;
+
+  switch (rules.reuse) {
+    case Reuse::kNever:
+      return copy;
+    case Reuse::kMapcount:
+    case Reuse::kDirected:
+      // Mapcounts may only be judged under the page lock, so the lock comes first.
+      if (page_locked_by_other) return locked;
+      if (frame.mapcount == 1) return WriteFault::kReuse;
+      return rules.reuse == Reuse::kDirected && first_owner ? copy_to_others : copy;
+    case Reuse::kExclusive:
+      if (frame.exclusive) return WriteFault::kReuse;
+      [[fallthrough]];
+    case Reuse::kCount:
+      // Another reference settles it without the lock.
+      if (frame.references != 1) return copy;
+      return page_locked_by_other ? locked : WriteFault::kReuse;
+  }
+  return copy;
+}
+
+/// What fork as a whole does before it touches a page.
+enum class ForkStart : std::uint8_t {
+  kGo,
+  /// Fail with EBUSY.
+  kRefuse,
+  /// Ask again when a pin has been let go.
+  kWait,
+};
+
+/// Whether fork asks pages about pins at all; `mm_has_pinned` says that a counted pin was ever taken in this address
+/// space. Compare Linux include/linux/mm.h: MMF_HAS_PINNED.
+constexpr bool fork_checks_pins(const Rules& rules, bool mm_has_pinned) {
+  if (rules.fork_pinned == ForkPinned::kShare || rules.fork_pinned == ForkPinned::kCopyAll) return false;
+  return rules.fork_gate == ForkGate::kAlways || mm_has_pinned;
+}
+
+/// Decided once per fork. `any_page_pinned`: maybe_pinned() holds for some page that this fork would share.
+constexpr ForkStart on_fork_start(const Rules& rules, bool mm_has_pinned, bool any_page_pinned) {
+  if (!any_page_pinned || !fork_checks_pins(rules, mm_has_pinned)) return ForkStart::kGo;
+  if (rules.fork_pinned == ForkPinned::kRefuse) return ForkStart::kRefuse;
+  if (rules.fork_pinned == ForkPinned::kWait) return ForkStart::kWait;
+  return ForkStart::kGo;
+}
+
+enum class ForkPage : std::uint8_t {
+  /// Parent and child map the page, write-protected; it stops being exclusive.
+  kShare,
+  /// The child gets its own copy now (the early copy); the parent's page stays exclusive.
+  kCopy,
+};
+
+/// Decided per present entry of a private mapping. `entry_dirty`: the parent's entry. `entry_holds_pin`: some page of
+/// the same mapping counts as pinned; only kCopyEntry looks at it. Compare Linux mm/memory.c: copy_present_ptes().
+constexpr ForkPage on_fork(const Rules& rules, const FrameState& frame, bool mm_has_pinned, bool entry_dirty,
+                           bool entry_holds_pin) {
+  if (frame.zero_page || !frame.anon) return ForkPage::kShare;
+  if (rules.fork_pinned == ForkPinned::kCopyAll) return ForkPage::kCopy;
+  if (!fork_checks_pins(rules, mm_has_pinned)) return ForkPage::kShare;
+
+  bool copy = false;
+  switch (rules.fork_pinned) {
+    case ForkPinned::kCopyEntry:
+      return entry_holds_pin ? ForkPage::kCopy : ForkPage::kShare;
+    case ForkPinned::kCopy:
+      copy = maybe_pinned(rules, frame);
+      break;
+    case ForkPinned::kCopyExclusive:
+      copy = frame.exclusive && maybe_pinned(rules, frame);
+      break;
+    case ForkPinned::kShare:
+    case ForkPinned::kCopyAll:
+    case ForkPinned::kRefuse:
+    case ForkPinned::kWait:
+      break;
+  }
+  if (rules.copy_only_if == CopyOnlyIf::kMappedOnceAndDirty) copy = copy && frame.mapcount == 1 && entry_dirty;
+  return copy ? ForkPage::kCopy : ForkPage::kShare;
+}
+
+/// Whether a reference taken with `flags` must find or make a page that the owner may write, as a write fault does.
+constexpr bool gup_as_write(const Rules& rules, PinFlags flags) {
+  return has(flags, PinFlags::kWrite) || rules.gup_read == GupRead::kWriteFault;
+}
+
+/// Whether the page that a look-up found has to be replaced by one of the owner's own (an unshare fault) before the
+/// reference is given out. A writable entry is proof that the page is the owner's.
+/// Compare Linux mm/internal.h: gup_must_unshare().
+constexpr bool gup_needs_unshare(const Rules& rules, const FrameState& frame, PinFlags flags, bool entry_writable) {
+  if (has(flags, PinFlags::kWrite) || entry_writable) return false;
+  const bool counted = counts_as_pin(rules, flags);
+  const bool shared = frame.anon && !frame.zero_page && !frame.exclusive;
+  switch (rules.gup_read) {
+    case GupRead::kPlain:
+    case GupRead::kWriteFault:
+      return false;
+    case GupRead::kUnshareAnon:
+      return counted && shared;
+    case GupRead::kUnshareAny:
+      return counted && (shared || (frame.zero_page && has(flags, PinFlags::kLongTerm)));
+    case GupRead::kUnshareAlways:
+      return shared || frame.zero_page;
+    case GupRead::kBlockWriter:
+      return counted && frame.zero_page;
+  }
+  return false;
+}
+
+/// Whether FOLL_FORCE may write through an entry without write permission. `faulted_for_write_in_this_call`: a write
+/// fault at this address succeeded earlier in the same call, whatever has happened to the entry since.
+/// Compare Linux mm/gup.c: can_follow_write_pte().
+constexpr bool can_force_write(const Rules& rules, const FrameState& frame, bool entry_dirty,
+                               bool faulted_for_write_in_this_call) {
+  switch (rules.gup_force) {
+    case GupForce::kRetryAsRead:
+      return faulted_for_write_in_this_call;
+    case GupForce::kDirtyEntry:
+      return entry_dirty;
+    case GupForce::kDirtyAfterFault:
+      return entry_dirty && faulted_for_write_in_this_call;
+    case GupForce::kExclusive:
+      return frame.anon && !frame.zero_page && frame.exclusive;
+  }
+  return false;
+}
+
+}  // namespace cowherd
