@@ -1,0 +1,50 @@
+#pragma once
+
+#include <cstdint>
+
+#include "base/ref.hpp"
+#include "base/slab_kind.hpp"
+#include "cowherd/flags.hpp"
+#include "cowherd/types.hpp"
+
+namespace cowherd {
+
+struct AnonVma;
+struct AnonVmaChain;
+namespace mm {
+struct Mm;
+}
+
+/// What is said of every page of a VMA. Compare Linux vm_flags.
+struct VmaFlags {
+  Protection protection = Protection::kNone;
+  /// MADV_DONTFORK: the child does not get it (VM_DONTCOPY).
+  bool dont_fork = false;
+  /// MADV_WIPEONFORK: the child gets it empty.
+  bool wipe_on_fork = false;
+
+  bool operator==(const VmaFlags&) const = default;
+};
+
+/// A run of pages of an address space that are mapped alike. Compare Linux struct vm_area_struct.
+struct Vma {
+  static constexpr SlabKind kSlab = SlabKind::kVma;
+
+  PageRange pages;
+  /// The index by which reverse maps know the first page (Linux: vm_pgoff). Pages keep theirs when the VMA is split.
+  Vpn index;
+  Ref<mm::Mm> mm;
+  Ref<AnonVma> anon_vma;
+  /// First of the chain that links this VMA to every anon_vma its pages may belong to.
+  Ref<AnonVmaChain> chain;
+  VmaFlags flags;
+  // Links of the tree (vma_tree.hpp).
+  Ref<Vma> left;
+  Ref<Vma> right;
+
+  [[nodiscard]] Vpn index_of(Vpn page) const { return index + (page - pages.begin); }
+};
+
+static_assert(sizeof(Vma) <= 64);
+
+}  // namespace cowherd

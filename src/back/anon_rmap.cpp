@@ -1,0 +1,116 @@
+#include "back/anon_rmap.hpp"
+
+namespace cowherd {
+
+namespace {
+
+template <class G>
+void link(Frames<G>& frames, Ref<AnonVmaChain> added, Ref<Vma> vma, Ref<AnonVma> anon_vma) {
+  AnonVma& list = frames.at(anon_vma);
+  AnonVmaChain& chain = frames.at(added);
+  chain.vma = vma;
+  chain.anon_vma = anon_vma;
+  chain.next_of_vma = frames.at(vma).chain;
+  chain.next_of_anon_vma = list.first;
+  frames.at(vma).chain = added;
+  if (list.first) {
+    frames.at(list.first).previous_of_anon_vma = added;
+  }
+  list.first = added;
+  ++list.chains;
+}
+
+}  // namespace
+
+template <class G>
+Result<void> anon_vma_prepare(Frames<G>& frames, Ref<Vma> vma) {
+  if (frames.at(vma).anon_vma) {
+    return {};
+  }
+  auto anon_vma = frames.template make<AnonVma>();
+  if (!anon_vma) {
+    return anon_vma.error();
+  }
+  auto chain = frames.template make<AnonVmaChain>();
+  if (!chain) {
+    frames.destroy(*anon_vma);
+    return chain.error();
+  }
+  link(frames, *chain, vma, *anon_vma);
+  frames.at(vma).anon_vma = *anon_vma;
+  return {};
+}
+
+template <class G>
+Result<void> anon_vma_clone(Frames<G>& frames, Ref<Vma> to, Ref<Vma> from) {
+  for (Ref<AnonVmaChain> chain = frames.at(from).chain; chain; chain = frames.at(chain).next_of_vma) {
+    auto copy = frames.template make<AnonVmaChain>();
+    if (!copy) {
+      unlink_anon_vmas(frames, to);
+      return copy.error();
+    }
+    link(frames, *copy, to, frames.at(chain).anon_vma);
+  }
+  frames.at(to).anon_vma = frames.at(from).anon_vma;
+  return {};
+}
+
+template <class G>
+Result<void> anon_vma_fork(Frames<G>& frames, Ref<Vma> child, Ref<Vma> parent) {
+  if (!frames.at(parent).anon_vma) {
+    return {};
+  }
+  if (auto cloned = anon_vma_clone(frames, child, parent); !cloned) {
+    return cloned;
+  }
+  frames.at(child).anon_vma = {};
+  if (auto own = anon_vma_prepare(frames, child); !own) {
+    unlink_anon_vmas(frames, child);
+    return own;
+  }
+  return {};
+}
+
+template <class G>
+void anon_vma_adopt(Frames<G>& frames, Ref<Vma> to, Ref<Vma> from) {
+  for (Ref<AnonVmaChain> chain = frames.at(from).chain; chain; chain = frames.at(chain).next_of_vma) {
+    frames.at(chain).vma = to;
+  }
+  frames.at(to).chain = frames.at(from).chain;
+  frames.at(to).anon_vma = frames.at(from).anon_vma;
+  frames.at(from).chain = {};
+  frames.at(from).anon_vma = {};
+}
+
+template <class G>
+void unlink_anon_vmas(Frames<G>& frames, Ref<Vma> vma) {
+  while (const Ref<AnonVmaChain> gone = frames.at(vma).chain) {
+    const AnonVmaChain chain = frames.at(gone);
+    AnonVma& list = frames.at(chain.anon_vma);
+    if (chain.previous_of_anon_vma) {
+      frames.at(chain.previous_of_anon_vma).next_of_anon_vma = chain.next_of_anon_vma;
+    } else {
+      list.first = chain.next_of_anon_vma;
+    }
+    if (chain.next_of_anon_vma) {
+      frames.at(chain.next_of_anon_vma).previous_of_anon_vma = chain.previous_of_anon_vma;
+    }
+    frames.at(vma).chain = chain.next_of_vma;
+    frames.destroy(gone);
+    if (--list.chains == 0) {
+      frames.destroy(chain.anon_vma);
+    }
+  }
+  frames.at(vma).anon_vma = {};
+}
+
+#define COWHERD_INSTANTIATE(G)                                                  \
+  template Result<void> anon_vma_prepare<G>(Frames<G>&, Ref<Vma>);              \
+  template Result<void> anon_vma_clone<G>(Frames<G>&, Ref<Vma>, Ref<Vma>);      \
+  template Result<void> anon_vma_fork<G>(Frames<G>&, Ref<Vma>, Ref<Vma>);       \
+  template void anon_vma_adopt<G>(Frames<G>&, Ref<Vma>, Ref<Vma>);              \
+  template void unlink_anon_vmas<G>(Frames<G>&, Ref<Vma>);
+COWHERD_FOR_EACH_GEOMETRY(COWHERD_INSTANTIATE)
+#undef COWHERD_INSTANTIATE
+
+}  // namespace cowherd

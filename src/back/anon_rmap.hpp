@@ -1,0 +1,73 @@
+#pragma once
+
+#include <cstdint>
+
+#include "area/vma.hpp"
+#include "base/ref.hpp"
+#include "cowherd/result.hpp"
+#include "frame/frames.hpp"
+
+namespace cowherd {
+
+/// All VMAs in which a set of anonymous pages may be mapped: those of the address space where the pages were born and of
+/// every one forked from it since. Compare Linux struct anon_vma.
+struct AnonVma {
+  static constexpr SlabKind kSlab = SlabKind::kAnonVma;
+
+  /// Chains that name it; freed with the last one.
+  std::uint32_t chains = 0;
+  Ref<AnonVmaChain> first;
+};
+
+/// One VMA on the list of one anon_vma. Compare Linux struct anon_vma_chain.
+struct AnonVmaChain {
+  static constexpr SlabKind kSlab = SlabKind::kAnonVmaChain;
+
+  Ref<Vma> vma;
+  Ref<AnonVma> anon_vma;
+  Ref<AnonVmaChain> next_of_vma;
+  Ref<AnonVmaChain> next_of_anon_vma;
+  Ref<AnonVmaChain> previous_of_anon_vma;
+};
+
+/// Gives `vma` an anon_vma of its own, if it has none. ENOMEM. Compare Linux mm/rmap.c: __anon_vma_prepare().
+template <class G>
+Result<void> anon_vma_prepare(Frames<G>& frames, Ref<Vma> vma);
+
+/// Puts `to`, which has no chains, on the list of every anon_vma that `from` is on. ENOMEM, and then on none.
+/// Compare Linux mm/rmap.c: anon_vma_clone().
+template <class G>
+Result<void> anon_vma_clone(Frames<G>& frames, Ref<Vma> to, Ref<Vma> from);
+
+/// As anon_vma_clone() for the child's VMA at fork, which also gets an anon_vma of its own for the pages born in it.
+/// Compare Linux mm/rmap.c: anon_vma_fork().
+template <class G>
+Result<void> anon_vma_fork(Frames<G>& frames, Ref<Vma> child, Ref<Vma> parent);
+
+/// Moves all chains of `from` to `to`, which has none: the VMAs are being merged.
+template <class G>
+void anon_vma_adopt(Frames<G>& frames, Ref<Vma> to, Ref<Vma> from);
+
+/// Takes `vma` off every list. Compare Linux mm/rmap.c: unlink_anon_vmas().
+template <class G>
+void unlink_anon_vmas(Frames<G>& frames, Ref<Vma> vma);
+
+/// Calls `visit(vma, page)` for every VMA and page at which `frame` may be mapped; whether it is, the caller looks up.
+/// Precondition: `frame` is mapped somewhere. Compare Linux mm/rmap.c: rmap_walk_anon().
+template <class G, class Visit>
+void rmap_walk(const Frames<G>& frames, FrameNumber frame, Visit&& visit) {
+  const FrameDescriptor& descriptor = frames.descriptor(frame);
+  const Ref<AnonVma> anon_vma{descriptor.owner()};
+  if (!anon_vma) {
+    return;
+  }
+  for (Ref<AnonVmaChain> chain = frames.at(anon_vma).first; chain; chain = frames.at(chain).next_of_anon_vma) {
+    const Ref<Vma> ref = frames.at(chain).vma;
+    const Vma& vma = frames.at(ref);
+    if (descriptor.index() >= vma.index && descriptor.index() - vma.index < vma.pages.count()) {
+      visit(ref, vma.pages.begin + (descriptor.index() - vma.index));
+    }
+  }
+}
+
+}  // namespace cowherd

@@ -1,0 +1,274 @@
+#include "frame/frames.hpp"
+
+#include <algorithm>
+
+namespace cowherd {
+
+namespace {
+
+constexpr std::size_t kWordBits = 64;
+
+constexpr std::size_t round_up(std::size_t value, std::size_t to) { return (value + to - 1) / to * to; }
+
+/// The first run of 2^order free frames within one bitmap word, aligned; kWordBits if there is none.
+std::size_t find_run(std::uint64_t free, unsigned order) {
+  const std::size_t run = std::size_t{1} << order;
+  const std::uint64_t mask = run == kWordBits ? ~std::uint64_t{0} : (std::uint64_t{1} << run) - 1;
+  for (std::size_t bit = 0; bit < kWordBits; bit += run) {
+    if ((free >> bit & mask) == mask) {
+      return bit;
+    }
+  }
+  return kWordBits;
+}
+
+}  // namespace
+
+template <class G>
+typename Frames<G>::Layout Frames<G>::layout(std::size_t frames) {
+  Layout result{};
+  std::size_t bits = frames;
+  std::size_t total_words = 0;
+  do {
+    const std::size_t words = (bits + kWordBits - 1) / kWordBits;
+    assert(result.levels < kMaxLevels);
+    result.words[result.levels++] = words;
+    total_words += words;
+    bits = words;
+  } while (bits > 1);
+  result.bitmap_offset = round_up(sizeof(Header), sizeof(std::uint64_t));
+  result.descriptor_offset =
+      round_up(result.bitmap_offset + total_words * sizeof(std::uint64_t), sizeof(FrameDescriptor));
+  result.ram_offset = round_up(result.descriptor_offset + frames * sizeof(FrameDescriptor), kPageBytes);
+  result.total = result.ram_offset + frames * kPageBytes;
+  return result;
+}
+
+template <class G>
+std::size_t Frames<G>::footprint(PageCount frames) {
+  return layout(frames.value()).total;
+}
+
+template <class G>
+Frames<G>::Frames(std::byte* memory) : header_(reinterpret_cast<Header*>(memory)), levels_{}, level_count_(0) {
+  const Layout where = layout(header_->frame_count);
+  auto* word = reinterpret_cast<std::uint64_t*>(memory + where.bitmap_offset);
+  for (; level_count_ < where.levels; ++level_count_) {
+    levels_[level_count_] = word;
+    word += where.words[level_count_];
+  }
+  descriptors_ = reinterpret_cast<FrameDescriptor*>(memory + where.descriptor_offset);
+  ram_ = memory + where.ram_offset;
+}
+
+template <class G>
+void Frames<G>::format(std::byte* memory, PageCount frames) {
+  const std::size_t count = frames.value();
+  assert(count >= 2 && count < (std::size_t{1} << FrameDescriptor::kOwnerBits));
+  const Layout where = layout(count);
+  std::memset(memory, 0, where.ram_offset);
+  auto* header = reinterpret_cast<Header*>(memory);
+  header->frame_count = static_cast<std::uint32_t>(count);
+  header->free_count = static_cast<std::uint32_t>(count - 1);
+  if constexpr (G::kScrubFreed) {
+    std::memset(memory + where.ram_offset, kScrubByte, count * kPageBytes);
+  }
+  Frames view{memory};
+  for (std::size_t level = 0, bits = count; level < where.levels; bits = where.words[level++]) {
+    for (std::size_t word = 0; word < where.words[level]; ++word) {
+      const std::size_t rest = bits - word * kWordBits;
+      view.levels_[level][word] = rest >= kWordBits ? ~std::uint64_t{0} : (std::uint64_t{1} << rest) - 1;
+    }
+  }
+  view.mark(0, 1, false);
+  view.descriptor(kZeroPage).set_use(FrameUse::kZeroPage);
+  std::memset(view.bytes(kZeroPage), 0, kPageBytes);
+}
+
+template <class G>
+void Frames<G>::mark(std::size_t frame, std::size_t count, bool free) {
+  // `count` is a power of two up to a word and `frame` a multiple of it: one word of the lowest level.
+  const std::uint64_t ones = count == kWordBits ? ~std::uint64_t{0} : (std::uint64_t{1} << count) - 1;
+  std::uint64_t mask = ones << (frame % kWordBits);
+  std::size_t index = frame / kWordBits;
+  for (std::size_t level = 0; level < level_count_; ++level) {
+    std::uint64_t& word = levels_[level][index];
+    const bool was_empty = word == 0;
+    word = free ? word | mask : word & ~mask;
+    if (free ? !was_empty : word != 0) {
+      return;
+    }
+    mask = std::uint64_t{1} << (index % kWordBits);
+    index /= kWordBits;
+  }
+}
+
+template <class G>
+Result<FrameNumber> Frames<G>::allocate(FrameUse use, unsigned order) {
+  if (injector_.should_fail()) {
+    shortage_ = true;
+    return Errno::kNoMemory;
+  }
+  std::size_t found = header_->frame_count;
+  if (order == 0) {
+    if (header_->free_count != 0) {
+      std::size_t index = 0;
+      for (std::size_t level = level_count_; level-- > 0;) {
+        index = index * kWordBits + static_cast<std::size_t>(std::countr_zero(levels_[level][index]));
+      }
+      found = index;
+    }
+  } else {
+    const std::size_t words = (header_->frame_count + kWordBits - 1) / kWordBits;
+    for (std::size_t word = 0; word < words; ++word) {
+      const std::size_t bit = find_run(levels_[0][word], order);
+      if (bit != kWordBits) {
+        found = word * kWordBits + bit;
+        break;
+      }
+    }
+  }
+  if (found >= header_->frame_count) {
+    shortage_ = true;
+    return Errno::kNoMemory;
+  }
+  const std::size_t count = std::size_t{1} << order;
+  mark(found, count, false);
+  header_->free_count -= static_cast<std::uint32_t>(count);
+  for (std::size_t frame = found; frame < found + count; ++frame) {
+    descriptors_[frame].clear();
+    descriptors_[frame].set_use(use);
+  }
+  return FrameNumber{static_cast<std::uint32_t>(found)};
+}
+
+template <class G>
+void Frames<G>::free(FrameNumber frame, unsigned order) {
+  const std::size_t count = std::size_t{1} << order;
+  assert(descriptor(frame).use() != FrameUse::kFree);
+  for (std::size_t i = 0; i < count; ++i) {
+    descriptors_[frame.value() + i].clear();
+  }
+  if constexpr (G::kScrubFreed) {
+    std::memset(bytes(frame), kScrubByte, count * kPageBytes);
+  }
+  mark(frame.value(), count, true);
+  header_->free_count += static_cast<std::uint32_t>(count);
+}
+
+template <class G>
+PageCount Frames<G>::used_frames() const {
+  const std::size_t words = (header_->frame_count + kWordBits - 1) / kWordBits;
+  for (std::size_t word = words; word-- > 0;) {
+    const std::size_t in_word = std::min(kWordBits, header_->frame_count - word * kWordBits);
+    const std::uint64_t valid = in_word == kWordBits ? ~std::uint64_t{0} : (std::uint64_t{1} << in_word) - 1;
+    const std::uint64_t used = ~levels_[0][word] & valid;
+    if (used != 0) {
+      return PageCount{word * kWordBits + static_cast<std::size_t>(std::bit_width(used))};
+    }
+  }
+  return PageCount{0};
+}
+
+// A slab is 2^order frames cut into slots. Its first frame's descriptor says: references — slots in use; mapcount —
+// first free slot plus one; owner and index — the next and the previous slab with a free slot. A free slot's first word
+// is the next free slot plus one.
+
+template <class G>
+Result<std::uint32_t> Frames<G>::slab_allocate(std::size_t kind, std::size_t slot) {
+  const unsigned order = slab_order(slot);
+  const auto slots = static_cast<std::uint32_t>((kPageBytes << order) / slot);
+  if (header_->partial[kind] == 0) {
+    auto frame = allocate(FrameUse::kSlab, order);
+    if (!frame) {
+      return frame.error();
+    }
+    for (std::uint32_t i = 0; i < slots; ++i) {
+      const std::uint32_t next = i + 1 < slots ? i + 2 : 0;
+      std::memcpy(bytes(*frame) + i * slot, &next, sizeof next);
+    }
+    descriptor(*frame).set_mapcount(1);
+    partial_push(kind, *frame);
+  } else if (injector_.should_fail()) {
+    shortage_ = true;
+    return Errno::kNoMemory;
+  }
+  const FrameNumber slab{header_->partial[kind]};
+  FrameDescriptor& state = descriptor(slab);
+  const std::uint32_t taken = state.mapcount() - 1;
+  std::byte* where = bytes(slab) + taken * slot;
+  std::uint32_t next = 0;
+  std::memcpy(&next, where, sizeof next);
+  state.set_mapcount(next);
+  state.add_references(1);
+  if (next == 0) {
+    partial_remove(kind, slab);
+  }
+  std::memset(where, 0, slot);
+  ++header_->objects[kind];
+  return static_cast<std::uint32_t>((slab.value() * kPageBytes + taken * slot) / kObjectUnit);
+}
+
+template <class G>
+void Frames<G>::slab_free(std::size_t kind, std::size_t slot, std::uint32_t unit) {
+  const unsigned order = slab_order(slot);
+  const std::size_t offset = std::size_t{unit} * kObjectUnit;
+  const FrameNumber slab{static_cast<std::uint32_t>(offset / kPageBytes >> order << order)};
+  FrameDescriptor& state = descriptor(slab);
+  assert(state.use() == FrameUse::kSlab && state.references() != 0);
+  --header_->objects[kind];
+  state.drop_references(1);
+  const bool was_full = state.mapcount() == 0;
+  if (state.references() == 0) {
+    if (!was_full) {
+      partial_remove(kind, slab);
+    }
+    free(slab, order);
+    return;
+  }
+  std::byte* where = ram_ + offset;
+  if constexpr (G::kScrubFreed) {
+    std::memset(where, kScrubByte, slot);
+  }
+  const std::uint32_t next = state.mapcount();
+  std::memcpy(where, &next, sizeof next);
+  const auto index = static_cast<std::uint32_t>((offset - slab.value() * kPageBytes) / slot);
+  state.set_mapcount(index + 1);
+  if (was_full) {
+    partial_push(kind, slab);
+  }
+}
+
+template <class G>
+void Frames<G>::partial_push(std::size_t kind, FrameNumber slab) {
+  const std::uint32_t head = header_->partial[kind];
+  descriptor(slab).set_owner(head, Vpn{0});
+  if (head != 0) {
+    FrameDescriptor& old = descriptor(FrameNumber{head});
+    old.set_owner(old.owner(), Vpn{slab.value()});
+  }
+  header_->partial[kind] = slab.value();
+}
+
+template <class G>
+void Frames<G>::partial_remove(std::size_t kind, FrameNumber slab) {
+  const std::uint32_t next = descriptor(slab).owner();
+  const auto previous = static_cast<std::uint32_t>(descriptor(slab).index().value());
+  if (previous != 0) {
+    FrameDescriptor& before = descriptor(FrameNumber{previous});
+    before.set_owner(next, before.index());
+  } else {
+    header_->partial[kind] = next;
+  }
+  if (next != 0) {
+    FrameDescriptor& after = descriptor(FrameNumber{next});
+    after.set_owner(after.owner(), Vpn{previous});
+  }
+  descriptor(slab).set_owner(0, Vpn{0});
+}
+
+#define COWHERD_INSTANTIATE(G) template class Frames<G>;
+COWHERD_FOR_EACH_GEOMETRY(COWHERD_INSTANTIATE)
+#undef COWHERD_INSTANTIATE
+
+}  // namespace cowherd

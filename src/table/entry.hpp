@@ -1,0 +1,55 @@
+#pragma once
+
+#include <cstdint>
+
+#include "cowherd/types.hpp"
+
+namespace cowherd {
+
+/// A page-table entry in x86-64 format. The all-zero entry is "none".
+class Entry {
+ public:
+  constexpr Entry() = default;
+  constexpr explicit Entry(std::uint64_t bits) : bits_(bits) {}
+
+  /// A present user entry for `frame`, readable, young.
+  static constexpr Entry of(FrameNumber frame) {
+    return Entry{(std::uint64_t{frame.value()} << kFrameShift) | kPresent | kUser | kAccessed};
+  }
+
+  [[nodiscard]] constexpr std::uint64_t bits() const { return bits_; }
+  [[nodiscard]] constexpr bool none() const { return bits_ == 0; }
+  [[nodiscard]] constexpr bool present() const { return (bits_ & kPresent) != 0; }
+  [[nodiscard]] constexpr bool writable() const { return (bits_ & kWritable) != 0; }
+  [[nodiscard]] constexpr bool dirty() const { return (bits_ & kDirty) != 0; }
+  [[nodiscard]] constexpr bool young() const { return (bits_ & kAccessed) != 0; }
+  /// Present, but the mapping's protection forbids every access (Linux: pte_protnone).
+  [[nodiscard]] constexpr bool user() const { return (bits_ & kUser) != 0; }
+  [[nodiscard]] constexpr FrameNumber frame() const {
+    return FrameNumber{static_cast<std::uint32_t>((bits_ & kFrameMask) >> kFrameShift)};
+  }
+
+  [[nodiscard]] constexpr Entry with_writable(bool on) const { return with(kWritable, on); }
+  [[nodiscard]] constexpr Entry with_dirty(bool on) const { return with(kDirty, on); }
+  [[nodiscard]] constexpr Entry with_young(bool on) const { return with(kAccessed, on); }
+  [[nodiscard]] constexpr Entry with_user(bool on) const { return with(kUser, on); }
+
+  constexpr bool operator==(const Entry&) const = default;
+
+ private:
+  static constexpr std::uint64_t kPresent = 1;
+  static constexpr std::uint64_t kWritable = 1u << 1;
+  static constexpr std::uint64_t kUser = 1u << 2;
+  static constexpr std::uint64_t kAccessed = 1u << 5;
+  static constexpr std::uint64_t kDirty = 1u << 6;
+  static constexpr unsigned kFrameShift = 12;
+  static constexpr std::uint64_t kFrameMask = 0x000F'FFFF'FFFF'F000;
+
+  [[nodiscard]] constexpr Entry with(std::uint64_t bit, bool on) const { return Entry{on ? bits_ | bit : bits_ & ~bit}; }
+
+  std::uint64_t bits_ = 0;
+};
+
+static_assert(sizeof(Entry) == 8);
+
+}  // namespace cowherd
