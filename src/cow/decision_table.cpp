@@ -1,0 +1,233 @@
+#include "cow/decision_table.hpp"
+
+#include <array>
+#include <cstddef>
+
+namespace cowherd {
+namespace {
+
+template <auto kMember>
+struct Accessor;
+
+template <class Value, Value Rules::*kMember>
+struct Accessor<kMember> {
+  static std::uint8_t get(const Rules& rules) { return static_cast<std::uint8_t>(rules.*kMember); }
+  static void set(Rules& rules, std::uint8_t value) { rules.*kMember = static_cast<Value>(value); }
+};
+
+template <auto kMember>
+constexpr DecisionInfo row(Decision id, std::string_view name, std::string_view question, std::string_view provenance,
+                           std::span<const DecisionValue> values) {
+  return {id, name, question, provenance, values, &Accessor<kMember>::get, &Accessor<kMember>::set};
+}
+
+constexpr DecisionValue kReuseValues[] = {
+    {"never", "every write fault on a shared entry copies, even for the last owner, and leaves a pin behind"},
+    {"count", "count==1 may be reused: a pin's own reference makes the owner copy and part from the pin"},
+    {"mapcount",
+     "mapcount==1 may be reused: references do not matter, so a pin stays, and so does somebody else's "
+     "reference that still reads the page"},
+    {"exclusive",
+     "an exclusive page is reused without looking at counts: once the owner's, always the owner's; "
+     "others need count==1"},
+    {"directed", "the first owner keeps the page and the other mappers are given copies"},
+};
+
+constexpr DecisionValue kPageLockValues[] = {
+    {"try-else-copy", "a page lock that somebody holds for a moment costs the owner a copy"},
+    {"sleep", "the fault waits for the page lock and then decides"},
+};
+
+constexpr DecisionValue kForkPinnedValues[] = {
+    {"share", "a pinned page is write-protected and shared like any other: the next write decides who keeps it"},
+    {"copy", "a pinned page is copied for the child at once and stays writable in the parent"},
+    {"copy-exclusive", "a pinned page is copied if it is exclusive; a shared one is shared on"},
+    {"copy-entry", "one pinned page makes fork copy every page of its mapping"},
+    {"copy-all", "fork copies everything, so nothing is ever shared"},
+    {"refuse", "fork fails with EBUSY while a page is pinned"},
+    {"wait", "fork waits until no page is pinned, for ever if the pin is for ever"},
+};
+
+constexpr DecisionValue kForkGateValues[] = {
+    {"always", "every fork asks every page"},
+    {"has-pinned", "fork asks pages only in an address space that has pinned one before"},
+};
+
+constexpr DecisionValue kPinnedValues[] = {
+    {"never", "pins look like any other reference, so nobody can act on them"},
+    {"biased", "a pin counts 1024 references, so 1024 ordinary ones look like a pin"},
+    {"exact", "the page has its own count of pins"},
+    {"gup-mark",
+     "a sticky mark says that a reference was taken for writing; it counts while references exceed "
+     "mappings"},
+};
+
+constexpr DecisionValue kPinCountValues[] = {
+    {"pin", "only FOLL_PIN is counted: a FOLL_GET reference is protected from nothing"},
+    {"pin-and-get", "FOLL_GET references taken through an address are counted and protected like pins"},
+};
+
+constexpr DecisionValue kForkSourceValues[] = {
+    {"untouched", "the entry that is copied early never loses its write permission"},
+    {"protect-then-restore",
+     "the entry is write-protected first and restored after the copy: dirty and accessed bits "
+     "set in between are lost, and other threads fault on it"},
+};
+
+constexpr DecisionValue kCopyOnlyIfValues[] = {
+    {"always", "every page that counts as pinned is copied early"},
+    {"mapped-once-and-dirty",
+     "only a page with mapcount==1 behind a dirty entry is copied early, so a pinned page that "
+     "is already shared, or clean, is shared on"},
+};
+
+constexpr DecisionValue kCopyAccountingValues[] = {
+    {"new-page", "reference and mapcount of the early copy are booked on the page that the child maps"},
+    {"source-page",
+     "they are booked on the parent's page, which is then never free or exclusive again, and the "
+     "child's page goes below zero at unmap"},
+};
+
+constexpr DecisionValue kCopyRmapValues[] = {
+    {"child", "the early copy can be found through the child's mapping"},
+    {"none", "the early copy has no reverse map: reclaim and migration cannot find who maps it"},
+};
+
+constexpr DecisionValue kCopyEntryValues[] = {
+    {"dirty-writable", "the child's entry says that the page was written, and may be written on"},
+    {"protection-only", "the child's entry is clean, so reclaim may drop the page as never written"},
+};
+
+constexpr DecisionValue kCopyAllocValues[] = {
+    {"prealloc", "fork leaves the page-table lock to allocate and starts again at the same entry"},
+    {"atomic", "fork allocates under the page-table lock from what can be had without sleeping"},
+    {"under-lock", "fork allocates under the page-table lock and may sleep there"},
+};
+
+constexpr DecisionValue kCopyFailureValues[] = {
+    {"unwind", "a fork that gets no page undoes the child and fails with ENOMEM"},
+    {"return-locked", "a fork that gets no page returns with the page-table lock held"},
+};
+
+constexpr DecisionValue kGupReadValues[] = {
+    {"plain", "a reader is given the page as it is: the owner's next write may go elsewhere"},
+    {"write-fault", "a reader breaks copy-on-write as a writer would, on every private mapping"},
+    {"unshare-anon", "a counted read pin first makes a shared anonymous page the owner's own"},
+    {"unshare-any", "as unshare-anon, and a long-term read pin also replaces the zero page"},
+    {"unshare-always", "any read reference, get or pin, first makes a shared page or the zero page the owner's own"},
+    {"block-writer", "a read pin leaves a shared page shared, and the write that would replace it waits for the unpin"},
+};
+
+constexpr DecisionValue kGupForceValues[] = {
+    {"retry-as-read", "after one write fault the look-up is repeated as a read: whatever is mapped by then is written"},
+    {"dirty-entry",
+     "a dirty entry is taken for a private copy, but fork keeps the dirty bit of entries that it shares"},
+    {"dirty-after-fault", "the entry must be dirty and this call must have faulted on it"},
+    {"exclusive", "the page must be exclusive, which nothing but owning it can make it"},
+};
+
+constexpr DecisionValue kZeroPageValues[] = {
+    {"counted", "references to the zero page are counted, and can overflow"},
+    {"uncounted", "the zero page is never counted nor pinned"},
+};
+
+constexpr DecisionValue kRefOverflowValues[] = {
+    {"wrap", "the count wraps to zero and the page is freed under its holders"},
+    {"refuse", "a reference above the limit fails with ENOMEM"},
+};
+
+constexpr DecisionValue kProtectUpgradeValues[] = {
+    {"fault-later", "entries stay read-only and the next write fault decides, page lock and counts included"},
+    {"map-writable", "an entry with an exclusive page becomes writable at once"},
+};
+
+constexpr std::array kTable = {
+    row<&Rules::reuse>(Decision::kReuse, "reuse", "write fault on a read-only page: may the owner go on using it?",
+                       "Counts until 2.6.12, mapcounts until 5.8 (c475a8ab625d), counts again in 5.9 (09854ba94c6a), "
+                       "and since 5.19 ownership kept as a fact (6c287605fd56)",
+                       kReuseValues),
+    row<&Rules::page_lock>(Decision::kPageLock, "page-lock", "write fault while somebody else holds the page lock",
+                           "Linux copied until 2.6.28, slept from 2.6.29 (ab967d86015a), and copies again since 5.9 "
+                           "(09854ba94c6a)",
+                           kPageLockValues),
+    row<&Rules::fork_pinned>(Decision::kForkPinned, "fork-pinned", "what fork does with a page that counts as pinned",
+                             "Linux shared it until 5.9-rc7, copies it since 5.9-rc8 (70e806e4e645), and since 5.19 "
+                             "only if it is exclusive (6c287605fd56); Haiku has copied it since 2010",
+                             kForkPinnedValues),
+    row<&Rules::fork_gate>(Decision::kForkGate, "fork-gate", "whether fork looks for pins at all",
+                           "Linux asks only in address spaces that have pinned, since 5.9-rc8 (008cfe4418b3); gVisor "
+                           "does the same",
+                           kForkGateValues),
+    row<&Rules::pinned>(Decision::kPinned, "pinned", "what counts as pinned",
+                        "Linux could not tell until 5.7 (3faa52c03f44); a mark on the page was proposed in 2009",
+                        kPinnedValues),
+    row<&Rules::pin_count>(Decision::kPinCount, "pin-count", "which references are counted as pins",
+                           "Linux tells get and pin apart since 5.6 (eddb1c228f79), and moves its users over one by "
+                           "one: block direct I/O in 6.5, vmsplice not yet",
+                           kPinCountValues),
+    row<&Rules::fork_source>(Decision::kForkSource, "fork-source", "the parent's entry while its page is copied early",
+                             "5.9-rc8 protected and restored it (70e806e4e645); 5.9 leaves it alone (f3c64eda3e50)",
+                             kForkSourceValues),
+    row<&Rules::copy_only_if>(Decision::kCopyOnlyIf, "copy-only-if", "a further condition for the early copy",
+                              "A draft of 25 September 2020 had it; no released Linux has", kCopyOnlyIfValues),
+    row<&Rules::copy_accounting>(Decision::kCopyAccounting, "copy-accounting", "where the early copy is booked",
+                                 "The sketch of 17 September 2020 booked it on the page that the child does not map",
+                                 kCopyAccountingValues),
+    row<&Rules::copy_rmap>(Decision::kCopyRmap, "copy-rmap", "whether the early copy has a reverse map",
+                           "The sketch had none; Linux hands fork both mappings for it (7a4830c380f3)",
+                           kCopyRmapValues),
+    row<&Rules::copy_entry>(Decision::kCopyEntry, "copy-entry", "what the early copy's entry says",
+                            "The sketch used the bare page protection", kCopyEntryValues),
+    row<&Rules::copy_alloc>(Decision::kCopyAlloc, "copy-alloc", "how the early copy gets its page",
+                            "The sketch slept under the lock, a draft took from the reserve, 5.9-rc8 leaves the lock "
+                            "(70e806e4e645)",
+                            kCopyAllocValues),
+    row<&Rules::copy_failure>(Decision::kCopyFailure, "copy-failure", "what fork does when it gets no page",
+                              "The sketch returned in the middle; Linux unwinds", kCopyFailureValues),
+    row<&Rules::gup_read>(Decision::kGupRead, "gup-read", "what taking a reference for reading does with a shared page",
+                          "Nothing until 5.7.2, a write fault in 5.7.3 and 5.8 (17839856fd58), nothing again in 5.9 "
+                          "(a308c71bf1e6), unsharing since 5.19 (a7f226604170) and beyond anonymous pages since 6.2 "
+                          "(84209e87c696); Haiku makes the writer wait",
+                          kGupReadValues),
+    row<&Rules::gup_force>(
+        Decision::kGupForce, "gup-force", "when FOLL_FORCE may write through a read-only entry",
+        "Each step closed a hole of the one before: f33ea7f404e5, then 19be0eaffa3a after Dirty COW, "
+        "then 5535be309971",
+        kGupForceValues),
+    row<&Rules::zero_page>(Decision::kZeroPage, "zero-page", "whether references to the zero page are counted",
+                           "Linux stopped counting pins of it in 6.5 (c8070b787519)", kZeroPageValues),
+    row<&Rules::ref_overflow>(Decision::kRefOverflow, "ref-overflow", "what taking one reference too many does",
+                              "Linux refuses since 5.1 (8fde12ca79af)", kRefOverflowValues),
+    row<&Rules::protect_upgrade>(Decision::kProtectUpgrade, "protect-upgrade",
+                                 "what mprotect to writable does with an exclusive page",
+                                 "Linux maps it writable at once since 6.0 (64fe24a3e05e)", kProtectUpgradeValues),
+};
+
+static_assert(kTable.size() == kDecisionCount);
+
+}  // namespace
+
+std::span<const DecisionInfo> decision_table() { return kTable; }
+
+const DecisionInfo& info_of(Decision decision) { return kTable[static_cast<std::size_t>(decision)]; }
+
+std::optional<Decision> find_decision(std::string_view name) {
+  for (const DecisionInfo& info : kTable) {
+    if (info.name == name) return info.id;
+  }
+  return std::nullopt;
+}
+
+std::string_view decision_name(Decision decision) { return info_of(decision).name; }
+
+std::string_view value_name(Decision decision, const Rules& rules) {
+  const DecisionInfo& info = info_of(decision);
+  return info.values[info.get(rules)].name;
+}
+
+std::string_view value_meaning(Decision decision, const Rules& rules) {
+  const DecisionInfo& info = info_of(decision);
+  return info.values[info.get(rules)].meaning;
+}
+
+}  // namespace cowherd
