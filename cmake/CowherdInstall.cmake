@@ -12,6 +12,8 @@ install(EXPORT cowherd FILE cowherd-config.cmake NAMESPACE cowherd:: DESTINATION
 write_basic_package_version_file(cowherd-config-version.cmake COMPATIBILITY SameMinorVersion)
 install(FILES ${CMAKE_CURRENT_BINARY_DIR}/cowherd-config-version.cmake DESTINATION ${package_folder})
 
+# pkg-config finds the prefix from where its file lies, so that a copy installed elsewhere stays usable.
+file(RELATIVE_PATH pc_to_prefix ${CMAKE_INSTALL_FULL_LIBDIR}/pkgconfig ${CMAKE_INSTALL_PREFIX})
 configure_file(cowherd.pc.in cowherd.pc @ONLY)
 install(FILES ${CMAKE_CURRENT_BINARY_DIR}/cowherd.pc DESTINATION ${CMAKE_INSTALL_LIBDIR}/pkgconfig)
 
