@@ -1,0 +1,235 @@
+#include "spec/spec.hpp"
+
+#include <algorithm>
+#include <cassert>
+
+namespace cowherd::spec {
+
+namespace {
+
+constexpr Errno kSuccess{0};
+
+/// The system ran out of something and said so: always allowed, and nothing has happened.
+bool refused_for_shortage(const Observation& seen) {
+  return seen.short_of_memory &&
+         (seen.error == Errno::kNoMemory || seen.error == Errno::kAgain || seen.error == Errno::kSigBus);
+}
+
+Judgement judge_result(Errno expected, const Observation& seen) {
+  Judgement judgement;
+  judgement.expected_error = expected;
+  if (seen.error != expected) {
+    judgement.broken = Clause::kAccess;
+    judgement.harm = Harm::kWrongResult;
+  }
+  return judgement;
+}
+
+// On x86 a page that can be written can be read.
+bool can_read(const Page* page) { return page != nullptr && page->protection != Protection::kNone; }
+bool can_write(const Page* page) { return page != nullptr && has(page->protection, Protection::kWrite); }
+
+/// Linux's slow path asks the mapping, which knows PROT_WRITE without PROT_READ; its fast path asks the page table,
+/// which does not. Compare Linux mm/gup.c: check_vma_flags(), gup_fast_pte_range().
+enum class Grant : std::uint8_t { kNo, kEither, kYes };
+
+Grant kernel_reads(const Page* page) {
+  if (!can_read(page)) return Grant::kNo;
+  return has(page->protection, Protection::kRead) ? Grant::kYes : Grant::kEither;
+}
+
+Grant kernel_writes(const Page* page) { return can_write(page) ? Grant::kYes : Grant::kNo; }
+
+Grant grants(const Page* page, PinFlags flags) {
+  if (page == nullptr) return Grant::kNo;
+  // A private mapping may always be read and written by force: VM_MAYREAD and VM_MAYWRITE are set.
+  if (has(flags, PinFlags::kForce)) return Grant::kYes;
+  return has(flags, PinFlags::kWrite) ? kernel_writes(page) : kernel_reads(page);
+}
+
+/// Applies an advice that is about the mapping, not about its contents now.
+void mark(Page& page, Advice advice) {
+  if (advice == Advice::kDontFork) page.dont_fork = true;
+  if (advice == Advice::kDoFork) page.dont_fork = false;
+  if (advice == Advice::kWipeOnFork) page.wipe_on_fork = true;
+  if (advice == Advice::kKeepOnFork) page.wipe_on_fork = false;
+}
+
+Strength strength_of(PinFlags flags) {
+  if (has(flags, PinFlags::kWrite)) return Strength::kWrite;
+  return has(flags, PinFlags::kLongTerm) ? Strength::kReadLong : Strength::kReadShort;
+}
+
+}  // namespace
+
+Spec::Spec() { packed_.resize(512); }
+
+State& Spec::change() {
+  packed_is_current_ = false;
+  return state_;
+}
+
+std::span<const std::byte> Spec::bytes() const {
+  if (!packed_is_current_) {
+    Packer out(packed_);
+    state_.pack(out);
+    packed_size_ = out.size();
+    packed_is_current_ = true;
+  }
+  return std::span(packed_).first(packed_size_);
+}
+
+void Spec::assign(std::span<const std::byte> bytes) {
+  Unpacker in(bytes);
+  change().unpack(in);
+  assert(in.at_end());
+}
+
+SpaceId Spec::create_space() { return change().create(); }
+
+void Spec::drop_space(SpaceId space) { change().drop(space); }
+
+SpaceId Spec::fork(SpaceId parent) { return change().fork(parent); }
+
+std::optional<std::int64_t> Spec::peek(SpaceId space, std::uint8_t page, std::uint8_t word) const {
+  const Page* at = state_.find(space, page);
+  if (at == nullptr) return std::nullopt;
+  return at->words[word];
+}
+
+Judgement Spec::mmap(SpaceId space, std::uint8_t first, std::uint8_t count, Protection protection, MapFlags flags,
+                     Observation seen) {
+  if (refused_for_shortage(seen)) return {};
+  Errno expected = kSuccess;
+  if (has(flags, MapFlags::kFixedNoReplace)) {
+    for (std::uint8_t page = first; page < first + count; ++page) {
+      if (state_.find(space, page) != nullptr) expected = Errno::kExist;
+    }
+  }
+  if (expected == kSuccess) {
+    for (std::uint8_t page = first; page < first + count; ++page) change().map(space, page, protection);
+  }
+  return judge_result(expected, seen);
+}
+
+Judgement Spec::munmap(SpaceId space, std::uint8_t first, std::uint8_t count, Observation seen) {
+  if (refused_for_shortage(seen)) return {};
+  for (std::uint8_t page = first; page < first + count; ++page) change().unmap(space, page);
+  return judge_result(kSuccess, seen);
+}
+
+Judgement Spec::mprotect(SpaceId space, std::uint8_t first, std::uint8_t count, Protection protection,
+                         Observation seen) {
+  if (refused_for_shortage(seen)) return {};
+  for (std::uint8_t i = first; i < first + count; ++i) {
+    Page* page = change().find(space, i);
+    if (page == nullptr) return judge_result(Errno::kNoMemory, seen);
+    page->protection = protection;
+  }
+  return judge_result(kSuccess, seen);
+}
+
+Judgement Spec::madvise(SpaceId space, std::uint8_t first, std::uint8_t count, Advice advice, Observation seen) {
+  if (refused_for_shortage(seen)) return {};
+  const bool populates = advice == Advice::kPopulateRead || advice == Advice::kPopulateWrite;
+  bool hole = false;
+  for (std::uint8_t i = first; i < first + count; ++i) {
+    Page* page = change().find(space, i);
+    if (page == nullptr) {
+      hole = true;
+      if (populates) break;
+    } else if (populates) {
+      const Grant grant = advice == Advice::kPopulateWrite ? kernel_writes(page) : kernel_reads(page);
+      if (grant == Grant::kYes || (grant == Grant::kEither && seen.error != Errno::kInvalid)) continue;
+      return judge_result(Errno::kInvalid, seen);
+    } else if (advice == Advice::kDontNeed) {
+      state_.wipe(space, i);
+    } else {
+      mark(*page, advice);
+    }
+  }
+  return judge_result(hole ? Errno::kNoMemory : kSuccess, seen);
+}
+
+Judgement Spec::read(SpaceId space, std::uint8_t page, std::uint8_t word, Observation seen) {
+  if (refused_for_shortage(seen)) return {};
+  const Page* at = state_.find(space, page);
+  const Errno expected = can_read(at) ? kSuccess : Errno::kSigSegv;
+  if (expected != kSuccess || seen.error != kSuccess) return judge_result(expected, seen);
+  return judge_view(space, *at, word, seen.value);
+}
+
+Judgement Spec::write(SpaceId space, std::uint8_t page, std::uint8_t word, std::int64_t value, Observation seen) {
+  if (refused_for_shortage(seen)) return {};
+  if (!can_write(state_.find(space, page))) return judge_result(Errno::kSigSegv, seen);
+  change().store(space, page, word, value, Writer::kCpu);
+  return judge_result(kSuccess, seen);
+}
+
+Judgement Spec::force_read(SpaceId space, std::uint8_t page, std::uint8_t word, Observation seen) {
+  if (refused_for_shortage(seen)) return {};
+  const Page* at = state_.find(space, page);
+  const Errno expected = at != nullptr ? kSuccess : Errno::kFault;
+  if (expected != kSuccess || seen.error != kSuccess) return judge_result(expected, seen);
+  return judge_view(space, *at, word, seen.value);
+}
+
+Judgement Spec::force_write(SpaceId space, std::uint8_t page, std::uint8_t word, std::int64_t value, Observation seen) {
+  if (refused_for_shortage(seen)) return {};
+  if (state_.find(space, page) == nullptr) return judge_result(Errno::kFault, seen);
+  change().store(space, page, word, value, Writer::kForce);
+  return judge_result(kSuccess, seen);
+}
+
+Judgement Spec::pin(SpaceId space, std::uint8_t first, std::uint8_t count, PinFlags flags, Observation seen,
+                    SpecPinId& pin) {
+  pin = kNoPin;
+  if (refused_for_shortage(seen)) return {};
+  if (has(flags, PinFlags::kGet | PinFlags::kLongTerm)) return judge_result(Errno::kInvalid, seen);
+
+  // Pages up to `sure` must be granted, those up to `most` may be.
+  std::uint8_t sure = 0;
+  std::uint8_t most = 0;
+  for (; most < count; ++most) {
+    const Grant grant = grants(state_.find(space, static_cast<std::uint8_t>(first + most)), flags);
+    if (grant == Grant::kNo) break;
+    if (grant == Grant::kYes && sure == most) ++sure;
+  }
+  if (most == 0) return judge_result(Errno::kFault, seen);
+  const bool no_fault = has(flags, PinFlags::kNoFault);
+  if (seen.error == Errno::kFault && (no_fault || sure == 0)) return {};
+  if (seen.error != kSuccess) return judge_result(kSuccess, seen);
+  const std::uint8_t least = no_fault || seen.short_of_memory ? std::uint8_t{0} : std::max(sure, std::uint8_t{1});
+
+  Judgement judgement;
+  judgement.allowed[0] = most;
+  judgement.allowed_count = 1;
+  std::uint8_t held = most;
+  if (seen.value >= least && seen.value <= most) {
+    held = static_cast<std::uint8_t>(seen.value);
+  } else {
+    judgement.broken = Clause::kAccess;
+    judgement.harm = Harm::kWrongResult;
+  }
+  if (held > 0) pin = change().bind(space, first, held, strength_of(flags), has(flags, PinFlags::kGet));
+  return judgement;
+}
+
+void Spec::unpin(SpecPinId pin) { change().release(pin); }
+
+Judgement Spec::dma_read(SpecPinId pin, std::uint8_t page, std::uint8_t word, Observation seen) {
+  if (refused_for_shortage(seen)) return {};
+  const Errno expected = page < state_.held(pin) ? kSuccess : Errno::kNoDevice;
+  if (expected != kSuccess || seen.error != kSuccess) return judge_result(expected, seen);
+  return judge_dma(pin, page, word, seen.value);
+}
+
+Judgement Spec::dma_write(SpecPinId pin, std::uint8_t page, std::uint8_t word, std::int64_t value, Observation seen) {
+  if (refused_for_shortage(seen)) return {};
+  if (page >= state_.held(pin)) return judge_result(Errno::kNoDevice, seen);
+  if (state_.strength(pin) != Strength::kWrite) return judge_result(Errno::kPerm, seen);
+  change().store(pin, page, word, value);
+  return judge_result(kSuccess, seen);
+}
+
+}  // namespace cowherd::spec

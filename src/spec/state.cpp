@@ -1,0 +1,233 @@
+#include "spec/state.hpp"
+
+#include <algorithm>
+#include <bitset>
+#include <cassert>
+
+namespace cowherd::spec {
+
+namespace {
+
+template <class Set>
+bool contains(Set set, std::size_t element) {
+  return ((static_cast<unsigned>(set) >> element) & 1u) != 0;
+}
+
+std::uint16_t with(std::uint16_t set, std::size_t element) { return static_cast<std::uint16_t>(set | (1u << element)); }
+
+std::uint16_t without(std::uint16_t set, std::size_t element) {
+  return static_cast<std::uint16_t>(set & ~(1u << element));
+}
+
+}  // namespace
+
+std::uint16_t State::place_of(SpecPinId pin, std::uint8_t page, std::uint8_t word) {
+  static_assert(kMaxPages == 16 && kWordsPerPage == 4);
+  return static_cast<std::uint16_t>(pin.value() << 6 | page << 2 | word);
+}
+
+template <class Visit>
+void State::for_each_holder(SpaceId space, std::uint8_t page, Visit visit) {
+  for (std::uint8_t i = 0; i < kMaxPins; ++i) {
+    Pin& pin = pins_[i];
+    if (pin.count == 0 || pin.space != space || page < pin.first || page >= pin.first + pin.count) continue;
+    const auto index = static_cast<std::uint8_t>(page - pin.first);
+    if (contains(pin.attached, index)) visit(SpecPinId{i}, index);
+  }
+}
+
+template <class Visit>
+void State::for_each_holder_of_slot(std::uint8_t slot, Visit visit) {
+  for (std::uint8_t i = 0; i < kMaxPins; ++i) {
+    for (std::uint8_t index = 0; index < pins_[i].count; ++index) {
+      if (!contains(pins_[i].attached, index) && pins_[i].slots[index] == slot) visit(SpecPinId{i}, index);
+    }
+  }
+}
+
+SpaceId State::create() {
+  std::uint8_t chosen = kMaxSpaces;
+  for (std::uint8_t i = 0; i < kMaxSpaces; ++i) {
+    if (alive(SpaceId{i})) continue;
+    if (!remembered(SpaceId{i})) {
+      chosen = i;
+      break;
+    }
+    if (chosen == kMaxSpaces) chosen = i;
+  }
+  assert(chosen < kMaxSpaces);
+  const SpaceId space{chosen};
+  // Where pins remember every free number, one of them has to name two spaces; only the culprit of a wrong value can
+  // get the wrong name by that.
+  if (remembered(space)) provenance_.retire(space);
+  alive_ = with(alive_, chosen);
+  spaces_[chosen].mapped = 0;
+  return space;
+}
+
+SpaceId State::fork(SpaceId parent) {
+  const SpaceId child = create();
+  Space& to = spaces_[child.value()];
+  const Space& from = spaces_[parent.value()];
+  std::uint16_t handed_on = 0xffff;
+  for (std::uint8_t i = 0; i < kMaxPages; ++i) {
+    if (!contains(from.mapped, i)) continue;
+    const Page& page = from.pages[i];
+    if (page.dont_fork || page.wipe_on_fork) handed_on = without(handed_on, i);
+    if (page.dont_fork) continue;
+    to.mapped = with(to.mapped, i);
+    to.pages[i] = page;
+    if (page.wipe_on_fork) {
+      to.pages[i].words = {};
+      to.pages[i].writers = {};
+    }
+  }
+  provenance_.inherit(parent, child, handed_on);
+  return child;
+}
+
+void State::drop(SpaceId space) {
+  for (std::uint8_t i = 0; i < kMaxPages; ++i) unmap(space, i);
+  alive_ = without(alive_, space.value());
+  if (!remembered(space)) provenance_.retire(space);
+}
+
+Page* State::find(SpaceId space, std::uint8_t page) {
+  Space& in = spaces_[space.value()];
+  return contains(in.mapped, page) ? &in.pages[page] : nullptr;
+}
+
+const Page* State::find(SpaceId space, std::uint8_t page) const {
+  const Space& in = spaces_[space.value()];
+  return contains(in.mapped, page) ? &in.pages[page] : nullptr;
+}
+
+void State::map(SpaceId space, std::uint8_t page, Protection protection) {
+  unmap(space, page);
+  Space& in = spaces_[space.value()];
+  in.mapped = with(in.mapped, page);
+  in.pages[page] = {.protection = protection};
+}
+
+void State::unmap(SpaceId space, std::uint8_t page) {
+  Space& in = spaces_[space.value()];
+  if (!contains(in.mapped, page)) return;
+  discard(space, page);
+  in.mapped = without(in.mapped, page);
+}
+
+void State::wipe(SpaceId space, std::uint8_t page) {
+  discard(space, page);
+  Page& wiped = spaces_[space.value()].pages[page];
+  wiped.words = {};
+  wiped.writers = {};
+}
+
+void State::discard(SpaceId space, std::uint8_t page) {
+  std::uint8_t slot = kMaxDetached;
+  for_each_holder(space, page, [&](SpecPinId holder, std::uint8_t index) {
+    if (slot == kMaxDetached) {
+      slot = free_slot();
+      detached_[slot].words = spaces_[space.value()].pages[page].words;
+    }
+    Pin& pin = pins_[holder.value()];
+    pin.attached = without(pin.attached, index);
+    pin.slots[index] = slot;
+  });
+}
+
+void State::store(SpaceId space, std::uint8_t page, std::uint8_t word, std::int64_t value, Writer writer) {
+  Page& into = spaces_[space.value()].pages[page];
+  const std::int64_t before = into.words[word];
+  for_each_holder(space, page, [&](SpecPinId pin, std::uint8_t index) { note_past(pin, index, word, before, value); });
+  into.words[word] = value;
+  into.writers[word] = writer;
+  provenance_.wrote(space, page, writer, value);
+}
+
+void State::store(SpecPinId pin, std::uint8_t page, std::uint8_t word, std::int64_t value) {
+  const Pin& by = pins_[pin.value()];
+  const Writer writer = by.get ? Writer::kGet : Writer::kPin;
+  if (contains(by.attached, page)) {
+    store(by.space, static_cast<std::uint8_t>(by.first + page), word, value, writer);
+    return;
+  }
+  const std::uint8_t slot = by.slots[page];
+  Page& into = detached_[slot];
+  const std::int64_t before = into.words[word];
+  for_each_holder_of_slot(slot,
+                          [&](SpecPinId holder, std::uint8_t index) { note_past(holder, index, word, before, value); });
+  into.words[word] = value;
+  provenance_.wrote(by.space, Provenance::kNoPage, writer, value);
+}
+
+void State::note_past(SpecPinId pin, std::uint8_t page, std::uint8_t word, std::int64_t from, std::int64_t to) {
+  if (pins_[pin.value()].strength != Strength::kReadShort || from == to) return;
+  const PastValue gone{place_of(pin, page, word), from};
+  const PastValue back{gone.place, to};
+  past_.insert(std::lower_bound(past_.begin(), past_.end(), gone), gone);
+  const auto again = std::lower_bound(past_.begin(), past_.end(), back);
+  if (again != past_.end() && *again == back) past_.erase(again);
+}
+
+std::span<const PastValue> State::past(SpecPinId pin, std::uint8_t page, std::uint8_t word) const {
+  const std::uint16_t place = place_of(pin, page, word);
+  const auto lower = [](const PastValue& value, std::uint16_t wanted) { return value.place < wanted; };
+  const auto begin = std::lower_bound(past_.begin(), past_.end(), place, lower);
+  const auto end = std::lower_bound(begin, past_.end(), static_cast<std::uint16_t>(place + 1), lower);
+  return {begin, end};
+}
+
+SpecPinId State::bind(SpaceId space, std::uint8_t first, std::uint8_t count, Strength strength, bool get) {
+  std::uint8_t free = 0;
+  while (free < kMaxPins && pins_[free].count != 0) ++free;
+  assert(free < kMaxPins);
+  pins_[free] = {.space = space,
+                 .first = first,
+                 .count = count,
+                 .strength = strength,
+                 .get = get,
+                 .attached = static_cast<std::uint16_t>((1u << count) - 1u),
+                 .slots = {}};
+  return SpecPinId{free};
+}
+
+void State::release(SpecPinId pin) {
+  if (held(pin) == 0) return;
+  pins_[pin.value()].count = 0;
+  std::erase_if(past_, [&](const PastValue& value) { return value.place >> 6 == pin.value(); });
+  const SpaceId space = pins_[pin.value()].space;
+  if (!alive(space) && !remembered(space)) provenance_.retire(space);
+}
+
+std::uint8_t State::held(SpecPinId pin) const { return pin.value() < kMaxPins ? pins_[pin.value()].count : 0; }
+
+bool State::attached(SpecPinId pin, std::uint8_t page) const { return contains(pins_[pin.value()].attached, page); }
+
+const Page& State::page_of(SpecPinId pin, std::uint8_t page) const {
+  const Pin& of = pins_[pin.value()];
+  if (!contains(of.attached, page)) return detached_[of.slots[page]];
+  return spaces_[of.space.value()].pages[static_cast<std::size_t>(of.first + page)];
+}
+
+std::int64_t State::load(SpecPinId pin, std::uint8_t page, std::uint8_t word) const {
+  return page_of(pin, page).words[word];
+}
+
+bool State::remembered(SpaceId space) const {
+  return std::any_of(pins_.begin(), pins_.end(), [&](const Pin& pin) { return pin.count != 0 && pin.space == space; });
+}
+
+std::uint8_t State::free_slot() const {
+  std::bitset<kMaxDetached> taken;
+  for (const Pin& pin : pins_) {
+    for (std::uint8_t index = 0; index < pin.count; ++index) {
+      if (!contains(pin.attached, index)) taken.set(pin.slots[index]);
+    }
+  }
+  std::uint8_t slot = 0;
+  while (taken[slot]) ++slot;
+  return slot;
+}
+
+}  // namespace cowherd::spec
