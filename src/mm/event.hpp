@@ -1,0 +1,57 @@
+#pragma once
+
+#include <cstdint>
+
+#include "cowherd/rules.hpp"
+#include "cowherd/types.hpp"
+
+namespace cowherd::mm {
+
+/// What an operation did to a page, for explanations and for counting costs.
+enum class EventKind : std::uint8_t {
+  kZeroPageMapped,
+  kZeroFilled,
+  /// A write fault let the process go on with the page.
+  kReused,
+  /// A write fault gave the process a copy: frame -> new_frame.
+  kCopiedOnWrite,
+  /// A write fault gave another process a copy.
+  kCopiedToOther,
+  /// A reference for reading gave the process a copy first.
+  kUnshared,
+  /// Fork shared the page write-protected.
+  kForkShared,
+  /// Fork gave the child a copy: frame -> new_frame.
+  kForkCopied,
+  kForkRefused,
+  kForkWaits,
+  /// A reference was taken.
+  kPinned,
+  /// A reference for writing was taken through an entry that does not allow writing.
+  kForced,
+  /// A reference was dropped.
+  kUnpinned,
+  /// The mapping of the page ended: munmap, MADV_DONTNEED, exec, exit.
+  kUnmapped,
+  kFrameFreed,
+};
+
+struct Event {
+  EventKind kind;
+  /// The decision of the rules behind it; meaningful for kReused … kForced but kUnpinned.
+  Decision decision = Decision::kReuse;
+  Vpn page;
+  FrameNumber frame;
+  FrameNumber new_frame;
+  /// For copies: nobody but the copying process had any use for the old page.
+  bool unneeded = false;
+};
+
+/// Receives events as they happen.
+class EventSink {
+ public:
+  virtual ~EventSink() = default;
+  virtual void on_event(const Event& event) = 0;
+};
+
+}  // namespace cowherd::mm

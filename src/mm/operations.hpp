@@ -1,0 +1,150 @@
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <span>
+
+#include "cowherd/flags.hpp"
+#include "cowherd/result.hpp"
+#include "cowherd/types.hpp"
+#include "mm/system.hpp"
+
+namespace cowherd::mm {
+
+// The operations of a machine, as its processes ask for them. Common to all:
+//  - a bad argument, a bad access and a lack of memory are results, never a crash;
+//  - kWouldBlock: the operation has to wait for another agent. It may have done a part; the caller goes back to a
+//    snapshot from before, or tries again later, which carries on;
+//  - any other failure leaves what processes and devices can observe as it was, except where Linux documents a part;
+//  - addresses need not be aligned for read, write and pin; they must be for everything else (EINVAL).
+
+/// A process with an empty address space, child of nobody. ENOMEM.
+template <class G>
+Result<ProcessId> spawn(System<G>& system);
+
+/// A child whose private memory holds what the parent's holds now. ENOMEM; EBUSY under rules that refuse while pages are
+/// pinned. Compare Linux kernel/fork.c: dup_mmap().
+template <class G>
+Result<ProcessId> fork(System<G>& system, ProcessId parent);
+
+/// A child in the parent's own address space; the parent is suspended() until it execs or exits. ENOMEM.
+template <class G>
+Result<ProcessId> vfork(System<G>& system, ProcessId parent);
+
+/// Whether a vfork child keeps `process` from running.
+template <class G>
+bool suspended(System<G>& system, ProcessId process);
+
+/// Replaces the process's memory by an empty address space. ENOMEM, and then nothing has changed.
+template <class G>
+Result<void> exec(System<G>& system, ProcessId process);
+
+/// Ends the process; its memory is gone, its number stays until its parent waits. Its children become nobody's, and
+/// those that have exited already vanish. A process that is nobody's child vanishes at once.
+template <class G>
+void exit(System<G>& system, ProcessId process);
+
+/// Forgets a child that has exited. ECHILD if it is none of `parent`'s; kWouldBlock while it runs.
+template <class G>
+Result<void> wait(System<G>& system, ProcessId parent, ProcessId child);
+
+/// Maps private anonymous memory. With kFixed at `address`, replacing what is there; with kFixedNoReplace there or
+/// EEXIST; else there if it is free, or in the lowest hole. Returns the address. EINVAL, ENOMEM.
+template <class G>
+Result<Vaddr> mmap(System<G>& system, ProcessId process, Vaddr address, ByteCount length, Protection protection,
+                   MapFlags flags);
+
+/// Unmaps whatever is mapped in the range; holes are no error. EINVAL; ENOMEM where a VMA had to be split.
+template <class G>
+Result<void> munmap(System<G>& system, ProcessId process, Vaddr address, ByteCount length);
+
+/// ENOMEM over a hole: what lies before it has been changed, as on Linux.
+template <class G>
+Result<void> mprotect(System<G>& system, ProcessId process, Vaddr address, ByteCount length, Protection protection);
+
+/// ENOMEM over a hole: everything mapped has been treated, as on Linux; for kPopulateRead and kPopulateWrite what lies
+/// before it. These two also give EINVAL where the protection forbids the access.
+template <class G>
+Result<void> madvise(System<G>& system, ProcessId process, Vaddr address, ByteCount length, Advice advice);
+
+/// What became of an access: how far it came, and why not further (Errno{0}: it is complete).
+struct Access {
+  ByteCount done;
+  Errno error{0};
+};
+
+/// A thread's own load or store. SIGSEGV, SIGBUS (no memory for the page).
+template <class G>
+Access read(System<G>& system, ProcessId process, Vaddr address, std::span<std::byte> to);
+template <class G>
+Access write(System<G>& system, ProcessId process, Vaddr address, std::span<const std::byte> from);
+
+/// A debugger's access to another process, whatever the protection. EFAULT, ENOMEM.
+/// Compare Linux mm/memory.c: access_remote_vm().
+template <class G>
+Access ptrace_read(System<G>& system, ProcessId process, Vaddr address, std::span<std::byte> to);
+template <class G>
+Access ptrace_write(System<G>& system, ProcessId process, Vaddr address, std::span<const std::byte> from);
+
+/// Names a pin of a machine; given out again after unpin().
+using PinId = Strong<struct PinIdTag, std::uint32_t>;
+
+struct Pinned {
+  PinId id;
+  /// At least one; fewer than asked for where a later page could not be had.
+  PageCount pages;
+};
+
+/// Takes `times` references to each of the `pages` pages from `address` on, faulting them in as needed. EINVAL (no
+/// pages, or kGet with kLongTerm), EFAULT, ENOMEM. Compare Linux mm/gup.c: __get_user_pages().
+template <class G>
+Result<Pinned> pin(System<G>& system, ProcessId process, Vaddr address, PageCount pages, PinFlags flags,
+                   std::uint32_t times = 1);
+
+/// Gives all references of `pin` back; `dirty`: the holder wrote.
+template <class G>
+void unpin(System<G>& system, PinId pin, bool dirty);
+
+/// A device's access to what `pin` holds, from byte `offset` of its first page on. ENXIO past the end; EPERM for a write
+/// through a reference for reading.
+template <class G>
+Access dma_read(System<G>& system, PinId pin, ByteCount offset, std::span<std::byte> to);
+template <class G>
+Access dma_write(System<G>& system, PinId pin, ByteCount offset, std::span<const std::byte> from);
+
+/// Another part of the kernel takes the page lock of the page at `address`. EFAULT if none is there; kWouldBlock while
+/// it is held. unlock_page() gives it back.
+template <class G>
+Result<FrameNumber> lock_page(System<G>& system, ProcessId process, Vaddr address);
+template <class G>
+void unlock_page(System<G>& system, FrameNumber frame);
+
+/// What is known of the page at an address: for tests and explanations.
+struct PageView {
+  Entry entry;
+  /// Where the entry is present:
+  FrameNumber frame;
+  std::uint32_t references = 0;
+  std::uint32_t mapcount = 0;
+  std::uint32_t pins = 0;
+  bool exclusive = false;
+  bool dirty = false;
+};
+template <class G>
+PageView inspect(System<G>& system, ProcessId process, Vaddr address);
+/// The frame under page number `page` of a pin. Precondition: `page` is one of its pages.
+template <class G>
+FrameNumber pinned_frame(System<G>& system, PinId pin, PageCount page);
+/// Anonymous pages of a process; zero once it has exited.
+template <class G>
+PageCount rss(System<G>& system, ProcessId process);
+/// Whether `process` has exited and waits for its parent.
+template <class G>
+bool exited(System<G>& system, ProcessId process);
+
+/// Recounts everything: see Violation. Also returns what the operations have reported since the last call. Linear in
+/// the machine's frames.
+template <class G>
+Violations verify(System<G>& system);
+
+}  // namespace cowherd::mm

@@ -1,0 +1,117 @@
+#pragma once
+
+#include <cstddef>
+#include <cstring>
+
+#include "area/vma_tree.hpp"
+#include "base/geometry.hpp"
+#include "base/lock_ranks.hpp"
+#include "cow/decisions.hpp"
+#include "cowherd/rules.hpp"
+#include "frame/frames.hpp"
+#include "mm/event.hpp"
+#include "mm/objects.hpp"
+#include "mm/violation.hpp"
+#include "table/tables.hpp"
+
+namespace cowherd::mm {
+
+/// One simulated computer: a view on memory that holds all of its state. The operations (operations.hpp) work on it.
+///
+/// Layout: header, then Frames. A copy of the memory, attached anew, is an independent machine. Not thread-safe.
+template <class G>
+class System {
+ public:
+  /// Bytes for a machine of `frames` frames.
+  static std::size_t footprint(PageCount frames) { return kFramesOffset + Frames<G>::footprint(frames); }
+  /// Lays out a machine without processes. Precondition: `memory` has footprint() bytes, aligned to a page.
+  static void format(std::byte* memory, PageCount frames, const Rules& rules);
+
+  explicit System(std::byte* memory)
+      : memory_(memory), header_(reinterpret_cast<Header*>(memory)), frames_(memory + kFramesOffset) {}
+
+  [[nodiscard]] std::byte* memory() const { return memory_; }
+  [[nodiscard]] const Rules& rules() const { return header_->rules; }
+  Frames<G>& frames() { return frames_; }
+  [[nodiscard]] const Frames<G>& frames() const { return frames_; }
+
+  template <class T>
+  T& at(Ref<T> ref) {
+    return frames_.at(ref);
+  }
+  FrameDescriptor& descriptor(FrameNumber frame) { return frames_.descriptor(frame); }
+
+  Tables<G> tables(const Mm& mm) { return Tables<G>(frames_, mm.root); }
+  VmaTree areas(Mm& mm) { return VmaTree(frames_.objects(), mm.vmas); }
+
+  [[nodiscard]] Ref<Process>& processes() { return header_->processes; }
+  [[nodiscard]] Ref<PinRecord>& pins() { return header_->pins; }
+
+  /// What a decision may look at in `frame`.
+  [[nodiscard]] FrameState state(FrameNumber frame) {
+    const FrameDescriptor& d = descriptor(frame);
+    return {.references = d.references(),
+            .pins = d.pins(),
+            .mapcount = d.mapcount(),
+            .exclusive = d.exclusive(),
+            .anon = d.use() == FrameUse::kAnon,
+            .zero_page = frame == Frames<G>::kZeroPage,
+            .gup_mark = d.gup_mark()};
+  }
+
+  void set_event_sink(EventSink* sink) { sink_ = sink; }
+  void note(const Event& event) {
+    if (sink_ != nullptr) {
+      sink_->on_event(event);
+    }
+  }
+  /// Whether note() reaches anybody.
+  [[nodiscard]] bool observed() const { return sink_ != nullptr; }
+
+  /// What the operations' own checks have found since take_violations().
+  void report(Violation violation) { violations_.add(violation); }
+  Violations take_violations() {
+    const Violations taken = violations_;
+    violations_ = {};
+    return taken;
+  }
+
+  HeldLocks& held_locks() { return held_locks_; }
+
+  /// A frame for a user page, as allocate(); the caller may sleep here, and is checked for it.
+  Result<FrameNumber> allocate_page() {
+    if (held_locks_.atomic()) {
+      report(Violation::kSleepInAtomic);
+    }
+    return frames_.allocate(FrameUse::kAnon);
+  }
+
+  /// Where the memory of a snapshot ends: see Frames.
+  [[nodiscard]] std::size_t descriptor_offset() const { return kFramesOffset + frames_.descriptor_offset(); }
+  [[nodiscard]] std::size_t ram_offset() const { return kFramesOffset + frames_.ram_offset(); }
+
+ private:
+  struct Header {
+    Rules rules;
+    Ref<Process> processes;
+    Ref<PinRecord> pins;
+  };
+  static constexpr std::size_t kFramesOffset =
+      (sizeof(Header) + Geometry<G>::kPageBytes - 1) / Geometry<G>::kPageBytes * Geometry<G>::kPageBytes;
+
+  std::byte* memory_;
+  Header* header_;
+  Frames<G> frames_;
+  EventSink* sink_ = nullptr;
+  Violations violations_;
+  HeldLocks held_locks_;
+};
+
+template <class G>
+void System<G>::format(std::byte* memory, PageCount frames, const Rules& rules) {
+  std::memset(memory, 0, kFramesOffset);
+  reinterpret_cast<Header*>(memory)->rules = rules;
+  Frames<G>::format(memory + kFramesOffset, frames);
+}
+
+}  // namespace cowherd::mm
