@@ -1,0 +1,131 @@
+#pragma once
+
+#include "cowherd/rules.hpp"
+
+namespace cowherd::rows {
+
+// The decisions of every row, each row as a difference to an older one. A row that never copies early leaves the
+// decisions about the early copy at cowherd's values: they have no effect there.
+
+template <class Change>
+constexpr Rules changed(Rules base, Change change) {
+  change(base);
+  return base;
+}
+
+inline constexpr Rules kR0 = changed(Rules{}, [](Rules& r) {
+  r.reuse = Reuse::kCount;
+  r.page_lock = PageLock::kTryElseCopy;
+  r.fork_pinned = ForkPinned::kShare;
+  r.fork_gate = ForkGate::kAlways;
+  r.pinned = PinnedTest::kNever;
+  r.pin_count = PinCount::kPin;
+  r.gup_read = GupRead::kPlain;
+  r.gup_force = GupForce::kRetryAsRead;
+  r.zero_page = ZeroPage::kUncounted;
+  r.ref_overflow = RefOverflow::kWrap;
+  r.protect_upgrade = ProtectUpgrade::kFaultLater;
+});
+inline constexpr Rules kR1 = changed(kR0, [](Rules& r) {
+  r.reuse = Reuse::kMapcount;
+  r.zero_page = ZeroPage::kCounted;
+});
+inline constexpr Rules kR1Rc5 = changed(kR1, [](Rules& r) { r.gup_force = GupForce::kDirtyEntry; });
+inline constexpr Rules kR2 = changed(kR1, [](Rules& r) { r.page_lock = PageLock::kSleep; });
+inline constexpr Rules kR3 = changed(kR2, [](Rules& r) { r.gup_force = GupForce::kDirtyAfterFault; });
+inline constexpr Rules kR3b = changed(kR3, [](Rules& r) { r.ref_overflow = RefOverflow::kRefuse; });
+inline constexpr Rules kR3c = changed(kR3b, [](Rules& r) { r.pinned = PinnedTest::kBiased; });
+inline constexpr Rules kR4 = changed(kR3c, [](Rules& r) { r.gup_read = GupRead::kWriteFault; });
+inline constexpr Rules kLinux5_6_19 = changed(kR4, [](Rules& r) { r.pinned = PinnedTest::kNever; });
+inline constexpr Rules kR5 = changed(kR4, [](Rules& r) {
+  r.reuse = Reuse::kCount;
+  r.page_lock = PageLock::kTryElseCopy;
+  r.gup_read = GupRead::kPlain;
+});
+inline constexpr Rules kR6 = changed(kR5, [](Rules& r) {
+  r.fork_pinned = ForkPinned::kCopy;
+  r.fork_gate = ForkGate::kHasPinned;
+  r.fork_source = ForkSource::kProtectThenRestore;
+});
+inline constexpr Rules kR7 = changed(kR6, [](Rules& r) { r.fork_source = ForkSource::kUntouched; });
+inline constexpr Rules kR11 = changed(kR7, [](Rules& r) {
+  r.reuse = Reuse::kExclusive;
+  r.fork_pinned = ForkPinned::kCopyExclusive;
+  r.gup_read = GupRead::kUnshareAnon;
+});
+inline constexpr Rules kLinux5_19_6 = changed(kR11, [](Rules& r) { r.gup_force = GupForce::kExclusive; });
+inline constexpr Rules kLinux6_0Rc1 = changed(kR11, [](Rules& r) { r.protect_upgrade = ProtectUpgrade::kMapWritable; });
+inline constexpr Rules kR12 = changed(kLinux6_0Rc1, [](Rules& r) { r.gup_force = GupForce::kExclusive; });
+inline constexpr Rules kR13 = changed(kR12, [](Rules& r) { r.gup_read = GupRead::kUnshareAny; });
+inline constexpr Rules kR14 = changed(kR13, [](Rules& r) { r.zero_page = ZeroPage::kUncounted; });
+
+/// R5 with the patch of the mail of 17 September 2020 on top.
+inline constexpr Rules kSketch = changed(kR5, [](Rules& r) {
+  r.fork_pinned = ForkPinned::kCopy;
+  r.copy_accounting = CopyAccounting::kSourcePage;
+  r.copy_rmap = CopyRmap::kNone;
+  r.copy_entry = CopyEntry::kProtectionOnly;
+  r.copy_alloc = CopyAlloc::kUnderLock;
+  r.copy_failure = CopyFailure::kReturnLocked;
+});
+inline constexpr Rules kX2 = changed(kR5, [](Rules& r) {
+  r.fork_pinned = ForkPinned::kCopy;
+  r.fork_source = ForkSource::kProtectThenRestore;
+});
+inline constexpr Rules kX3 = changed(kX2, [](Rules& r) {
+  r.copy_only_if = CopyOnlyIf::kMappedOnceAndDirty;
+  r.copy_alloc = CopyAlloc::kAtomic;
+});
+inline constexpr Rules kX4 = changed(kR2, [](Rules& r) {
+  r.fork_pinned = ForkPinned::kCopy;
+  r.pinned = PinnedTest::kGupMark;
+  r.pin_count = PinCount::kPinAndGet;
+});
+inline constexpr Rules kX5 = changed(kX4, [](Rules& r) { r.fork_gate = ForkGate::kHasPinned; });
+inline constexpr Rules kX6 = changed(kR2, [](Rules& r) { r.reuse = Reuse::kDirected; });
+inline constexpr Rules kX7 = changed(kR7, [](Rules& r) {
+  r.reuse = Reuse::kMapcount;
+  r.page_lock = PageLock::kSleep;
+  r.gup_read = GupRead::kUnshareAlways;
+});
+inline constexpr Rules kX9 = changed(kCowherdRules, [](Rules& r) {
+  r.fork_pinned = ForkPinned::kCopyAll;
+  r.fork_gate = ForkGate::kAlways;
+});
+
+// What was not read about a peer stays at cowherd's value. A page lock that a peer does not have is one to wait for:
+// then nobody copies because of it.
+inline constexpr Rules kPeer = changed(kCowherdRules, [](Rules& r) {
+  r.reuse = Reuse::kMapcount;
+  r.page_lock = PageLock::kSleep;
+  r.fork_gate = ForkGate::kAlways;
+  r.protect_upgrade = ProtectUpgrade::kFaultLater;
+});
+inline constexpr Rules kNone = changed(kPeer, [](Rules& r) {
+  r.reuse = Reuse::kCount;
+  r.fork_pinned = ForkPinned::kShare;
+  r.pinned = PinnedTest::kNever;
+  r.pin_count = PinCount::kPin;
+  r.gup_read = GupRead::kPlain;
+});
+inline constexpr Rules kRefuse = changed(kPeer, [](Rules& r) { r.fork_pinned = ForkPinned::kRefuse; });
+inline constexpr Rules kWait = changed(kPeer, [](Rules& r) {
+  r.fork_pinned = ForkPinned::kWait;
+  r.gup_read = GupRead::kPlain;
+});
+inline constexpr Rules kEntry = changed(kPeer, [](Rules& r) {
+  r.fork_pinned = ForkPinned::kCopyEntry;
+  r.pin_count = PinCount::kPin;
+});
+inline constexpr Rules kPage = changed(kPeer, [](Rules& r) {
+  r.reuse = Reuse::kExclusive;
+  r.fork_pinned = ForkPinned::kCopy;
+});
+inline constexpr Rules kSv6 = changed(kNone, [](Rules& r) { r.reuse = Reuse::kNever; });
+inline constexpr Rules kHaiku = changed(kPage, [](Rules& r) {
+  r.reuse = Reuse::kMapcount;
+  r.gup_read = GupRead::kBlockWriter;
+});
+inline constexpr Rules kGvisor = changed(kPage, [](Rules& r) { r.fork_gate = ForkGate::kHasPinned; });
+
+}  // namespace cowherd::rows
