@@ -1,0 +1,28 @@
+# The man pages are well formed, and cowherd(1) and the program's own --help name the same verbs and long options.
+set -eu
+pages=$COWHERD_SOURCE/docs/man
+if command -v mandoc >/dev/null; then
+  mandoc -Tlint -Wwarning "$pages"/*.[1-8]
+  mandoc -Tutf8 "$pages"/cowherd.1 | col -b >page
+else
+  echo "mandoc is not here: the pages were not checked"
+  exit 77
+fi
+
+# The options of a page or a help text, one to a line.
+options() { grep -oE -- '(^|[^[:alnum:]-])--[a-z][a-z-]*' | grep -oE -- '--[a-z][a-z-]*' | sort -u; }
+
+"$COWHERD" --help >help
+verbs=$(sed -n 's/^ *\.It Cm \([a-z]*\)$/\1/p' "$pages/cowherd.1")
+[ -n "$verbs" ]
+for verb in $verbs; do
+  grep -qE "^ +$verb( |$)" help || { echo "the program has no verb $verb"; exit 1; }
+  "$COWHERD" "$verb" --help >>help
+done
+options <help >from-help
+sed 's/\xe2\x80\x90/-/g' page | options >from-page
+if ! diff from-help from-page >difference; then
+  echo "options that only --help (<) or only cowherd(1) (>) names:"
+  cat difference
+  exit 1
+fi
