@@ -69,6 +69,15 @@ grep -q "a deliberate stop" err || fail "a failed build does not show the compil
 word three
 run "three"
 
+# Changed presets reach a tree that is configured already, and a copy of a built tree builds itself anew.
+sed -i 's/-O2 -DNDEBUG/-O2 -DNDEBUG -DCHANGED_PRESET/' CMakePresets.json
+run "three"
+grep -q CHANGED_PRESET build/release/build.ninja || fail "changed presets were not seen"
+cp -r . ../copy
+word four
+(cd ../copy && word five && program=./cowherd && run "five")
+run "four"
+
 # The quick look at the sources costs little: 20 calls in less than 50 ms each even on a busy machine.
 start=$(date +%s%N)
 for _ in $(seq 20); do "$program" >/dev/null || true; done

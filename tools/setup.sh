@@ -56,12 +56,15 @@ quietly() {
 build() {
   local preset=$1 folder="$root/build/$1"
   shift
-  if [[ ! -e $folder/build.ninja ]]; then
-    (cd "$root" && quietly "$folder/configure.log" cmake --preset "$preset") || {
+  # Also after the presets changed, and in a copy of a tree that was built elsewhere: both leave a stale cache behind.
+  if [[ ! -e $folder/.configured || $root/CMakePresets.json -nt $folder/.configured ]] ||
+    ! grep -qxF "CMAKE_HOME_DIRECTORY:INTERNAL=$root" "$folder/CMakeCache.txt" 2>/dev/null; then
+    rm -f "$folder/.configured"
+    (cd "$root" && quietly "$folder/configure.log" cmake --fresh --preset "$preset") || {
       say "could not configure the preset '$preset' (log: build/$preset/configure.log)"
-      rm -f "$folder/build.ninja"
       return 1
     }
+    touch "$folder/.configured"
   fi
   quietly "$folder/build.log" cmake --build "$folder" --target "$@" || {
     say "the build failed (log: build/$preset/build.log)"
