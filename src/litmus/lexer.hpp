@@ -1,0 +1,23 @@
+#pragma once
+
+#include <vector>
+
+#include "litmus/diagnostic.hpp"
+#include "litmus/token.hpp"
+
+namespace cowherd::litmus {
+
+struct LexedText {
+  /// Ends with one kEnd.
+  std::vector<Token> tokens;
+  std::vector<Comment> comments;
+  std::vector<Diagnostic> diagnostics;
+};
+
+/// Cuts a text into tokens and comments, both in order. Any bytes are taken: what is no token becomes a diagnostic (at
+/// most kMaxDiagnostics) and is skipped. A text that is too long or not UTF-8 gives one diagnostic and no tokens.
+///
+/// `(*` begins a comment, except where a statement's name stands before it: `READ_ONCE(*x)`.
+LexedText lex(const SourceText& source);
+
+}  // namespace cowherd::litmus

@@ -1,0 +1,24 @@
+#include "litmus/program.hpp"
+
+namespace cowherd::litmus {
+
+bool Operation::operator==(const Operation& other) const {
+  return code == other.code && result == other.result && block == other.block && target == other.target &&
+         device == other.device && place == other.place && value == other.value && protection == other.protection &&
+         map_flags == other.map_flags && advice == other.advice && pin_flags == other.pin_flags &&
+         times == other.times && fail_nth == other.fail_nth;
+}
+
+std::uint32_t Program::page_count() const {
+  std::uint32_t count = 0;
+  for (const Variable& variable : variables) count += variable.pages;
+  return count;
+}
+
+std::size_t Program::operation_count() const {
+  std::size_t count = 0;
+  for (const Block& block : blocks) count += block.operations.size();
+  return count;
+}
+
+}  // namespace cowherd::litmus

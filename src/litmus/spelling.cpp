@@ -1,0 +1,161 @@
+#include "litmus/spelling.hpp"
+
+#include <algorithm>
+#include <array>
+
+namespace cowherd::litmus {
+namespace {
+
+constexpr std::array kStatements{
+    StatementWord{"READ_ONCE", OpCode::kRead, Arguments::kWord},
+    StatementWord{"WRITE_ONCE", OpCode::kWrite, Arguments::kWordValue},
+    StatementWord{"mmap", OpCode::kMmap, Arguments::kPagesProtectionFlags},
+    StatementWord{"munmap", OpCode::kMunmap, Arguments::kPages},
+    StatementWord{"mprotect", OpCode::kMprotect, Arguments::kPagesProtection},
+    StatementWord{"madvise", OpCode::kMadvise, Arguments::kPagesAdvice},
+    StatementWord{"fork", OpCode::kFork, Arguments::kBlock},
+    StatementWord{"vfork", OpCode::kVfork, Arguments::kBlock},
+    StatementWord{"thread", OpCode::kThread, Arguments::kBlock},
+    StatementWord{"exec", OpCode::kExec, Arguments::kNone},
+    StatementWord{"exit", OpCode::kExit, Arguments::kNone},
+    StatementWord{"wait", OpCode::kWait, Arguments::kBlock},
+    StatementWord{"pin", OpCode::kPin, Arguments::kDevicePagesFlags},
+    StatementWord{"get", OpCode::kPin, Arguments::kDevicePagesFlags, true},
+    StatementWord{"unpin", OpCode::kUnpin, Arguments::kDevice},
+    StatementWord{"unpin_dirty", OpCode::kUnpinDirty, Arguments::kDevice},
+    StatementWord{"put", OpCode::kUnpin, Arguments::kDevice, true},
+    StatementWord{"dma_read", OpCode::kDmaRead, Arguments::kDeviceWord},
+    StatementWord{"dma_write", OpCode::kDmaWrite, Arguments::kDeviceWordValue},
+    StatementWord{"ptrace_read", OpCode::kPtraceRead, Arguments::kOtherWord},
+    StatementWord{"ptrace_write", OpCode::kPtraceWrite, Arguments::kOtherWordValue},
+    StatementWord{"lock_page", OpCode::kLockPage, Arguments::kOtherPage},
+    StatementWord{"unlock_page", OpCode::kUnlockPage, Arguments::kOtherPage},
+};
+
+constexpr std::array kProtections{
+    FlagWord<Protection>{"PROT_NONE", Protection::kNone},
+    FlagWord<Protection>{"PROT_READ", Protection::kRead},
+    FlagWord<Protection>{"PROT_WRITE", Protection::kWrite},
+};
+
+constexpr std::array kMapFlags{
+    FlagWord<MapFlags>{"MAP_FIXED", MapFlags::kFixed},
+    FlagWord<MapFlags>{"MAP_FIXED_NOREPLACE", MapFlags::kFixedNoReplace},
+    FlagWord<MapFlags>{"MAP_POPULATE", MapFlags::kPopulate},
+};
+
+constexpr std::array kPinFlags{
+    FlagWord<PinFlags>{"FOLL_WRITE", PinFlags::kWrite},   FlagWord<PinFlags>{"FOLL_LONGTERM", PinFlags::kLongTerm},
+    FlagWord<PinFlags>{"FOLL_FORCE", PinFlags::kForce},   FlagWord<PinFlags>{"FOLL_NOFAULT", PinFlags::kNoFault},
+    FlagWord<PinFlags>{"FOLL_REMOTE", PinFlags::kRemote},
+};
+
+constexpr std::array kAdvice{
+    FlagWord<Advice>{"MADV_DONTNEED", Advice::kDontNeed},
+    FlagWord<Advice>{"MADV_DONTFORK", Advice::kDontFork},
+    FlagWord<Advice>{"MADV_DOFORK", Advice::kDoFork},
+    FlagWord<Advice>{"MADV_WIPEONFORK", Advice::kWipeOnFork},
+    FlagWord<Advice>{"MADV_KEEPONFORK", Advice::kKeepOnFork},
+    FlagWord<Advice>{"MADV_POPULATE_READ", Advice::kPopulateRead},
+    FlagWord<Advice>{"MADV_POPULATE_WRITE", Advice::kPopulateWrite},
+};
+
+constexpr std::array kVerdicts{
+    FlagWord<Verdict>{"Never", Verdict::kNever},
+    FlagWord<Verdict>{"Sometimes", Verdict::kSometimes},
+    FlagWord<Verdict>{"Always", Verdict::kAlways},
+};
+
+constexpr std::array kTerms{
+    FlagWord<Term::Kind>{"fault", Term::Kind::kFaults},      FlagWord<Term::Kind>{"finding", Term::Kind::kFinding},
+    FlagWord<Term::Kind>{"frame", Term::Kind::kFrame},       FlagWord<Term::Kind>{"refcount", Term::Kind::kRefcount},
+    FlagWord<Term::Kind>{"mapcount", Term::Kind::kMapcount}, FlagWord<Term::Kind>{"pins", Term::Kind::kPins},
+    FlagWord<Term::Kind>{"excl", Term::Kind::kExclusive},    FlagWord<Term::Kind>{"writable", Term::Kind::kWritable},
+    FlagWord<Term::Kind>{"dirty", Term::Kind::kDirty},       FlagWord<Term::Kind>{"rss", Term::Kind::kRss},
+};
+
+constexpr std::array<std::string_view, 16> kKeywords{
+    "COW",   "anon",     "zeropage", "unmapped", "device", "kernel", "page", "dev",
+    "times", "fail_nth", "filter",   "exists",   "forall", "not",    "true", "locations",
+};
+
+bool is_numbered(std::string_view name, std::string_view letters, std::size_t max_digits) {
+  if (name.size() < 2 || name.size() > max_digits + 1 || letters.find(name[0]) == std::string_view::npos) return false;
+  if (name[1] == '0' && name.size() > 2) return false;
+  return std::all_of(name.begin() + 1, name.end(), [](char c) { return c >= '0' && c <= '9'; });
+}
+
+}  // namespace
+
+std::span<const StatementWord> statement_words() { return kStatements; }
+
+const StatementWord* find_statement(std::string_view name) {
+  for (const StatementWord& word : kStatements) {
+    if (word.name == name) return &word;
+  }
+  return nullptr;
+}
+
+const StatementWord& statement_word(const Operation& operation) {
+  const bool get = has(operation.pin_flags, PinFlags::kGet);
+  const StatementWord* found = nullptr;
+  for (const StatementWord& word : kStatements) {
+    if (word.code == operation.code && (found == nullptr || word.get == get)) found = &word;
+  }
+  return *found;
+}
+
+std::string_view describe(Arguments arguments) {
+  switch (arguments) {
+    case Arguments::kNone:
+      return "()";
+    case Arguments::kWord:
+      return "(*x)";
+    case Arguments::kWordValue:
+      return "(*x, value)";
+    case Arguments::kPagesProtectionFlags:
+      return "(x, PROT_..., MAP_...)";
+    case Arguments::kPages:
+      return "(x)";
+    case Arguments::kPagesProtection:
+      return "(x, PROT_...)";
+    case Arguments::kPagesAdvice:
+      return "(x, MADV_...)";
+    case Arguments::kBlock:
+      return "(P1)";
+    case Arguments::kDevicePagesFlags:
+      return "(d, x, FOLL_...)";
+    case Arguments::kDevice:
+      return "(d)";
+    case Arguments::kDeviceWord:
+      return "(d)";
+    case Arguments::kDeviceWordValue:
+      return "(d, value)";
+    case Arguments::kOtherWord:
+      return "(P1:x)";
+    case Arguments::kOtherWordValue:
+      return "(P1:x, value)";
+    case Arguments::kOtherPage:
+      return "(P0:x)";
+  }
+  return "()";
+}
+
+std::span<const FlagWord<Protection>> protection_words() { return kProtections; }
+std::span<const FlagWord<MapFlags>> map_flag_words() { return kMapFlags; }
+std::span<const FlagWord<PinFlags>> pin_flag_words() { return kPinFlags; }
+std::span<const FlagWord<Advice>> advice_words() { return kAdvice; }
+std::span<const FlagWord<Verdict>> verdict_words() { return kVerdicts; }
+std::span<const FlagWord<Term::Kind>> term_words() { return kTerms; }
+
+std::string_view name_of(Verdict verdict) { return kVerdicts[static_cast<std::size_t>(verdict)].name; }
+
+bool is_register_name(std::string_view name) { return is_numbered(name, "r", 3); }
+bool is_block_name(std::string_view name) { return is_numbered(name, "PDK", 4); }
+
+bool is_reserved(std::string_view name) {
+  return is_register_name(name) || is_block_name(name) || find_statement(name) != nullptr ||
+         std::find(kKeywords.begin(), kKeywords.end(), name) != kKeywords.end();
+}
+
+}  // namespace cowherd::litmus

@@ -1,0 +1,79 @@
+#pragma once
+
+#include <cstdint>
+#include <span>
+#include <string_view>
+#include <vector>
+
+#include "cowherd/flags.hpp"
+#include "litmus/program.hpp"
+
+namespace cowherd::litmus {
+
+// How the language spells what program.hpp enumerates; the parser, the printer and the reference text share it.
+
+/// What stands between a statement's parentheses.
+enum class Arguments : std::uint8_t {
+  kNone,
+  kWord,
+  kWordValue,
+  kPagesProtectionFlags,
+  kPages,
+  kPagesProtection,
+  kPagesAdvice,
+  kBlock,
+  kDevicePagesFlags,
+  kDevice,
+  kDeviceWord,
+  kDeviceWordValue,
+  kOtherWord,
+  kOtherWordValue,
+  kOtherPage,
+};
+
+struct StatementWord {
+  std::string_view name;
+  OpCode code;
+  Arguments arguments;
+  /// The get and put forms of pin and unpin.
+  bool get = false;
+};
+
+std::span<const StatementWord> statement_words();
+/// Null where no statement has that name.
+const StatementWord* find_statement(std::string_view name);
+const StatementWord& statement_word(const Operation& operation);
+/// "(device, pages, FLAGS)"
+std::string_view describe(Arguments arguments);
+
+template <class E>
+struct FlagWord {
+  std::string_view name;
+  E flag;
+};
+
+std::span<const FlagWord<Protection>> protection_words();
+std::span<const FlagWord<MapFlags>> map_flag_words();
+std::span<const FlagWord<PinFlags>> pin_flag_words();
+std::span<const FlagWord<Advice>> advice_words();
+std::span<const FlagWord<Verdict>> verdict_words();
+/// The functions of conditions that take a place or a block, and `finding`.
+std::span<const FlagWord<Term::Kind>> term_words();
+
+template <class E>
+std::vector<std::string_view> names_of(std::span<const FlagWord<E>> words) {
+  std::vector<std::string_view> names;
+  for (const FlagWord<E>& word : words) names.push_back(word.name);
+  return names;
+}
+
+std::string_view name_of(Verdict verdict);
+
+/// r0 … r999, without leading zeros.
+bool is_register_name(std::string_view name);
+/// P0, D0, K0 and so on.
+bool is_block_name(std::string_view name);
+/// Words that no variable or device may have as its name.
+bool is_reserved(std::string_view name);
+
+}  // namespace cowherd::litmus
