@@ -1,0 +1,162 @@
+#include "spec/state.hpp"
+
+#include <gtest/gtest.h>
+
+#include <sstream>
+#include <string>
+#include <vector>
+
+#include "spec/spec.hpp"
+#include "spec/story.hpp"
+
+namespace cowherd::spec {
+namespace {
+
+std::vector<std::byte> bytes_after(const char* text) {
+  Spec spec;
+  Story story(spec);
+  std::istringstream in(text);
+  for (std::string line; std::getline(in, line, ';');) {
+    if (line.find_first_not_of(' ') == std::string::npos) continue;
+    EXPECT_EQ(story.tell(line), "ok") << line;
+  }
+  return {spec.bytes().begin(), spec.bytes().end()};
+}
+
+struct Pair {
+  const char* name;
+  const char* prefix;
+  const char* one;
+  const char* other;
+};
+
+std::string pair_name(const testing::TestParamInfo<Pair>& info) { return info.param.name; }
+
+class SameState : public testing::TestWithParam<Pair> {};
+class OtherState : public testing::TestWithParam<Pair> {};
+
+TEST_P(SameState, HasSameBytes) {
+  const Pair& pair = GetParam();
+  EXPECT_EQ(bytes_after((std::string(pair.prefix) + pair.one).c_str()),
+            bytes_after((std::string(pair.prefix) + pair.other).c_str()));
+}
+
+TEST_P(OtherState, HasOtherBytes) {
+  const Pair& pair = GetParam();
+  EXPECT_NE(bytes_after((std::string(pair.prefix) + pair.one).c_str()),
+            bytes_after((std::string(pair.prefix) + pair.other).c_str()));
+}
+
+constexpr const char* kTwoPages = "space P; P map 0+2 rw; P write 0.0 1; P write 1.0 2;";
+
+const Pair kSame[] = {
+    {"WritesCommute", kTwoPages, "P write 0.1 3; P write 1.1 4", "P write 1.1 4; P write 0.1 3"},
+    {"OverwrittenInEitherOrder", "space P; P map 0+1 rw;", "P write 0.0 1; P write 0.0 2; P write 0.0 3",
+     "P write 0.0 2; P write 0.0 1; P write 0.0 3"},
+    {"PinLetGo", kTwoPages, "d pin P 0+2 w = 2; d unpin", ""},
+    {"PinOfDiscardedPageLetGo", kTwoPages, "d pin P 0+2 w = 2; P unmap 0+2; d unpin", "P unmap 0+2"},
+    {"ShortReaderLetGo", kTwoPages, "d pin P 0+2 - = 2; P write 0.0 5; d unpin", "P write 0.0 5"},
+    {"PagesDetachInEitherOrder", kTwoPages, "d pin P 0+2 w = 2; P unmap 0+1; P unmap 1+1",
+     "d pin P 0+2 w = 2; P unmap 1+1; P unmap 0+1"},
+    {"SlotOfAnOldDetachedPage", kTwoPages,
+     "d pin P 0+1 w = 1; P advise 0+1 dontneed; e pin P 1+1 w = 1; P unmap 1+1; d unpin; d pin P 0+1 w = 1",
+     "P advise 0+1 dontneed; f pin P 0+1 w = 1; e pin P 1+1 w = 1; P unmap 1+1"},
+    {"ShortReaderSawTheSameSet", kTwoPages, "d pin P 0+1 - = 1; P write 0.0 7; P write 0.0 1; P write 0.0 7",
+     "d pin P 0+1 - = 1; P write 0.0 7"},
+    {"ShortReaderSawTheSameSetInAnotherOrder", kTwoPages,
+     "d pin P 0+1 - = 1; P write 0.0 7; P write 0.0 8; P write 0.0 9",
+     "d pin P 0+1 - = 1; P write 0.0 8; P write 0.0 7; P write 0.0 9"},
+    {"SpaceThatWroteNothing", kTwoPages, "space Q; Q map 0+1 rw; Q drop", ""},
+    {"AdviceTakenBack", kTwoPages, "P advise 0+1 dontfork; P advise 0+1 dofork", ""},
+    {"FailureChangesNothing", kTwoPages, "P write 0.0 9 = SIGBUS short; P map 0+1 rw noreplace = EEXIST", ""},
+    {"ReadingChangesNothing", kTwoPages, "d pin P 0+1 - = 1; d read 0.0 = 1; P read 0.0 = 1", "d pin P 0+1 - = 1"},
+};
+
+const Pair kOther[] = {
+    {"Value", kTwoPages, "P write 0.0 3", "P write 0.0 4"},
+    {"Word", kTwoPages, "P write 0.1 3", "P write 0.2 3"},
+    {"Protection", kTwoPages, "P protect 0+1 r", ""},
+    {"DontFork", kTwoPages, "P advise 0+1 dontfork", ""},
+    {"WipeOnFork", kTwoPages, "P advise 0+1 wipeonfork", "P advise 0+1 dontfork"},
+    {"MappedOrNot", "space P;", "P map 0+1 rw", ""},
+    {"Attached", kTwoPages, "d pin P 0+1 w = 1; P map 0+1 rw; P write 0.0 1",
+     "P map 0+1 rw; P write 0.0 1; d pin P 0+1 w = 1"},
+    {"DetachedTogetherOrApart", "space P; P map 0+1 rw;",
+     "d pin P 0+1 w = 1; e pin P 0+1 w = 1; P unmap 0+1; P map 0+1 rw",
+     "d pin P 0+1 w = 1; P unmap 0+1; P map 0+1 rw; e pin P 0+1 w = 1; P unmap 0+1; P map 0+1 rw"},
+    {"GetOrPin", kTwoPages, "d pin P 0+1 w = 1", "d pin P 0+1 w,get = 1"},
+    {"LongOrShort", kTwoPages, "d pin P 0+1 long = 1", "d pin P 0+1 - = 1"},
+    {"ShortReaderSawMore", kTwoPages, "d pin P 0+1 - = 1; P write 0.0 7", "P write 0.0 7; d pin P 0+1 - = 1"},
+    {"LastWriter", kTwoPages, "d pin P 0+1 w = 1; d write 0.0 3; d unpin; P write 0.0 3",
+     "d pin P 0+1 w = 1; P write 0.0 3; d write 0.0 3; d unpin"},
+    {"BeforeOrAfterFork", kTwoPages, "P write 0.0 3; P fork C; P write 0.0 4; C write 0.0 5",
+     "P fork C; P write 0.0 3; P write 0.0 4; C write 0.0 5"},
+};
+
+INSTANTIATE_TEST_SUITE_P(Spec, SameState, testing::ValuesIn(kSame), pair_name);
+INSTANTIATE_TEST_SUITE_P(Spec, OtherState, testing::ValuesIn(kOther), pair_name);
+
+TEST(State, IsSmall) {
+  const std::vector<std::byte> bytes =
+      bytes_after("space P; P map 0+2 rw; P write 0.0 1; d pin P 0+2 w = 2; P fork C; P write 0.0 2");
+  EXPECT_LE(bytes.size(), 200u);
+}
+
+TEST(State, GivesOutTheLowestNumberThatNoPinRemembers) {
+  State state;
+  EXPECT_EQ(state.create(), SpaceId{0});
+  EXPECT_EQ(state.create(), SpaceId{1});
+  state.map(SpaceId{0}, 0, Protection::kReadWrite);
+  const SpecPinId pin = state.bind(SpaceId{0}, 0, 1, Strength::kWrite, false);
+  EXPECT_EQ(pin, SpecPinId{0});
+  state.drop(SpaceId{0});
+  EXPECT_EQ(state.create(), SpaceId{2});
+  state.release(pin);
+  EXPECT_EQ(state.create(), SpaceId{0});
+}
+
+TEST(State, NumbersAreForgottenRatherThanMissing) {
+  State state;
+  for (std::size_t i = 0; i < kMaxPins; ++i) {
+    const SpaceId space = state.create();
+    state.map(space, 0, Protection::kReadWrite);
+    state.bind(space, 0, 1, Strength::kWrite, false);
+    state.drop(space);
+  }
+  for (std::size_t i = 0; i < kMaxSpaces; ++i) EXPECT_TRUE(state.alive(state.create()));
+}
+
+TEST(State, EveryPageOfEveryPinCanDetach) {
+  State state;
+  const SpaceId space = state.create();
+  for (std::size_t round = 0; round < kMaxPins; ++round) {
+    for (std::uint8_t page = 0; page < kMaxPages; ++page) {
+      state.map(space, page, Protection::kReadWrite);
+      state.store(space, page, 3, static_cast<std::int64_t>(100 * round + page + 1), Writer::kCpu);
+    }
+    state.bind(space, 0, kMaxPages, Strength::kWrite, false);
+  }
+  state.drop(space);
+  for (std::uint8_t pin = 0; pin < kMaxPins; ++pin) {
+    for (std::uint8_t page = 0; page < kMaxPages; ++page) {
+      EXPECT_FALSE(state.attached(SpecPinId{pin}, page));
+      EXPECT_EQ(state.load(SpecPinId{pin}, page, 3), 100 * pin + page + 1);
+    }
+  }
+}
+
+TEST(State, ShortReaderForgetsNothing) {
+  State state;
+  const SpaceId space = state.create();
+  state.map(space, 0, Protection::kReadWrite);
+  const SpecPinId pin = state.bind(space, 0, 1, Strength::kReadShort, false);
+  constexpr std::int64_t kWrites = 1000;
+  for (std::int64_t value = 1; value <= kWrites; ++value) state.store(space, 0, 0, value, Writer::kCpu);
+  const std::span<const PastValue> past = state.past(pin, 0, 0);
+  ASSERT_EQ(past.size(), static_cast<std::size_t>(kWrites));
+  for (std::int64_t value = 0; value < kWrites; ++value) EXPECT_EQ(past[static_cast<std::size_t>(value)].value, value);
+  EXPECT_TRUE(state.past(pin, 0, 1).empty());
+}
+
+}  // namespace
+}  // namespace cowherd::spec
