@@ -1,10 +1,11 @@
+# shellcheck shell=bash disable=SC2034,SC2154
 # What ./cowherd, ./test and .ci/run share: packages, configuring, building. Sourced by bash; needs `root`, the
 # project's folder. Everything here speaks on stderr and returns non-zero on failure.
 
 # The packages of each need. Debian's names.
 packages_to_build=(cmake ninja-build g++ libfmt-dev nlohmann-json3-dev libcli11-dev libxxhash-dev)
 packages_to_test=("${packages_to_build[@]}" libgtest-dev libgmock-dev libbenchmark-dev pkg-config python3 mandoc)
-packages_to_check=("${packages_to_test[@]}" clang clang-format clang-tidy libclang-rt-14-dev git)
+packages_to_check=("${packages_to_test[@]}" clang clang-format clang-tidy libclang-rt-14-dev git shellcheck)
 
 say() { printf 'cowherd: %s\n' "$*" >&2; }
 
