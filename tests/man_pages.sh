@@ -3,7 +3,7 @@ set -eu
 pages=$COWHERD_SOURCE/docs/man
 if command -v mandoc >/dev/null; then
   mandoc -Tlint -Wwarning "$pages"/*.[1-8]
-  mandoc -Tutf8 "$pages"/cowherd.1 | sed 's/.\x08//g' >page
+  mandoc -Tascii "$pages"/cowherd.1 | sed 's/.\x08//g' >page
 else
   echo "mandoc is not here: the pages were not checked"
   exit 77
@@ -20,7 +20,7 @@ for verb in $verbs; do
   "$COWHERD" "$verb" --help >>help
 done
 options <help >from-help
-sed 's/\xe2\x80\x90/-/g' page | options >from-page
+options <page >from-page
 if ! diff from-help from-page >difference; then
   echo "options that only --help (<) or only cowherd(1) (>) names:"
   cat difference
