@@ -49,14 +49,12 @@ template <>
 inline constexpr bool kIsFlagSet<PinFlags> = true;
 
 template <class E>
-  requires kIsFlagSet<E>
-constexpr E operator|(E a, E b) {
-  return static_cast<E>(static_cast<std::uint8_t>(a) | static_cast<std::uint8_t>(b));
-}
+requires kIsFlagSet<E>
+constexpr E operator|(E a, E b) { return static_cast<E>(static_cast<std::uint8_t>(a) | static_cast<std::uint8_t>(b)); }
 
 /// Whether `set` holds every bit of `bits`.
 template <class E>
-  requires kIsFlagSet<E>
+requires kIsFlagSet<E>
 constexpr bool has(E set, E bits) {
   return (static_cast<std::uint8_t>(set) & static_cast<std::uint8_t>(bits)) == static_cast<std::uint8_t>(bits);
 }

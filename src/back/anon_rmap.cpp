@@ -104,11 +104,11 @@ void unlink_anon_vmas(Frames<G>& frames, Ref<Vma> vma) {
   frames.at(vma).anon_vma = {};
 }
 
-#define COWHERD_INSTANTIATE(G)                                                  \
-  template Result<void> anon_vma_prepare<G>(Frames<G>&, Ref<Vma>);              \
-  template Result<void> anon_vma_clone<G>(Frames<G>&, Ref<Vma>, Ref<Vma>);      \
-  template Result<void> anon_vma_fork<G>(Frames<G>&, Ref<Vma>, Ref<Vma>);       \
-  template void anon_vma_adopt<G>(Frames<G>&, Ref<Vma>, Ref<Vma>);              \
+#define COWHERD_INSTANTIATE(G)                                             \
+  template Result<void> anon_vma_prepare<G>(Frames<G>&, Ref<Vma>);         \
+  template Result<void> anon_vma_clone<G>(Frames<G>&, Ref<Vma>, Ref<Vma>); \
+  template Result<void> anon_vma_fork<G>(Frames<G>&, Ref<Vma>, Ref<Vma>);  \
+  template void anon_vma_adopt<G>(Frames<G>&, Ref<Vma>, Ref<Vma>);         \
   template void unlink_anon_vmas<G>(Frames<G>&, Ref<Vma>);
 COWHERD_FOR_EACH_GEOMETRY(COWHERD_INSTANTIATE)
 #undef COWHERD_INSTANTIATE

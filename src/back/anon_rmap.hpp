@@ -9,8 +9,8 @@
 
 namespace cowherd {
 
-/// All VMAs in which a set of anonymous pages may be mapped: those of the address space where the pages were born and of
-/// every one forked from it since. Compare Linux struct anon_vma.
+/// All VMAs in which a set of anonymous pages may be mapped: those of the address space where the pages were born and
+/// of every one forked from it since. Compare Linux struct anon_vma.
 struct AnonVma {
   static constexpr SlabKind kSlab = SlabKind::kAnonVma;
 

@@ -9,13 +9,15 @@ namespace cowherd {
 
 /// Every lock of the memory system, outermost first: a holder of one may take only later ones, or a second of the same
 /// rank where `nests` says so. The run-time checker and docs/locks.md come from this table.
-#define COWHERD_LOCK_RANKS(X)                                                                                   \
-  X(kMmapLock, "mmap_lock", true, true, "one per address space: VMAs and which tables exist; fork holds the parent's, " \
-                                        "then the child's")                                                     \
-  X(kPageLock, "page lock", true, false, "one per frame: held across reuse decisions")                          \
-  X(kAnonVmaLock, "anon_vma lock", true, false, "one per anon_vma: its list of mappings")                       \
-  X(kPageTableLock, "page table lock", false, true, "entries of an address space; fork holds the child's, then " \
-                                                    "the parent's")
+#define COWHERD_LOCK_RANKS(X)                                                             \
+  X(kMmapLock, "mmap_lock", true, true,                                                   \
+    "one per address space: VMAs and which tables exist; fork holds the parent's, "       \
+    "then the child's")                                                                   \
+  X(kPageLock, "page lock", true, false, "one per frame: held across reuse decisions")    \
+  X(kAnonVmaLock, "anon_vma lock", true, false, "one per anon_vma: its list of mappings") \
+  X(kPageTableLock, "page table lock", false, true,                                       \
+    "entries of an address space; fork holds the child's, then "                          \
+    "the parent's")
 
 enum class LockRank : std::uint8_t {
 #define COWHERD_LOCK_RANK(name, ...) name,

@@ -40,9 +40,9 @@ struct Event {
   EventKind kind;
   /// The decision of the rules behind it; meaningful for kReused … kForced but kUnpinned.
   Decision decision = Decision::kReuse;
-  Vpn page;
-  FrameNumber frame;
-  FrameNumber new_frame;
+  Vpn page{};
+  FrameNumber frame{};
+  FrameNumber new_frame{};
   /// For copies: nobody but the copying process had any use for the old page.
   bool unneeded = false;
 };

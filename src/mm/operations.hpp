@@ -22,8 +22,8 @@ namespace cowherd::mm {
 template <class G>
 Result<ProcessId> spawn(System<G>& system);
 
-/// A child whose private memory holds what the parent's holds now. ENOMEM; EBUSY under rules that refuse while pages are
-/// pinned. Compare Linux kernel/fork.c: dup_mmap().
+/// A child whose private memory holds what the parent's holds now. ENOMEM; EBUSY under rules that refuse while pages
+/// are pinned. Compare Linux kernel/fork.c: dup_mmap().
 template <class G>
 Result<ProcessId> fork(System<G>& system, ProcessId parent);
 
@@ -40,9 +40,10 @@ template <class G>
 Result<void> exec(System<G>& system, ProcessId process);
 
 /// Ends the process; its memory is gone, its number stays until its parent waits. Its children become nobody's, and
-/// those that have exited already vanish. A process that is nobody's child vanishes at once.
+/// those that have exited already vanish. A process that is nobody's child vanishes at once. Fails with kWouldBlock
+/// only.
 template <class G>
-void exit(System<G>& system, ProcessId process);
+Result<void> exit(System<G>& system, ProcessId process);
 
 /// Forgets a child that has exited. ECHILD if it is none of `parent`'s; kWouldBlock while it runs.
 template <class G>
@@ -105,8 +106,8 @@ Result<Pinned> pin(System<G>& system, ProcessId process, Vaddr address, PageCoun
 template <class G>
 void unpin(System<G>& system, PinId pin, bool dirty);
 
-/// A device's access to what `pin` holds, from byte `offset` of its first page on. ENXIO past the end; EPERM for a write
-/// through a reference for reading.
+/// A device's access to what `pin` holds, from byte `offset` of its first page on. ENXIO past the end; EPERM for a
+/// write through a reference for reading.
 template <class G>
 Access dma_read(System<G>& system, PinId pin, ByteCount offset, std::span<std::byte> to);
 template <class G>

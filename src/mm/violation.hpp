@@ -7,26 +7,27 @@
 namespace cowherd::mm {
 
 /// What verify() and the operations' own checks can find wrong with a Machine: name, sentence.
-#define COWHERD_VIOLATIONS(X)                                                                                          \
-  X(kReferences, "reference-imbalance", "a frame's reference count is not its mappings plus pins and gets")            \
-  X(kMapcount, "mapcount-imbalance", "a frame's mapcount is not the number of entries that map it")                    \
-  X(kPins, "pin-imbalance", "a frame's pins are not those that holders have")                                          \
-  X(kExclusiveShared, "exclusive-shared", "a page marked exclusive is mapped more than once")                          \
-  X(kWritableShared, "writable-shared", "a writable entry maps a page that is not exclusive")                          \
-  X(kPinnedShared, "pinned-shared", "a page pinned through its owner's address is no longer exclusive")                \
-  X(kNoRmap, "rmap-missing", "an entry maps a page that no reverse map leads to: reclaim and migration cannot find it")\
-  X(kNotDirty, "not-dirty", "nothing marks an anonymous page dirty: reclaim would drop what was written")              \
-  X(kRss, "rss-imbalance", "an address space's resident pages do not add up")                                          \
-  X(kFreedInUse, "use-after-free", "a freed frame is still mapped or held")                                            \
-  X(kBadPage, "bad-page", "a frame was freed while mapped, or its count fell below zero")                              \
-  X(kFrameLost, "frame-lost", "a frame in use belongs to nobody")                                                      \
-  X(kTable, "table-imbalance", "a page table's count of entries is wrong, or the table is empty")                      \
-  X(kOutsideVma, "entry-outside-vma", "an entry maps a page where no VMA is, or more than its VMA allows")             \
-  X(kVma, "vma-invalid", "VMAs overlap, are out of order or lack their anon_vma")                                      \
-  X(kZeroPage, "zero-page-written", "the zero page is not zero")                                                       \
-  X(kLockOrder, "lock-order", "locks were taken against their order")                                                  \
-  X(kLockHeld, "lock-held", "an operation returned with a lock held")                                                  \
-  X(kSleepInAtomic, "sleep-in-atomic", "an allocation that may sleep was made under a lock that forbids it")           \
+#define COWHERD_VIOLATIONS(X)                                                                                \
+  X(kReferences, "reference-imbalance", "a frame's reference count is not its mappings plus pins and gets")  \
+  X(kMapcount, "mapcount-imbalance", "a frame's mapcount is not the number of entries that map it")          \
+  X(kPins, "pin-imbalance", "a frame's pins are not those that holders have")                                \
+  X(kExclusiveShared, "exclusive-shared", "a page marked exclusive is mapped more than once")                \
+  X(kWritableShared, "writable-shared", "a writable entry maps a page that is not exclusive")                \
+  X(kPinnedShared, "pinned-shared", "a page pinned through its owner's address is no longer exclusive")      \
+  X(kNoRmap, "rmap-missing",                                                                                 \
+    "an entry maps a page that no reverse map leads to: reclaim and migration cannot find it")               \
+  X(kNotDirty, "not-dirty", "nothing marks an anonymous page dirty: reclaim would drop what was written")    \
+  X(kRss, "rss-imbalance", "an address space's resident pages do not add up")                                \
+  X(kFreedInUse, "use-after-free", "a freed frame is still mapped or held")                                  \
+  X(kBadPage, "bad-page", "a frame was freed while mapped, or its count fell below zero")                    \
+  X(kFrameLost, "frame-lost", "a frame in use belongs to nobody")                                            \
+  X(kTable, "table-imbalance", "a page table's count of entries is wrong, or the table is empty")            \
+  X(kOutsideVma, "entry-outside-vma", "an entry maps a page where no VMA is, or more than its VMA allows")   \
+  X(kVma, "vma-invalid", "VMAs overlap, are out of order or lack their anon_vma")                            \
+  X(kZeroPage, "zero-page-written", "the zero page is not zero")                                             \
+  X(kLockOrder, "lock-order", "locks were taken against their order")                                        \
+  X(kLockHeld, "lock-held", "an operation returned with a lock held")                                        \
+  X(kSleepInAtomic, "sleep-in-atomic", "an allocation that may sleep was made under a lock that forbids it") \
   X(kFaultLoop, "fault-loop", "a fault was handled again and again without letting the access through")
 
 enum class Violation : std::uint8_t {

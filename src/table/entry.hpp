@@ -45,7 +45,9 @@ class Entry {
   static constexpr unsigned kFrameShift = 12;
   static constexpr std::uint64_t kFrameMask = 0x000F'FFFF'FFFF'F000;
 
-  [[nodiscard]] constexpr Entry with(std::uint64_t bit, bool on) const { return Entry{on ? bits_ | bit : bits_ & ~bit}; }
+  [[nodiscard]] constexpr Entry with(std::uint64_t bit, bool on) const {
+    return Entry{on ? bits_ | bit : bits_ & ~bit};
+  }
 
   std::uint64_t bits_ = 0;
 };

@@ -105,6 +105,27 @@ class Tables {
     return walk(root_, G::kLevels - 1, 0, range, visit);
   }
 
+  /// The first page at or after `from` whose lowest table exists, or `end`: whoever goes table by table over a sparse
+  /// range skips what is not there.
+  [[nodiscard]] Vpn next_used(Vpn from, Vpn end) const {
+    while (from < end) {
+      FrameNumber table = root_;
+      unsigned level = G::kLevels - 1;
+      for (; level > 0; --level) {
+        const Entry entry = *slot(table, level, from);
+        if (entry.none()) {
+          break;
+        }
+        table = entry.frame();
+      }
+      if (level == 0) {
+        return from;
+      }
+      from = Vpn{(from.value() / span(level) + 1) * span(level)};
+    }
+    return end;
+  }
+
   /// Calls `visit(table, level)` for every table, the root first.
   template <class Visit>
   void for_each_table(Visit&& visit) const {

@@ -1,0 +1,70 @@
+#include "mm/areas.hpp"
+#include "mm/locks.hpp"
+#include "mm/operations.hpp"
+#include "mm/page.hpp"
+#include "mm/populate.hpp"
+
+namespace cowherd::mm {
+
+namespace {
+
+VmaFlags advised(VmaFlags flags, Advice advice) {
+  switch (advice) {
+    case Advice::kDontFork:
+      flags.dont_fork = true;
+      break;
+    case Advice::kDoFork:
+      flags.dont_fork = false;
+      break;
+    case Advice::kWipeOnFork:
+      flags.wipe_on_fork = true;
+      break;
+    case Advice::kKeepOnFork:
+      flags.wipe_on_fork = false;
+      break;
+    case Advice::kDontNeed:
+    case Advice::kPopulateRead:
+    case Advice::kPopulateWrite:
+      break;
+  }
+  return flags;
+}
+
+}  // namespace
+
+template <class G>
+Result<void> madvise(System<G>& system, ProcessId process, Vaddr address, ByteCount length, Advice advice) {
+  Mm& mm = mm_of(system, process);
+  COWHERD_TRY_ASSIGN(range, page_range<G>(address, length));
+  const MmapGuard<G> guard(system, mm.mmap_lock);
+  if (guard.blocked() || mm.page_table_lock.held) {
+    return Errno::kWouldBlock;
+  }
+  if (advice == Advice::kPopulateRead || advice == Advice::kPopulateWrite) {
+    return populate(system, mm, range, advice == Advice::kPopulateWrite ? FaultKind::kWrite : FaultKind::kRead);
+  }
+  VmaTree areas = system.areas(mm);
+  bool hole = false;
+  Vpn at = range.begin;
+  for (Ref<Vma> vma = areas.find(at); vma && system.at(vma).pages.begin < range.end; vma = areas.find(at)) {
+    const PageRange part = intersect(range, system.at(vma).pages);
+    hole = hole || part.begin != at;
+    at = part.end;
+    if (advice == Advice::kDontNeed) {
+      zap_range(system, mm, part);
+    } else if (advised(system.at(vma).flags, advice) != system.at(vma).flags) {
+      COWHERD_TRY(split_at(system, mm, part));
+      const Ref<Vma> inner = areas.at(part.begin);
+      system.at(inner).flags = advised(system.at(inner).flags, advice);
+      merge_vmas(system, mm, part);
+    }
+  }
+  hole = hole || at != range.end;
+  return hole ? Result<void>(Errno::kNoMemory) : Result<void>();
+}
+
+#define COWHERD_INSTANTIATE(G) template Result<void> madvise<G>(System<G>&, ProcessId, Vaddr, ByteCount, Advice);
+COWHERD_FOR_EACH_GEOMETRY(COWHERD_INSTANTIATE)
+#undef COWHERD_INSTANTIATE
+
+}  // namespace cowherd::mm

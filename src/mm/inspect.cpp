@@ -1,0 +1,58 @@
+#include "mm/operations.hpp"
+#include "mm/page.hpp"
+
+namespace cowherd::mm {
+
+template <class G>
+PageView inspect(System<G>& system, ProcessId process, Vaddr address) {
+  PageView view;
+  if (exited(system, process)) {
+    return view;
+  }
+  view.entry = system.tables(mm_of(system, process)).get(Geometry<G>::page_of(address));
+  if (view.entry.present()) {
+    view.frame = view.entry.frame();
+    const FrameDescriptor& descriptor = system.descriptor(view.frame);
+    view.references = descriptor.references();
+    view.mapcount = descriptor.mapcount();
+    view.pins = descriptor.pins();
+    view.exclusive = descriptor.exclusive();
+    view.dirty = descriptor.dirty();
+  }
+  return view;
+}
+
+template <class G>
+PageCount rss(System<G>& system, ProcessId process) {
+  return exited(system, process) ? PageCount{0} : PageCount{mm_of(system, process).anon_rss};
+}
+
+template <class G>
+Result<FrameNumber> lock_page(System<G>& system, ProcessId process, Vaddr address) {
+  const PageView view = inspect(system, process, address);
+  if (!view.entry.present() || view.frame == Frames<G>::kZeroPage) {
+    return Errno::kFault;
+  }
+  FrameDescriptor& descriptor = system.descriptor(view.frame);
+  if (descriptor.locked()) {
+    return Errno::kWouldBlock;
+  }
+  descriptor.set_locked(true);
+  return view.frame;
+}
+
+template <class G>
+void unlock_page(System<G>& system, FrameNumber frame) {
+  // A page that was freed meanwhile took its lock with it.
+  system.descriptor(frame).set_locked(false);
+}
+
+#define COWHERD_INSTANTIATE(G)                                             \
+  template PageView inspect<G>(System<G>&, ProcessId, Vaddr);              \
+  template PageCount rss<G>(System<G>&, ProcessId);                        \
+  template Result<FrameNumber> lock_page<G>(System<G>&, ProcessId, Vaddr); \
+  template void unlock_page<G>(System<G>&, FrameNumber);
+COWHERD_FOR_EACH_GEOMETRY(COWHERD_INSTANTIATE)
+#undef COWHERD_INSTANTIATE
+
+}  // namespace cowherd::mm

@@ -1,0 +1,29 @@
+#pragma once
+
+#include "mm/fault.hpp"
+#include "mm/system.hpp"
+
+namespace cowherd::mm {
+
+/// Faults in every page of `range` as an access of `kind` would. ENOMEM at a hole or for want of memory; EINVAL where
+/// the protection forbids the access. What lies before the failure is populated.
+/// Compare Linux mm/gup.c: faultin_page_range().
+template <class G>
+Result<void> populate(System<G>& system, Mm& mm, PageRange range, FaultKind kind) COWHERD_REQUIRES(mm.mmap_lock) {
+  for (Vpn page = range.begin; page < range.end; ++page) {
+    const Ref<Vma> vma = system.areas(mm).at(page);
+    if (!vma) {
+      return Errno::kNoMemory;
+    }
+    const Protection protection = system.at(vma).flags.protection;
+    if (kind == FaultKind::kWrite ? !has(protection, Protection::kWrite) : protection == Protection::kNone) {
+      return Errno::kInvalid;
+    }
+    if (auto done = handle_fault(system, mm, vma, page, kind); !done) {
+      return done;
+    }
+  }
+  return {};
+}
+
+}  // namespace cowherd::mm

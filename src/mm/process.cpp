@@ -1,0 +1,181 @@
+#include "mm/areas.hpp"
+#include "mm/lifecycle.hpp"
+#include "mm/locks.hpp"
+#include "mm/operations.hpp"
+#include "mm/page.hpp"
+
+namespace cowherd::mm {
+
+namespace {
+
+template <class G>
+void forget_process(System<G>& system, Ref<Process> gone) {
+  const Process process = system.at(gone);
+  if (process.previous) {
+    system.at(process.previous).next = process.next;
+  } else {
+    system.processes() = process.next;
+  }
+  if (process.next) {
+    system.at(process.next).previous = process.previous;
+  }
+  system.frames().destroy(gone);
+}
+
+/// Whether an earlier operation left a lock of `mm` held, so that nothing can tear it down.
+bool stuck(const Mm& mm) { return mm.mmap_lock.held || mm.page_table_lock.held; }
+
+}  // namespace
+
+template <class G>
+Result<Ref<Mm>> create_mm(System<G>& system) {
+  auto made = system.frames().template make<Mm>();
+  if (!made) {
+    return made;
+  }
+  auto root = Tables<G>::create(system.frames());
+  if (!root) {
+    system.frames().destroy(*made);
+    return root.error();
+  }
+  Mm& mm = system.at(*made);
+  mm.root = *root;
+  mm.users = 1;
+  return made;
+}
+
+template <class G>
+void put_mm(System<G>& system, Ref<Mm> ref) {
+  Mm& mm = system.at(ref);
+  if (--mm.users != 0) {
+    return;
+  }
+  {
+    const MmapGuard<G> guard(system, mm.mmap_lock);
+    remove_vmas(system, mm, {Vpn{0}, Vpn{Geometry<G>::kUserPages}});
+  }
+  Tables<G>::destroy(system.frames(), mm.root);
+  system.frames().destroy(ref);
+}
+
+template <class G>
+Result<Ref<Process>> create_process(System<G>& system, Ref<Mm> mm, Ref<Process> parent) {
+  auto made = system.frames().template make<Process>();
+  if (!made) {
+    return made;
+  }
+  Process& process = system.at(*made);
+  process.mm = mm;
+  process.parent = parent;
+  process.next = system.processes();
+  if (process.next) {
+    system.at(process.next).previous = *made;
+  }
+  system.processes() = *made;
+  return made;
+}
+
+template <class G>
+Result<ProcessId> spawn(System<G>& system) {
+  COWHERD_TRY_ASSIGN(mm, create_mm(system));
+  auto made = create_process(system, mm, {});
+  if (!made) {
+    put_mm(system, mm);
+    return made.error();
+  }
+  return ProcessId{made->unit};
+}
+
+template <class G>
+Result<ProcessId> vfork(System<G>& system, ProcessId parent) {
+  const Ref<Process> caller = process_ref<G>(parent);
+  const Ref<Mm> mm = system.at(caller).mm;
+  COWHERD_TRY_ASSIGN(made, create_process(system, mm, caller));
+  ++system.at(mm).users;
+  system.at(made).suspends_parent = true;
+  return ProcessId{made.unit};
+}
+
+template <class G>
+bool suspended(System<G>& system, ProcessId process) {
+  for (Ref<Process> other = system.processes(); other; other = system.at(other).next) {
+    if (system.at(other).suspends_parent && system.at(other).parent == process_ref<G>(process)) {
+      return true;
+    }
+  }
+  return false;
+}
+
+template <class G>
+Result<void> exec(System<G>& system, ProcessId id) {
+  Process& process = system.at(process_ref<G>(id));
+  if (system.at(process.mm).users == 1 && stuck(system.at(process.mm))) {
+    return Errno::kWouldBlock;
+  }
+  COWHERD_TRY_ASSIGN(fresh, create_mm(system));
+  put_mm(system, process.mm);
+  process.mm = fresh;
+  process.suspends_parent = false;
+  return {};
+}
+
+template <class G>
+Result<void> exit(System<G>& system, ProcessId id) {
+  const Ref<Process> gone = process_ref<G>(id);
+  const Ref<Mm> mm = system.at(gone).mm;
+  if (system.at(mm).users == 1 && stuck(system.at(mm))) {
+    return Errno::kWouldBlock;
+  }
+  put_mm(system, mm);
+  system.at(gone).mm = {};
+  system.at(gone).suspends_parent = false;
+  for (Ref<Process> child = system.processes(); child;) {
+    const Ref<Process> next = system.at(child).next;
+    if (system.at(child).parent == gone) {
+      system.at(child).parent = {};
+      if (!system.at(child).mm) {
+        forget_process(system, child);
+      }
+    }
+    child = next;
+  }
+  if (!system.at(gone).parent) {
+    forget_process(system, gone);
+  }
+  return {};
+}
+
+template <class G>
+Result<void> wait(System<G>& system, ProcessId parent, ProcessId child) {
+  for (Ref<Process> other = system.processes(); other; other = system.at(other).next) {
+    if (other == process_ref<G>(child) && system.at(other).parent == process_ref<G>(parent)) {
+      if (system.at(other).mm) {
+        return Errno::kWouldBlock;
+      }
+      forget_process(system, other);
+      return {};
+    }
+  }
+  return Errno::kNoChild;
+}
+
+template <class G>
+bool exited(System<G>& system, ProcessId process) {
+  return !system.at(process_ref<G>(process)).mm;
+}
+
+#define COWHERD_INSTANTIATE(G)                                                        \
+  template Result<Ref<Mm>> create_mm<G>(System<G>&);                                  \
+  template void put_mm<G>(System<G>&, Ref<Mm>);                                       \
+  template Result<Ref<Process>> create_process<G>(System<G>&, Ref<Mm>, Ref<Process>); \
+  template Result<ProcessId> spawn<G>(System<G>&);                                    \
+  template Result<ProcessId> vfork<G>(System<G>&, ProcessId);                         \
+  template bool suspended<G>(System<G>&, ProcessId);                                  \
+  template Result<void> exec<G>(System<G>&, ProcessId);                               \
+  template Result<void> exit<G>(System<G>&, ProcessId);                               \
+  template Result<void> wait<G>(System<G>&, ProcessId, ProcessId);                    \
+  template bool exited<G>(System<G>&, ProcessId);
+COWHERD_FOR_EACH_GEOMETRY(COWHERD_INSTANTIATE)
+#undef COWHERD_INSTANTIATE
+
+}  // namespace cowherd::mm
