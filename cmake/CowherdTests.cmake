@@ -42,7 +42,7 @@ function(cowherd_folder_tests folder)
     target_link_libraries(${target} PRIVATE cowherd_${folder})
     cowherd_link_edges(${target} PRIVATE ${folder})
     target_link_libraries(${target} PRIVATE GTest::gmock GTest::gtest GTest::gtest_main)
-    gtest_discover_tests(${target} TEST_PREFIX "${folder}." WORKING_DIRECTORY ${PROJECT_SOURCE_DIR}
+    gtest_discover_tests(${target} TEST_PREFIX "${folder}." NO_PRETTY_VALUES WORKING_DIRECTORY ${PROJECT_SOURCE_DIR}
       DISCOVERY_MODE PRE_TEST DISCOVERY_TIMEOUT 120 PROPERTIES LABELS ${folder} TIMEOUT 300)
   endif()
 
