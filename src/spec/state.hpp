@@ -133,6 +133,11 @@ class State {
   /// A slot that no pin has. There always is one while a page is attached.
   [[nodiscard]] std::uint8_t free_slot() const;
 
+  /// The set of pages of the pin that are not attached.
+  static unsigned detached_pages(const Pin& pin) { return ((1u << pin.count) - 1u) & ~unsigned{pin.attached}; }
+  void pack_pins(Packer& out) const;
+  void unpack_pins(Unpacker& in);
+
   std::uint16_t alive_ = 0;
   std::array<Space, kMaxSpaces> spaces_;
   std::array<Pin, kMaxPins> pins_;

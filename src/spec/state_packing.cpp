@@ -1,3 +1,4 @@
+#include <bit>
 #include <cassert>
 
 #include "spec/state.hpp"
@@ -13,6 +14,13 @@ namespace {
 constexpr std::uint8_t kUnnumbered = 0xff;
 
 bool contains(unsigned set, std::size_t element) { return ((set >> element) & 1u) != 0; }
+
+/// The lowest element, taken out of a set that is not empty.
+std::size_t take(unsigned& set) {
+  const auto element = static_cast<std::size_t>(std::countr_zero(set));
+  set &= set - 1;
+  return element;
+}
 
 unsigned set_words(const Page& page) {
   unsigned set = 0;
@@ -57,36 +65,12 @@ void unpack_page(Unpacker& in, Page& page) {
 
 void State::pack(Packer& out) const {
   out.put(alive_);
-  for (std::size_t i = 0; i < kMaxSpaces; ++i) {
-    if (!contains(alive_, i)) continue;
-    out.put(spaces_[i].mapped);
-    for (std::size_t page = 0; page < kMaxPages; ++page) {
-      if (contains(spaces_[i].mapped, page)) pack_page(out, spaces_[i].pages[page]);
-    }
+  for (unsigned spaces = alive_; spaces != 0;) {
+    const Space& space = spaces_[take(spaces)];
+    out.put(space.mapped);
+    for (unsigned pages = space.mapped; pages != 0;) pack_page(out, space.pages[take(pages)]);
   }
-
-  std::array<std::uint8_t, kMaxDetached> number;
-  number.fill(kUnnumbered);
-  std::uint8_t numbered = 0;
-  for (const Pin& pin : pins_) {
-    out.put(pin.count);
-    if (pin.count == 0) continue;
-    out.put(pin.space.value());
-    out.put(pin.first);
-    out.put(static_cast<std::uint8_t>(static_cast<unsigned>(pin.strength) << 1 | (pin.get ? 1u : 0u)));
-    out.put(pin.attached);
-    for (std::size_t index = 0; index < pin.count; ++index) {
-      if (contains(pin.attached, index)) continue;
-      const std::uint8_t slot = pin.slots[index];
-      const bool first_time = number[slot] == kUnnumbered;
-      if (first_time) number[slot] = numbered++;
-      out.put(number[slot]);
-      if (!first_time) continue;
-      out.put(static_cast<std::uint8_t>(set_words(detached_[slot])));
-      pack_words(out, detached_[slot]);
-    }
-  }
-
+  pack_pins(out);
   out.put(static_cast<std::uint32_t>(past_.size()));
   for (const PastValue& value : past_) {
     out.put(value.place);
@@ -95,41 +79,74 @@ void State::pack(Packer& out) const {
   provenance_.pack(out);
 }
 
+void State::pack_pins(Packer& out) const {
+  unsigned existing = 0;
+  unsigned detached = 0;
+  for (std::size_t i = 0; i < kMaxPins; ++i) {
+    if (pins_[i].count == 0) continue;
+    existing |= 1u << i;
+    detached |= detached_pages(pins_[i]);
+  }
+  out.put(static_cast<std::uint8_t>(existing));
+
+  std::array<std::uint8_t, kMaxDetached> number;
+  if (detached != 0) number.fill(kUnnumbered);
+  std::uint8_t numbered = 0;
+  for (; existing != 0;) {
+    const Pin& pin = pins_[take(existing)];
+    out.put(pin.count);
+    out.put(pin.space.value());
+    out.put(pin.first);
+    out.put(static_cast<std::uint8_t>(static_cast<unsigned>(pin.strength) << 1 | (pin.get ? 1u : 0u)));
+    out.put(pin.attached);
+    for (unsigned pages = detached_pages(pin); pages != 0;) {
+      const std::uint8_t slot = pin.slots[take(pages)];
+      const bool first_time = number[slot] == kUnnumbered;
+      if (first_time) number[slot] = numbered++;
+      out.put(number[slot]);
+      if (!first_time) continue;
+      out.put(static_cast<std::uint8_t>(set_words(detached_[slot])));
+      pack_words(out, detached_[slot]);
+    }
+  }
+}
+
 void State::unpack(Unpacker& in) {
   alive_ = in.get<std::uint16_t>();
-  for (std::size_t i = 0; i < kMaxSpaces; ++i) {
-    spaces_[i].mapped = contains(alive_, i) ? in.get<std::uint16_t>() : std::uint16_t{0};
-    for (std::size_t page = 0; page < kMaxPages; ++page) {
-      if (contains(spaces_[i].mapped, page)) unpack_page(in, spaces_[i].pages[page]);
-    }
+  for (unsigned spaces = alive_; spaces != 0;) {
+    Space& space = spaces_[take(spaces)];
+    space.mapped = in.get<std::uint16_t>();
+    for (unsigned pages = space.mapped; pages != 0;) unpack_page(in, space.pages[take(pages)]);
   }
-
-  std::uint8_t numbered = 0;
-  for (Pin& pin : pins_) {
-    pin.count = in.get<std::uint8_t>();
-    if (pin.count == 0) continue;
-    pin.space = SpaceId{in.get<std::uint8_t>()};
-    pin.first = in.get<std::uint8_t>();
-    const auto how = in.get<std::uint8_t>();
-    pin.strength = static_cast<Strength>(how >> 1);
-    pin.get = (how & 1u) != 0;
-    pin.attached = in.get<std::uint16_t>();
-    for (std::size_t index = 0; index < pin.count; ++index) {
-      if (contains(pin.attached, index)) continue;
-      const auto slot = in.get<std::uint8_t>();
-      pin.slots[index] = slot;
-      if (slot != numbered) continue;
-      ++numbered;
-      unpack_words(in, detached_[slot], in.get<std::uint8_t>());
-    }
-  }
-
+  unpack_pins(in);
   past_.clear();
   for (auto left = in.get<std::uint32_t>(); left > 0; --left) {
     const auto place = in.get<std::uint16_t>();
     past_.push_back({place, in.get<std::int64_t>()});
   }
   provenance_.unpack(in);
+}
+
+void State::unpack_pins(Unpacker& in) {
+  for (Pin& pin : pins_) pin.count = 0;
+  std::uint8_t numbered = 0;
+  for (unsigned existing = in.get<std::uint8_t>(); existing != 0;) {
+    Pin& pin = pins_[take(existing)];
+    pin.count = in.get<std::uint8_t>();
+    pin.space = SpaceId{in.get<std::uint8_t>()};
+    pin.first = in.get<std::uint8_t>();
+    const auto how = in.get<std::uint8_t>();
+    pin.strength = static_cast<Strength>(how >> 1);
+    pin.get = (how & 1u) != 0;
+    pin.attached = in.get<std::uint16_t>();
+    for (unsigned pages = detached_pages(pin); pages != 0;) {
+      const auto slot = in.get<std::uint8_t>();
+      pin.slots[take(pages)] = slot;
+      if (slot != numbered) continue;
+      ++numbered;
+      unpack_words(in, detached_[slot], in.get<std::uint8_t>());
+    }
+  }
 }
 
 }  // namespace cowherd::spec
