@@ -303,9 +303,8 @@ Result<ProcessId> fork(System<G>& system, ProcessId parent) {
     return process.error();
   }
   if (auto copied = copy_vmas(system, parent_mm, child); !copied) {
-    // Nobody's child, so that it vanishes without anybody's wait.
-    system.at(*process).parent = {};
     const ProcessId stillborn{process->unit};
+    disown(system, stillborn);
     if (auto gone = exit(system, stillborn); !gone) {
       return gone.error();
     }

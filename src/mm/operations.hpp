@@ -45,6 +45,10 @@ Result<void> exec(System<G>& system, ProcessId process);
 template <class G>
 Result<void> exit(System<G>& system, ProcessId process);
 
+/// Makes `child` nobody's child: nobody will wait for it. Precondition: it runs.
+template <class G>
+void disown(System<G>& system, ProcessId child);
+
 /// Forgets a child that has exited. ECHILD if it is none of `parent`'s; kWouldBlock while it runs.
 template <class G>
 Result<void> wait(System<G>& system, ProcessId parent, ProcessId child);

@@ -160,6 +160,11 @@ Result<void> wait(System<G>& system, ProcessId parent, ProcessId child) {
 }
 
 template <class G>
+void disown(System<G>& system, ProcessId child) {
+  system.at(process_ref<G>(child)).parent = {};
+}
+
+template <class G>
 bool exited(System<G>& system, ProcessId process) {
   return !system.at(process_ref<G>(process)).mm;
 }
@@ -174,6 +179,7 @@ bool exited(System<G>& system, ProcessId process) {
   template Result<void> exec<G>(System<G>&, ProcessId);                               \
   template Result<void> exit<G>(System<G>&, ProcessId);                               \
   template Result<void> wait<G>(System<G>&, ProcessId, ProcessId);                    \
+  template void disown<G>(System<G>&, ProcessId);                                     \
   template bool exited<G>(System<G>&, ProcessId);
 COWHERD_FOR_EACH_GEOMETRY(COWHERD_INSTANTIATE)
 #undef COWHERD_INSTANTIATE

@@ -1,0 +1,9 @@
+#pragma once
+
+// Everything of the library.
+
+#include "cowherd/flags.hpp"
+#include "cowherd/machine.hpp"
+#include "cowherd/result.hpp"
+#include "cowherd/rules.hpp"
+#include "cowherd/types.hpp"

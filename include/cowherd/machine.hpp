@@ -1,0 +1,140 @@
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <span>
+
+#include "cowherd/flags.hpp"
+#include "cowherd/result.hpp"
+#include "cowherd/rules.hpp"
+#include "cowherd/types.hpp"
+
+namespace cowherd {
+
+class AddressSpace;
+class Pin;
+
+/// Bytes of a page of a Machine.
+inline constexpr std::size_t kPageBytes = 4096;
+
+/// How much of a Machine's memory is in use.
+struct MemoryUse {
+  PageCount total;
+  PageCount free;
+};
+
+/// One simulated computer: RAM, rules, and the address spaces that live in it.
+///
+/// All of its state lies in the memory that it was created in; it uses no heap. Running out of that memory is a result
+/// of the operation at hand, never an abort. Safe to use from any thread: the operations of one Machine run one after
+/// another. It must outlive its AddressSpaces and Pins.
+class Machine {
+ public:
+  /// A machine in memory of its own, taken from the host: `memory` bytes, rounded up to pages; at least 64 KiB. EINVAL;
+  /// ENOMEM where the host has none.
+  static Result<Machine> create(ByteCount memory, const Rules& rules = kCowherdRules);
+
+  /// A machine in the caller's memory, which must be aligned to a page and outlive it. EINVAL.
+  static Result<Machine> create_in(std::span<std::byte> memory, const Rules& rules = kCowherdRules);
+
+  Machine(Machine&& other) noexcept;
+  Machine& operator=(Machine&& other) noexcept;
+  ~Machine();
+
+  /// An address space with nothing in it. ENOMEM.
+  Result<AddressSpace> create_space();
+
+  [[nodiscard]] MemoryUse memory_use() const;
+
+  /// Recounts every reference, mapping and table. Null if all is well, else one sentence about the first thing that is
+  /// not. Linear in the machine's frames.
+  [[nodiscard]] const char* verify() const;
+
+  struct Impl;
+
+ private:
+  Machine(Impl* impl, ByteCount owned) : impl_(impl), owned_(owned) {}
+  void destroy();
+
+  Impl* impl_;
+  /// Bytes to give back to the host; 0 for memory of the caller's.
+  ByteCount owned_;
+};
+
+/// A virtual address space: what a kernel calls an mm. Destroying it unmaps everything; pins keep their pages.
+class AddressSpace {
+ public:
+  AddressSpace(AddressSpace&& other) noexcept;
+  AddressSpace& operator=(AddressSpace&& other) noexcept;
+  ~AddressSpace();
+
+  /// Maps `length` bytes (rounded up to pages) of private anonymous memory, wherever there is room. ENOMEM.
+  Result<Vaddr> map(ByteCount length, Protection protection = Protection::kReadWrite, MapFlags flags = MapFlags::kNone);
+  /// As map(), at `address`: kFixed replaces what is there, kFixedNoReplace gives EEXIST. EINVAL, ENOMEM.
+  Result<Vaddr> map_at(Vaddr address, ByteCount length, Protection protection = Protection::kReadWrite,
+                       MapFlags flags = MapFlags::kFixed);
+  /// EINVAL: not aligned to a page. ENOMEM.
+  Result<void> unmap(Vaddr address, ByteCount length);
+  /// EINVAL; ENOMEM over a hole, as Linux's mprotect().
+  Result<void> protect(Vaddr address, ByteCount length, Protection protection);
+  /// EINVAL; ENOMEM over a hole, as Linux's madvise().
+  Result<void> advise(Vaddr address, ByteCount length, Advice advice);
+
+  /// Loads or stores as a thread would, faulting pages in. All of it, or SIGSEGV, SIGBUS, and then the bytes before the
+  /// fault have been moved.
+  Result<void> read(Vaddr address, std::span<std::byte> to);
+  Result<void> write(Vaddr address, std::span<const std::byte> from);
+
+  /// A copy of this address space as it is now: copy-on-write, except for what is pinned, which is copied at once and
+  /// keeps its write permission here. ENOMEM, and then nothing has changed. EBUSY and EAGAIN only under other rules.
+  Result<AddressSpace> fork();
+
+  /// References to the pages under [address, address + length), faulted in as needed. Holds fewer pages than asked for
+  /// where a later one cannot be had; see Pin::pages(). EFAULT, EINVAL, ENOMEM.
+  Result<Pin> pin(Vaddr address, ByteCount length, PinFlags flags);
+
+  /// Anonymous pages mapped.
+  [[nodiscard]] PageCount resident() const;
+
+ private:
+  friend class Machine;
+  AddressSpace(Machine::Impl* impl, ProcessId process) : impl_(impl), process_(process) {}
+  void destroy();
+
+  Machine::Impl* impl_;
+  ProcessId process_;
+};
+
+/// References to pages of an AddressSpace, for a device: it reaches the bytes without page tables. While it is held,
+/// the owner's view of those addresses and the device's are the same bytes, whatever the owner forks, protects or
+/// unprotects; until the owner unmaps them, and then the pages are the device's alone.
+class Pin {
+ public:
+  Pin(Pin&& other) noexcept;
+  Pin& operator=(Pin&& other) noexcept;
+  /// As release(), clean.
+  ~Pin();
+
+  [[nodiscard]] PageCount pages() const { return pages_; }
+
+  /// The bytes of one page, for as long as the pin is held. Precondition: `page` < pages(). Writing through them needs
+  /// PinFlags::kWrite.
+  [[nodiscard]] std::span<std::byte, kPageBytes> bytes(PageCount page);
+
+  /// A device's access from `offset` on. ENXIO past the end; EPERM for a write without PinFlags::kWrite.
+  Result<void> read(ByteCount offset, std::span<std::byte> to);
+  Result<void> write(ByteCount offset, std::span<const std::byte> from);
+
+  /// Gives the pages back. `dirty`: the device has written.
+  void release(bool dirty);
+
+ private:
+  friend class AddressSpace;
+  Pin(Machine::Impl* impl, std::uint32_t id, PageCount pages) : impl_(impl), id_(id), pages_(pages) {}
+
+  Machine::Impl* impl_;
+  std::uint32_t id_;
+  PageCount pages_;
+};
+
+}  // namespace cowherd

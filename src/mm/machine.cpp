@@ -1,0 +1,274 @@
+#include "cowherd/machine.hpp"
+
+#include <sys/mman.h>
+
+#include <cstring>
+#include <mutex>
+#include <new>
+#include <utility>
+
+#include "base/thread_annotations.hpp"
+#include "mm/operations.hpp"
+
+namespace cowherd {
+
+namespace {
+
+using G = ProductionGeometry;
+
+constexpr std::size_t kSmallest = 64 * 1024;
+
+/// What an operation that would have to wait gives at the library's border.
+Error at_border(Errno error) { return {error == Errno::kWouldBlock ? Errno::kAgain : error}; }
+
+template <class T>
+Result<T> at_border(Result<T> result) {
+  return result ? std::move(result) : Result<T>(at_border(result.error()));
+}
+
+Result<void> complete(mm::Access access) {
+  return access.error == Errno{0} ? Result<void>() : Result<void>(at_border(access.error));
+}
+
+}  // namespace
+
+/// Stands at the beginning of the machine's memory; the simulated computer follows, from the next page on.
+struct Machine::Impl {
+  explicit Impl(std::byte* machine) : system(machine) {}
+
+  struct COWHERD_CAPABILITY("mutex") Mutex {
+    std::mutex mutex;
+  };
+  class COWHERD_SCOPED_CAPABILITY Lock {
+   public:
+    explicit Lock(Mutex& mutex) COWHERD_ACQUIRE(mutex) : lock_(mutex.mutex) {}
+    ~Lock() COWHERD_RELEASE() {}
+    Lock(const Lock&) = delete;
+    Lock& operator=(const Lock&) = delete;
+
+   private:
+    std::lock_guard<std::mutex> lock_;
+  };
+
+  Mutex mutex;
+  mm::System<G> system COWHERD_GUARDED_BY(mutex);
+};
+
+using Lock = Machine::Impl::Lock;
+
+Result<Machine> Machine::create(ByteCount memory, const Rules& rules) {
+  const std::size_t bytes = (memory.value() + kPageBytes - 1) / kPageBytes * kPageBytes;
+  if (bytes < kSmallest) {
+    return Errno::kInvalid;
+  }
+  void* mapped = ::mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+  if (mapped == MAP_FAILED) {
+    return Errno::kNoMemory;
+  }
+  // Best effort: frames in huge host pages cost fewer misses.
+  ::madvise(mapped, bytes, MADV_HUGEPAGE);
+  auto made = create_in({static_cast<std::byte*>(mapped), bytes}, rules);
+  if (!made) {
+    ::munmap(mapped, bytes);
+    return made;
+  }
+  made->owned_ = ByteCount{bytes};
+  return made;
+}
+
+Result<Machine> Machine::create_in(std::span<std::byte> memory, const Rules& rules) {
+  static_assert(sizeof(Impl) <= kPageBytes && kPageBytes == Geometry<G>::kPageBytes);
+  if (memory.size() < kSmallest || reinterpret_cast<std::uintptr_t>(memory.data()) % kPageBytes != 0) {
+    return Errno::kInvalid;
+  }
+  std::byte* base = memory.data() + kPageBytes;
+  const std::size_t room = memory.size() - kPageBytes;
+  // One frame more than its share of the bookkeeping never fits; find the largest number that does.
+  std::size_t frames = room / kPageBytes;
+  while (mm::System<G>::footprint(PageCount{frames}) > room) {
+    const std::size_t over = mm::System<G>::footprint(PageCount{frames}) - room;
+    frames -= (over + kPageBytes - 1) / kPageBytes;
+  }
+  mm::System<G>::format(base, PageCount{frames}, rules);
+  return Machine(new (memory.data()) Impl(base), ByteCount{0});
+}
+
+Machine::Machine(Machine&& other) noexcept
+    : impl_(std::exchange(other.impl_, nullptr)), owned_(std::exchange(other.owned_, ByteCount{0})) {}
+
+Machine& Machine::operator=(Machine&& other) noexcept {
+  if (this != &other) {
+    destroy();
+    impl_ = std::exchange(other.impl_, nullptr);
+    owned_ = std::exchange(other.owned_, ByteCount{0});
+  }
+  return *this;
+}
+
+Machine::~Machine() { destroy(); }
+
+void Machine::destroy() {
+  if (impl_ == nullptr) {
+    return;
+  }
+  impl_->~Impl();
+  if (owned_ != ByteCount{0}) {
+    ::munmap(static_cast<void*>(impl_), owned_.value());
+  }
+  impl_ = nullptr;
+}
+
+Result<AddressSpace> Machine::create_space() {
+  const Lock lock(impl_->mutex);
+  auto process = mm::spawn(impl_->system);
+  if (!process) {
+    return process.error();
+  }
+  return AddressSpace(impl_, *process);
+}
+
+MemoryUse Machine::memory_use() const {
+  const Lock lock(impl_->mutex);
+  return {impl_->system.frames().frame_count(), impl_->system.frames().free_count()};
+}
+
+const char* Machine::verify() const {
+  const Lock lock(impl_->mutex);
+  const mm::Violations found = mm::verify(impl_->system);
+  for (std::size_t i = 0; i < mm::kViolations.size(); ++i) {
+    if (found.has(static_cast<mm::Violation>(i))) {
+      return mm::kViolations[i].sentence.data();
+    }
+  }
+  return nullptr;
+}
+
+AddressSpace::AddressSpace(AddressSpace&& other) noexcept
+    : impl_(std::exchange(other.impl_, nullptr)), process_(other.process_) {}
+
+AddressSpace& AddressSpace::operator=(AddressSpace&& other) noexcept {
+  if (this != &other) {
+    destroy();
+    impl_ = std::exchange(other.impl_, nullptr);
+    process_ = other.process_;
+  }
+  return *this;
+}
+
+AddressSpace::~AddressSpace() { destroy(); }
+
+void AddressSpace::destroy() {
+  if (impl_ == nullptr) {
+    return;
+  }
+  const Lock lock(impl_->mutex);
+  // Only a lock left behind by broken rules can keep it from going; the memory goes with the machine then.
+  [[maybe_unused]] const Result<void> gone = mm::exit(impl_->system, process_);
+  impl_ = nullptr;
+}
+
+Result<Vaddr> AddressSpace::map(ByteCount length, Protection protection, MapFlags flags) {
+  if (has(flags, MapFlags::kFixed) || has(flags, MapFlags::kFixedNoReplace)) {
+    return Errno::kInvalid;
+  }
+  return map_at(Vaddr{0}, length, protection, flags);
+}
+
+Result<Vaddr> AddressSpace::map_at(Vaddr address, ByteCount length, Protection protection, MapFlags flags) {
+  const Lock lock(impl_->mutex);
+  return at_border(mm::mmap(impl_->system, process_, address, length, protection, flags));
+}
+
+Result<void> AddressSpace::unmap(Vaddr address, ByteCount length) {
+  const Lock lock(impl_->mutex);
+  return at_border(mm::munmap(impl_->system, process_, address, length));
+}
+
+Result<void> AddressSpace::protect(Vaddr address, ByteCount length, Protection protection) {
+  const Lock lock(impl_->mutex);
+  return at_border(mm::mprotect(impl_->system, process_, address, length, protection));
+}
+
+Result<void> AddressSpace::advise(Vaddr address, ByteCount length, Advice advice) {
+  const Lock lock(impl_->mutex);
+  return at_border(mm::madvise(impl_->system, process_, address, length, advice));
+}
+
+Result<void> AddressSpace::read(Vaddr address, std::span<std::byte> to) {
+  const Lock lock(impl_->mutex);
+  return complete(mm::read(impl_->system, process_, address, to));
+}
+
+Result<void> AddressSpace::write(Vaddr address, std::span<const std::byte> from) {
+  const Lock lock(impl_->mutex);
+  return complete(mm::write(impl_->system, process_, address, from));
+}
+
+Result<AddressSpace> AddressSpace::fork() {
+  const Lock lock(impl_->mutex);
+  auto child = mm::fork(impl_->system, process_);
+  if (!child) {
+    return at_border(child.error());
+  }
+  mm::disown(impl_->system, *child);
+  return AddressSpace(impl_, *child);
+}
+
+Result<Pin> AddressSpace::pin(Vaddr address, ByteCount length, PinFlags flags) {
+  const Lock lock(impl_->mutex);
+  const std::size_t offset = Geometry<G>::offset_of(address);
+  const PageCount pages = Geometry<G>::pages_for(length + ByteCount{length == ByteCount{0} ? 0 : offset});
+  auto pinned = mm::pin(impl_->system, process_, address, pages, flags);
+  if (!pinned) {
+    return at_border(pinned.error());
+  }
+  return Pin(impl_, pinned->id.value(), pinned->pages);
+}
+
+PageCount AddressSpace::resident() const {
+  const Lock lock(impl_->mutex);
+  return mm::rss(impl_->system, process_);
+}
+
+Pin::Pin(Pin&& other) noexcept
+    : impl_(std::exchange(other.impl_, nullptr)), id_(other.id_), pages_(std::exchange(other.pages_, PageCount{0})) {}
+
+Pin& Pin::operator=(Pin&& other) noexcept {
+  if (this != &other) {
+    release(false);
+    impl_ = std::exchange(other.impl_, nullptr);
+    id_ = other.id_;
+    pages_ = std::exchange(other.pages_, PageCount{0});
+  }
+  return *this;
+}
+
+Pin::~Pin() { release(false); }
+
+void Pin::release(bool dirty) {
+  if (impl_ == nullptr) {
+    return;
+  }
+  const Lock lock(impl_->mutex);
+  mm::unpin(impl_->system, mm::PinId{id_}, dirty);
+  impl_ = nullptr;
+  pages_ = PageCount{0};
+}
+
+std::span<std::byte, kPageBytes> Pin::bytes(PageCount page) {
+  const Lock lock(impl_->mutex);
+  const FrameNumber frame = mm::pinned_frame(impl_->system, mm::PinId{id_}, page);
+  return std::span<std::byte, kPageBytes>(impl_->system.frames().bytes(frame), kPageBytes);
+}
+
+Result<void> Pin::read(ByteCount offset, std::span<std::byte> to) {
+  const Lock lock(impl_->mutex);
+  return complete(mm::dma_read(impl_->system, mm::PinId{id_}, offset, to));
+}
+
+Result<void> Pin::write(ByteCount offset, std::span<const std::byte> from) {
+  const Lock lock(impl_->mutex);
+  return complete(mm::dma_write(impl_->system, mm::PinId{id_}, offset, from));
+}
+
+}  // namespace cowherd
