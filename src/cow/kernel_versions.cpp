@@ -176,13 +176,10 @@ std::optional<std::size_t> position_of(std::string_view version) {
 /// From the first to the last version that a bound stands for: one for a version, several for a row.
 std::optional<Positions> positions_of_bound(std::string_view name) {
   if (const auto version = position_of(name)) return Positions{*version, *version};
-  const RuleRow* row = find_rules(name);
-  if (row == nullptr || row->id != name || row->first_kernel.empty()) return std::nullopt;
-  const auto first = position_of(row->first_kernel);
-  if (!first) return std::nullopt;
-  Positions positions{*first, *first};
-  for (std::size_t i = *first; i < std::size(kVersions); ++i) {
-    if (kVersions[i].row == row->id) positions.last = i;
+  std::optional<Positions> positions;
+  for (std::size_t i = 0; i < std::size(kVersions); ++i) {
+    if (kVersions[i].row != name) continue;
+    positions = Positions{positions ? positions->first : i, i};
   }
   return positions;
 }
@@ -263,7 +260,7 @@ std::optional<std::string> problem_in_part(std::string_view text) {
 std::span<const KernelAlias> linux_versions() { return kVersions; }
 
 bool matches(std::string_view range, const RuleRow& row) {
-  return any_part_matches(range, find_rules(row.id), position_of(row.first_kernel));
+  return any_part_matches(range, find_rules(row.id), position_of(row.representative));
 }
 
 bool matches(std::string_view range, const KernelAlias& version) {

@@ -121,7 +121,11 @@ inline constexpr Rules kPage = changed(kPeer, [](Rules& r) {
   r.reuse = Reuse::kExclusive;
   r.fork_pinned = ForkPinned::kCopy;
 });
-inline constexpr Rules kSv6 = changed(kNone, [](Rules& r) { r.reuse = Reuse::kNever; });
+inline constexpr Rules kSerenity = changed(kNone, [](Rules& r) {
+  r.reuse = Reuse::kExclusive;
+  r.protect_upgrade = ProtectUpgrade::kMapWritable;
+});
+inline constexpr Rules kSv6 = changed(kSerenity, [](Rules& r) { r.reuse = Reuse::kNever; });
 inline constexpr Rules kHaiku = changed(kPage, [](Rules& r) {
   r.reuse = Reuse::kMapcount;
   r.gup_read = GupRead::kBlockWriter;

@@ -139,7 +139,8 @@ constexpr RowNote kX9Notes[] = {
     {kD, "fork shares nothing but the zero page: what the reference semantics does, at its full price"},
 };
 constexpr RowNote kNoneNotes[] = {
-    {kC, "Serenity and Asterinas reuse at count 1 and have no pins, gVisor had none before August 2026"},
+    {kC, "Asterinas reuses at count 1 and has no pins"},
+    {kC, "gVisor had no answer to pins before August 2026"},
     {kD, "FORCE, overflow and zero page were not read: cowherd's values"},
 };
 constexpr RowNote kRefuseNotes[] = {
@@ -172,7 +173,11 @@ constexpr RowNote kGvisorNotes[] = {
      "to nothing else; copies the pinned ranges"},
 };
 constexpr RowNote kSv6Notes[] = {
-    {kC, "There is no last-owner test at all"},
+    {kC, "There is no last-owner test at all; a flag on each page says copy-on-write"},
+    {kD, "A page without that flag is mapped writable wherever its mapping is"},
+};
+constexpr RowNote kSerenityNotes[] = {
+    {kC, "A bitmap says which pages are copy-on-write; others are mapped writable, those are reused at count 1"},
 };
 constexpr RowNote kCowherdNotes[] = {
     {kC, "The default. Linux's current rules with exact pins, and gets counted as pins"},
@@ -194,10 +199,10 @@ constexpr RuleRow kRows[] = {
     {"R1-rc5", "mapcount, FORCE by dirty entry", rows::kR1Rc5, "2.6.13-rc5", "linux-2.6.13-rc5", "4ceb5db9757a", kR1Rc5Notes, ""},
     {"R1", "mapcount, trylock", rows::kR1, "2.6.13-2.6.28", "linux-2.6.13", "c475a8ab625d f33ea7f404e5", kR1Notes, ""},
     {"R2", "mapcount, waits for the page lock", rows::kR2, "2.6.29-4.8.2", "linux-2.6.29", "ab967d86015a 7b1fe59793e6", kR2Notes, ""},
-    {"R3", "mapcount, FORCE after a fault of its own", rows::kR3, "4.8.3-5.0", "linux-4.8.3", "19be0eaffa3a", kR3Notes, ""},
-    {"R3b", "R3, references cannot overflow", rows::kR3b, "5.1-5.6", "linux-5.1-rc5", "15fab63e1e57 8fde12ca79af", kR3bNotes, ""},
+    {"R3", "mapcount, FORCE after a fault of its own", rows::kR3, "4.8.3-5.0", "linux-4.9", "19be0eaffa3a", kR3Notes, ""},
+    {"R3b", "R3, references cannot overflow", rows::kR3b, "5.1-5.6", "linux-5.1", "15fab63e1e57 8fde12ca79af", kR3bNotes, ""},
     {"R3c", "R3b, pins are counted", rows::kR3c, "5.7-5.7.2", "linux-5.7", "3faa52c03f44", kR3cNotes, ""},
-    {"R4", "mapcount, readers break copy-on-write", rows::kR4, "5.7.3-5.9-rc4", "linux-5.7.3", "17839856fd58", kR4Notes, ""},
+    {"R4", "mapcount, readers break copy-on-write", rows::kR4, "5.7.3-5.9-rc4", "linux-5.8", "17839856fd58", kR4Notes, ""},
     {"R5", "count, readers take the page as it is", rows::kR5, "5.9-rc5-5.9-rc7", "linux-5.9-rc5", "09854ba94c6a be068f29034f 1a0cf26323c8 a308c71bf1e6", kR5Notes, ""},
     {"R6", "count, fork copies pinned pages, protects first", rows::kR6, "5.9-rc8", "linux-5.9-rc8", "008cfe4418b3 7a4830c380f3 70e806e4e645 d042035eaf5f", kR6Notes, ""},
     {"R7", "count, fork copies pinned pages", rows::kR7, "5.9-5.10", "linux-5.9", "f3c64eda3e50", kR7Notes, ""},
@@ -205,7 +210,7 @@ constexpr RuleRow kRows[] = {
     {"R9", "R8 for hugetlb too", rows::kR7, "5.13-5.17", "linux-5.13", "4eae4efa2c29 a458b76a4171 8f34f1eac382", kR9Notes, ""},
     {"R10", "R9, counts without the caches' references", rows::kR7, "5.18", "linux-5.18", "53a05ad9f21d d4c470970d45 84d60fdd3733 c145e0b47c77 3bff7e3f1f16", kR10Notes, ""},
     {"R11", "exclusive, read pins unshare anonymous pages", rows::kR11, "5.19-5.19.5", "linux-5.19", "78fbe906cc90 6c287605fd56 c89357e27f20 a7f226604170 1493a1913e34", kR11Notes, ""},
-    {"R12", "R11, FORCE needs an exclusive page", rows::kR12, "6.0-6.1", "linux-6.0-rc3", "5535be309971 64fe24a3e05e", kR12Notes, ""},
+    {"R12", "R11, FORCE needs an exclusive page", rows::kR12, "6.0-6.1", "linux-6.0", "5535be309971 64fe24a3e05e", kR12Notes, ""},
     {"R13", "R12, long-term read pins unshare any page", rows::kR13, "6.2-6.4", "linux-6.2", "b9086fde6d44 aea06577a900 8d6a0ac09a16 84209e87c696", kR13Notes, ""},
     {"R14", "R13, the zero page is not counted", rows::kR14, "6.5-6.8", "linux-6.5", "c8070b787519", kR14Notes, ""},
     {"R15", "R14, fork in batches", rows::kR14, "6.9-6.14", "linux-6.9", "f8d937761d65", kR15Notes, ""},
@@ -221,7 +226,7 @@ constexpr RuleRow kRows[] = {
     {"X8", "MADV_DONTFORK is all there is", rows::kR1, "2.6.16", "", "f822566165dd", kX8Notes, ""},
     {"X9", "fork copies everything", rows::kX9, "", "", "", kX9Notes, ""},
 
-    {"none", "no notion of a pin", rows::kNone, "Serenity, Asterinas", "", "", kNoneNotes, ""},
+    {"none", "no notion of a pin", rows::kNone, "Asterinas", "", "", kNoneNotes, ""},
     {"refuse", "no fork while a page is pinned", rows::kRefuse, "Zircon", "", "", kRefuseNotes, ""},
     {"wait", "fork waits for the pins", rows::kWait, "Haiku until 2010", "", "", kWaitNotes, ""},
     {"entry", "fork copies the whole mapping of a pinned page", rows::kEntry, "FreeBSD, NetBSD, OpenBSD, XNU", "", "", kEntryNotes, ""},
@@ -236,14 +241,15 @@ constexpr RuleRow kVariants[] = {
     {"linux-6.0-rc1", "R11 with R12's mprotect", rows::kLinux6_0Rc1, "6.0-rc1-6.0-rc2", "linux-6.0-rc1", "64fe24a3e05e", kLinux6_0Rc1Notes, "R11"},
     {"haiku", "page, a read pin holds up the writer", rows::kHaiku, "Haiku since 2010", "", "", kHaikuNotes, "page"},
     {"gvisor", "page, asked only after a first pin", rows::kGvisor, "gVisor since August 2026", "", "", kGvisorNotes, "page"},
-    {"sv6", "none, every write copies", rows::kSv6, "sv6", "", "", kSv6Notes, "none"},
+    {"serenity", "none, but knows its own pages", rows::kSerenity, "SerenityOS", "", "", kSerenityNotes, "none"},
+    {"sv6", "none, every shared page is copied", rows::kSv6, "sv6", "", "", kSv6Notes, "none"},
 };
 // clang-format on
 
 constexpr KernelAlias kPeers[] = {
-    {"asterinas", "none"}, {"freebsd", "entry"}, {"gvisor", "gvisor"}, {"gvisor-old", "none"}, {"haiku", "haiku"},
-    {"haiku-old", "wait"}, {"managarm", "page"}, {"netbsd", "entry"},  {"openbsd", "entry"},   {"serenity", "none"},
-    {"sv6", "sv6"},        {"xnu", "entry"},     {"zircon", "refuse"},
+    {"asterinas", "none"},    {"freebsd", "entry"}, {"gvisor", "gvisor"}, {"haiku", "haiku"},
+    {"haiku-old", "wait"},    {"managarm", "page"}, {"netbsd", "entry"},  {"openbsd", "entry"},
+    {"serenity", "serenity"}, {"sv6", "sv6"},       {"xnu", "entry"},     {"zircon", "refuse"},
 };
 
 const RuleRow* row_of_id(std::string_view id) {

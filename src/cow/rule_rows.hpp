@@ -35,9 +35,10 @@ struct RuleRow {
   Rules rules;
   /// Which kernels behave so, for people: "2.6.13-2.6.28".
   std::string_view kernels;
-  /// The linux_versions() name that stands for the row in a range of versions: the first kernel of the row that the
-  /// table of versions names. Empty where no released Linux is meant.
-  std::string_view first_kernel;
+  /// The linux_versions() name that stands for the row in a range of versions: its first release with two numbers
+  /// (three in the days of 2.6) or, where the row has none, its first version of any kind. Empty where no Linux is
+  /// meant.
+  std::string_view representative;
   /// The commits that made the row, 12 digits each, separated by blanks.
   std::string_view commits;
   /// Sources, and what else differs for which there is no page kind or step here.
@@ -70,8 +71,8 @@ std::span<const KernelAlias> linux_versions();
 std::span<const KernelAlias> peers();
 
 /// Whether a text like "linux-5.9", "A..B", "A..", "..B", "R7" or several of these separated by commas speaks of `row`.
-/// A name speaks of a row if it stands for exactly that row. A range speaks of the row whose first_kernel lies in it,
-/// bounds included; a row id as a bound means the first kernel of the row at the left and the last one at the right.
+/// A name speaks of a row if it stands for exactly that row. A range speaks of the row whose representative lies in it,
+/// bounds included; a row id as a bound means the first version of the row at the left and the last one at the right.
 /// False for a malformed part; problem_in_range() tells.
 bool matches(std::string_view range, const RuleRow& row);
 

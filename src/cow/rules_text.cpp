@@ -2,8 +2,10 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <filesystem>
 #include <fstream>
 #include <sstream>
+#include <system_error>
 #include <utility>
 
 #include "cow/decision_table.hpp"
@@ -188,10 +190,14 @@ ParsedRules load_rules(std::string_view text) {
   Piece rest{text};
   const Piece name = trim(take_until(rest, ','));
   if (!is_path(name.text)) return parse_rules(text);
+  // Opening a directory succeeds and then reads as an empty file.
+  std::error_code ignored;
   std::ifstream file{std::string(name.text), std::ios::binary};
+  if (!file || std::filesystem::is_directory(std::filesystem::path(name.text), ignored)) {
+    return failed("cannot read the rules file " + quoted(name.text));
+  }
   std::stringstream content;
-  if (file) content << file.rdbuf();
-  if (!file || file.bad() || content.bad()) return failed("cannot read the rules file " + quoted(name.text));
+  content << file.rdbuf();
   const ParsedRules parsed = parse_rules_file(content.str(), name.text);
   if (!parsed || text.find(',') == std::string_view::npos) return parsed;
   return parse_pieces(Builder(*parsed.base, *parsed.rules), rest, /*with_name=*/false);

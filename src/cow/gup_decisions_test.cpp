@@ -1,0 +1,147 @@
+#include <gtest/gtest.h>
+
+#include <string>
+
+#include "cow/decisions.hpp"
+
+namespace cowherd {
+namespace {
+
+constexpr FrameState kOwn{1, 0, 1, true, true, false, false};
+constexpr FrameState kShared{2, 0, 2, false, true, false, false};
+constexpr FrameState kZero{9, 0, 3, false, false, true, false};
+constexpr FrameState kFile{2, 0, 1, false, false, false, false};
+
+Rules with(GupRead gup_read, PinCount pin_count) {
+  Rules rules;
+  rules.gup_read = gup_read;
+  rules.pin_count = pin_count;
+  return rules;
+}
+
+constexpr PinFlags kPinRead = PinFlags::kNone;
+constexpr PinFlags kPinReadLong = PinFlags::kLongTerm;
+constexpr PinFlags kGetRead = PinFlags::kGet;
+
+// One letter for each kind of read reference of each kind of page: 'u' unshare first, '.' take it as it is.
+// Columns: shared page, zero page; each: pin, long-term pin, get.
+struct ReadCase {
+  GupRead gup_read;
+  PinCount pin_count;
+  const char* shared;
+  const char* zero;
+};
+
+constexpr ReadCase kReadCases[] = {
+    {GupRead::kPlain, PinCount::kPin, "...", "..."},
+    {GupRead::kPlain, PinCount::kPinAndGet, "...", "..."},
+    {GupRead::kWriteFault, PinCount::kPin, "...", "..."},
+    {GupRead::kWriteFault, PinCount::kPinAndGet, "...", "..."},
+    {GupRead::kUnshareAnon, PinCount::kPin, "uu.", "..."},
+    {GupRead::kUnshareAnon, PinCount::kPinAndGet, "uuu", "..."},
+    {GupRead::kUnshareAny, PinCount::kPin, "uu.", ".u."},
+    {GupRead::kUnshareAny, PinCount::kPinAndGet, "uuu", ".u."},
+    {GupRead::kUnshareAlways, PinCount::kPin, "uuu", "uuu"},
+    {GupRead::kUnshareAlways, PinCount::kPinAndGet, "uuu", "uuu"},
+    {GupRead::kBlockWriter, PinCount::kPin, "...", "uu."},
+    {GupRead::kBlockWriter, PinCount::kPinAndGet, "...", "uuu"},
+};
+
+std::string letters(const Rules& rules, const FrameState& frame) {
+  std::string text;
+  for (const PinFlags flags : {kPinRead, kPinReadLong, kGetRead}) {
+    text += gup_needs_unshare(rules, frame, flags, /*entry_writable=*/false) ? 'u' : '.';
+  }
+  return text;
+}
+
+TEST(GupNeedsUnshare, FollowsTheTable) {
+  for (const ReadCase& c : kReadCases) {
+    const Rules rules = with(c.gup_read, c.pin_count);
+    SCOPED_TRACE(static_cast<int>(c.gup_read));
+    EXPECT_EQ(letters(rules, kShared), c.shared);
+    EXPECT_EQ(letters(rules, kZero), c.zero);
+    EXPECT_EQ(letters(rules, kOwn), "...");
+    EXPECT_EQ(letters(rules, kFile), "...");
+  }
+}
+
+TEST(GupNeedsUnshare, NeverForWritersNorBehindAWritableEntry) {
+  for (const ReadCase& c : kReadCases) {
+    const Rules rules = with(c.gup_read, c.pin_count);
+    for (const FrameState& frame : {kOwn, kShared, kZero, kFile}) {
+      EXPECT_FALSE(gup_needs_unshare(rules, frame, PinFlags::kWrite, false));
+      EXPECT_FALSE(gup_needs_unshare(rules, frame, PinFlags::kWrite | PinFlags::kLongTerm, false));
+      EXPECT_FALSE(gup_needs_unshare(rules, frame, kPinRead, true));
+      EXPECT_FALSE(gup_needs_unshare(rules, frame, kPinReadLong, true));
+      EXPECT_FALSE(gup_needs_unshare(rules, frame, kGetRead, true));
+    }
+  }
+}
+
+TEST(GupNeedsUnshare, OtherFlagsDoNotMatter) {
+  for (const ReadCase& c : kReadCases) {
+    const Rules rules = with(c.gup_read, c.pin_count);
+    for (const FrameState& frame : {kOwn, kShared, kZero}) {
+      for (const PinFlags base : {kPinRead, kPinReadLong, kGetRead}) {
+        const bool plain = gup_needs_unshare(rules, frame, base, false);
+        for (const PinFlags extra : {PinFlags::kForce, PinFlags::kNoFault, PinFlags::kRemote}) {
+          EXPECT_EQ(gup_needs_unshare(rules, frame, base | extra, false), plain);
+        }
+      }
+    }
+  }
+}
+
+TEST(GupAsWrite, WritersAlwaysReadersUnderOneRule) {
+  for (const ReadCase& c : kReadCases) {
+    const Rules rules = with(c.gup_read, c.pin_count);
+    const bool forced = c.gup_read == GupRead::kWriteFault;
+    EXPECT_EQ(gup_as_write(rules, kPinRead), forced);
+    EXPECT_EQ(gup_as_write(rules, kPinReadLong), forced);
+    EXPECT_EQ(gup_as_write(rules, kGetRead), forced);
+    EXPECT_TRUE(gup_as_write(rules, PinFlags::kWrite));
+    EXPECT_TRUE(gup_as_write(rules, PinFlags::kGet | PinFlags::kWrite));
+  }
+}
+
+// Columns: neither, dirty, faulted in this call, both. 'w' may write.
+struct ForceCase {
+  GupForce gup_force;
+  const char* own;
+  const char* not_own;
+};
+
+TEST(CanForceWrite, FollowsTheTable) {
+  constexpr ForceCase kCases[] = {
+      {GupForce::kRetryAsRead, "..ww", "..ww"},
+      {GupForce::kDirtyEntry, ".w.w", ".w.w"},
+      {GupForce::kDirtyAfterFault, "...w", "...w"},
+      {GupForce::kExclusive, "wwww", "...."},
+  };
+  for (const ForceCase& c : kCases) {
+    Rules rules;
+    rules.gup_force = c.gup_force;
+    const auto letters_of = [&rules](const FrameState& frame) {
+      std::string text;
+      for (const bool faulted : {false, true}) {
+        for (const bool dirty : {false, true}) text += can_force_write(rules, frame, dirty, faulted) ? 'w' : '.';
+      }
+      return text;
+    };
+    SCOPED_TRACE(static_cast<int>(c.gup_force));
+    EXPECT_EQ(letters_of(kOwn), c.own);
+    EXPECT_EQ(letters_of(kShared), c.not_own);
+    EXPECT_EQ(letters_of(kZero), c.not_own);
+    EXPECT_EQ(letters_of(kFile), c.not_own);
+  }
+}
+
+TEST(CanForceWrite, AnExclusiveZeroPageIsNoProof) {
+  FrameState frame = kZero;
+  frame.exclusive = true;
+  EXPECT_FALSE(can_force_write(Rules{}, frame, true, true));
+}
+
+}  // namespace
+}  // namespace cowherd

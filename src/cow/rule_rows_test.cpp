@@ -1,0 +1,162 @@
+#include "cow/rule_rows.hpp"
+
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <cctype>
+#include <set>
+#include <sstream>
+#include <string>
+
+#include "cow/rules_text.hpp"
+
+namespace cowherd {
+namespace {
+
+std::string difference_text(const Rules& from, const Rules& to) {
+  std::string text;
+  for (const Difference& d : diff(from, to)) {
+    text += (text.empty() ? "" : " ") + std::to_string(static_cast<int>(d.decision)) + ":" + std::string(d.right);
+  }
+  return text;
+}
+
+const Rules& rules_of(std::string_view name) {
+  const RuleRow* row = find_rules(name);
+  EXPECT_NE(row, nullptr) << name;
+  return row == nullptr ? kCowherdRules : row->rules;
+}
+
+std::string names_of_differences(std::string_view from, std::string_view to) {
+  std::string text;
+  for (const Difference& d : diff(rules_of(from), rules_of(to))) text += " " + std::string(d.right);
+  return text;
+}
+
+struct Step {
+  const char* from;
+  const char* to;
+  /// The new values, in the order of the decisions.
+  const char* values;
+};
+
+TEST(RuleRows, EachRowChangesWhatTheHistorySays) {
+  const Step steps[] = {
+      {"R0", "R1", " mapcount counted"},
+      {"R1", "R1-rc5", " dirty-entry"},
+      {"R1", "R2", " sleep"},
+      {"R2", "R3", " dirty-after-fault"},
+      {"R3", "R3b", " refuse"},
+      {"R3b", "R3c", " biased"},
+      {"R3c", "R4", " write-fault"},
+      {"R4", "linux-5.6.19", " never"},
+      {"R4", "R5", " count try-else-copy plain"},
+      {"R5", "R6", " copy has-pinned protect-then-restore"},
+      {"R6", "R7", " untouched"},
+      {"R7", "R8", ""},
+      {"R8", "R9", ""},
+      {"R9", "R10", ""},
+      {"R10", "R11", " exclusive copy-exclusive unshare-anon"},
+      {"R11", "linux-5.19.6", " exclusive"},
+      {"R11", "linux-6.0-rc1", " map-writable"},
+      {"R11", "R12", " exclusive map-writable"},
+      {"R12", "R13", " unshare-any"},
+      {"R13", "R14", " uncounted"},
+      {"R14", "R15", ""},
+      {"R15", "R16", ""},
+      {"R16", "cowherd", " exact pin-and-get"},
+      {"R5", "sketch", " copy source-page none protection-only under-lock return-locked"},
+      {"R6", "X2", " always"},
+      {"X2", "X3", " mapped-once-and-dirty atomic"},
+      {"R2", "X4", " copy gup-mark pin-and-get"},
+      {"X4", "X5", " has-pinned"},
+      {"R2", "X6", " directed"},
+      {"R8", "X7", " mapcount sleep unshare-always"},
+      {"linux-2.6.16", "X8", ""},
+      {"cowherd", "X9", " copy-all always"},
+      {"page", "haiku", " mapcount block-writer"},
+      {"page", "gvisor", " has-pinned"},
+      {"none", "sv6", " never map-writable"},
+      {"none", "serenity", " exclusive map-writable"},
+      {"page", "entry", " mapcount copy-entry pin"},
+      {"refuse", "wait", " wait plain"},
+  };
+  for (const Step& step : steps) {
+    EXPECT_EQ(names_of_differences(step.from, step.to), step.values) << step.from << " to " << step.to;
+  }
+}
+
+TEST(RuleRows, CowherdIsTheDefault) {
+  EXPECT_EQ(rules_of("cowherd"), Rules{});
+  EXPECT_EQ(all_rows().back().id, "cowherd");
+  EXPECT_EQ(difference_text(rules_of("cowherd"), kCowherdRules), "");
+}
+
+TEST(RuleRows, NamesAreUnique) {
+  std::set<std::string_view> names;
+  for (const RuleRow& row : all_rows()) EXPECT_TRUE(names.insert(row.id).second) << row.id;
+  for (const RuleRow& row : variant_rows()) EXPECT_TRUE(names.insert(row.id).second) << row.id;
+  std::set<std::string_view> versions;
+  for (const KernelAlias& version : linux_versions()) {
+    EXPECT_TRUE(versions.insert(version.name).second) << version.name;
+    EXPECT_TRUE(names.count(version.name) == 0 || version.row == version.name) << version.name;
+  }
+}
+
+TEST(RuleRows, EveryRowSaysWhereItComesFrom) {
+  for (const std::span<const RuleRow> rows : {all_rows(), variant_rows()}) {
+    for (const RuleRow& row : rows) {
+      SCOPED_TRACE(row.id);
+      EXPECT_FALSE(row.title.empty());
+      EXPECT_FALSE(row.notes.empty());
+      std::istringstream commits{std::string(row.commits)};
+      for (std::string commit; commits >> commit;) {
+        EXPECT_EQ(commit.size(), 12U) << commit;
+        EXPECT_TRUE(std::all_of(commit.begin(), commit.end(), [](unsigned char c) { return std::isxdigit(c) != 0; }));
+      }
+      if (!row.representative.empty()) {
+        EXPECT_EQ(find_rules(row.representative), &row);
+      }
+    }
+  }
+}
+
+TEST(RuleRows, AVariantDiffersFromItsRow) {
+  for (const RuleRow& row : variant_rows()) {
+    const RuleRow* base = find_rules(row.variant_of);
+    ASSERT_NE(base, nullptr) << row.id;
+    const std::size_t differences = diff(base->rules, row.rules).size();
+    EXPECT_GE(differences, 1U) << row.id;
+    EXPECT_LE(differences, 2U) << row.id;
+  }
+  for (const RuleRow& row : all_rows()) EXPECT_EQ(row.variant_of, "") << row.id;
+}
+
+TEST(RuleRows, PeersStandForTheirRows) {
+  const std::pair<const char*, const char*> cases[] = {
+      {"zircon", "refuse"}, {"haiku", "haiku"},   {"haiku-old", "wait"}, {"managarm", "page"},
+      {"gvisor", "gvisor"}, {"freebsd", "entry"}, {"netbsd", "entry"},   {"openbsd", "entry"},
+      {"xnu", "entry"},     {"sv6", "sv6"},       {"asterinas", "none"}, {"serenity", "serenity"},
+  };
+  EXPECT_EQ(peers().size(), std::size(cases));
+  for (const auto& [name, id] : cases) {
+    const RuleRow* row = find_rules(name);
+    ASSERT_NE(row, nullptr) << name;
+    EXPECT_EQ(row->id, id);
+  }
+}
+
+TEST(RuleRows, UnknownNamesAreNotFound) {
+  for (const char* name : {"", "R17", "linux", "linux-5", "linux-5.99", "5.9", "r7", "Cowherd", "linux-5.9 "}) {
+    EXPECT_EQ(find_rules(name), nullptr) << name;
+  }
+}
+
+TEST(RuleRows, MarksAreOneLetter) {
+  EXPECT_EQ(mark_of(Evidence::kConfirmed), "C");
+  EXPECT_EQ(mark_of(Evidence::kFromMemory), "M");
+  EXPECT_EQ(mark_of(Evidence::kDerived), "D");
+}
+
+}  // namespace
+}  // namespace cowherd
