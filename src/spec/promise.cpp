@@ -29,6 +29,26 @@ const char* name_of(Harm harm) {
     case Harm::kNone:
       return "none";
     case Harm::kStaleDma:
+      return "stale DMA";
+    case Harm::kLostDma:
+      return "lost DMA";
+    case Harm::kLeak:
+      return "leak";
+    case Harm::kLostWrite:
+      return "lost write";
+    case Harm::kWrongResult:
+      return "wrong result";
+    case Harm::kGarbage:
+      return "garbage";
+  }
+  return "?";
+}
+
+const char* label_of(Harm harm) {
+  switch (harm) {
+    case Harm::kNone:
+      return "none";
+    case Harm::kStaleDma:
       return "stale-dma";
     case Harm::kLostDma:
       return "lost-dma";

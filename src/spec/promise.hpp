@@ -53,8 +53,10 @@ enum class Harm : std::uint8_t {
 
 /// One word without blanks, "write-pin"; "none" for kNone. Never null.
 const char* name_of(Clause clause);
-/// One word without blanks, "stale-dma"; "none" for kNone. Never null.
+/// As people say it, "stale DMA"; "none" for kNone. Never null.
 const char* name_of(Harm harm);
+/// One word without blanks, as a test writes it in finding(NAME): "stale-dma"; "none" for kNone. Never null.
+const char* label_of(Harm harm);
 /// The promise as one sentence, without its number. Never null.
 const char* describe(Clause clause);
 /// The kind of finding that the harm is: "wrong COW", "missed COW", "corruption" or "wrong result". Never null.

@@ -30,10 +30,20 @@ TEST(Promise, NamesAreDistinctLabels) {
     EXPECT_TRUE(names.insert(name_of(clause)).second) << name_of(clause);
   }
   for (const Harm harm : kHarms) {
-    EXPECT_TRUE(is_label(name_of(harm))) << name_of(harm);
-    EXPECT_TRUE(names.insert(name_of(harm)).second) << name_of(harm);
+    EXPECT_TRUE(is_label(label_of(harm))) << label_of(harm);
+    EXPECT_TRUE(names.insert(label_of(harm)).second) << label_of(harm);
   }
   EXPECT_STREQ(name_of(Clause::kNone), "none");
+}
+
+TEST(Promise, LabelsAreTheNamesSpelledWithoutBlanks) {
+  for (const Harm harm : kHarms) {
+    std::string label;
+    for (const char c : std::string(name_of(harm))) {
+      label += c == ' ' ? '-' : static_cast<char>(std::tolower(static_cast<unsigned char>(c)));
+    }
+    EXPECT_EQ(label_of(harm), label);
+  }
 }
 
 TEST(Promise, DescriptionsAreDistinctSentences) {
@@ -61,6 +71,7 @@ TEST(Promise, HarmsMapToFindings) {
 TEST(Promise, ValuesOutsideTheEnumHaveAName) {
   EXPECT_STREQ(name_of(static_cast<Clause>(77)), "?");
   EXPECT_STREQ(name_of(static_cast<Harm>(77)), "?");
+  EXPECT_STREQ(label_of(static_cast<Harm>(77)), "?");
   EXPECT_STREQ(describe(static_cast<Clause>(77)), "?");
   EXPECT_STREQ(finding_of(static_cast<Harm>(77)), "?");
 }

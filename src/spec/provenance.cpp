@@ -38,11 +38,7 @@ void Provenance::inherit(SpaceId parent, SpaceId child, std::uint16_t pages) {
 }
 
 void Provenance::retire(SpaceId space) {
-  for (Entry& entry : entries_) {
-    if ((entry.spaces & bit(space)) == 0) continue;
-    entry.spaces = static_cast<std::uint16_t>(entry.spaces & ~bit(space));
-    entry.departed = true;
-  }
+  for (Entry& entry : entries_) entry.spaces = static_cast<std::uint16_t>(entry.spaces & ~bit(space));
 }
 
 Origin Provenance::origin(SpaceId space, std::int64_t value) const {
@@ -64,7 +60,7 @@ void Provenance::pack(Packer& out) const {
     out.put(entry.value);
     out.put(entry.spaces);
     out.put(entry.page);
-    out.put(static_cast<std::uint8_t>(static_cast<unsigned>(entry.writer) << 1 | (entry.departed ? 1u : 0u)));
+    out.put(entry.writer);
   }
 }
 
@@ -75,9 +71,7 @@ void Provenance::unpack(Unpacker& in) {
     entry.value = in.get<std::int64_t>();
     entry.spaces = in.get<std::uint16_t>();
     entry.page = in.get<std::uint8_t>();
-    const auto how = in.get<std::uint8_t>();
-    entry.writer = static_cast<Writer>(how >> 1);
-    entry.departed = (how & 1u) != 0;
+    entry.writer = in.get<Writer>();
     entries_.push_back(entry);
   }
 }

@@ -57,12 +57,10 @@ class Provenance {
  private:
   struct Entry {
     std::int64_t value = 0;
-    /// Address spaces in whose past it is.
+    /// Address spaces in whose past it is. None where all of them are gone.
     std::uint16_t spaces = 0;
     std::uint8_t page = 0;
     Writer writer = Writer::kNone;
-    /// Somebody who is gone had it, too.
-    bool departed = false;
 
     /// The order of entries_; no two entries are equal in it.
     [[nodiscard]] bool before(const Entry& other) const;

@@ -226,8 +226,11 @@ Judgement Spec::dma_read(SpecPinId pin, std::uint8_t page, std::uint8_t word, Ob
 
 Judgement Spec::dma_write(SpecPinId pin, std::uint8_t page, std::uint8_t word, std::int64_t value, Observation seen) {
   if (refused_for_shortage(seen)) return {};
-  if (page >= state_.held(pin)) return judge_result(Errno::kNoDevice, seen);
-  if (state_.strength(pin) != Strength::kWrite) return judge_result(Errno::kPerm, seen);
+  const bool held = page < state_.held(pin);
+  const bool read_only = state_.held(pin) > 0 && state_.strength(pin) != Strength::kWrite;
+  // Where both are wrong, either may be found first.
+  if (read_only && (held || seen.error == Errno::kPerm)) return judge_result(Errno::kPerm, seen);
+  if (!held) return judge_result(Errno::kNoDevice, seen);
   change().store(pin, page, word, value);
   return judge_result(kSuccess, seen);
 }

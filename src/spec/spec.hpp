@@ -61,7 +61,7 @@ class Spec {
   void unpin(SpecPinId pin);
   /// ENXIO for a page that the pin does not hold; kNoPin holds none.
   Judgement dma_read(SpecPinId pin, std::uint8_t page, std::uint8_t word, Observation seen);
-  /// As dma_read(), and EPERM through a reference for reading.
+  /// As dma_read(), and EPERM through a reference for reading; where both apply, either.
   Judgement dma_write(SpecPinId pin, std::uint8_t page, std::uint8_t word, std::int64_t value, Observation seen);
 
   /// What the word holds, whatever the protection; nothing where nothing is mapped.

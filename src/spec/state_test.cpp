@@ -121,9 +121,14 @@ TEST(State, NumbersAreForgottenRatherThanMissing) {
     const SpaceId space = state.create();
     state.map(space, 0, Protection::kReadWrite);
     state.bind(space, 0, 1, Strength::kWrite, false);
+    state.store(space, 0, 0, 7, Writer::kCpu);
     state.drop(space);
   }
-  for (std::size_t i = 0; i < kMaxSpaces; ++i) EXPECT_TRUE(state.alive(state.create()));
+  for (std::size_t i = 0; i < kMaxSpaces; ++i) {
+    const SpaceId space = state.create();
+    EXPECT_TRUE(state.alive(space));
+    EXPECT_FALSE(state.provenance().origin(space, 7).own) << "the past of the one who had the number before";
+  }
 }
 
 TEST(State, EveryPageOfEveryPinCanDetach) {

@@ -1,8 +1,10 @@
 #pragma once
 
+#include <algorithm>
 #include <charconv>
 #include <cstdlib>
 #include <map>
+#include <ostream>
 #include <sstream>
 #include <string>
 #include <string_view>
@@ -59,7 +61,7 @@ class Story {
  private:
   static std::string verdict(const Judgement& judgement) {
     if (judgement.ok()) return "ok";
-    std::string text = std::string(name_of(judgement.broken)) + " " + name_of(judgement.harm);
+    std::string text = std::string(name_of(judgement.broken)) + " " + label_of(judgement.harm);
     if (judgement.harm == Harm::kWrongResult) text += " " + error_name(judgement.expected_error);
     if (judgement.by_get) text += " get";
     return text;
@@ -208,6 +210,41 @@ class Story {
   Spec& spec_;
   std::map<std::string, SpaceId> spaces_;
   std::map<std::string, SpecPinId> pins_;
+};
+
+/// Tells a whole story, each line with `-> verdict` unless the verdict is "ok", and says where it came out otherwise;
+/// empty where nowhere. With `resume`, each line is told to a state that has just been packed and unpacked.
+inline std::string tell_all(const char* text, bool resume) {
+  Spec spec;
+  Story story(spec);
+  std::istringstream in(text);
+  std::string complaints;
+  int number = 0;
+  for (std::string line; std::getline(in, line);) {
+    ++number;
+    const std::size_t first = line.find_first_not_of(' ');
+    if (first == std::string::npos) continue;
+    const std::size_t arrow = std::min(line.find(" -> "), line.size());
+    const std::string expected = arrow == line.size() ? "ok" : line.substr(arrow + 4);
+    const std::string verdict = story.tell(std::string_view(line).substr(first, arrow - first));
+    const auto complain = [&](const std::string& what) {
+      complaints += "line " + std::to_string(number) + ": " + line.substr(first) + ": " + what + "\n";
+    };
+    if (verdict != expected) complain(verdict);
+    if (!resume) continue;
+    const std::vector<std::byte> before(spec.bytes().begin(), spec.bytes().end());
+    spec.assign(before);
+    if (std::vector<std::byte>(spec.bytes().begin(), spec.bytes().end()) != before) complain("other bytes");
+  }
+  return complaints;
+}
+
+/// A story with a name, for tables of them.
+struct StoryCase {
+  const char* name;
+  const char* text;
+
+  friend void PrintTo(const StoryCase& story, std::ostream* out) { *out << story.name; }
 };
 
 }  // namespace cowherd::spec
