@@ -1,0 +1,118 @@
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <variant>
+#include <vector>
+
+#include "cowherd/types.hpp"
+
+namespace cowherd::cli {
+
+enum class Format : std::uint8_t { kText, kJson, kKtap, kTap, kJunit };
+enum class Grain : std::uint8_t { kOperation };
+
+/// What every verb that writes results can be told about them.
+struct OutputArguments {
+  /// Empty: stdout.
+  std::string path;
+  Format format = Format::kText;
+  /// -1 quiet, 0, 1 verbose.
+  int verbosity = 0;
+  /// Leave out what differs from run to run.
+  bool no_time = false;
+};
+
+struct SearchArguments {
+  /// 0: as many as there are processors.
+  unsigned jobs = 0;
+  std::optional<ByteCount> max_memory;
+  std::optional<std::uint64_t> max_states;
+  /// For each test under each rule set.
+  std::optional<std::chrono::milliseconds> timeout;
+};
+
+struct CheckArguments {
+  std::vector<std::string> files;
+  /// What `--rules` said; empty: cowherd's own.
+  std::vector<std::string> rules;
+  bool judge = false;
+  bool show_traces = true;
+  bool minimise = true;
+  bool unreduced = false;
+  Grain grain = Grain::kOperation;
+  /// A trace file or the string of a schedule.
+  std::optional<std::string> replay;
+  SearchArguments search;
+  OutputArguments output;
+};
+
+struct MatrixArguments {
+  std::vector<std::string> files;
+  std::vector<std::string> rules;
+  /// Columns of the terminal; 0: find out.
+  unsigned width = 0;
+  SearchArguments search;
+  OutputArguments output;
+};
+
+struct RulesArguments {
+  /// None, one or two.
+  std::vector<std::string> names;
+  OutputArguments output;
+};
+
+struct FmtArguments {
+  std::vector<std::string> files;
+  bool check = false;
+  bool write = false;
+};
+
+struct SyntaxArguments {
+  std::string output;
+};
+
+struct GenArguments {
+  std::uint64_t seed = 1;
+  std::uint64_t count = 1;
+  std::uint32_t max_operations = 8;
+  /// All programs of up to so many operations, in place of random ones.
+  std::optional<std::uint32_t> enumerate;
+  /// A folder; empty: stdout.
+  std::string output;
+};
+
+struct CompletionArguments {
+  std::string shell;
+};
+
+/// The command line was answered or refused while it was read: print, and end with `status`.
+struct Answer {
+  std::string text;
+  bool to_stderr = false;
+  int status = 0;
+};
+
+using Arguments = std::variant<Answer, CheckArguments, MatrixArguments, RulesArguments, FmtArguments, SyntaxArguments,
+                               GenArguments, CompletionArguments>;
+
+/// Reads a command line without its first word, the program's name. herd7's spellings with one dash are understood, and
+/// a line that begins with a file in place of a verb means `check`.
+Arguments parse_arguments(const std::vector<std::string>& words);
+
+/// "500ms", "10", "10s", "1.5m", "2h"; nothing if it is none of these or not above zero.
+std::optional<std::chrono::milliseconds> parse_duration(const std::string& text);
+/// "4096", "64K", "512M", "2G"; nothing if it is none of these or not above zero.
+std::optional<ByteCount> parse_size(const std::string& text);
+
+/// The verbs and their long options, for completion.
+struct VerbWords {
+  std::string verb;
+  std::string description;
+  std::vector<std::string> options;
+};
+std::vector<VerbWords> all_words();
+
+}  // namespace cowherd::cli

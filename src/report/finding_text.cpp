@@ -1,0 +1,159 @@
+#include "report/finding_text.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <string_view>
+#include <vector>
+
+#include "litmus/printer.hpp"
+#include "litmus/symbols.hpp"
+
+namespace cowherd::report {
+namespace {
+
+constexpr std::size_t kLineWidth = 100;
+
+template <class Sight>
+const Sight* find(const std::vector<Sight>& sights, const std::string& name) {
+  const auto at = std::find_if(sights.begin(), sights.end(), [&](const Sight& sight) { return sight.name == name; });
+  return at == sights.end() ? nullptr : &*at;
+}
+
+std::string held_text(const check::DeviceSight& device) {
+  if (device.frames.empty()) return fmt::format("{} holds nothing", device.name);
+  std::string frames;
+  for (const FrameNumber frame : device.frames)
+    frames += fmt::format("{}{}", frames.empty() ? "" : ", ", frame.value());
+  return fmt::format("{} holds frame{} {} ({} for {})", device.name, device.frames.size() > 1 ? "s" : "", frames,
+                     device.get ? "get" : "pin", device.writes ? "writing" : "reading");
+}
+
+/// Every page and device that the step left otherwise than it found it.
+std::string changes_text(const check::TraceStep& step, const std::vector<check::PageSight>& pages_before,
+                         const std::vector<check::DeviceSight>& devices_before, std::string_view indent) {
+  std::string text;
+  for (const check::PageSight& page : step.pages) {
+    const check::PageSight* before = find(pages_before, page.name);
+    if (before != nullptr ? *before == page : !page.present) continue;
+    text += fmt::format("{}{}  {}\n", indent, page.name, sight_text(page));
+  }
+  for (const check::PageSight& page : pages_before) {
+    if (page.present && find(step.pages, page.name) == nullptr) text += fmt::format("{}{}  gone\n", indent, page.name);
+  }
+  for (const check::DeviceSight& device : step.devices) {
+    const check::DeviceSight* before = find(devices_before, device.name);
+    if (before != nullptr ? *before == device : device.frames.empty()) continue;
+    text += fmt::format("{}{}\n", indent, held_text(device));
+  }
+  return text;
+}
+
+std::string results_text(const check::TraceStep& step) {
+  std::string text = fmt::format(" -> {}", litmus::format_value(step.result));
+  if (step.expected.empty()) return text;
+  text += "   (reference: ";
+  for (std::size_t i = 0; i < step.expected.size(); ++i) {
+    text += fmt::format("{}{}", i == 0 ? "" : " or ", litmus::format_value(step.expected[i]));
+  }
+  return text + (step.expected_cut ? " or others)" : ")");
+}
+
+/// Breaks `text` at blanks; all lines but the first are indented.
+std::string wrapped(std::string_view first, std::string_view text, std::string_view indent) {
+  std::string out(first);
+  std::size_t column = first.size();
+  bool fresh = true;
+  while (!text.empty()) {
+    const std::string_view word = text.substr(0, text.find(' '));
+    text.remove_prefix(std::min(word.size() + 1, text.size()));
+    if (!fresh && column + 1 + word.size() > kLineWidth) {
+      out += fmt::format("\n{}", indent);
+      column = indent.size();
+    } else if (!fresh) {
+      out += ' ';
+      ++column;
+    }
+    out += word;
+    column += word.size();
+    fresh = false;
+  }
+  return out + '\n';
+}
+
+std::string clause_text(const check::Finding& finding) {
+  if (finding.clause == spec::Clause::kNone || finding.clause == spec::Clause::kBookkeeping) {
+    return wrapped("Broken: ", finding.sentence, "  ");
+  }
+  return wrapped(
+      fmt::format("Broken: promise {}, {}: ", static_cast<unsigned>(finding.clause), spec::name_of(finding.clause)),
+      finding.sentence, "  ");
+}
+
+bool same_test(const litmus::Program& a, const litmus::Program& b) {
+  return a.variables == b.variables && a.devices == b.devices && a.blocks == b.blocks;
+}
+
+}  // namespace
+
+std::string sight_text(const check::PageSight& sight) {
+  if (!sight.present) return "not mapped";
+  std::string text = sight.zero_page ? std::string("zero page") : fmt::format("frame {}", sight.frame.value());
+  text += sight.writable ? " R/W" : " R/O";
+  if (sight.entry_dirty) text += " dirty";
+  if (!sight.zero_page) {
+    text += fmt::format(", refs {}, mapcount {}, pins {}, {}", sight.references, sight.mapcount, sight.pins,
+                        sight.exclusive ? "exclusive" : "not exclusive");
+  }
+  return text;
+}
+
+std::string trace_text(const check::Trace& trace) {
+  std::string text;
+  for (const check::PageSight& page : trace.initial_pages) {
+    if (page.present) text += fmt::format("   at first: {}  {}\n", page.name, sight_text(page));
+  }
+  const std::vector<check::DeviceSight> no_devices;
+  const std::size_t width = fmt::formatted_size("{}", trace.steps.size());
+  const std::string indent(width + 4, ' ');
+  for (std::size_t i = 0; i < trace.steps.size(); ++i) {
+    const check::TraceStep& step = trace.steps[i];
+    text += fmt::format("{:>{}}) {}: {}{}\n", i + 1, width, step.agent, step.operation, results_text(step));
+    const auto& pages_before = i == 0 ? trace.initial_pages : trace.steps[i - 1].pages;
+    const auto& devices_before = i == 0 ? no_devices : trace.steps[i - 1].devices;
+    for (const std::string& event : step.events) text += fmt::format("{}- {}\n", indent, event);
+    text += changes_text(step, pages_before, devices_before, indent);
+    if (!step.note.empty()) {
+      text += wrapped(fmt::format("{}{} ", indent, step.parted ? "<== HERE:" : "<--"), step.note, indent + "    ");
+    }
+  }
+  return text;
+}
+
+std::string finding_text(const check::Finding& finding, const FindingTextOptions& options) {
+  const std::string title = finding.subtype.empty()
+                                ? std::string(check::name_of(finding.kind))
+                                : fmt::format("{}: {}", check::name_of(finding.kind), finding.subtype);
+  std::string text = options.count > 1 ? fmt::format("Finding: {} ({} of {})\n", title, options.number, options.count)
+                                       : fmt::format("Finding: {}\n", title);
+  if (!finding.remark.empty()) text += wrapped("Remark: ", finding.remark, "  ");
+  if (!options.trace || finding.trace.steps.empty()) return text + clause_text(finding);
+
+  if (options.test != nullptr && !finding.program.blocks.empty() && !same_test(*options.test, finding.program)) {
+    text += fmt::format("The smallest program that shows it:\n{}", litmus::print(finding.program));
+  }
+  text += fmt::format("Trace under {}, {} preemption{}:\n{}", finding.trace.rules, finding.trace.preemptions,
+                      finding.trace.preemptions == 1 ? "" : "s", trace_text(finding.trace));
+  text += clause_text(finding);
+  if (finding.parting) {
+    const check::Parting& parting = *finding.parting;
+    text += wrapped("Decision: ",
+                    fmt::format("step {}, {}={}: {}", parting.step + 1, parting.decision_name, parting.value_name,
+                                parting.sentence),
+                    "  ");
+  }
+  if (finding.minimal) text += "minimal: no program with fewer operations shows it\n";
+  return text + fmt::format("replay: {}\n", finding.trace.replay);
+}
+
+}  // namespace cowherd::report
