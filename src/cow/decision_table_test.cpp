@@ -1,0 +1,103 @@
+#include "cow/decision_table.hpp"
+
+#include <gtest/gtest.h>
+
+#include <set>
+#include <string>
+
+namespace cowherd {
+namespace {
+
+TEST(DecisionTable, IsInTheOrderOfTheDecisions) {
+  ASSERT_EQ(decision_table().size(), kDecisionCount);
+  for (std::uint8_t i = 0; i < kDecisionCount; ++i) EXPECT_EQ(decision_table()[i].id, Decision{i});
+}
+
+TEST(DecisionTable, EachDecisionChangesItsOwnMemberAlone) {
+  for (const DecisionInfo& info : decision_table()) {
+    for (std::uint8_t value = 0; value < info.values.size(); ++value) {
+      Rules rules;
+      info.set(rules, value);
+      EXPECT_EQ(info.get(rules), value) << info.name;
+      EXPECT_EQ(value_name(info.id, rules), info.values[value].name);
+      EXPECT_EQ(value_meaning(info.id, rules), info.values[value].meaning);
+      for (const DecisionInfo& other : decision_table()) {
+        if (other.id == info.id) continue;
+        EXPECT_EQ(other.get(rules), other.get(Rules{})) << info.name << " and " << other.name;
+      }
+    }
+  }
+}
+
+// Spelt by hand: a value that moves in the enum, or a name that moves in the table, is seen here.
+TEST(DecisionTable, NamesMeanTheirEnumerators) {
+  Rules rules;
+  rules.reuse = Reuse::kDirected;
+  rules.page_lock = PageLock::kSleep;
+  rules.fork_pinned = ForkPinned::kWait;
+  rules.fork_gate = ForkGate::kHasPinned;
+  rules.pinned = PinnedTest::kGupMark;
+  rules.pin_count = PinCount::kPinAndGet;
+  rules.fork_source = ForkSource::kProtectThenRestore;
+  rules.copy_only_if = CopyOnlyIf::kMappedOnceAndDirty;
+  rules.copy_accounting = CopyAccounting::kSourcePage;
+  rules.copy_rmap = CopyRmap::kNone;
+  rules.copy_entry = CopyEntry::kProtectionOnly;
+  rules.copy_alloc = CopyAlloc::kUnderLock;
+  rules.copy_failure = CopyFailure::kReturnLocked;
+  rules.gup_read = GupRead::kBlockWriter;
+  rules.gup_force = GupForce::kExclusive;
+  rules.zero_page = ZeroPage::kUncounted;
+  rules.ref_overflow = RefOverflow::kRefuse;
+  rules.protect_upgrade = ProtectUpgrade::kMapWritable;
+  const std::pair<Decision, const char*> cases[] = {
+      {Decision::kReuse, "reuse=directed"},
+      {Decision::kPageLock, "page-lock=sleep"},
+      {Decision::kForkPinned, "fork-pinned=wait"},
+      {Decision::kForkGate, "fork-gate=has-pinned"},
+      {Decision::kPinned, "pinned=gup-mark"},
+      {Decision::kPinCount, "pin-count=pin-and-get"},
+      {Decision::kForkSource, "fork-source=protect-then-restore"},
+      {Decision::kCopyOnlyIf, "copy-only-if=mapped-once-and-dirty"},
+      {Decision::kCopyAccounting, "copy-accounting=source-page"},
+      {Decision::kCopyRmap, "copy-rmap=none"},
+      {Decision::kCopyEntry, "copy-entry=protection-only"},
+      {Decision::kCopyAlloc, "copy-alloc=under-lock"},
+      {Decision::kCopyFailure, "copy-failure=return-locked"},
+      {Decision::kGupRead, "gup-read=block-writer"},
+      {Decision::kGupForce, "gup-force=exclusive"},
+      {Decision::kZeroPage, "zero-page=uncounted"},
+      {Decision::kRefOverflow, "ref-overflow=refuse"},
+      {Decision::kProtectUpgrade, "protect-upgrade=map-writable"},
+  };
+  ASSERT_EQ(std::size(cases), kDecisionCount);
+  for (const auto& [decision, want] : cases) {
+    EXPECT_EQ(std::string(decision_name(decision)) + "=" + std::string(value_name(decision, rules)), want);
+    // The last enumerator of each enum: the table has no value more and none less.
+    EXPECT_EQ(info_of(decision).get(rules) + 1U, info_of(decision).values.size()) << want;
+  }
+}
+
+TEST(DecisionTable, NamesCanBeTypedAndFound) {
+  std::set<std::string_view> names;
+  const std::string letters = "abcdefghijklmnopqrstuvwxyz-";
+  for (const DecisionInfo& info : decision_table()) {
+    EXPECT_TRUE(names.insert(info.name).second) << info.name;
+    EXPECT_EQ(info.name.find_first_not_of(letters), std::string_view::npos) << info.name;
+    EXPECT_EQ(find_decision(info.name), info.id);
+    EXPECT_FALSE(info.question.empty());
+    EXPECT_FALSE(info.provenance.empty());
+    std::set<std::string_view> values;
+    for (const DecisionValue& value : info.values) {
+      EXPECT_TRUE(values.insert(value.name).second) << value.name;
+      EXPECT_EQ(value.name.find_first_not_of(letters), std::string_view::npos) << value.name;
+      EXPECT_FALSE(value.meaning.empty());
+      EXPECT_NE(value.meaning.back(), '.');
+    }
+  }
+  EXPECT_FALSE(find_decision(""));
+  EXPECT_FALSE(find_decision("Reuse"));
+}
+
+}  // namespace
+}  // namespace cowherd
