@@ -257,4 +257,10 @@ class Lexer {
 
 LexedText lex(const SourceText& source) { return Lexer(source).run(); }
 
+std::string quote(const Token& token) {
+  if (token.kind == TokenKind::kEnd) return "the end of the text";
+  if (token.kind == TokenKind::kString) return "a quoted text";
+  return fmt::format("'{}'", token.text.substr(0, 60));
+}
+
 }  // namespace cowherd::litmus

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <string>
 #include <vector>
 
 #include "litmus/diagnostic.hpp"
@@ -19,5 +20,8 @@ struct LexedText {
 ///
 /// `(*` begins a comment, except where a statement's name stands before it: `READ_ONCE(*x)`.
 LexedText lex(const SourceText& source);
+
+/// A token as messages name it: its text in quotes, cut where it is long.
+std::string quote(const Token& token);
 
 }  // namespace cowherd::litmus

@@ -16,11 +16,6 @@ std::size_t depth_of(const Condition& condition) {
   return deepest;
 }
 
-std::string quote(const Token& token) {
-  if (token.kind == TokenKind::kEnd) return "the end of the text";
-  return fmt::format("'{}'", token.text.substr(0, 60));
-}
-
 bool is_word(const Token& token, std::string_view word) {
   return token.kind == TokenKind::kIdentifier && token.text == word;
 }

@@ -10,11 +10,6 @@
 namespace cowherd::litmus {
 namespace {
 
-std::string quote(const Token& token) {
-  if (token.kind == TokenKind::kEnd) return "the end of the text";
-  return fmt::format("'{}'", token.text.substr(0, 60));
-}
-
 std::vector<std::string_view> statement_names() {
   std::vector<std::string_view> names;
   for (const StatementWord& word : statement_words()) names.push_back(word.name);
@@ -64,8 +59,7 @@ bool Parser::parse_statement(Block& block, std::size_t index) {
   if (!sound) return false;
   if (program_.operation_count() + block.operations.size() >= kMaxOperations) {
     fail(first, fmt::format("more than {} statements", kMaxOperations));
-    // What follows would only repeat it.
-    at_ = lexed_.tokens.size() - 1;
+    give_up();
     return false;
   }
   place(UnitKind::kStatement, first.begin, index, block.operations.size());

@@ -12,12 +12,6 @@ namespace {
 
 constexpr std::size_t kMaxNameLength = 200;
 
-std::string quote(const Token& token) {
-  if (token.kind == TokenKind::kEnd) return "the end of the text";
-  if (token.kind == TokenKind::kString) return "a quoted text";
-  return fmt::format("'{}'", token.text.substr(0, 60));
-}
-
 std::uint32_t width(const Token& token) {
   return static_cast<std::uint32_t>(std::min<std::size_t>(token.end - token.begin, 200));
 }
@@ -77,6 +71,11 @@ void Parser::expect_after(TokenKind kind, std::string_view what, std::string_vie
   Position position = last.position;
   position.column += static_cast<std::uint32_t>(last.end - last.begin);
   diagnostics_.push_back(source_.diagnose(position, 1, fmt::format("expected {} {}", what, where)));
+}
+
+void Parser::give_up() {
+  at_ = lexed_.tokens.size() - 1;
+  gave_up_ = true;
 }
 
 void Parser::skip_statement() {
@@ -324,8 +323,7 @@ bool Parser::parse_block() {
   }
   if (program_.blocks.size() == kMaxBlocks) {
     fail(lexed_.tokens[at_ - 1], fmt::format("more than {} blocks", kMaxBlocks));
-    // What follows would only repeat it.
-    at_ = lexed_.tokens.size() - 1;
+    give_up();
     return false;
   }
   program_.blocks.push_back(std::move(block));

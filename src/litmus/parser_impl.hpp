@@ -52,7 +52,9 @@ class Parser {
   /// As expect(), for a mark that is often forgotten: reports behind the token before it and goes on.
   void expect_after(TokenKind kind, std::string_view what, std::string_view where);
   bool fail(const Token& token, std::string message, std::string_view suggestion = {});
-  [[nodiscard]] bool full() const { return diagnostics_.size() >= kMaxDiagnostics; }
+  [[nodiscard]] bool full() const { return gave_up_ || diagnostics_.size() >= kMaxDiagnostics; }
+  /// Goes to the end of the text without another word, where what follows would only repeat the last error.
+  void give_up();
   void skip_statement();
   void skip_to_top_level();
   void place(UnitKind kind, std::size_t begin, std::size_t index = 0, std::size_t statement = 0);
@@ -119,6 +121,7 @@ class Parser {
   LexedText lexed_;
   std::size_t at_ = 0;
   std::size_t depth_ = 0;
+  bool gave_up_ = false;
   Program program_;
   std::vector<Diagnostic> diagnostics_;
   std::vector<PlacedUnit> layout_;

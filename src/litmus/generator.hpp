@@ -1,0 +1,80 @@
+#pragma once
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <string>
+#include <string_view>
+
+#include "litmus/program.hpp"
+
+namespace cowherd::litmus {
+
+inline constexpr std::size_t kOpCodes = static_cast<std::size_t>(OpCode::kUnlockPage) + 1;
+
+/// How often each operation is tried, by OpCode; 0: never. Of an operation that makes no sense where it is drawn (a
+/// dma_read with nothing pinned) nothing comes.
+using OpWeights = std::array<std::uint16_t, kOpCodes>;
+
+/// Fork, pin, write, read and DMA above all; no page locks, which only matter where a rule asks for them.
+constexpr OpWeights default_weights() {
+  OpWeights weights{};
+  const auto set = [&](OpCode code, std::uint16_t weight) { weights[static_cast<std::size_t>(code)] = weight; };
+  set(OpCode::kRead, 10);
+  set(OpCode::kWrite, 16);
+  set(OpCode::kMmap, 2);
+  set(OpCode::kMunmap, 2);
+  set(OpCode::kMprotect, 3);
+  set(OpCode::kMadvise, 5);
+  set(OpCode::kFork, 18);
+  set(OpCode::kVfork, 2);
+  set(OpCode::kThread, 5);
+  set(OpCode::kExec, 3);
+  set(OpCode::kExit, 4);
+  set(OpCode::kWait, 4);
+  set(OpCode::kPin, 20);
+  set(OpCode::kUnpin, 5);
+  set(OpCode::kUnpinDirty, 2);
+  set(OpCode::kDmaRead, 10);
+  set(OpCode::kDmaWrite, 12);
+  set(OpCode::kPtraceRead, 1);
+  set(OpCode::kPtraceWrite, 2);
+  return weights;
+}
+
+struct GeneratorOptions {
+  /// 1 to kMaxOperations, the reads at the end included.
+  std::uint32_t min_operations = 3;
+  std::uint32_t max_operations = 8;
+  /// 1 to kMaxPages.
+  std::uint32_t max_pages = 3;
+  /// 0 to kMaxDevices.
+  std::uint32_t max_devices = 2;
+  /// Processes and threads, 1 to 6; a device block and a kernel block may come on top.
+  std::uint32_t max_blocks = 3;
+  OpWeights weights = default_weights();
+  /// Chances in percent: that a reference is a get in place of a pin,
+  std::uint32_t get_percent = 25;
+  /// that a pin takes many references,
+  std::uint32_t times_percent = 0;
+  /// that a pin has FOLL_FORCE or FOLL_NOFAULT,
+  std::uint32_t rare_flags_percent = 5;
+  /// that an operation has a fail_nth,
+  std::uint32_t fail_percent = 0;
+  /// and that DMA is done by a device block, at any time, in place of a statement.
+  std::uint32_t device_block_percent = 10;
+};
+
+/// The program that `seed` and `options` name: sound (resolve() has nothing to say), without a condition, its stored
+/// values all different, ended by reads, as far as its operations leave room for them. Called
+/// "PinW-Fork-Wr-DmaR+Rd-1f2e3d".
+Program random_program(std::uint64_t seed, const GeneratorOptions& options = {});
+
+/// What an operation is called in the names of generated programs: "PinW", "DmaR".
+std::string_view operation_tag(const Operation& operation);
+
+/// The name of a program without one: the tags of its operations, blocks joined by +, then six hexadecimal digits of a
+/// hash of its text.
+std::string generated_name(const Program& program);
+
+}  // namespace cowherd::litmus

@@ -1,0 +1,71 @@
+#include "litmus/syntax.hpp"
+
+namespace cowherd::litmus {
+
+std::string_view syntax_reference() {
+  return R"(A TEST
+  COW name                          letters, digits, - _ . +
+  "one line of text"                optional
+  (* Result: Never *)               optional: Never, Sometimes or Always under the default rules
+  (* Rules: Never ..linux-5.8; Sometimes linux-5.9-rc5, other; Never linux-5.9.. *)
+  (* Source: text *) (* Remark: text *)
+  { x = anon(1); d = device; }      what there is at time zero
+  P0(page *x, dev *d) { ... }       processes and threads, numbered from 0; the arguments are optional
+  device D0() { ... }               only dma_read, dma_write
+  kernel K0() { ... }               only lock_page, unlock_page
+  filter (condition)                optional: only these runs count
+  locations [0:r0; 0:x;]            optional: show these as well
+  exists (condition)                optional: or ~exists, or forall
+  Comments: // # /* */ (* *)
+
+INIT
+  x = anon;  x = anon(v);           one page: never touched; word 0 written with v
+  x = anon[n];  x = anon[n](v);     n pages
+  x = zeropage;  x = zeropage[n];   read once
+  x = unmapped;  x = unmapped[n];   nothing mapped there
+  x = anon(1) PROT_READ;            with a protection: PROT_NONE, PROT_READ, PROT_WRITE
+  d = device;
+
+PLACES
+  *x  x[2]  x.1  x[2].1             a word: of page 0, of page 2, word 1 (0 to 3)
+  x   x[2]  x[1..2]                 pages: all, one, several
+  d   d[1]  d[1].2                  a word of what a device holds
+
+STATEMENTS, each may begin with 'r0 =' and end with 'fail_nth N' (its N-th allocation fails)
+  READ_ONCE(*x)                     the value; -SIGSEGV, -SIGBUS where it faults
+  WRITE_ONCE(*x, v)                 v is a number or a register
+  mmap(x, PROT, FLAGS)              FLAGS: 0, MAP_FIXED, MAP_FIXED_NOREPLACE, MAP_POPULATE
+  munmap(x)
+  mprotect(x, PROT)
+  madvise(x, ADVICE)                MADV_DONTNEED, MADV_DONTFORK, MADV_DOFORK, MADV_WIPEONFORK,
+                                    MADV_KEEPONFORK, MADV_POPULATE_READ, MADV_POPULATE_WRITE
+  fork(P1)  vfork(P1)  thread(P1)   start a block
+  exec()  exit()                    an empty address space; the end
+  wait(P1)                          until P1 is done
+  pin(d, x, FLAGS) times N          pin_user_pages: the pages held. FLAGS: 0, FOLL_WRITE, FOLL_LONGTERM,
+                                    FOLL_FORCE, FOLL_NOFAULT, FOLL_REMOTE
+  get(d, x, FLAGS) times N          get_user_pages: the same without FOLL_LONGTERM
+  unpin(d)  unpin_dirty(d)  put(d)  let go
+  dma_read(d)  dma_write(d, v)      the device reads, writes
+  ptrace_read(P1:x)                 a debugger's access
+  ptrace_write(P1:x, v)
+  lock_page(P0:x)  unlock_page(P0:x)
+  pin, get, lock_page, unlock_page take P1:x for the memory of another process.
+
+CONDITIONS
+  /\ &&  \/ ||  ~ ! not  ( )        joined; true always holds
+  = == != <> < <= > >=              between two terms; a bare term means that it is not 0
+  7  -1  -ENOMEM  -SIGSEGV          numbers
+  0:r0  D0:r0                       a register of P0, of D0
+  0:x  0:x[1].2                     a word as P0 would read it at the end
+  fault(P0)                         how many accesses of P0 faulted
+  finding(name)                     1 if the run broke it
+  frame(0:x)  refcount(0:x)  mapcount(0:x)  pins(0:x)  excl(0:x)  writable(0:x)  dirty(0:x)
+  rss(P0)                           internal state: a running kernel does not show it
+
+CONSTANTS
+  EPERM ESRCH ENXIO ECHILD EAGAIN ENOMEM EACCES EFAULT EBUSY EEXIST EINVAL SIGSEGV SIGBUS
+)";
+}
+
+}  // namespace cowherd::litmus
