@@ -1,0 +1,125 @@
+#pragma once
+
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "check/oracle.hpp"
+#include "check/outcome.hpp"
+#include "check/result.hpp"
+#include "check/visited.hpp"
+#include "check/world.hpp"
+
+namespace cowherd::check {
+
+/// The order in which blocks took their steps.
+using Schedule = std::vector<std::uint8_t>;
+
+/// The hash that states are told apart by.
+std::uint64_t hash_of(std::span<const std::byte> packed);
+
+/// Where a finding was first met.
+struct FoundAt {
+  /// The last step is the one that broke something; a deadlock breaks after it.
+  Schedule schedule;
+  std::uint32_t preemptions = 0;
+
+  /// Simpler ones first.
+  [[nodiscard]] bool simpler_than(const FoundAt& other) const;
+};
+
+struct Exploration {
+  /// Empty, or why nothing was explored.
+  std::string error;
+  /// Counts and coverage only; outcomes are in the Outcomes that was given.
+  Stats stats;
+  Coverage coverage;
+  std::map<FindingKey, FoundAt> found;
+};
+
+/// The stateful search: every state once, in the order of the preemptions needed to reach it. A preemption is a switch
+/// away from a block that could have gone on.
+///
+/// A state does not know who ran last, so that paths which did the same work meet. Instead each of its steps is taken
+/// at the lowest level that some path allows: at level L for the block whose step led here at level L, and, where that
+/// block cannot go on, for all others; at level L+1 for the others where it can. So levels are exact and every step of
+/// every state is taken once.
+///
+/// Holds its memory from one run to the next. Not thread-safe.
+class Explorer {
+ public:
+  /// `outcomes` may be null. With `wanted`, the search ends when that finding is met.
+  Exploration run(const Scene& scene, const CheckOptions& options, Outcomes* outcomes,
+                  const FindingKey* wanted = nullptr);
+
+ private:
+  static constexpr std::uint32_t kNone = 0xffffffff;
+  static constexpr std::uint8_t kNobody = 0xff;
+
+  struct Node {
+    /// Null once every step has been taken, and where it never needs to be restored.
+    std::unique_ptr<std::byte[]> snapshot;
+    std::uint32_t bytes = 0;
+    /// Fewest preemptions that lead here.
+    std::uint32_t level = 0;
+    BlockSet runnable = 0;
+    BlockSet taken = 0;
+    BlockSet blocked = 0;
+    bool unfinished = false;
+  };
+
+  /// One way to come to a state; they form the tree that schedules are read from.
+  struct Arrival {
+    std::uint32_t parent = kNone;
+    std::uint8_t block = kNobody;
+  };
+
+  /// Steps to take in a state.
+  struct Task {
+    std::uint32_t node;
+    std::uint32_t arrival;
+    BlockSet blocks;
+    /// Who ran last, where nothing yet says that it cannot go on.
+    std::uint8_t last;
+  };
+
+  void reset(const CheckOptions& options);
+  void search();
+  void take(Task task);
+  void arrive(std::uint32_t from, std::uint8_t block);
+  std::uint32_t add_node(std::span<const std::byte> packed);
+  void schedule_new(std::uint32_t node, std::uint32_t arrival, std::uint8_t last);
+  void schedule_known(std::uint32_t node, std::uint32_t from, std::uint8_t last);
+  void add_deadlock(std::uint32_t arrival);
+  void forget_snapshot(Node& node);
+  void note(const FindingKey& key, std::uint32_t arrival, std::uint8_t block);
+  [[nodiscard]] Schedule schedule_of(std::uint32_t arrival, std::uint8_t block) const;
+  [[nodiscard]] std::size_t bytes() const;
+  [[nodiscard]] bool stop();
+  void look_at_clock();
+
+  World world_;
+  VisitedSet visited_;
+  std::vector<Node> nodes_;
+  std::vector<Arrival> arrivals_;
+  std::vector<Task> now_;
+  std::vector<Task> later_;
+  std::size_t snapshot_bytes_ = 0;
+  /// The state that the world is in; kNone after a step that blocked.
+  std::uint32_t live_ = kNone;
+  std::uint32_t level_ = 0;
+  bool found_wanted_ = false;
+
+  const CheckOptions* options_ = nullptr;
+  Outcomes* outcomes_ = nullptr;
+  const FindingKey* wanted_ = nullptr;
+  Exploration result_;
+  std::chrono::steady_clock::time_point started_;
+  std::chrono::steady_clock::time_point last_progress_;
+};
+
+}  // namespace cowherd::check

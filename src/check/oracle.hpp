@@ -1,0 +1,56 @@
+#pragma once
+
+#include <compare>
+#include <cstdint>
+#include <string>
+
+#include "check/result.hpp"
+#include "check/step.hpp"
+#include "mm/violation.hpp"
+#include "spec/promise.hpp"
+
+namespace cowherd::check {
+
+/// What makes two findings of one test the same finding.
+struct FindingKey {
+  enum class Source : std::uint8_t {
+    /// A promise of the reference semantics.
+    kPromise,
+    /// An invariant of the machine.
+    kInvariant,
+    /// Blocks that have not ended, and none can go on.
+    kDeadlock,
+  };
+  Source source = Source::kPromise;
+  spec::Clause clause = spec::Clause::kNone;
+  spec::Harm harm = spec::Harm::kNone;
+  mm::Violation violation = mm::Violation::kCount;
+  /// Apart from the rest, so that the documented weakness of ordinary references hides no other one.
+  bool by_get = false;
+
+  auto operator<=>(const FindingKey&) const = default;
+};
+
+/// Precondition: the judgement is not ok().
+FindingKey key_of(const spec::Judgement& judgement);
+FindingKey key_of(mm::Violation violation);
+FindingKey deadlock_key();
+
+FindingKind kind_of(const FindingKey& key);
+
+/// Fills in the words of a finding; program and trace stay empty.
+Finding describe(const FindingKey& key);
+
+/// Whether `finding(LABEL)` is true of a run that broke what `control` says: the name of a violation, a clause or a
+/// harm.
+bool broke(const Control& control, const std::string& label);
+
+/// Calls visit(violation) for every element.
+template <class Visit>
+void for_each(mm::Violations violations, Visit&& visit) {
+  for (unsigned i = 0; i < static_cast<unsigned>(mm::Violation::kCount); ++i) {
+    if (violations.has(static_cast<mm::Violation>(i))) visit(static_cast<mm::Violation>(i));
+  }
+}
+
+}  // namespace cowherd::check

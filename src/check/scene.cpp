@@ -1,0 +1,67 @@
+#include "check/scene.hpp"
+
+#include <fmt/format.h>
+
+#include "litmus/resolve.hpp"
+
+namespace cowherd::check {
+
+static_assert(litmus::kMaxBlocks * litmus::kMaxRegisters <= 255);
+static_assert(1 + litmus::kMaxPages + litmus::kMaxVariables <= Geometry<G>::kUserPages, "the variables and a gap each");
+
+Scene::Scene(const litmus::Program& program) : program_(&program) {
+  std::uint64_t processes = 0;
+  std::uint64_t forks = 0;
+  for (std::uint8_t b = 0; b < blocks(); ++b) {
+    process_of_[b] = litmus::process_of(program, b);
+    threads_of_[process_of_[b]] = static_cast<std::uint8_t>(threads_of_[process_of_[b]] | 1u << b);
+    first_register_[b] = registers_;
+    registers_ = static_cast<std::uint8_t>(registers_ + block(b).registers.size());
+    if (block(b).kind == litmus::BlockKind::kProcess && block(b).start != litmus::BlockStart::kThread) ++processes;
+    if (block(b).start == litmus::BlockStart::kFork) ++forks;
+  }
+  // A gap before each variable: pages that lie side by side are one variable's.
+  std::uint64_t next = 0;
+  std::size_t page = 0;
+  for (const litmus::Variable& variable : program.variables) {
+    ++next;
+    for (std::uint32_t i = 0; i < variable.pages; ++i) vpn_[page++] = Vpn{next++};
+  }
+  // To each process its pages, its tables and, at worst, an object or two of several frames to each page; a pin of a
+  // page that its owner gave up keeps one more.
+  const std::uint64_t pages = program.page_count();
+  const std::uint64_t tables = 2 + Geometry<G>::kUserPages / Geometry<G>::kEntries;
+  const std::uint64_t held = pages * program.devices.size();
+  const std::uint64_t wanted = 64 + processes * (pages + tables + 8 * (pages + 2)) + 8 * pages * forks + held;
+  constexpr std::uint64_t kStep = 64;
+  frames_ = PageCount{(wanted + kStep - 1) / kStep * kStep};
+}
+
+std::uint8_t Scene::page_at(Vpn vpn) const {
+  const std::uint32_t pages = program_->page_count();
+  for (std::uint8_t page = 0; page < pages; ++page) {
+    if (vpn_[page] == vpn) return page;
+  }
+  return litmus::kMaxPages;
+}
+
+std::string Scene::page_name(std::uint8_t page) const {
+  for (const litmus::Variable& variable : program_->variables) {
+    if (page < variable.first_page || page >= variable.first_page + variable.pages) continue;
+    return variable.pages == 1 ? variable.name : fmt::format("{}[{}]", variable.name, page - variable.first_page);
+  }
+  return "?";
+}
+
+std::string Scene::agent_name(std::uint8_t b) const {
+  if (block(b).kind != litmus::BlockKind::kProcess) return block(b).name;
+  const std::uint8_t process = process_of(b);
+  int thread = 0;
+  for (std::uint8_t other = 0; other < b; ++other) {
+    if (process_of(other) == process && other != process && block(other).kind == litmus::BlockKind::kProcess) ++thread;
+  }
+  if (b != process) ++thread;
+  return fmt::format("{}/T{}", block(process).name, b == process ? 0 : thread);
+}
+
+}  // namespace cowherd::check

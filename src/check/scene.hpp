@@ -1,0 +1,65 @@
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <string>
+
+#include "base/geometry.hpp"
+#include "cowherd/types.hpp"
+#include "litmus/program.hpp"
+
+namespace cowherd::check {
+
+/// The geometry that states are searched in: a whole machine is a few kilobytes.
+using G = CheckedGeometry;
+
+static_assert(Geometry<G>::kPageBytes == litmus::kWordsPerPage * sizeof(std::int64_t), "a page holds a test's words");
+
+/// What does not change while a program runs: where its variables lie, whose thread each block is, how large a machine
+/// it needs. Refers to the program, which must outlive it.
+class Scene {
+ public:
+  /// Precondition: the program is resolved.
+  explicit Scene(const litmus::Program& program);
+
+  [[nodiscard]] const litmus::Program& program() const { return *program_; }
+  [[nodiscard]] std::uint8_t blocks() const { return static_cast<std::uint8_t>(program_->blocks.size()); }
+  [[nodiscard]] const litmus::Block& block(std::uint8_t block) const { return program_->blocks[block]; }
+  /// The block that runs the first thread of the process of `block`.
+  [[nodiscard]] std::uint8_t process_of(std::uint8_t block) const { return process_of_[block]; }
+  /// The blocks that run in the process whose first block is `process`, as a set of bits.
+  [[nodiscard]] std::uint8_t threads_of(std::uint8_t process) const { return threads_of_[process]; }
+  /// Where the registers of `block` begin among those of all blocks.
+  [[nodiscard]] std::uint8_t first_register(std::uint8_t block) const { return first_register_[block]; }
+  [[nodiscard]] std::uint8_t registers() const { return registers_; }
+
+  /// Number of a page among those of all variables.
+  [[nodiscard]] std::uint8_t page_of(const litmus::Place& place) const {
+    return static_cast<std::uint8_t>(program_->variables[place.variable].first_page + place.page);
+  }
+  /// Where page number `page` is mapped, in every process that has it.
+  [[nodiscard]] Vaddr address_of_page(std::uint8_t page) const { return Geometry<G>::address_of(vpn_[page]); }
+  [[nodiscard]] Vaddr address_of(const litmus::Place& place) const {
+    return address_of_page(page_of(place)) + ByteCount{place.word * sizeof(std::int64_t)};
+  }
+  /// The page number at `vpn`; kMaxPages where no variable lies.
+  [[nodiscard]] std::uint8_t page_at(Vpn vpn) const;
+  /// "x", "x[2]"
+  [[nodiscard]] std::string page_name(std::uint8_t page) const;
+  /// "P0/T1": process and thread; "D0", "K0".
+  [[nodiscard]] std::string agent_name(std::uint8_t block) const;
+
+  /// Enough for every block to be a process with memory of its own.
+  [[nodiscard]] PageCount frames() const { return frames_; }
+
+ private:
+  const litmus::Program* program_;
+  std::array<std::uint8_t, litmus::kMaxBlocks> process_of_{};
+  std::array<std::uint8_t, litmus::kMaxBlocks> threads_of_{};
+  std::array<std::uint8_t, litmus::kMaxBlocks> first_register_{};
+  std::uint8_t registers_ = 0;
+  std::array<Vpn, litmus::kMaxPages> vpn_{};
+  PageCount frames_;
+};
+
+}  // namespace cowherd::check

@@ -1,0 +1,333 @@
+#include "check/step.hpp"
+
+#include <cstring>
+
+namespace cowherd::check {
+
+namespace {
+
+using litmus::OpCode;
+using litmus::Operation;
+
+class Stepper {
+ public:
+  Stepper(World& world, std::uint8_t block)
+      : world_(world),
+        system_(world.system()),
+        spec_(world.spec),
+        block_(block),
+        process_(world.scene().process_of(block)),
+        op_(world.scene().block(block).operations[world.control.agents[block].pc]) {}
+
+  StepReport run() {
+    system_.frames().clear_shortage();
+    if (op_.fail_nth != 0) system_.frames().injector().arm(op_.fail_nth);
+    execute();
+    if (op_.fail_nth != 0) system_.frames().injector().arm(0);
+    if (report_.blocked) return report_;
+    AgentControl& agent = world_.control.agents[block_];
+    if (op_.result) world_.reg(block_, *op_.result) = report_.result;
+    ++agent.pc;
+    note_breach();
+    world_.settle();
+    return report_;
+  }
+
+ private:
+  [[nodiscard]] ProcessControl& own() { return world_.control.processes[process_]; }
+  [[nodiscard]] DeviceControl& device() { return world_.control.devices[op_.device]; }
+  [[nodiscard]] std::uint8_t page() const { return world_.scene().page_of(op_.place); }
+  [[nodiscard]] Vaddr address() const { return world_.scene().address_of(op_.place); }
+  [[nodiscard]] ByteCount length() const { return ByteCount{op_.place.pages * Geometry<G>::kPageBytes}; }
+  [[nodiscard]] std::uint8_t target() const { return op_.target.value_or(process_); }
+  [[nodiscard]] std::int64_t value() {
+    return op_.value.is_register ? world_.reg(block_, op_.value.reg) : op_.value.literal;
+  }
+
+  spec::Observation seen(Errno error, std::int64_t observed = 0) {
+    report_.result = error == Errno{0} ? observed : -static_cast<std::int64_t>(error);
+    report_.blocked = error == Errno::kWouldBlock;
+    return {error, observed, system_.frames().shortage()};
+  }
+  template <class T>
+  static Errno error_of(const Result<T>& result) {
+    return result.ok() ? Errno{0} : result.error();
+  }
+  void judged(const spec::Judgement& judgement) { report_.judgement = judgement; }
+  /// For what the reference has no opinion about but that it may not fail for nothing.
+  void judge_success(const spec::Observation& observed) {
+    const bool for_lack = observed.short_of_memory && observed.error == Errno::kNoMemory;
+    if (observed.error == Errno{0} || for_lack) return;
+    report_.judgement.broken = spec::Clause::kAccess;
+    report_.judgement.harm = spec::Harm::kWrongResult;
+  }
+  void refuse(Errno error) { report_.result = -static_cast<std::int64_t>(error); }
+
+  void note_breach() {
+    Control& control = world_.control;
+    const spec::Judgement& judgement = report_.judgement;
+    if (!judgement.ok()) {
+      control.clauses = static_cast<std::uint16_t>(control.clauses | 1u << static_cast<unsigned>(judgement.broken));
+      control.harms = static_cast<std::uint8_t>(control.harms | 1u << static_cast<unsigned>(judgement.harm));
+    }
+    const mm::Violations reported = system_.take_violations();
+    report_.fresh.bits = reported.bits & ~control.violations;
+    control.violations |= reported.bits;
+  }
+
+  void execute() {
+    switch (op_.code) {
+      case OpCode::kRead:
+      case OpCode::kWrite:
+        return access();
+      case OpCode::kMmap:
+      case OpCode::kMunmap:
+      case OpCode::kMprotect:
+      case OpCode::kMadvise:
+        return change_mapping();
+      case OpCode::kFork:
+      case OpCode::kVfork:
+      case OpCode::kThread:
+        return start();
+      case OpCode::kExec:
+        return exec();
+      case OpCode::kExit:
+        return exit();
+      case OpCode::kWait:
+        return wait();
+      case OpCode::kPin:
+        return pin();
+      case OpCode::kUnpin:
+      case OpCode::kUnpinDirty:
+        return unpin();
+      case OpCode::kDmaRead:
+      case OpCode::kDmaWrite:
+        return dma();
+      case OpCode::kPtraceRead:
+      case OpCode::kPtraceWrite:
+        return ptrace();
+      case OpCode::kLockPage:
+        return lock_page();
+      case OpCode::kUnlockPage:
+        return unlock_page();
+    }
+  }
+
+  /// Calls read(bytes) or write(bytes) with the operation's word; returns what the reference is told.
+  template <class Read, class Write>
+  spec::Observation word_access(bool writes, Read&& read, Write&& write) {
+    std::int64_t word = writes ? value() : 0;
+    const mm::Access access =
+        writes ? write(std::as_bytes(std::span(&word, 1))) : read(std::as_writable_bytes(std::span(&word, 1)));
+    return seen(access.error, writes || access.error != Errno{0} ? 0 : word);
+  }
+
+  void access() {
+    const bool writes = op_.code == OpCode::kWrite;
+    const ProcessId id = own().id;
+    const auto observed = word_access(
+        writes, [&](auto to) { return mm::read<G>(system_, id, address(), to); },
+        [&](auto from) { return mm::write<G>(system_, id, address(), from); });
+    if (report_.blocked) return;
+    if (observed.error == Errno::kSigSegv || observed.error == Errno::kSigBus) ++world_.control.agents[block_].faults;
+    judged(writes ? spec_.write(own().space, page(), op_.place.word, value(), observed)
+                  : spec_.read(own().space, page(), op_.place.word, observed));
+  }
+
+  void change_mapping() {
+    const ProcessId id = own().id;
+    const spec::SpaceId space = own().space;
+    const std::uint8_t first = page();
+    const std::uint8_t count = op_.place.pages;
+    const Vaddr at = world_.scene().address_of_page(first);
+    switch (op_.code) {
+      case OpCode::kMmap: {
+        // A test means this address and no other one.
+        const bool no_replace = has(op_.map_flags, MapFlags::kFixedNoReplace);
+        const MapFlags flags = no_replace ? op_.map_flags : op_.map_flags | MapFlags::kFixed;
+        const auto observed = seen(error_of(mm::mmap(system_, id, at, length(), op_.protection, flags)));
+        if (!report_.blocked) judged(spec_.mmap(space, first, count, op_.protection, flags, observed));
+        return;
+      }
+      case OpCode::kMunmap: {
+        const auto observed = seen(error_of(mm::munmap(system_, id, at, length())));
+        if (!report_.blocked) judged(spec_.munmap(space, first, count, observed));
+        return;
+      }
+      case OpCode::kMprotect: {
+        const auto observed = seen(error_of(mm::mprotect(system_, id, at, length(), op_.protection)));
+        if (!report_.blocked) judged(spec_.mprotect(space, first, count, op_.protection, observed));
+        return;
+      }
+      default: {
+        const auto observed = seen(error_of(mm::madvise(system_, id, at, length(), op_.advice)));
+        if (!report_.blocked) judged(spec_.madvise(space, first, count, op_.advice, observed));
+        return;
+      }
+    }
+  }
+
+  void start() {
+    AgentControl& started = world_.control.agents[op_.block];
+    if (op_.code == OpCode::kThread) {
+      started.phase = Phase::kRunning;
+      return;
+    }
+    const bool borrows = op_.code == OpCode::kVfork;
+    const auto child = borrows ? mm::vfork(system_, own().id) : mm::fork(system_, own().id);
+    const auto observed = seen(error_of(child));
+    if (report_.blocked) return;
+    if (!child) {
+      started.phase = Phase::kNever;
+      // Rules may refuse to fork while pages are pinned; that breaks no promise about memory.
+      if (observed.error != Errno::kBusy) judge_success(observed);
+      return;
+    }
+    const spec::SpaceId space = borrows ? own().space : spec_.fork(own().space);
+    world_.control.processes[op_.block] = {*child, space, Life::kAlive, borrows, 0};
+    started.phase = Phase::kRunning;
+  }
+
+  void end_threads(BlockSet threads) {
+    for (std::uint8_t b = 0; b < world_.scene().blocks(); ++b) {
+      AgentControl& agent = world_.control.agents[b];
+      if (contains(threads, b) && agent.phase == Phase::kRunning) agent.phase = Phase::kDone;
+    }
+  }
+
+  void exec() {
+    const auto observed = seen(error_of(mm::exec(system_, own().id)));
+    if (report_.blocked) return;
+    judge_success(observed);
+    if (observed.error != Errno{0}) return;
+    if (!world_.shares_space(process_)) spec_.drop_space(own().space);
+    own().space = spec_.create_space();
+    own().borrows = false;
+    end_threads(static_cast<BlockSet>(world_.scene().threads_of(process_) & ~bit_of(block_)));
+  }
+
+  void exit() {
+    const BlockSet others = static_cast<BlockSet>(world_.scene().threads_of(process_) & ~bit_of(block_));
+    if ((others & world_.unfinished()) == 0) {
+      (void)seen(error_of(world_.exit_process(process_)));
+      if (report_.blocked) return;
+    }
+    world_.control.agents[block_].phase = Phase::kDone;
+  }
+
+  void wait() {
+    ProcessControl& child = world_.control.processes[op_.block];
+    const Phase phase = world_.control.agents[op_.block].phase;
+    const bool is_thread = world_.scene().block(op_.block).start == litmus::BlockStart::kThread;
+    if (is_thread) {
+      if (phase == Phase::kNever) refuse(Errno::kNoChild);
+      return;
+    }
+    if (phase == Phase::kNever || child.life == Life::kReaped) return refuse(Errno::kNoChild);
+    if (child.life == Life::kAlive) {
+      (void)seen(error_of(world_.exit_process(op_.block)));
+      if (report_.blocked) return;
+    }
+    const auto observed = seen(error_of(mm::wait(system_, own().id, child.id)));
+    if (report_.blocked) return;
+    judge_success(observed);
+    child.life = Life::kReaped;
+    child.id = ProcessId{};
+  }
+
+  void pin() {
+    if (!world_.alive(target())) return refuse(Errno::kNoProcess);
+    if (device().pages != 0) return refuse(Errno::kBusy);
+    const ProcessControl& owner = world_.control.processes[target()];
+    const Vaddr at = world_.scene().address_of_page(page());
+    const auto pinned = mm::pin(system_, owner.id, at, PageCount{op_.place.pages}, op_.pin_flags, op_.times);
+    const auto observed =
+        seen(error_of(pinned), pinned.ok() ? static_cast<std::int64_t>(pinned->pages.value()) : std::int64_t{0});
+    if (report_.blocked) return;
+    spec::SpecPinId name = spec::kNoPin;
+    judged(spec_.pin(owner.space, page(), op_.place.pages, op_.pin_flags, observed, name));
+    if (!pinned) return;
+    device() = {pinned->id, name, static_cast<std::uint8_t>(pinned->pages.value()), op_.pin_flags, 0};
+  }
+
+  void unpin() {
+    if (device().pages == 0) return refuse(Errno::kNoDevice);
+    mm::unpin(system_, device().pin, op_.code == OpCode::kUnpinDirty);
+    spec_.unpin(device().spec_pin);
+    device() = {mm::PinId{}, spec::kNoPin, 0, PinFlags::kNone, 0};
+  }
+
+  void dma() {
+    const bool writes = op_.code == OpCode::kDmaWrite;
+    const DeviceControl held = device();
+    const ByteCount offset{op_.place.page * Geometry<G>::kPageBytes + op_.place.word * sizeof(std::int64_t)};
+    spec::Observation observed;
+    if (held.pages == 0) {
+      observed = seen(Errno::kNoDevice);
+    } else {
+      observed = word_access(
+          writes, [&](auto to) { return mm::dma_read<G>(system_, held.pin, offset, to); },
+          [&](auto from) { return mm::dma_write<G>(system_, held.pin, offset, from); });
+    }
+    if (report_.blocked) return;
+    judged(writes ? spec_.dma_write(held.spec_pin, op_.place.page, op_.place.word, value(), observed)
+                  : spec_.dma_read(held.spec_pin, op_.place.page, op_.place.word, observed));
+  }
+
+  void ptrace() {
+    if (!world_.alive(target())) return refuse(Errno::kNoProcess);
+    const bool writes = op_.code == OpCode::kPtraceWrite;
+    const ProcessControl& owner = world_.control.processes[target()];
+    const auto observed = word_access(
+        writes, [&](auto to) { return mm::ptrace_read<G>(system_, owner.id, address(), to); },
+        [&](auto from) { return mm::ptrace_write<G>(system_, owner.id, address(), from); });
+    if (report_.blocked) return;
+    judged(writes ? spec_.force_write(owner.space, page(), op_.place.word, value(), observed)
+                  : spec_.force_read(owner.space, page(), op_.place.word, observed));
+  }
+
+  void lock_page() {
+    Control& control = world_.control;
+    if (!world_.alive(target())) return refuse(Errno::kNoProcess);
+    if (control.locks == kMaxPageLocks) return refuse(Errno::kAgain);
+    const auto locked = mm::lock_page(system_, control.processes[target()].id, address());
+    (void)seen(error_of(locked));
+    if (!locked) return;
+    control.page_locks[control.locks++] = {*locked, target(), page(), block_, 0};
+  }
+
+  void unlock_page() {
+    Control& control = world_.control;
+    for (std::uint8_t i = control.locks; i-- > 0;) {
+      const LockControl lock = control.page_locks[i];
+      if (lock.block != block_ || lock.process != target() || lock.page != page()) continue;
+      mm::unlock_page(system_, lock.frame);
+      --control.locks;
+      for (std::uint8_t j = i; j < control.locks; ++j) control.page_locks[j] = control.page_locks[j + 1];
+      control.page_locks[control.locks] = {};
+      return;
+    }
+    refuse(Errno::kInvalid);
+  }
+
+  World& world_;
+  mm::System<G>& system_;
+  spec::Spec& spec_;
+  std::uint8_t block_;
+  std::uint8_t process_;
+  const Operation& op_;
+  StepReport report_;
+};
+
+}  // namespace
+
+StepReport step(World& world, std::uint8_t block) { return Stepper(world, block).run(); }
+
+mm::Violations verify_step(World& world) {
+  const mm::Violations found = mm::verify(world.system());
+  const mm::Violations fresh{found.bits & ~world.control.violations};
+  world.control.violations |= found.bits;
+  return fresh;
+}
+
+}  // namespace cowherd::check
