@@ -43,6 +43,10 @@ Result<void> madvise(System<G>& system, ProcessId process, Vaddr address, ByteCo
   if (advice == Advice::kPopulateRead || advice == Advice::kPopulateWrite) {
     return populate(system, mm, range, advice == Advice::kPopulateWrite ? FaultKind::kWrite : FaultKind::kRead);
   }
+  if (advice != Advice::kDontNeed) {
+    // As in mprotect(): what may fail comes before what changes.
+    COWHERD_TRY(split_at(system, mm, range));
+  }
   VmaTree areas = system.areas(mm);
   bool hole = false;
   Vpn at = range.begin;
@@ -52,13 +56,11 @@ Result<void> madvise(System<G>& system, ProcessId process, Vaddr address, ByteCo
     at = part.end;
     if (advice == Advice::kDontNeed) {
       zap_range(system, mm, part);
-    } else if (advised(system.at(vma).flags, advice) != system.at(vma).flags) {
-      COWHERD_TRY(split_at(system, mm, part));
-      const Ref<Vma> inner = areas.at(part.begin);
-      system.at(inner).flags = advised(system.at(inner).flags, advice);
-      merge_vmas(system, mm, part);
+    } else {
+      system.at(vma).flags = advised(system.at(vma).flags, advice);
     }
   }
+  merge_vmas(system, mm, range);
   hole = hole || at != range.end;
   return hole ? Result<void>(Errno::kNoMemory) : Result<void>();
 }

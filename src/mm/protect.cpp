@@ -30,30 +30,26 @@ Result<void> mprotect(System<G>& system, ProcessId process, Vaddr address, ByteC
   if (guard.blocked() || mm.page_table_lock.held) {
     return Errno::kWouldBlock;
   }
+  // All VMAs that this may need come first: once a protection has changed nothing fails for want of memory.
+  COWHERD_TRY(split_at(system, mm, range));
   VmaTree areas = system.areas(mm);
   auto tables = system.tables(mm);
-  for (Vpn at = range.begin; at < range.end;) {
-    const Ref<Vma> vma = areas.at(at);
-    if (!vma) {
-      return Errno::kNoMemory;
-    }
-    const PageRange part = intersect(range, system.at(vma).pages);
+  Vpn at = range.begin;
+  for (Ref<Vma> vma = areas.at(at); vma && at < range.end; vma = areas.at(at)) {
+    const PageRange part = system.at(vma).pages;
     at = part.end;
     if (system.at(vma).flags.protection == protection) {
       continue;
     }
-    COWHERD_TRY(split_at(system, mm, part));
-    system.at(areas.at(part.begin)).flags.protection = protection;
-    {
-      const PageTableGuard<G> table_guard(system, mm.page_table_lock);
-      tables.for_each(part, [&](Vpn, Entry* slot) {
-        tables.set(slot, reprotected(system, *slot, protection));
-        return true;
-      });
-    }
-    merge_vmas(system, mm, part);
+    system.at(vma).flags.protection = protection;
+    const PageTableGuard<G> table_guard(system, mm.page_table_lock);
+    tables.for_each(part, [&](Vpn, Entry* slot) {
+      tables.set(slot, reprotected(system, *slot, protection));
+      return true;
+    });
   }
-  return {};
+  merge_vmas(system, mm, range);
+  return at < range.end ? Result<void>(Errno::kNoMemory) : Result<void>();
 }
 
 #define COWHERD_INSTANTIATE(G) template Result<void> mprotect<G>(System<G>&, ProcessId, Vaddr, ByteCount, Protection);
