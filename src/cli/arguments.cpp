@@ -95,7 +95,8 @@ void Parser::add_output(CLI::App& app, OutputArguments& to, const std::map<std::
       "-q,--quiet", [&to] { to.verbosity = -1; }, "say only what is not as expected");
   app.add_flag_callback(
       "-v,--verbose", [&to] { to.verbosity = 1; }, "the whole verdict of each test of a batch");
-  app.add_flag("--no-time", to.no_time, "leave out times and rates");
+  app.add_flag("--time", to.times, "times and rates among the results, which then differ from run to run");
+  app.add_flag("--no-time", to.no_time, "no time on stderr either");
 }
 
 void Parser::add_search(CLI::App& app, SearchArguments& to) {
@@ -138,6 +139,7 @@ void Parser::add_check() {
              "what runs without interruption: a whole operation (op)");
   sub.add_flag("--unreduced", check.unreduced,
                "walk every interleaving, without remembering states: slow, a cross-check");
+  sub.add_option("--traces", check.traces, "write each finding as a trace file for --replay")->type_name("FOLDER");
   add_search(sub, check.search);
   add_output(sub, check.output, kAllFormats);
 }

@@ -21,7 +21,9 @@ struct OutputArguments {
   Format format = Format::kText;
   /// -1 quiet, 0, 1 verbose.
   int verbosity = 0;
-  /// Leave out what differs from run to run.
+  /// Times and rates among the results, which then differ from run to run.
+  bool times = false;
+  /// Nor on stderr.
   bool no_time = false;
 };
 
@@ -43,6 +45,8 @@ struct CheckArguments {
   bool minimise = true;
   bool unreduced = false;
   Grain grain = Grain::kOperation;
+  /// A folder for a trace file to each finding; empty: none.
+  std::string traces;
   /// A trace file or the string of a schedule.
   std::optional<std::string> replay;
   SearchArguments search;

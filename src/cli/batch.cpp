@@ -1,0 +1,84 @@
+#include "cli/batch.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <utility>
+
+#include "cli/inputs.hpp"
+#include "cli/output.hpp"
+#include "litmus/parser.hpp"
+
+namespace cowherd::cli {
+namespace {
+
+LoadedTest load_test(const std::string& name) {
+  LoadedTest test;
+  test.file = display_name(name);
+  const Loaded loaded = load(name, litmus::kMaxFileBytes);
+  if (!loaded.ok) {
+    test.error = fmt::format("{}: error: {}\n", test.file, loaded.error.substr(test.file.size() + 2));
+    return test;
+  }
+  litmus::ParseResult parsed = litmus::parse(loaded.text, test.file);
+  test.ok = parsed.ok();
+  if (test.ok) {
+    test.program = std::move(*parsed.program);
+  } else {
+    test.error = parsed.to_text();
+  }
+  return test;
+}
+
+}  // namespace
+
+std::size_t LoadedTests::good() const {
+  return static_cast<std::size_t>(std::count_if(tests.begin(), tests.end(), [](const auto& test) { return test.ok; }));
+}
+
+LoadedTests load_tests(const std::vector<std::string>& arguments) {
+  const Inputs inputs = find_inputs(arguments);
+  LoadedTests loaded;
+  loaded.batch = inputs.batch;
+  loaded.lost_arguments = inputs.errors.size();
+  for (const std::string& error : inputs.errors) complain(error);
+  for (const std::string& name : inputs.names) {
+    const LoadedTest& test = loaded.tests.emplace_back(load_test(name));
+    if (!test.ok) fmt::print(stderr, "{}", test.error);
+  }
+  return loaded;
+}
+
+void run_batch(const LoadedTests& tests, const std::vector<RuleChoice>& rules, const SearchArguments& search,
+               const check::CheckOptions& base, const BatchCallbacks& callbacks) {
+  std::vector<check::Job> jobs;
+  std::vector<std::size_t> test_of_job;
+  for (std::size_t i = 0; i < tests.tests.size(); ++i) {
+    if (!tests.tests[i].ok) continue;
+    for (const RuleChoice& choice : rules) {
+      check::Job& job = jobs.emplace_back();
+      job.program = &tests.tests[i].program;
+      job.options = base;
+      job.options.rules = choice.rules;
+      job.options.rules_name = choice.name;
+      if (search.max_memory) job.options.max_memory = static_cast<std::size_t>(search.max_memory->value());
+      if (search.max_states) job.options.max_states = *search.max_states;
+      if (search.timeout) job.options.timeout = *search.timeout;
+      test_of_job.push_back(i);
+    }
+  }
+  std::size_t next = 0;
+  const auto skip_bad = [&](std::size_t until) {
+    for (; next < until; ++next) {
+      if (!tests.tests[next].ok) callbacks.bad(tests.tests[next]);
+    }
+  };
+  check::run_all(jobs, search.jobs, [&](std::size_t job, check::CheckResult&& result) {
+    const std::size_t test = test_of_job[job];
+    skip_bad(test);
+    callbacks.run(tests.tests[test], rules[job % rules.size()], std::move(result));
+  });
+  skip_bad(tests.tests.size());
+}
+
+}  // namespace cowherd::cli

@@ -1,0 +1,121 @@
+#include "check/check.hpp"
+
+#include <fmt/format.h>
+#include <sys/stat.h>
+
+#include <memory>
+#include <string>
+#include <utility>
+
+#include "check/trace.hpp"
+#include "cli/batch.hpp"
+#include "cli/interrupt.hpp"
+#include "cli/output.hpp"
+#include "cli/progress_line.hpp"
+#include "cli/trace_files.hpp"
+#include "cli/verbs.hpp"
+#include "report/reporter.hpp"
+#include "report/verdict_text.hpp"
+
+namespace cowherd::cli {
+namespace {
+
+using report::ExitStatus;
+
+std::unique_ptr<report::Reporter> make_reporter(Format format, report::Sink sink,
+                                                const report::ReportOptions& options) {
+  switch (format) {
+    case Format::kJson:
+      return report::make_json_reporter(std::move(sink), options);
+    case Format::kKtap:
+      return report::make_ktap_reporter(std::move(sink), options);
+    case Format::kTap:
+      return report::make_tap_reporter(std::move(sink), options);
+    case Format::kJunit:
+      return report::make_junit_reporter(std::move(sink), options);
+    case Format::kText:
+      break;
+  }
+  return report::make_text_reporter(std::move(sink), options);
+}
+
+report::ReportOptions report_options(const CheckArguments& arguments, bool batch) {
+  const bool text = arguments.output.format == Format::kText;
+  return {.compact = text && batch && arguments.output.verbosity < 1,
+          .quiet = arguments.output.verbosity < 0,
+          .traces = arguments.show_traces,
+          .times = arguments.output.times};
+}
+
+report::Standard standard_for(const CheckArguments& arguments, const RuleChoice& choice,
+                              const litmus::Program& program) {
+  return {.by_statement = arguments.judge,
+          .statement = statement_about(choice, program),
+          .default_rules = choice.rules == kCowherdRules};
+}
+
+/// Explains every finding of a whole verdict; a batch that prints one line to a run has no use for that.
+check::CheckOptions search_options(const CheckArguments& arguments, const report::ReportOptions& report) {
+  check::CheckOptions options;
+  options.search = arguments.unreduced ? check::Search::kStateless : check::Search::kStateful;
+  options.explain = (arguments.show_traces && !report.compact) || !arguments.traces.empty();
+  options.minimise = arguments.minimise && options.explain;
+  return options;
+}
+
+}  // namespace
+
+ExitStatus run_check(const CheckArguments& arguments) {
+  if (arguments.replay) return run_replay(arguments);
+
+  RuleChoices choices = choose_rules(arguments.rules.empty() ? std::vector<std::string>{"cowherd"} : arguments.rules);
+  for (const std::string& error : choices.errors) complain(error);
+  if (!choices.errors.empty()) return ExitStatus::kInput;
+
+  report::ExitTally tally;
+  const LoadedTests tests = load_tests(arguments.files);
+  if (tests.lost_arguments != 0) tally.add(ExitStatus::kInput);
+
+  Output output(arguments.output.path);
+  ProgressLine progress;
+  TraceFiles traces(arguments.traces);
+  const report::ReportOptions options = report_options(arguments, tests.batch || choices.rules.size() > 1);
+  const auto reporter = make_reporter(
+      arguments.output.format, [&output](std::string_view text) { output.write(text); }, options);
+  check::CheckOptions search = search_options(arguments, options);
+  const std::atomic<bool>& interrupted = catch_interrupts();
+  search.interrupted = &interrupted;
+  search.progress = progress.callback();
+
+  report::Totals totals;
+  totals.files = tests.tests.size();
+  totals.bad_files = totals.files - tests.good();
+  const bool say_time = arguments.output.format == Format::kText && !options.compact && !options.quiet &&
+                        !options.times && !arguments.output.no_time;
+  reporter->begin(totals.files, choices.rules.size());
+  run_batch(tests, choices.rules, arguments.search, search,
+            {.run =
+                 [&](const LoadedTest& test, const RuleChoice& choice, check::CheckResult&& result) {
+                   const report::Judged judged = report::judge(test.file, test.program, std::move(result),
+                                                               standard_for(arguments, choice, test.program));
+                   totals.add(judged);
+                   tally.add(report::status_of(judged.judgement));
+                   progress.clear();
+                   reporter->run(judged);
+                   output.flush();
+                   if (say_time) fmt::print(stderr, "{}", report::time_line(judged.result));
+                   if (!traces.write(judged)) tally.add(ExitStatus::kInput);
+                 },
+             .bad =
+                 [&](const LoadedTest& test) {
+                   tally.add(ExitStatus::kInput);
+                   reporter->bad_file(test.file, test.error);
+                 }});
+  progress.clear();
+  reporter->end(totals);
+  if (!output.finish()) tally.add(ExitStatus::kInput);
+  if (interrupted.load()) tally.add(ExitStatus::kInterrupted);
+  return tally.worst();
+}
+
+}  // namespace cowherd::cli

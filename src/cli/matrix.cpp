@@ -1,0 +1,87 @@
+#include "report/matrix.hpp"
+
+#include <fmt/format.h>
+#include <sys/ioctl.h>
+#include <unistd.h>
+
+#include <utility>
+
+#include "cli/batch.hpp"
+#include "cli/interrupt.hpp"
+#include "cli/output.hpp"
+#include "cli/progress_line.hpp"
+#include "cli/verbs.hpp"
+
+namespace cowherd::cli {
+namespace {
+
+using report::ExitStatus;
+
+constexpr std::size_t kUsualWidth = 120;
+
+std::size_t width_of(const MatrixArguments& arguments) {
+  if (arguments.width != 0) return arguments.width;
+  winsize size{};
+  if (arguments.output.path.empty() && ::isatty(STDOUT_FILENO) == 1 && ::ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) == 0 &&
+      size.ws_col >= 40) {
+    return size.ws_col;
+  }
+  return kUsualWidth;
+}
+
+report::Matrix columns_of(const std::vector<RuleChoice>& rules) {
+  report::Matrix matrix;
+  for (const RuleChoice& choice : rules) {
+    matrix.columns.push_back({choice.name, choice.row != nullptr ? std::string(choice.row->kernels) : std::string()});
+  }
+  return matrix;
+}
+
+}  // namespace
+
+ExitStatus run_matrix(const MatrixArguments& arguments) {
+  const RuleChoices choices =
+      arguments.rules.empty() ? RuleChoices{.rules = every_row(), .errors = {}} : choose_rules(arguments.rules);
+  for (const std::string& error : choices.errors) complain(error);
+  if (!choices.errors.empty()) return ExitStatus::kInput;
+
+  report::ExitTally tally;
+  const LoadedTests tests = load_tests(arguments.files);
+  if (tests.lost_arguments != 0) tally.add(ExitStatus::kInput);
+
+  Output output(arguments.output.path);
+  ProgressLine progress;
+  const std::atomic<bool>& interrupted = catch_interrupts();
+  check::CheckOptions search;
+  search.minimise = false;
+  search.explain = false;
+  search.interrupted = &interrupted;
+  search.progress = progress.callback();
+
+  report::Matrix matrix = columns_of(choices.rules);
+  run_batch(tests, choices.rules, arguments.search, search,
+            {.run =
+                 [&](const LoadedTest& test, const RuleChoice& choice, check::CheckResult&& result) {
+                   const auto statement = statement_about(choice, test.program);
+                   const report::Judged judged = report::judge(
+                       test.file, test.program, std::move(result),
+                       {.by_statement = true, .statement = statement, .default_rules = choice.rules == kCowherdRules});
+                   // Where no source speaks there is nothing to disagree with, and nothing has gone wrong.
+                   if (judged.judgement != report::Judgement::kSkip) tally.add(report::status_of(judged.judgement));
+                   if (matrix.rows.empty() || matrix.rows.back().cells.size() == choices.rules.size()) {
+                     matrix.rows.push_back({test.file, test.program.name, {}});
+                   }
+                   matrix.rows.back().cells.push_back(report::cell_of(judged, statement));
+                 },
+             .bad = [&](const LoadedTest&) { tally.add(ExitStatus::kInput); }});
+  progress.clear();
+  if (!matrix.rows.empty()) {
+    output.write(arguments.output.format == Format::kJson ? report::matrix_json(matrix)
+                                                          : report::matrix_text(matrix, width_of(arguments)));
+  }
+  if (!output.finish()) tally.add(ExitStatus::kInput);
+  if (interrupted.load()) tally.add(ExitStatus::kInterrupted);
+  return tally.worst();
+}
+
+}  // namespace cowherd::cli

@@ -1,0 +1,185 @@
+#include "report/matrix.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cstddef>
+
+#include "litmus/spelling.hpp"
+
+namespace cowherd::report {
+namespace {
+
+using litmus::Quantifier;
+using litmus::Verdict;
+
+/// What a good kernel shows: said by the test, asked by the condition, or else what the reference semantics allows.
+Verdict good_verdict(const Judged& judged) {
+  if (judged.program->result) return *judged.program->result;
+  switch (judged.program->quantifier) {
+    case Quantifier::kNone:
+    case Quantifier::kNotExists:
+      return Verdict::kNever;
+    case Quantifier::kForall:
+      return Verdict::kAlways;
+    case Quantifier::kExists:
+      break;
+  }
+  return judged.result.reference();
+}
+
+struct Group {
+  std::size_t begin;
+  std::size_t end;
+};
+
+std::vector<Group> groups_of(std::size_t columns, std::size_t room) {
+  const std::size_t fit = std::max<std::size_t>(room / 2, 1);
+  std::vector<Group> groups;
+  for (std::size_t begin = 0; begin < columns; begin += fit) groups.push_back({begin, std::min(begin + fit, columns)});
+  return groups;
+}
+
+/// Heads stand upright above their columns, read downwards.
+std::string heads_text(const Matrix& matrix, Group group, std::size_t label_width) {
+  std::size_t height = 0;
+  for (std::size_t i = group.begin; i < group.end; ++i) height = std::max(height, matrix.columns[i].name.size());
+  std::string text;
+  for (std::size_t line = 0; line < height; ++line) {
+    std::string out(label_width, ' ');
+    for (std::size_t i = group.begin; i < group.end; ++i) {
+      const std::string& name = matrix.columns[i].name;
+      const std::size_t top = height - name.size();
+      out += ' ';
+      out += line < top ? ' ' : name[line - top];
+    }
+    out.erase(out.find_last_not_of(' ') + 1);
+    text += out + '\n';
+  }
+  return text;
+}
+
+std::string group_text(const Matrix& matrix, Group group, std::size_t label_width) {
+  std::string text = heads_text(matrix, group, label_width);
+  for (const MatrixRow& row : matrix.rows) {
+    std::string out = fmt::format("{:<{}} ", row.test, label_width);
+    for (std::size_t i = group.begin; i < group.end; ++i) out += fmt::format("{:<2}", mark_of(row.cells[i]));
+    out.erase(out.find_last_not_of(' ') + 1);
+    text += out + '\n';
+  }
+  return text;
+}
+
+struct Counts {
+  std::size_t cells = 0;
+  std::size_t stated = 0;
+  std::size_t agree = 0;
+  std::size_t disagree = 0;
+  std::size_t unfinished = 0;
+};
+
+bool is_answer(const MatrixCell& cell) {
+  const ExitStatus status = status_of(cell.judgement);
+  return status == ExitStatus::kExpected || status == ExitStatus::kDiffers || status == ExitStatus::kSkipped;
+}
+
+Counts count(const Matrix& matrix) {
+  Counts counts;
+  for (const MatrixRow& row : matrix.rows) {
+    for (const MatrixCell& cell : row.cells) {
+      ++counts.cells;
+      if (cell.statement) ++counts.stated;
+      if (!is_answer(cell)) {
+        ++counts.unfinished;
+      } else if (disagrees(cell)) {
+        ++counts.disagree;
+      } else if (cell.statement) {
+        ++counts.agree;
+      }
+    }
+  }
+  return counts;
+}
+
+std::string disagreement_text(const MatrixRow& row, const Matrix::Column& column, const MatrixCell& cell) {
+  std::string text = fmt::format("  {} under {}: {}", row.test, column.name, litmus::name_of(cell.observation));
+  if (cell.statement && *cell.statement != cell.observation) {
+    text += fmt::format(", and sources say {}", litmus::name_of(*cell.statement));
+  } else if (!cell.reason.empty()) {
+    text += fmt::format(", {}", cell.reason);
+  }
+  return text + '\n';
+}
+
+std::string summary_text(const Matrix& matrix) {
+  const Counts counts = count(matrix);
+  std::string text =
+      fmt::format("{} tests under {} rule sets: {} of {} published statements agree, {} disagreements",
+                  matrix.rows.size(), matrix.columns.size(), counts.agree, counts.stated, counts.disagree);
+  if (counts.unfinished != 0) text += fmt::format(", {} without an answer", counts.unfinished);
+  text += '\n';
+  for (const MatrixRow& row : matrix.rows) {
+    for (std::size_t i = 0; i < row.cells.size(); ++i) {
+      if (disagrees(row.cells[i])) text += disagreement_text(row, matrix.columns[i], row.cells[i]);
+    }
+  }
+  return text;
+}
+
+std::string columns_text(const Matrix& matrix) {
+  std::size_t widest = 0;
+  for (const Matrix::Column& column : matrix.columns) widest = std::max(widest, column.name.size());
+  std::string text;
+  for (const Matrix::Column& column : matrix.columns) {
+    if (!column.kernels.empty()) text += fmt::format("  {:<{}}  {}\n", column.name, widest, column.kernels);
+  }
+  return text.empty() ? text : fmt::format("Columns:\n{}", text);
+}
+
+}  // namespace
+
+MatrixCell cell_of(const Judged& judged, std::optional<Verdict> statement) {
+  MatrixCell cell;
+  cell.judgement = judged.judgement;
+  cell.observation = judged.result.observation();
+  cell.statement = statement;
+  cell.reason = judged.reason;
+  if (!judged.result.error.empty()) return cell;
+  cell.bad = cell.observation != good_verdict(judged);
+  for (const check::Finding& finding : judged.result.findings) cell.findings.push_back(title_of(finding));
+  return cell;
+}
+
+bool disagrees(const MatrixCell& cell) { return status_of(cell.judgement) == ExitStatus::kDiffers; }
+
+std::string mark_of(const MatrixCell& cell) {
+  if (cell.judgement == Judgement::kError) return "E";
+  if (!is_answer(cell)) return "?";
+  std::string mark;
+  if (cell.bad) {
+    mark = cell.statement ? "X" : "x";
+  } else if (!cell.findings.empty()) {
+    mark = "+";
+  } else {
+    mark = cell.statement ? "." : "-";
+  }
+  return disagrees(cell) ? mark + "!" : mark;
+}
+
+std::string matrix_text(const Matrix& matrix, std::size_t width) {
+  std::size_t label_width = 0;
+  for (const MatrixRow& row : matrix.rows) label_width = std::max(label_width, row.test.size());
+  const std::size_t room = width > label_width + 3 ? width - label_width - 1 : 2;
+  std::string text;
+  for (const Group group : groups_of(matrix.columns.size(), room)) {
+    text += group_text(matrix, group, label_width);
+    text += '\n';
+  }
+  text +=
+      "Marks: '.' as it should be, 'X' the bad outcome; both as published sources say, with '!' they say otherwise;\n"
+      "'-' and 'x' the same where no source speaks; '+' a good verdict with some other finding beside it;\n"
+      "'?' without an answer, 'E' could not run.\n";
+  return text + columns_text(matrix) + summary_text(matrix);
+}
+
+}  // namespace cowherd::report
