@@ -90,6 +90,15 @@ class Shrinker {
     return std::move(out_);
   }
 
+  Program run_unused() {
+    variables_before_.assign(out_.variables.size(), true);
+    devices_before_.assign(out_.devices.size(), true);
+    keep_first_ = true;
+    renumber_memory();
+    static_cast<void>(resolve(out_));
+    return std::move(out_);
+  }
+
  private:
   static std::vector<bool> pinned_devices(const Program& program) {
     std::vector<bool> pinned(program.devices.size());
@@ -217,6 +226,9 @@ class Shrinker {
       if (has_place(term.kind)) variables[term.place.variable] = true;
       return true;
     });
+    if (keep_first_ && !variables.empty() && std::find(variables.begin(), variables.end(), true) == variables.end()) {
+      variables[0] = true;
+    }
     const Renumbering new_variables = number_anew(variables);
     const Renumbering new_devices = number_anew(devices);
     for (Block& block : out_.blocks) {
@@ -263,6 +275,7 @@ class Shrinker {
   std::vector<bool> pinned_before_;
   std::vector<bool> variables_before_;
   std::vector<bool> devices_before_;
+  bool keep_first_ = false;
   std::vector<Renumbering> registers_;
 };
 
@@ -270,6 +283,10 @@ class Shrinker {
 
 std::optional<Program> remove_operations(const Program& program, const std::vector<bool>& keep) {
   return Shrinker(program, keep).run();
+}
+
+Program remove_unused(const Program& program) {
+  return Shrinker(program, std::vector<bool>(program.operation_count(), true)).run_unused();
 }
 
 std::vector<Program> simpler_programs(const Program& program) {

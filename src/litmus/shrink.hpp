@@ -18,6 +18,10 @@ namespace cowherd::litmus {
 /// that produced it. Precondition: `program` is sound and keep.size() == program.operation_count().
 std::optional<Program> remove_operations(const Program& program, const std::vector<bool>& keep);
 
+/// The program without the variables and devices that neither an operation nor a condition mentions. Its first variable
+/// stays where it would be left with none.
+Program remove_unused(const Program& program);
+
 /// The same program with one operation made simpler (times 1, no fail_nth, one flag less), each way of doing so.
 std::vector<Program> simpler_programs(const Program& program);
 
