@@ -23,13 +23,17 @@ foreach(page IN LISTS man_pages)
   install(FILES ${page} DESTINATION ${CMAKE_INSTALL_MANDIR}/man${section})
 endforeach()
 
-if(EXISTS ${PROJECT_SOURCE_DIR}/docs/completions/cowherd.bash)
-  install(FILES docs/completions/cowherd.bash RENAME cowherd
+# The program writes its own completions.
+if(TARGET cowherd_main)
+  foreach(shell IN ITEMS bash zsh)
+    install(CODE "execute_process(COMMAND ${PROJECT_BINARY_DIR}/cowherd completion ${shell}
+                                  OUTPUT_FILE ${PROJECT_BINARY_DIR}/completion.${shell} COMMAND_ERROR_IS_FATAL ANY)")
+  endforeach()
+  install(FILES ${PROJECT_BINARY_DIR}/completion.bash RENAME cowherd
           DESTINATION ${CMAKE_INSTALL_DATADIR}/bash-completion/completions)
+  install(FILES ${PROJECT_BINARY_DIR}/completion.zsh RENAME _cowherd DESTINATION ${CMAKE_INSTALL_DATADIR}/zsh/site-functions)
 endif()
-if(EXISTS ${PROJECT_SOURCE_DIR}/docs/completions/_cowherd)
-  install(FILES docs/completions/_cowherd DESTINATION ${CMAKE_INSTALL_DATADIR}/zsh/site-functions)
-endif()
+
 if(EXISTS ${PROJECT_SOURCE_DIR}/litmus)
   install(DIRECTORY litmus/ DESTINATION ${CMAKE_INSTALL_DATADIR}/cowherd/litmus)
 endif()

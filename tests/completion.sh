@@ -1,12 +1,14 @@
-# Completion in bash offers verbs, the options of a verb and litmus files.
+# The completion that the program writes for bash offers verbs, a verb's options, rule sets and files.
 set -eu
-source "$COWHERD_SOURCE/docs/completions/cowherd.bash"
-touch one.litmus other.txt
+"$COWHERD" completion bash >script
+# shellcheck source=/dev/null
+source ./script
+touch one.litmus
 
-# offers LINE...: what is offered for the last word.
+# offers WORD...: what is offered for the last word of a command line.
 offers() {
-  COMP_WORDS=("$@")
-  COMP_CWORD=$(($# - 1))
+  # shellcheck disable=SC2034
+  COMP_WORDS=("$@") COMP_CWORD=$(($# - 1))
   _cowherd
   echo " ${COMPREPLY[*]} "
 }
@@ -15,9 +17,15 @@ wants() {
   shift
   [[ $(offers "$@") == *" $word "* ]] || { echo "for $*: wanted $word, got $(offers "$@")"; exit 1; }
 }
-wants check "$COWHERD" ch
-wants --help "$COWHERD" check --he
-wants --rules "$COWHERD" check --ru
-wants one.litmus "$COWHERD" check o
-[[ $(offers "$COWHERD" check o) != *other.txt* ]] || { echo "offers files that are no tests"; exit 1; }
-wants json "$COWHERD" check --format j
+wants check cowherd ch
+wants --rules cowherd check --ru
+wants --rules cowherd matrix --
+wants linux-5.9-rc5 cowherd check --rules linux-5.9
+wants junit cowherd check --format j
+wants one.litmus cowherd check o
+[[ $(offers cowherd syntax --ru) != *--rules* ]] || { echo "offers an option of another verb"; exit 1; }
+
+if command -v zsh >/dev/null; then
+  "$COWHERD" completion zsh >_cowherd
+  zsh -n _cowherd
+fi

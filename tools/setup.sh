@@ -67,7 +67,7 @@ build() {
     }
     touch "$folder/.configured"
   fi
-  quietly "$folder/build.log" cmake --build "$folder" --target "$@" || {
+  quietly "$folder/build.log" cmake --build "$folder" --target "$@" -- --quiet || {
     say "the build failed (log: build/$preset/build.log)"
     return 1
   }
