@@ -22,7 +22,7 @@ constexpr DecisionInfo row(Decision id, std::string_view name, std::string_view 
 }
 
 constexpr DecisionValue kReuseValues[] = {
-    {"never", "every write fault on a shared entry copies, even for the last owner, and leaves a pin behind"},
+    {"never", "every write fault on a read-only entry copies, even for the only owner, and leaves a pin behind"},
     {"count", "count==1 may be reused: a pin's own reference makes the owner copy and part from the pin"},
     {"mapcount",
      "mapcount==1 may be reused: references do not matter, so a pin stays, and so does somebody else's "

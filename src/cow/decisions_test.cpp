@@ -37,8 +37,6 @@ FrameState anon_page(std::uint32_t references, std::uint32_t pins, std::uint32_t
   return {references, pins, mapcount, exclusive, true, false, false};
 }
 
-constexpr FrameState kZeroPage{5, 0, 2, false, false, true, false};
-
 // The write fault.
 
 struct WriteCase {

@@ -36,6 +36,8 @@ std::size_t edit_distance(std::string_view a, std::string_view b) {
 Nearest::Nearest(std::string_view wanted) : wanted_(wanted), limit_(std::max<std::size_t>(wanted.size() / 3, 1) + 1) {}
 
 void Nearest::offer(std::string_view candidate) {
+  const std::size_t longer = std::max(wanted_.size(), candidate.size());
+  if (longer - std::min(wanted_.size(), candidate.size()) >= limit_) return;
   const std::size_t distance = edit_distance(wanted_, candidate);
   if (distance >= limit_) return;
   limit_ = distance;

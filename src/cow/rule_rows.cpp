@@ -28,6 +28,7 @@ constexpr RowNote kR1Notes[] = {
     {kM, "2.6.13 and 2.6.14 still do not count references to the zero page; 2.6.24 to 2.6.31 have none"},
 };
 constexpr RowNote kR2Notes[] = {
+    {kM, "Reuse also drops the swap cache of a page that nobody else uses (7b1fe59793e6)"},
     {kC, "KSM pages (2.6.32) are never reused"},
     {kC, "Huge pages: mapcount; in 4.5 alone count as well; from 4.6 the largest mapcount of a part (6d0a07edd17c)"},
     {kM, "hugetlb reused by count first, by mapcount from about 3.0, and by 4.4 for anonymous pages only"},
@@ -168,9 +169,8 @@ constexpr RowNote kHaikuNotes[] = {
     {kD, "No zero page there: a read pin allocates, which is modelled by replacing the zero page"},
 };
 constexpr RowNote kGvisorNotes[] = {
-    {kC,
-     "Asks only after the first pin; a pin is a reference that a private page which is not copy-on-write can owe "
-     "to nothing else; copies the pinned ranges"},
+    {kC, "Asks only after the first pin, and copies the pinned ranges"},
+    {kC, "No count of pins: a private page that is not copy-on-write and has several references must be pinned"},
 };
 constexpr RowNote kSv6Notes[] = {
     {kC, "There is no last-owner test at all; a flag on each page says copy-on-write"},
@@ -198,7 +198,7 @@ constexpr RuleRow kRows[] = {
     {"R0", "count, trylock", rows::kR0, "2.6.0-2.6.12", "linux-2.6.12", "", kR0Notes, ""},
     {"R1-rc5", "mapcount, FORCE by dirty entry", rows::kR1Rc5, "2.6.13-rc5", "linux-2.6.13-rc5", "4ceb5db9757a", kR1Rc5Notes, ""},
     {"R1", "mapcount, trylock", rows::kR1, "2.6.13-2.6.28", "linux-2.6.13", "c475a8ab625d f33ea7f404e5", kR1Notes, ""},
-    {"R2", "mapcount, waits for the page lock", rows::kR2, "2.6.29-4.8.2", "linux-2.6.29", "ab967d86015a 7b1fe59793e6", kR2Notes, ""},
+    {"R2", "mapcount, waits for the page lock", rows::kR2, "2.6.29-4.8.2", "linux-2.6.29", "ab967d86015a", kR2Notes, ""},
     {"R3", "mapcount, FORCE after a fault of its own", rows::kR3, "4.8.3-5.0", "linux-4.9", "19be0eaffa3a", kR3Notes, ""},
     {"R3b", "R3, references cannot overflow", rows::kR3b, "5.1-5.6", "linux-5.1", "15fab63e1e57 8fde12ca79af", kR3bNotes, ""},
     {"R3c", "R3b, pins are counted", rows::kR3c, "5.7-5.7.2", "linux-5.7", "3faa52c03f44", kR3cNotes, ""},

@@ -26,7 +26,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   const std::string_view text(reinterpret_cast<const char*>(data), size);
   check(cowherd::parse_rules(text));
   check(cowherd::parse_rules_file(text, "input"));
-  for (const cowherd::RuleRow& row : cowherd::all_rows()) static_cast<void>(cowherd::matches(text, row));
+  static_cast<void>(cowherd::matches(text, cowherd::all_rows().front()));
   static_cast<void>(cowherd::problem_in_range(text));
   return 0;
 }
