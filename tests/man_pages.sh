@@ -3,7 +3,7 @@ set -eu
 pages=$COWHERD_SOURCE/docs/man
 if command -v mandoc >/dev/null; then
   mandoc -Tlint -Wwarning "$pages"/*.[1-8]
-  mandoc -Tascii -O width=2000 "$pages"/cowherd.1 | sed 's/.\x08//g' >page
+  mandoc -Tascii -O width=1000 "$pages"/cowherd.1 | sed 's/.\x08//g' >page
 else
   echo "mandoc is not here: the pages were not checked"
   exit 77
