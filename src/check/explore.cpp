@@ -1,13 +1,11 @@
 #include "check/explore.hpp"
 
-#define XXH_INLINE_ALL
-#include <xxhash.h>
-
 #include <algorithm>
 #include <bit>
 #include <cmath>
 #include <cstring>
 
+#include "check/hash.hpp"
 #include "check/step.hpp"
 
 namespace cowherd::check {
@@ -30,16 +28,15 @@ constexpr std::uint64_t kStepsBetweenClocks = 512;
 
 }  // namespace
 
-std::uint64_t hash_of(std::span<const std::byte> packed) { return XXH3_64bits(packed.data(), packed.size()); }
-
 bool FoundAt::simpler_than(const FoundAt& other) const {
   if (preemptions != other.preemptions) return preemptions < other.preemptions;
   if (schedule.size() != other.schedule.size()) return schedule.size() < other.schedule.size();
   return schedule < other.schedule;
 }
 
-Exploration Explorer::run(const Scene& scene, const CheckOptions& options, Outcomes* outcomes,
+Exploration Explorer::run(const Scene& scene, const CheckOptions& options, Outcomes* outcomes, Goal goal,
                           const FindingKey* wanted) {
+  goal_ = goal;
   outcomes_ = outcomes;
   wanted_ = wanted;
   reset(options);
@@ -91,7 +88,7 @@ void Explorer::search() {
       now_.pop_back();
       take(task);
     }
-    if (!now_.empty()) break;
+    if (!now_.empty() || (goal_ == Goal::kSimplest && found_wanted_)) break;
     now_.swap(later_);
     std::reverse(now_.begin(), now_.end());
     if (!now_.empty()) ++level_;
@@ -239,7 +236,7 @@ std::size_t Explorer::bytes() const {
 }
 
 bool Explorer::stop() {
-  if (found_wanted_) return true;
+  if (goal_ == Goal::kFirst && found_wanted_) return true;
   if (result_.coverage.stopped_by != Bound::kNone) return true;
   if (options_->max_states != 0 && nodes_.size() >= options_->max_states) {
     result_.coverage.stopped_by = Bound::kStates;

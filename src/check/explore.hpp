@@ -19,9 +19,6 @@ namespace cowherd::check {
 /// The order in which blocks took their steps.
 using Schedule = std::vector<std::uint8_t>;
 
-/// The hash that states are told apart by.
-std::uint64_t hash_of(std::span<const std::byte> packed);
-
 /// Where a finding was first met.
 struct FoundAt {
   /// The last step is the one that broke something; a deadlock breaks after it.
@@ -30,6 +27,15 @@ struct FoundAt {
 
   /// Simpler ones first.
   [[nodiscard]] bool simpler_than(const FoundAt& other) const;
+};
+
+/// When a search has seen enough.
+enum class Goal : std::uint8_t {
+  kEverything,
+  /// The wanted finding, however it comes about.
+  kFirst,
+  /// The wanted finding with the fewest preemptions, and among those the fewest steps.
+  kSimplest,
 };
 
 struct Exploration {
@@ -52,8 +58,8 @@ struct Exploration {
 /// Holds its memory from one run to the next. Not thread-safe.
 class Explorer {
  public:
-  /// `outcomes` may be null. With `wanted`, the search ends when that finding is met.
-  Exploration run(const Scene& scene, const CheckOptions& options, Outcomes* outcomes,
+  /// `outcomes` may be null. `wanted` is the only finding that counts; null where the goal is everything.
+  Exploration run(const Scene& scene, const CheckOptions& options, Outcomes* outcomes, Goal goal = Goal::kEverything,
                   const FindingKey* wanted = nullptr);
 
  private:
@@ -112,6 +118,7 @@ class Explorer {
   /// The state that the world is in; kNone after a step that blocked.
   std::uint32_t live_ = kNone;
   std::uint32_t level_ = 0;
+  Goal goal_ = Goal::kEverything;
   bool found_wanted_ = false;
 
   const CheckOptions* options_ = nullptr;

@@ -51,7 +51,8 @@ const mm::ViolationInfo& info_of(mm::Violation violation) {
 
 std::string as_sentence(std::string_view text) {
   std::string sentence(text);
-  if (!sentence.empty() && sentence[0] >= 'a' && sentence[0] <= 'z') sentence[0] = static_cast<char>(sentence[0] - 32);
+  if (!sentence.empty() && sentence[0] >= 'a' && sentence[0] <= 'z')
+    sentence[0] = static_cast<char>(sentence[0] - 'a' + 'A');
   if (!sentence.empty() && sentence.back() != '.') sentence += '.';
   return sentence;
 }

@@ -1,0 +1,223 @@
+#include "check/tracer.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <utility>
+
+#include "check/hash.hpp"
+#include "check/schedule.hpp"
+#include "litmus/printer.hpp"
+
+namespace cowherd::check {
+
+namespace {
+
+class Recorder : public mm::EventSink {
+ public:
+  explicit Recorder(std::vector<mm::Event>& events) : events_(events) {}
+  void on_event(const mm::Event& event) override { events_.push_back(event); }
+
+ private:
+  std::vector<mm::Event>& events_;
+};
+
+std::vector<std::byte> copy_of(std::span<const std::byte> bytes) { return {bytes.begin(), bytes.end()}; }
+
+}  // namespace
+
+std::vector<std::int64_t> expected_of(const spec::Judgement& judgement) {
+  if (judgement.ok()) return {};
+  if (judgement.expected_error != Errno{0}) return {-static_cast<std::int64_t>(judgement.expected_error)};
+  const std::size_t shown = std::min<std::size_t>(judgement.allowed_count, std::size(judgement.allowed));
+  if (shown == 0) return {0};
+  return {judgement.allowed, judgement.allowed + shown};
+}
+
+Tracer::Tracer(const Scene& scene, const Rules& rules, std::string rules_name) : scene_(&scene), rules_(rules) {
+  trace_.rules = std::move(rules_name);
+}
+
+std::string Tracer::begin() {
+  if (auto error = world_.begin(*scene_, rules_); !error.empty()) return error;
+  (void)verify_step(world_);
+  trace_.initial_pages = look_at_pages();
+  write_schedule();
+  return {};
+}
+
+bool Tracer::could_go_on(std::uint8_t block) {
+  if (!contains(world_.runnable(), block)) return false;
+  const auto here = copy_of(world_.pack());
+  const bool goes_on = !check::step(world_, block).blocked;
+  world_.restore(here);
+  return goes_on;
+}
+
+bool Tracer::deadlocked() {
+  const BlockSet unfinished = world_.unfinished();
+  for (std::uint8_t block = 0; block < scene_->blocks(); ++block) {
+    if (contains(unfinished, block) && could_go_on(block)) return false;
+  }
+  return unfinished != 0;
+}
+
+std::string Tracer::state_hash() { return format_hash(hash_of(world_.pack())); }
+
+bool Tracer::step(std::uint8_t block) {
+  if (!could_go_on(block)) return false;
+  if (!details_.empty() && details_.back().block != block && could_go_on(details_.back().block)) ++trace_.preemptions;
+
+  const litmus::Operation& op = scene_->block(block).operations[world_.control.agents[block].pc];
+  StepDetail detail;
+  detail.block = block;
+  Recorder recorder(detail.events);
+  world_.system().set_event_sink(&recorder);
+  detail.report = check::step(world_, block);
+  world_.system().set_event_sink(nullptr);
+  detail.recount = verify_step(world_);
+  if (op.code == litmus::OpCode::kPin && detail.report.result > 0) {
+    owners_[op.device] = {op.target.value_or(scene_->process_of(block)), scene_->page_of(op.place)};
+  }
+  detail.holdings = look_at_holdings();
+
+  TraceStep shown;
+  shown.block = block;
+  shown.agent = scene_->agent_name(block);
+  shown.operation = litmus::print_operation(scene_->program(), block, op);
+  shown.result = detail.report.result;
+  shown.expected = expected_of(detail.report.judgement);
+  shown.expected_cut = detail.report.judgement.allowed_count > shown.expected.size();
+  shown.pages = look_at_pages();
+  shown.devices = look_at_devices();
+  for (const mm::Event& event : detail.events) {
+    if (auto words = describe(event); !words.empty()) shown.events.push_back(std::move(words));
+  }
+  shown.hash = state_hash();
+  trace_.steps.push_back(std::move(shown));
+  details_.push_back(std::move(detail));
+  write_schedule();
+  return true;
+}
+
+void Tracer::write_schedule() {
+  std::vector<ScheduleRun> runs;
+  for (const TraceStep& step : trace_.steps) {
+    if (runs.empty() || runs.back().block != step.block) runs.push_back({step.block, 0, {}});
+    ++runs.back().steps;
+    runs.back().hash = step.hash;
+  }
+  trace_.schedule = print_schedule(runs, false);
+  trace_.replay = print_schedule(runs, true);
+}
+
+std::vector<PageSight> Tracer::look_at_pages() {
+  std::vector<PageSight> sights;
+  for (std::uint8_t process = 0; process < scene_->blocks(); ++process) {
+    if (!world_.alive(process)) continue;
+    for (std::uint8_t page = 0; page < scene_->program().page_count(); ++page) {
+      const mm::PageView view =
+          mm::inspect(world_.system(), world_.control.processes[process].id, scene_->address_of_page(page));
+      PageSight sight;
+      sight.name = fmt::format("{}:{}", process, scene_->page_name(page));
+      sight.present = view.entry.present();
+      if (sight.present) {
+        sight.writable = view.entry.writable();
+        sight.entry_dirty = view.entry.dirty();
+        sight.zero_page = view.frame == Frames<G>::kZeroPage;
+        sight.exclusive = view.exclusive;
+        sight.frame = view.frame;
+        sight.references = view.references;
+        sight.mapcount = view.mapcount;
+        sight.pins = view.pins;
+      }
+      sights.push_back(std::move(sight));
+    }
+  }
+  return sights;
+}
+
+std::vector<DeviceSight> Tracer::look_at_devices() {
+  std::vector<DeviceSight> sights;
+  for (std::size_t d = 0; d < scene_->program().devices.size(); ++d) {
+    const DeviceControl& device = world_.control.devices[d];
+    if (device.pages == 0) continue;
+    DeviceSight sight;
+    sight.name = scene_->program().devices[d];
+    sight.writes = has(device.flags, PinFlags::kWrite);
+    sight.get = has(device.flags, PinFlags::kGet);
+    for (std::uint8_t i = 0; i < device.pages; ++i) {
+      sight.frames.push_back(mm::pinned_frame(world_.system(), device.pin, PageCount{i}));
+    }
+    sights.push_back(std::move(sight));
+  }
+  return sights;
+}
+
+std::vector<Holding> Tracer::look_at_holdings() {
+  std::vector<Holding> holdings;
+  for (std::uint8_t d = 0; d < scene_->program().devices.size(); ++d) {
+    const DeviceControl& device = world_.control.devices[d];
+    for (std::uint8_t i = 0; i < device.pages; ++i) {
+      Holding holding;
+      holding.device = d;
+      holding.index = i;
+      holding.owner = owners_[d].process;
+      holding.page = static_cast<std::uint8_t>(owners_[d].page + i);
+      holding.frame = mm::pinned_frame(world_.system(), device.pin, PageCount{i});
+      holding.attached = i < world_.spec.pages_held(device.spec_pin) && world_.spec.attached(device.spec_pin, i);
+      holding.flags = device.flags;
+      if (world_.alive(holding.owner)) {
+        const mm::PageView view = mm::inspect(world_.system(), world_.control.processes[holding.owner].id,
+                                              scene_->address_of_page(holding.page));
+        if (view.entry.present()) holding.mapped = view.frame;
+      }
+      holdings.push_back(holding);
+    }
+  }
+  return holdings;
+}
+
+std::string Tracer::describe(const mm::Event& event) const {
+  using mm::EventKind;
+  const std::uint8_t page = scene_->page_at(event.page);
+  const std::string name = page == litmus::kMaxPages ? std::string("?") : scene_->page_name(page);
+  const auto frame = [](FrameNumber number) {
+    return number == Frames<G>::kZeroPage ? std::string("the zero page") : fmt::format("frame {}", number.value());
+  };
+  switch (event.kind) {
+    case EventKind::kZeroPageMapped:
+      return fmt::format("{}: the zero page mapped", name);
+    case EventKind::kZeroFilled:
+      return fmt::format("{}: {} filled with zeros", name, frame(event.frame));
+    case EventKind::kReused:
+      return fmt::format("{}: {} reused", name, frame(event.frame));
+    case EventKind::kCopiedOnWrite:
+      return fmt::format("{}: copy on write, {} to {}", name, frame(event.frame), frame(event.new_frame));
+    case EventKind::kCopiedToOther:
+      return fmt::format("{}: {} copied to {} for another process", name, frame(event.frame), frame(event.new_frame));
+    case EventKind::kUnshared:
+      return fmt::format("{}: unshared, {} to {}", name, frame(event.frame), frame(event.new_frame));
+    case EventKind::kForkShared:
+      return fmt::format("{}: {} shared write-protected", name, frame(event.frame));
+    case EventKind::kForkCopied:
+      return fmt::format("{}: {} copied to {} for the child", name, frame(event.frame), frame(event.new_frame));
+    case EventKind::kForkRefused:
+      return "fork refused: a page is pinned";
+    case EventKind::kForkWaits:
+      return "fork waits: a page is pinned";
+    case EventKind::kPinned:
+      return fmt::format("{}: {} referenced", name, frame(event.frame));
+    case EventKind::kForced:
+      return fmt::format("{}: {} referenced for writing through a read-only entry", name, frame(event.frame));
+    case EventKind::kUnpinned:
+      return fmt::format("{} let go", frame(event.frame));
+    case EventKind::kUnmapped:
+      return fmt::format("{}: {} unmapped", name, frame(event.frame));
+    case EventKind::kFrameFreed:
+      return fmt::format("{} freed", frame(event.frame));
+  }
+  return {};
+}
+
+}  // namespace cowherd::check
