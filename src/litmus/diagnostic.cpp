@@ -6,6 +6,8 @@
 #include <array>
 #include <cctype>
 
+#include "litmus/utf8.hpp"
+
 namespace cowherd::litmus {
 namespace {
 
@@ -14,28 +16,30 @@ constexpr std::size_t kMaxComparedName = 40;
 
 bool is_word(char c) { return std::isalnum(static_cast<unsigned char>(c)) != 0 || c == '_'; }
 
-bool is_continuation(char c) { return (static_cast<unsigned char>(c) & 0xc0) == 0x80; }
-
 /// The byte where character `column` (counted from one) of `line` begins; the line's size if it is shorter.
 std::size_t byte_of_column(std::string_view line, std::uint32_t column) {
   std::size_t byte = 0;
   for (std::uint32_t seen = 1; seen < column && byte < line.size(); ++seen) {
     do {
       ++byte;
-    } while (byte < line.size() && is_continuation(line[byte]));
+    } while (byte < line.size() && is_utf8_continuation(line[byte]));
   }
   return byte;
 }
 
 std::size_t characters(std::string_view text) {
-  return static_cast<std::size_t>(std::count_if(text.begin(), text.end(), [](char c) { return !is_continuation(c); }));
+  return static_cast<std::size_t>(
+      std::count_if(text.begin(), text.end(), [](char c) { return !is_utf8_continuation(c); }));
 }
 
-/// A line as it may be sent to a terminal: no control characters other than tabs.
+/// A line as it may be sent to a terminal: UTF-8, and no control characters other than tabs.
 std::string printable(std::string_view text) {
-  std::string clean(text);
-  for (char& c : clean) {
-    if (c != '\t' && (static_cast<unsigned char>(c) < 0x20 || c == 0x7f)) c = '?';
+  std::string clean;
+  while (!text.empty()) {
+    const std::size_t length = utf8_length(text);
+    const bool control = text[0] != '\t' && (static_cast<unsigned char>(text[0]) < 0x20 || text[0] == 0x7f);
+    clean += length == 0 || control ? "?" : text.substr(0, length);
+    text.remove_prefix(std::max<std::size_t>(length, 1));
   }
   return clean;
 }
@@ -74,11 +78,11 @@ std::string Diagnostic::to_text() const {
   if (shown.size() > kMaxShown) {
     if (caret > kMaxShown / 2) {
       begin = caret - kMaxShown / 2;
-      while (begin < caret && is_continuation(shown[begin])) ++begin;
+      while (begin < caret && is_utf8_continuation(shown[begin])) ++begin;
       lead = "...";
     }
     std::size_t end = std::min(shown.size(), begin + kMaxShown);
-    while (end < shown.size() && is_continuation(shown[end])) ++end;
+    while (end < shown.size() && is_utf8_continuation(shown[end])) ++end;
     shown = shown.substr(0, end);
   }
   const std::string_view before = shown.substr(begin, caret - begin);
@@ -86,7 +90,7 @@ std::string Diagnostic::to_text() const {
   out += fmt::format("  {}{}{}\n  {}", lead, printable(before), printable(after), std::string(lead.size(), ' '));
   // Tabs are repeated, so that the caret stands right whatever their width.
   for (const char c : before) {
-    if (!is_continuation(c)) out += c == '\t' ? '\t' : ' ';
+    if (!is_utf8_continuation(c)) out += c == '\t' ? '\t' : ' ';
   }
   const std::size_t tail = std::min<std::size_t>(length, characters(after));
   out += '^';

@@ -6,6 +6,7 @@
 #include <optional>
 
 #include "litmus/spelling.hpp"
+#include "litmus/utf8.hpp"
 
 namespace cowherd::litmus {
 namespace {
@@ -14,29 +15,9 @@ bool is_digit(char c) { return c >= '0' && c <= '9'; }
 bool is_word_start(char c) { return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '_'; }
 bool is_word(char c) { return is_word_start(c) || is_digit(c); }
 bool is_blank(char c) { return c == ' ' || c == '\t' || c == '\r' || c == '\n'; }
-bool is_name(char c) { return is_word(c) || c == '-' || c == '.' || c == '+'; }
+/// What belongs to a test's name as it is cut out; the parser says which of it is allowed.
+bool is_name(char c) { return !is_blank(c) && std::string_view("\"{}()[];#").find(c) == std::string_view::npos; }
 bool is_ascii(char c) { return static_cast<unsigned char>(c) < 0x80; }
-
-/// How many bytes the UTF-8 character at the front of `text` has; 0 where there is none.
-std::size_t utf8_length(std::string_view text) {
-  const auto byte = [&](std::size_t i) { return static_cast<unsigned char>(text[i]); };
-  const auto continues = [&](std::size_t i) { return i < text.size() && (byte(i) & 0xc0) == 0x80; };
-  if (byte(0) < 0x80) return 1;
-  if (byte(0) >= 0xc2 && byte(0) < 0xe0) return continues(1) ? 2 : 0;
-  if (byte(0) >= 0xe0 && byte(0) < 0xf0) {
-    if (!continues(1) || !continues(2)) return 0;
-    if (byte(0) == 0xe0 && byte(1) < 0xa0) return 0;
-    if (byte(0) == 0xed && byte(1) >= 0xa0) return 0;
-    return 3;
-  }
-  if (byte(0) >= 0xf0 && byte(0) < 0xf5) {
-    if (!continues(1) || !continues(2) || !continues(3)) return 0;
-    if (byte(0) == 0xf0 && byte(1) < 0x90) return 0;
-    if (byte(0) == 0xf4 && byte(1) >= 0x90) return 0;
-    return 4;
-  }
-  return 0;
-}
 
 struct Punctuation {
   std::string_view text;

@@ -161,8 +161,9 @@ bool Parser::parse_term_of_block(Term& term) {
     take();
     const auto found = std::find(block.registers.begin(), block.registers.end(), name.text);
     if (found == block.registers.end()) {
-      return fail(name, fmt::format("{} has no register {}", block.name, name.text),
-                  closest_name(name.text, {block.registers.begin(), block.registers.end()}));
+      return fail(name,
+                  fmt::format("{} has no register {}; it has {}", block.name, name.text,
+                              block.registers.empty() ? "none" : fmt::format("{}", fmt::join(block.registers, ", "))));
     }
     term.kind = Term::Kind::kRegister;
     term.reg = static_cast<std::uint8_t>(found - block.registers.begin());

@@ -161,12 +161,12 @@ bool Parser::parse_suffixes(const StatementWord& word, Operation& op) {
       if (word.code != OpCode::kPin) return fail(name, "'times' is for pin and get");
       if (seen_times) return fail(name, "a second 'times'");
       take();
-      if (!parse_count(op.times, kMaxTimes, "how many times")) return false;
+      if (!parse_count(op.times, kMaxTimes, "after 'times'")) return false;
       seen_times = true;
     } else if (name.text == "fail_nth") {
       if (op.fail_nth != 0) return fail(name, "a second 'fail_nth'");
       take();
-      if (!parse_count(op.fail_nth, kMaxTimes, "which allocation fails")) return false;
+      if (!parse_count(op.fail_nth, kMaxTimes, "after 'fail_nth'")) return false;
     } else if (peek(1).kind == TokenKind::kLeftParen || peek(1).kind == TokenKind::kEqual) {
       // A statement begins here: only the `;` before it is missing.
       return true;
@@ -249,8 +249,7 @@ bool Parser::parse_operand(const Block& block, Operand& operand) {
   const auto found = std::find(block.registers.begin(), block.registers.end(), token.text);
   if (found == block.registers.end()) {
     if (is_register_name(token.text)) {
-      return fail(token, fmt::format("{} has no value here", token.text),
-                  closest_name(token.text, {block.registers.begin(), block.registers.end()}));
+      return fail(token, fmt::format("{} has no value here: {} did not assign it", token.text, block.name));
     }
     return fail(token, fmt::format("expected a number or a register, not {}", quote(token)));
   }
@@ -309,7 +308,8 @@ bool Parser::parse_place_text(PlaceText& text) {
     text.last = text.first;
     if (accept(TokenKind::kDotDot) && !parse_integer(text.last, "the last page's number")) return false;
     if (!expect(TokenKind::kRightBracket, "']'", "after the page's number")) return false;
-    if (text.first < 0 || text.last < text.first) return fail(text.name, "pages are counted from 0 upwards");
+    if (text.first < 0 || text.last < text.first)
+      return fail(text.name, "a run of pages goes upwards from 0: [first..last]");
   }
   if (accept(TokenKind::kDot)) {
     text.has_word = true;
@@ -381,13 +381,12 @@ bool Parser::parse_integer(std::int64_t& value, std::string_view what) {
   return true;
 }
 
-bool Parser::parse_count(std::uint32_t& value, std::uint32_t most, std::string_view what) {
+bool Parser::parse_count(std::uint32_t& value, std::uint32_t most, std::string_view where) {
   const Token number = peek();
-  if (number.kind != TokenKind::kNumber) return fail(number, fmt::format("expected {}, not {}", what, quote(number)));
-  take();
-  if (number.overflow || number.value == 0 || number.value > most) {
-    return fail(number, fmt::format("{} is from 1 to {}, not {}", what, most, number.text.substr(0, 40)));
+  if (number.kind != TokenKind::kNumber || number.overflow || number.value == 0 || number.value > most) {
+    return fail(number, fmt::format("expected a number from 1 to {} {}, not {}", most, where, quote(number)));
   }
+  take();
   value = static_cast<std::uint32_t>(number.value);
   return true;
 }
@@ -400,12 +399,6 @@ std::vector<std::string_view> Parser::variable_names() const {
 
 std::vector<std::string_view> Parser::device_names() const {
   return {program_.devices.begin(), program_.devices.end()};
-}
-
-std::vector<std::string_view> Parser::block_names() const {
-  std::vector<std::string_view> names;
-  for (const Block& block : program_.blocks) names.emplace_back(block.name);
-  return names;
 }
 
 std::optional<std::uint8_t> Parser::find_block(std::string_view name) const {

@@ -53,7 +53,9 @@ bool Parser::accept(TokenKind kind) {
 }
 
 bool Parser::fail(const Token& token, std::string message, std::string_view suggestion) {
-  if (!full()) {
+  // A text that was cut badly ends early; that was said already.
+  const bool repeats = token.kind == TokenKind::kEnd && !lexed_.diagnostics.empty();
+  if (!full() && !repeats) {
     diagnostics_.push_back(
         source_.diagnose(token.position, std::max(1u, width(token)), std::move(message), std::string(suggestion)));
   }
@@ -133,6 +135,13 @@ bool Parser::parse_header() {
     return fail(name, fmt::format("expected the test's name, not {}", quote(name)));
   if (name.text.size() > kMaxNameLength) {
     return fail(name, fmt::format("a test's name has at most {} characters", kMaxNameLength));
+  }
+  const auto allowed = [](char c) {
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
+           std::string_view("-_.+").find(c) != std::string_view::npos;
+  };
+  if (!std::all_of(name.text.begin(), name.text.end(), allowed)) {
+    fail(name, "a test's name consists of letters, digits, '-', '_', '.' and '+'");
   }
   program_.name = std::string(take().text);
   place(UnitKind::kHeader, begin);
@@ -255,7 +264,7 @@ bool Parser::parse_variable(const Token& name) {
   if (accept(TokenKind::kLeftBracket)) {
     const Token count = peek();
     std::uint32_t pages = 1;
-    if (!parse_count(pages, kMaxPages, "a number of pages")) return false;
+    if (!parse_count(pages, kMaxPages, "of pages")) return false;
     if (variable.first_page + pages > kMaxPages) return fail(count, fmt::format("more than {} pages", kMaxPages));
     declared.pages = pages;
     if (!expect(TokenKind::kRightBracket, "']'", "after the number of pages")) return false;
@@ -264,14 +273,15 @@ bool Parser::parse_variable(const Token& name) {
   }
   if (at(TokenKind::kLeftParen)) {
     if (variable.kind != VariableKind::kAnon) {
-      return fail(peek(), fmt::format("'{}' takes no value", kind.text), "anon");
+      return fail(kind, fmt::format("'{}' takes no value", kind.text), "anon");
     }
     take();
     if (!parse_integer(declared.value, "the page's first value")) return false;
     declared.kind = VariableKind::kAnonValue;
     if (!expect(TokenKind::kRightParen, "')'", "after the value")) return false;
   }
-  if (at(TokenKind::kIdentifier)) {
+  // Where a declaration follows, only the `;` is missing.
+  if (at(TokenKind::kIdentifier) && peek(1).kind != TokenKind::kEqual) {
     if (variable.kind == VariableKind::kUnmapped) return fail(peek(), "what is not mapped has no protection");
     if (!parse_flags(protection_words(), declared.protection)) return false;
   }
@@ -426,8 +436,7 @@ void Parser::resolve_block_names() {
   for (const PendingBlock& pending : pending_) {
     const std::optional<std::uint8_t> block = find_block(pending.name.text);
     if (!block.has_value()) {
-      fail(pending.name, fmt::format("there is no block {}", pending.name.text),
-           closest_name(pending.name.text, block_names()));
+      fail(pending.name, fmt::format("there is no block {}", pending.name.text));
       continue;
     }
     if (pending.block >= program_.blocks.size()) continue;

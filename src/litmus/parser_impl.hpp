@@ -89,10 +89,9 @@ class Parser {
   bool parse_place_text(PlaceText& text);
   bool resolve_place(const PlaceText& text, PlaceUse use, std::string_view what, Place& place);
   bool parse_integer(std::int64_t& value, std::string_view what);
-  bool parse_count(std::uint32_t& value, std::uint32_t most, std::string_view what);
+  bool parse_count(std::uint32_t& value, std::uint32_t most, std::string_view where);
   [[nodiscard]] std::vector<std::string_view> variable_names() const;
   [[nodiscard]] std::vector<std::string_view> device_names() const;
-  [[nodiscard]] std::vector<std::string_view> block_names() const;
   [[nodiscard]] std::optional<std::uint8_t> find_block(std::string_view name) const;
 
   // parse_condition.cpp

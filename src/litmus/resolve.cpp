@@ -174,7 +174,7 @@ class Resolver {
     const Arguments arguments = statement_word(op).arguments;
     const bool ptrace = arguments == Arguments::kOtherWord || arguments == Arguments::kOtherWordValue;
     if (!op.target.has_value()) {
-      if (ptrace || program_.blocks[b].kind == BlockKind::kKernel) {
+      if (ptrace || (arguments == Arguments::kOtherPage && program_.blocks[b].kind == BlockKind::kKernel)) {
         report(op.position, fmt::format("{} must say whose memory: {}{}", statement_word(op).name,
                                         statement_word(op).name, describe(arguments)));
       }
