@@ -30,8 +30,8 @@ class FrameDescriptor {
   static constexpr std::uint32_t kMaxPins = (1u << (32 - kReferenceBits)) - 1;
   static constexpr std::uint32_t kMapcountBits = 20;
   static constexpr std::uint32_t kMaxMapcount = (1u << kMapcountBits) - 1;
-  static constexpr std::uint32_t kOwnerBits = 29;
   static constexpr std::uint32_t kIndexBits = 35;
+  static constexpr std::uint32_t kMaxOwner = ~std::uint32_t{0};
 
   [[nodiscard]] FrameUse use() const { return static_cast<FrameUse>(mapcount_and_flags_ >> kUseShift & kUseMask); }
   void set_use(FrameUse use) {
@@ -70,13 +70,24 @@ class FrameDescriptor {
   [[nodiscard]] bool gup_mark() const { return flag(kGupMark); }
   void set_gup_mark(bool on) { set_flag(kGupMark, on); }
 
-  /// For an anonymous page: its anon_vma, as a Ref's unit; for a slab frame: the next free object.
-  [[nodiscard]] std::uint32_t owner() const { return static_cast<std::uint32_t>(owner_and_index_ >> kIndexBits); }
+  /// What verify() has met of the frame so far; kUnseen at all other times. Ordered: the later includes the earlier.
+  enum class Seen : std::uint8_t { kUnseen, kHeld, kMapped, kMappedDirty };
+  [[nodiscard]] Seen seen() const { return static_cast<Seen>(mapcount_and_flags_ >> kSeenShift & kSeenMask); }
+  void set_seen(Seen seen) {
+    mapcount_and_flags_ =
+        (mapcount_and_flags_ & ~(kSeenMask << kSeenShift)) | (static_cast<std::uint32_t>(seen) << kSeenShift);
+  }
+
+  /// For an anonymous page: its anon_vma, as a Ref's unit; for a slab frame: the next slab with a free object.
+  [[nodiscard]] std::uint32_t owner() const {
+    return static_cast<std::uint32_t>(owner_and_index_ >> kIndexBits) | (mapcount_and_flags_ & kOwnerHighMask);
+  }
   /// For an anonymous page: the page index at which its anon_vma knows it (Linux: page->index).
   [[nodiscard]] Vpn index() const { return Vpn{owner_and_index_ & ((std::uint64_t{1} << kIndexBits) - 1)}; }
   void set_owner(std::uint32_t owner, Vpn index) {
-    assert(owner < (1u << kOwnerBits));
+    assert(index.value() < (std::uint64_t{1} << kIndexBits));
     owner_and_index_ = (std::uint64_t{owner} << kIndexBits) | index.value();
+    mapcount_and_flags_ = (mapcount_and_flags_ & ~kOwnerHighMask) | (owner & kOwnerHighMask);
   }
 
   /// Everything as in a frame that was never used.
@@ -89,6 +100,10 @@ class FrameDescriptor {
   static constexpr std::uint32_t kDirty = 1u << 24;
   static constexpr std::uint32_t kLocked = 1u << 25;
   static constexpr std::uint32_t kGupMark = 1u << 26;
+  static constexpr std::uint32_t kSeenShift = 27;
+  static constexpr std::uint32_t kSeenMask = 3;
+  /// The owner's bits that the index leaves no room for lie here, at their own places.
+  static constexpr std::uint32_t kOwnerHighMask = ~((1u << (64 - kIndexBits)) - 1);
 
   void set_references(std::uint32_t references) {
     references_and_pins_ = (references_and_pins_ & ~kMaxReferences) | (references & kMaxReferences);

@@ -1,7 +1,5 @@
 #include "frame/frames.hpp"
 
-#include <algorithm>
-
 namespace cowherd {
 
 namespace {
@@ -64,7 +62,7 @@ Frames<G>::Frames(std::byte* memory) : header_(reinterpret_cast<Header*>(memory)
 template <class G>
 void Frames<G>::format(std::byte* memory, PageCount frames) {
   const std::size_t count = frames.value();
-  assert(count >= 2 && count < (std::size_t{1} << FrameDescriptor::kOwnerBits));
+  assert(count >= 2 && frames <= kMaxFrames);
   const Layout where = layout(count);
   std::memset(memory, 0, where.ram_offset);
   auto* header = reinterpret_cast<Header*>(memory);

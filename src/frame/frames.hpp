@@ -1,5 +1,6 @@
 #pragma once
 
+#include <algorithm>
 #include <bit>
 #include <cassert>
 #include <cstddef>
@@ -28,11 +29,14 @@ class Frames {
   /// The byte that freed memory is filled with where the geometry scrubs it.
   static constexpr unsigned char kScrubByte = 0xD7;
 
+  /// No RAM is larger: 128 GiB in the production geometry. What lies in it is found by Ref.
+  static constexpr PageCount kMaxFrames{
+      std::min(std::uint64_t{1} << 32, (std::uint64_t{1} << 32) * kObjectUnit / kPageBytes) - 1};
+
   /// Bytes that `frames` frames need.
   static std::size_t footprint(PageCount frames);
   /// Lays out a fresh RAM: every frame free but frame 0, which is the zero page. Precondition: `memory` has footprint()
-  /// bytes and is aligned to a page of the geometry;
-  /// 2 to 2^29 frames.
+  /// bytes and is aligned to a page of the geometry; 2 to kMaxFrames frames.
   static void format(std::byte* memory, PageCount frames);
 
   /// Attaches to memory that format() laid out, or to a copy of it.

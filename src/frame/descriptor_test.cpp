@@ -1,0 +1,109 @@
+#include "frame/descriptor.hpp"
+
+#include <gtest/gtest.h>
+
+namespace cowherd {
+namespace {
+
+/// Every field at a value of its own.
+FrameDescriptor full() {
+  FrameDescriptor d;
+  d.set_use(FrameUse::kAnon);
+  d.add_references(5);
+  d.add_pins(3);
+  d.set_mapcount(2);
+  d.set_exclusive(true);
+  d.set_dirty(true);
+  d.set_locked(true);
+  d.set_gup_mark(true);
+  d.set_owner(FrameDescriptor::kMaxOwner, Vpn{(std::uint64_t{1} << FrameDescriptor::kIndexBits) - 1});
+  return d;
+}
+
+void expect_equal(const FrameDescriptor& a, const FrameDescriptor& b) {
+  EXPECT_EQ(a.use(), b.use());
+  EXPECT_EQ(a.references(), b.references());
+  EXPECT_EQ(a.pins(), b.pins());
+  EXPECT_EQ(a.mapcount(), b.mapcount());
+  EXPECT_EQ(a.exclusive(), b.exclusive());
+  EXPECT_EQ(a.dirty(), b.dirty());
+  EXPECT_EQ(a.locked(), b.locked());
+  EXPECT_EQ(a.gup_mark(), b.gup_mark());
+  EXPECT_EQ(a.owner(), b.owner());
+  EXPECT_EQ(a.index(), b.index());
+}
+
+TEST(FrameDescriptor, StartsAsAFrameThatWasNeverUsed) {
+  FrameDescriptor d = full();
+  d.clear();
+  expect_equal(d, FrameDescriptor{});
+  EXPECT_EQ(d.use(), FrameUse::kFree);
+  EXPECT_EQ(d.references(), 0u);
+  EXPECT_EQ(d.owner(), 0u);
+}
+
+TEST(FrameDescriptor, HoldsTheExtremesOfEveryField) {
+  const FrameDescriptor d = full();
+  EXPECT_EQ(d.use(), FrameUse::kAnon);
+  EXPECT_EQ(d.references(), 5u);
+  EXPECT_EQ(d.pins(), 3u);
+  EXPECT_EQ(d.mapcount(), 2u);
+  EXPECT_TRUE(d.exclusive() && d.dirty() && d.locked() && d.gup_mark());
+  EXPECT_EQ(d.owner(), FrameDescriptor::kMaxOwner);
+  EXPECT_EQ(d.index().value(), (std::uint64_t{1} << FrameDescriptor::kIndexBits) - 1);
+}
+
+TEST(FrameDescriptor, ChangingOneFieldChangesNoOther) {
+  struct Change {
+    const char* name;
+    void (*there)(FrameDescriptor&);
+    void (*back)(FrameDescriptor&);
+  };
+  using D = FrameDescriptor;
+  const Change changes[] = {
+      {"use", [](D& d) { d.set_use(FrameUse::kSlab); }, [](D& d) { d.set_use(FrameUse::kAnon); }},
+      {"references", [](D& d) { d.add_references(1000); }, [](D& d) { d.drop_references(1000); }},
+      {"pins", [](D& d) { d.add_pins(100); }, [](D& d) { d.drop_pins(100); }},
+      {"mapcount", [](D& d) { d.add_mapcount(); }, [](D& d) { d.drop_mapcount(); }},
+      {"exclusive", [](D& d) { d.set_exclusive(false); }, [](D& d) { d.set_exclusive(true); }},
+      {"dirty", [](D& d) { d.set_dirty(false); }, [](D& d) { d.set_dirty(true); }},
+      {"locked", [](D& d) { d.set_locked(false); }, [](D& d) { d.set_locked(true); }},
+      {"gup mark", [](D& d) { d.set_gup_mark(false); }, [](D& d) { d.set_gup_mark(true); }},
+      {"owner", [](D& d) { d.set_owner(1, d.index()); }, [](D& d) { d.set_owner(D::kMaxOwner, d.index()); }},
+      {"index", [](D& d) { d.set_owner(d.owner(), Vpn{0}); },
+       [](D& d) { d.set_owner(d.owner(), Vpn{(std::uint64_t{1} << D::kIndexBits) - 1}); }},
+  };
+  for (const Change& change : changes) {
+    SCOPED_TRACE(change.name);
+    FrameDescriptor d = full();
+    change.there(d);
+    change.back(d);
+    expect_equal(d, full());
+  }
+}
+
+TEST(FrameDescriptor, CountsWrapWithinTheirFields) {
+  FrameDescriptor d = full();
+  d.drop_references(5);
+  d.drop_references(1);
+  EXPECT_EQ(d.references(), FrameDescriptor::kMaxReferences);
+  EXPECT_EQ(d.pins(), 3u) << "a reference too few must not borrow from the pins";
+  d.add_references(1);
+  EXPECT_EQ(d.references(), 0u);
+  EXPECT_EQ(d.pins(), 3u) << "a reference too many must not carry into the pins";
+
+  d.add_references(7);
+  d.add_pins(FrameDescriptor::kMaxPins);
+  EXPECT_EQ(d.pins(), 2u);
+  EXPECT_EQ(d.references(), 7u);
+
+  d.set_mapcount(0);
+  d.drop_mapcount();
+  EXPECT_EQ(d.mapcount(), FrameDescriptor::kMaxMapcount);
+  EXPECT_EQ(d.use(), FrameUse::kAnon);
+  d.add_mapcount();
+  EXPECT_EQ(d.mapcount(), 0u);
+}
+
+}  // namespace
+}  // namespace cowherd
