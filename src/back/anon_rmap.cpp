@@ -20,6 +20,39 @@ void link(Frames<G>& frames, Ref<AnonVmaChain> added, Ref<Vma> vma, Ref<AnonVma>
   ++list.chains;
 }
 
+/// Puts `to`, which has no chains, on every list that `from` is on; or on none.
+template <class G>
+Result<void> link_all(Frames<G>& frames, Ref<Vma> to, Ref<Vma> from) {
+  for (Ref<AnonVmaChain> chain = frames.at(from).chain; chain; chain = frames.at(chain).next_of_vma) {
+    auto copy = frames.template make<AnonVmaChain>();
+    if (!copy) {
+      unlink_anon_vmas(frames, to);
+      return copy.error();
+    }
+    link(frames, *copy, to, frames.at(chain).anon_vma);
+  }
+  return {};
+}
+
+template <class G>
+void make_own(Frames<G>& frames, Ref<Vma> vma, Ref<AnonVma> anon_vma) {
+  frames.at(vma).anon_vma = anon_vma;
+  ++frames.at(anon_vma).active;
+}
+
+/// Among those that `vma` is on the list of: one that nobody gives birth in any more. Null if there is none. With more
+/// than one child its list is that of a whole family, and no place for the pages of one.
+template <class G>
+Ref<AnonVma> find_deserted(Frames<G>& frames, Ref<Vma> vma) {
+  for (Ref<AnonVmaChain> chain = frames.at(vma).chain; chain; chain = frames.at(chain).next_of_vma) {
+    const AnonVma& candidate = frames.at(frames.at(chain).anon_vma);
+    if (candidate.active == 0 && candidate.children < 2) {
+      return frames.at(chain).anon_vma;
+    }
+  }
+  return {};
+}
+
 }  // namespace
 
 template <class G>
@@ -37,37 +70,42 @@ Result<void> anon_vma_prepare(Frames<G>& frames, Ref<Vma> vma) {
     return chain.error();
   }
   link(frames, *chain, vma, *anon_vma);
-  frames.at(vma).anon_vma = *anon_vma;
+  make_own(frames, vma, *anon_vma);
   return {};
 }
 
 template <class G>
 Result<void> anon_vma_clone(Frames<G>& frames, Ref<Vma> to, Ref<Vma> from) {
-  for (Ref<AnonVmaChain> chain = frames.at(from).chain; chain; chain = frames.at(chain).next_of_vma) {
-    auto copy = frames.template make<AnonVmaChain>();
-    if (!copy) {
-      unlink_anon_vmas(frames, to);
-      return copy.error();
-    }
-    link(frames, *copy, to, frames.at(chain).anon_vma);
+  if (auto linked = link_all(frames, to, from); !linked) {
+    return linked;
   }
-  frames.at(to).anon_vma = frames.at(from).anon_vma;
+  if (frames.at(from).anon_vma) {
+    make_own(frames, to, frames.at(from).anon_vma);
+  }
   return {};
 }
 
 template <class G>
-Result<void> anon_vma_fork(Frames<G>& frames, Ref<Vma> child, Ref<Vma> parent) {
-  if (!frames.at(parent).anon_vma) {
+Result<void> anon_vma_fork(Frames<G>& frames, Ref<Vma> child, Ref<Vma> parent, TakeOver take_over) {
+  const Ref<AnonVma> parents = frames.at(parent).anon_vma;
+  if (!parents) {
     return {};
   }
-  if (auto cloned = anon_vma_clone(frames, child, parent); !cloned) {
-    return cloned;
+  if (auto linked = link_all(frames, child, parent); !linked) {
+    return linked;
   }
-  frames.at(child).anon_vma = {};
+  if (take_over == TakeOver::kAllowed) {
+    if (const Ref<AnonVma> deserted = find_deserted(frames, child)) {
+      make_own(frames, child, deserted);
+      return {};
+    }
+  }
   if (auto own = anon_vma_prepare(frames, child); !own) {
     unlink_anon_vmas(frames, child);
     return own;
   }
+  frames.at(frames.at(child).anon_vma).parent = parents;
+  ++frames.at(parents).children;
   return {};
 }
 
@@ -84,8 +122,13 @@ void anon_vma_adopt(Frames<G>& frames, Ref<Vma> to, Ref<Vma> from) {
 
 template <class G>
 void unlink_anon_vmas(Frames<G>& frames, Ref<Vma> vma) {
-  while (const Ref<AnonVmaChain> gone = frames.at(vma).chain) {
-    const AnonVmaChain chain = frames.at(gone);
+  if (frames.at(vma).anon_vma) {
+    --frames.at(frames.at(vma).anon_vma).active;
+    frames.at(vma).anon_vma = {};
+  }
+  // An anon_vma and its parent may both go here, in any order: first the counts, then the objects.
+  for (Ref<AnonVmaChain> ref = frames.at(vma).chain; ref; ref = frames.at(ref).next_of_vma) {
+    const AnonVmaChain& chain = frames.at(ref);
     AnonVma& list = frames.at(chain.anon_vma);
     if (chain.previous_of_anon_vma) {
       frames.at(chain.previous_of_anon_vma).next_of_anon_vma = chain.next_of_anon_vma;
@@ -95,20 +138,25 @@ void unlink_anon_vmas(Frames<G>& frames, Ref<Vma> vma) {
     if (chain.next_of_anon_vma) {
       frames.at(chain.next_of_anon_vma).previous_of_anon_vma = chain.previous_of_anon_vma;
     }
-    frames.at(vma).chain = chain.next_of_vma;
-    frames.destroy(gone);
-    if (--list.chains == 0) {
-      frames.destroy(chain.anon_vma);
+    if (--list.chains == 0 && list.parent) {
+      --frames.at(list.parent).children;
     }
   }
-  frames.at(vma).anon_vma = {};
+  while (const Ref<AnonVmaChain> gone = frames.at(vma).chain) {
+    const Ref<AnonVma> anon_vma = frames.at(gone).anon_vma;
+    frames.at(vma).chain = frames.at(gone).next_of_vma;
+    frames.destroy(gone);
+    if (frames.at(anon_vma).chains == 0) {
+      frames.destroy(anon_vma);
+    }
+  }
 }
 
-#define COWHERD_INSTANTIATE(G)                                             \
-  template Result<void> anon_vma_prepare<G>(Frames<G>&, Ref<Vma>);         \
-  template Result<void> anon_vma_clone<G>(Frames<G>&, Ref<Vma>, Ref<Vma>); \
-  template Result<void> anon_vma_fork<G>(Frames<G>&, Ref<Vma>, Ref<Vma>);  \
-  template void anon_vma_adopt<G>(Frames<G>&, Ref<Vma>, Ref<Vma>);         \
+#define COWHERD_INSTANTIATE(G)                                                      \
+  template Result<void> anon_vma_prepare<G>(Frames<G>&, Ref<Vma>);                  \
+  template Result<void> anon_vma_clone<G>(Frames<G>&, Ref<Vma>, Ref<Vma>);          \
+  template Result<void> anon_vma_fork<G>(Frames<G>&, Ref<Vma>, Ref<Vma>, TakeOver); \
+  template void anon_vma_adopt<G>(Frames<G>&, Ref<Vma>, Ref<Vma>);                  \
   template void unlink_anon_vmas<G>(Frames<G>&, Ref<Vma>);
 COWHERD_FOR_EACH_GEOMETRY(COWHERD_INSTANTIATE)
 #undef COWHERD_INSTANTIATE

@@ -16,6 +16,12 @@ struct AnonVma {
 
   /// Chains that name it; freed with the last one.
   std::uint32_t chains = 0;
+  /// VMAs whose own it is: where its next page may be born (Linux: num_active_vmas).
+  std::uint32_t active = 0;
+  /// Anon_vmas made for children of its VMAs that are still there.
+  std::uint32_t children = 0;
+  /// The one that it was made a child of. It lives as long: who is on this list is on that one too.
+  Ref<AnonVma> parent;
   Ref<AnonVmaChain> first;
 };
 
@@ -39,10 +45,15 @@ Result<void> anon_vma_prepare(Frames<G>& frames, Ref<Vma> vma);
 template <class G>
 Result<void> anon_vma_clone(Frames<G>& frames, Ref<Vma> to, Ref<Vma> from);
 
-/// As anon_vma_clone() for the child's VMA at fork, which also gets an anon_vma of its own for the pages born in it.
+/// Whether a child may take over an anon_vma that no living VMA gives birth in.
+enum class TakeOver : std::uint8_t { kAllowed, kForbidden };
+
+/// As anon_vma_clone() for the child's VMA at fork, which also gets an anon_vma of its own for the pages born in it. In
+/// a line of processes that fork and exit that is one whose own VMA is gone: else each generation would add one to the
+/// chains of all that follow. Who tells first owners apart by anon_vma has to forbid it.
 /// Compare Linux mm/rmap.c: anon_vma_fork().
 template <class G>
-Result<void> anon_vma_fork(Frames<G>& frames, Ref<Vma> child, Ref<Vma> parent);
+Result<void> anon_vma_fork(Frames<G>& frames, Ref<Vma> child, Ref<Vma> parent, TakeOver take_over = TakeOver::kAllowed);
 
 /// Moves all chains of `from` to `to`, which has none: the VMAs are being merged.
 template <class G>

@@ -226,7 +226,9 @@ Result<void> copy_vma(System<G>& system, Mm& parent, Ref<Mm> child_ref, Ref<Vma>
   copy.left = {};
   copy.right = {};
   if (!system.at(vma).flags.wipe_on_fork) {
-    if (auto forked = anon_vma_fork(system.frames(), *made, vma); !forked) {
+    // Directed reuse knows the first owner of a page by its anon_vma.
+    const auto take_over = system.rules().reuse == Reuse::kDirected ? TakeOver::kForbidden : TakeOver::kAllowed;
+    if (auto forked = anon_vma_fork(system.frames(), *made, vma, take_over); !forked) {
       system.frames().destroy(*made);
       return forked;
     }
