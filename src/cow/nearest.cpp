@@ -11,7 +11,7 @@ constexpr std::size_t kLongest = 40;
 
 }  // namespace
 
-std::size_t edit_distance(std::string_view a, std::string_view b) {
+std::size_t edit_distance(std::string_view a, std::string_view b, std::size_t limit) {
   if (a.size() > kLongest || b.size() > kLongest) return std::max(a.size(), b.size());
   using Line = std::array<std::size_t, kLongest + 1>;
   Line before_last{};
@@ -27,6 +27,9 @@ std::size_t edit_distance(std::string_view a, std::string_view b) {
         line[j] = std::min(line[j], before_last[j - 2] + 1);
       }
     }
+    // Distances never shrink from line to line, but a swap of neighbours reaches over one.
+    const auto least = [&b](const Line& l) { return *std::min_element(l.begin(), l.begin() + b.size() + 1); };
+    if (least(line) >= limit && least(last) >= limit) return limit;
     before_last = last;
     last = line;
   }
@@ -38,7 +41,7 @@ Nearest::Nearest(std::string_view wanted) : wanted_(wanted), limit_(std::max<std
 void Nearest::offer(std::string_view candidate) {
   const std::size_t longer = std::max(wanted_.size(), candidate.size());
   if (longer - std::min(wanted_.size(), candidate.size()) >= limit_) return;
-  const std::size_t distance = edit_distance(wanted_, candidate);
+  const std::size_t distance = edit_distance(wanted_, candidate, limit_);
   if (distance >= limit_) return;
   limit_ = distance;
   best_ = candidate;

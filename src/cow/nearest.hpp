@@ -1,12 +1,14 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
 #include <string_view>
 
 namespace cowherd {
 
-/// How many letters have to be added, dropped, exchanged or swapped with their neighbour to make `b` of `a`.
-std::size_t edit_distance(std::string_view a, std::string_view b);
+/// How many letters have to be added, dropped, exchanged or swapped with their neighbour to make `b` of `a`. Where that
+/// is `limit` or more, the answer is some number that is `limit` or more, which is found sooner.
+std::size_t edit_distance(std::string_view a, std::string_view b, std::size_t limit = SIZE_MAX);
 
 /// Collects the candidate that looks most like a misspelt name. The first one wins a tie.
 class Nearest {

@@ -22,6 +22,13 @@ TEST(EditDistance, CountsChangedLetters) {
   for (const Case& c : cases) {
     EXPECT_EQ(edit_distance(c.a, c.b), c.want) << c.a << " " << c.b;
     EXPECT_EQ(edit_distance(c.b, c.a), c.want) << c.b << " " << c.a;
+    for (std::size_t limit = 0; limit < 8; ++limit) {
+      const std::size_t limited = edit_distance(c.a, c.b, limit);
+      EXPECT_EQ(limited >= limit, c.want >= limit) << c.a << " " << c.b << " " << limit;
+      if (c.want < limit) {
+        EXPECT_EQ(limited, c.want) << c.a << " " << c.b << " " << limit;
+      }
+    }
   }
 }
 

@@ -198,7 +198,7 @@ ParsedRules load_rules(std::string_view text) {
   }
   std::stringstream content;
   content << file.rdbuf();
-  const ParsedRules parsed = parse_rules_file(content.str(), name.text);
+  ParsedRules parsed = parse_rules_file(content.str(), name.text);
   if (!parsed || text.find(',') == std::string_view::npos) return parsed;
   return parse_pieces(Builder(*parsed.base, *parsed.rules), rest, /*with_name=*/false);
 }
