@@ -8,8 +8,7 @@
 #include "litmus/parser.hpp"
 #include "litmus/printer.hpp"
 
-using namespace cowherd::litmus;
-
+namespace cowherd::litmus {
 namespace {
 
 void require(bool holds, const char* what, std::string_view text) {
@@ -45,3 +44,5 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   }
   return 0;
 }
+
+}  // namespace cowherd::litmus
