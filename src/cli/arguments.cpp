@@ -101,7 +101,7 @@ void Parser::add_output(CLI::App& app, OutputArguments& to, const std::map<std::
 
 void Parser::add_search(CLI::App& app, SearchArguments& to) {
   app.add_option("-j,--jobs", to.jobs, "tests checked at the same time (one to a processor)")
-      ->check(CLI::Range(1u, 1024u))
+      ->check(CLI::Range(1u, 1024u).description(""))
       ->type_name("N");
   add_amount(app, "--max-memory", to.max_memory, parse_size, "SIZE", "stop a search at so many bytes (K, M, G)");
   app.add_option("--max-states", to.max_states, "stop a search after N states")
@@ -152,7 +152,7 @@ void Parser::add_matrix() {
       ->allow_extra_args(false)
       ->type_name("SPEC");
   sub.add_option("--width", matrix.width, "wrap at so many columns (the terminal's, else 120)")
-      ->check(CLI::Range(40u, 10000u))
+      ->check(CLI::Range(40u, 10000u).description(""))
       ->type_name("N");
   add_search(sub, matrix.search);
   add_output(sub, matrix.output, kTextAndJson);
@@ -179,7 +179,7 @@ void Parser::add_small_verbs() {
   CLI::Option* seed = gen_verb.add_option("--seed", gen.seed, "the first test's number: the same gives the same (1)");
   CLI::Option* count = gen_verb.add_option("--count", gen.count, "how many tests (1)")->check(CLI::PositiveNumber);
   CLI::Option* size = gen_verb.add_option("--max-ops", gen.max_operations, "operations to a test, at most (8)")
-                          ->check(CLI::Range(3u, 32u));
+                          ->check(CLI::Range(3u, 32u).description(""));
   for (CLI::Option* option : {seed, count, size}) option->type_name("N");
   add_amount(
       gen_verb, "--enumerate", gen.enumerate,

@@ -112,7 +112,8 @@ ExitStatus run_replay(const CheckArguments& arguments) {
   std::string text = fmt::format("Replay {}\nRules {}\n{}", request->program.name, request->rules.name,
                                  report::trace_text(result.trace));
   for (const check::Finding& finding : result.findings) {
-    text += report::finding_text(finding, {.number = 0, .count = 0, .trace = false, .test = &request->program});
+    text +=
+        report::finding_text(finding, {.number = 0, .count = 0, .trace = false, .test = &request->program, .file = {}});
   }
   if (result.ok()) text += result.findings.empty() ? "No finding\n" : "";
   const bool written = write_file(arguments.output.path, text);

@@ -14,6 +14,10 @@ namespace {
 
 constexpr std::size_t kLineWidth = 100;
 
+constexpr std::string_view kKey =
+    "   (a line to each PTE that changed: the frame that it maps, R/O or R/W, dirty; then the frame's reference\n"
+    "   count, how many PTEs map it, its pins, and whether it is marked as belonging to one address space alone)\n";
+
 template <class Sight>
 const Sight* find(const std::vector<Sight>& sights, const std::string& name) {
   const auto at = std::find_if(sights.begin(), sights.end(), [&](const Sight& sight) { return sight.name == name; });
@@ -94,6 +98,16 @@ bool same_test(const litmus::Program& a, const litmus::Program& b) {
   return a.variables == b.variables && a.devices == b.devices && a.blocks == b.blocks;
 }
 
+/// Without what its author had to say about the whole of it.
+litmus::Program plain_test(litmus::Program program) {
+  program.doc.clear();
+  program.source.clear();
+  program.remark.clear();
+  program.result.reset();
+  program.expectations.clear();
+  return program;
+}
+
 }  // namespace
 
 std::string sight_text(const check::PageSight& sight) {
@@ -139,11 +153,13 @@ std::string finding_text(const check::Finding& finding, const FindingTextOptions
   if (!finding.remark.empty()) text += wrapped("Remark: ", finding.remark, "  ");
   if (!options.trace || finding.trace.steps.empty()) return text + clause_text(finding);
 
-  if (options.test != nullptr && !finding.program.blocks.empty() && !same_test(*options.test, finding.program)) {
-    text += fmt::format("The smallest program that shows it:\n{}", litmus::print(finding.program));
+  const bool own_test =
+      !finding.program.blocks.empty() && (options.test == nullptr || !same_test(*options.test, finding.program));
+  if (own_test) {
+    text += fmt::format("The smallest test that shows it:\n{}\n", litmus::print(plain_test(finding.program)));
   }
-  text += fmt::format("Trace under {}, {} preemption{}:\n{}", finding.trace.rules, finding.trace.preemptions,
-                      finding.trace.preemptions == 1 ? "" : "s", trace_text(finding.trace));
+  text += fmt::format("Trace under {}, {} preemption{}:\n{}{}", finding.trace.rules, finding.trace.preemptions,
+                      finding.trace.preemptions == 1 ? "" : "s", kKey, trace_text(finding.trace));
   text += clause_text(finding);
   if (finding.parting) {
     const check::Parting& parting = *finding.parting;
@@ -153,7 +169,10 @@ std::string finding_text(const check::Finding& finding, const FindingTextOptions
                     "  ");
   }
   if (finding.minimal) text += "minimal: no program with fewer operations shows it\n";
-  return text + fmt::format("replay: {}\n", finding.trace.replay);
+  text += fmt::format("replay: {}\n", finding.trace.replay);
+  const std::string file = own_test || options.file.empty() ? "FILE" : options.file;
+  return text + fmt::format("  by: cowherd check --rules {} --replay '{}' {}{}\n", finding.trace.rules,
+                            finding.trace.replay, file, own_test ? ", where FILE holds the smallest test" : "");
 }
 
 }  // namespace cowherd::report

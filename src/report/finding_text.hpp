@@ -14,6 +14,8 @@ struct FindingTextOptions {
   bool trace = true;
   /// The test that was checked: where the finding's own program is the same, it is not printed again.
   const litmus::Program* test = nullptr;
+  /// Where that test lies.
+  std::string file;
 };
 
 /// A finding for a reader who knows fork and page tables and nothing of this program: what broke, the steps with the

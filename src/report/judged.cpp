@@ -26,6 +26,11 @@ std::optional<Verdict> asked_by(Quantifier quantifier) {
   return std::nullopt;
 }
 
+/// The verdict that stands for "nothing is wrong".
+std::optional<Verdict> good_verdict(const litmus::Program& program) {
+  return program.result ? program.result : asked_by(program.quantifier);
+}
+
 enum class Agreement : std::uint8_t { kAgrees, kDiffers, kOpen };
 
 /// Whether the runs seen settle the question, be they all or not.
@@ -42,6 +47,13 @@ Agreement compare(Verdict expected, const check::CheckResult& result) {
       return result.positive != 0 && result.negative != 0 ? Agreement::kAgrees : Agreement::kOpen;
   }
   return Agreement::kOpen;
+}
+
+/// A source that says Sometimes has seen it happen, and need not have seen it fail to.
+Verdict statement_as_seen(Verdict statement, const Judged& judged) {
+  const std::optional<Verdict> good = good_verdict(*judged.program);
+  const Verdict seen = judged.result.observation();
+  return statement == Verdict::kSometimes && good && good != Verdict::kSometimes && good != seen ? seen : statement;
 }
 
 Judgement of_bound(check::Bound bound) {
@@ -78,11 +90,6 @@ std::string differs_in_words(const Judged& judged) {
 void set(Judged& judged, Judgement judgement, std::string reason) {
   judged.judgement = judgement;
   judged.reason = std::move(reason);
-}
-
-/// The verdict that stands for "nothing is wrong".
-std::optional<Verdict> good_verdict(const litmus::Program& program) {
-  return program.result ? program.result : asked_by(program.quantifier);
 }
 
 void judge_by_statement(Judged& judged, Agreement agreement, bool default_rules) {
@@ -172,10 +179,12 @@ Judged judge(std::string file, const litmus::Program& program, check::CheckResul
     judged.expected_by = "Result:";
   } else {
     judged.expected = asked_by(program.quantifier);
-    judged.expected_by = "the condition";
+    judged.expected_by = judged.expected ? "the condition" : "";
   }
 
-  const Agreement agreement = judged.expected ? compare(*judged.expected, judged.result) : Agreement::kAgrees;
+  const std::optional<Verdict> wanted =
+      !own_result && judged.expected ? statement_as_seen(*judged.expected, judged) : judged.expected;
+  const Agreement agreement = wanted ? compare(*wanted, judged.result) : Agreement::kAgrees;
   const bool findings = !judged.result.findings.empty();
   const check::Bound bound = judged.result.coverage.stopped_by;
   if (standard.by_statement && !own_result && !judged.expected) {

@@ -39,7 +39,8 @@ ExitStatus status_of(Judgement judgement);
 struct Standard {
   /// Judge by published statements about the rule set, not by the reference semantics.
   bool by_statement = false;
-  /// The statement: what the test's `Rules:` line says of the rule set.
+  /// The statement: what the test's `Rules:` line says of the rule set. Sometimes means that the bad outcome can be
+  /// seen: where it is seen always, that agrees.
   std::optional<litmus::Verdict> statement;
   /// The rules are the default ones, which must have no finding at all.
   bool default_rules = false;

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cstddef>
+#include <utility>
 
 #include "litmus/spelling.hpp"
 
@@ -101,14 +102,27 @@ Counts count(const Matrix& matrix) {
   return counts;
 }
 
-std::string disagreement_text(const MatrixRow& row, const Matrix::Column& column, const MatrixCell& cell) {
-  std::string text = fmt::format("  {} under {}: {}", row.test, column.name, litmus::name_of(cell.observation));
-  if (cell.statement && *cell.statement != cell.observation) {
-    text += fmt::format(", and sources say {}", litmus::name_of(*cell.statement));
-  } else if (!cell.reason.empty()) {
-    text += fmt::format(", {}", cell.reason);
+std::string disagreement_text(const MatrixCell& cell) {
+  if (cell.judgement == Judgement::kUnexpectedPass || (cell.statement && *cell.statement != cell.observation)) {
+    return fmt::format("{}, and sources say {}", litmus::name_of(cell.observation),
+                       cell.statement ? litmus::name_of(*cell.statement) : "nothing");
   }
-  return text + '\n';
+  return fmt::format("{}, {}", litmus::name_of(cell.observation), cell.reason);
+}
+
+/// A line to each way in which a test disagrees, with the rule sets under which it does.
+std::string disagreements_of(const Matrix& matrix, const MatrixRow& row) {
+  std::vector<std::pair<std::string, std::string>> ways;
+  for (std::size_t i = 0; i < row.cells.size(); ++i) {
+    if (!disagrees(row.cells[i])) continue;
+    const std::string way = disagreement_text(row.cells[i]);
+    auto found = std::find_if(ways.begin(), ways.end(), [&way](const auto& known) { return known.first == way; });
+    if (found == ways.end()) found = ways.insert(ways.end(), {way, ""});
+    found->second += ' ' + matrix.columns[i].name;
+  }
+  std::string text;
+  for (const auto& [way, rules] : ways) text += fmt::format("  {}: {}, under{}\n", row.test, way, rules);
+  return text;
 }
 
 std::string summary_text(const Matrix& matrix) {
@@ -118,11 +132,7 @@ std::string summary_text(const Matrix& matrix) {
                   matrix.rows.size(), matrix.columns.size(), counts.agree, counts.stated, counts.disagree);
   if (counts.unfinished != 0) text += fmt::format(", {} without an answer", counts.unfinished);
   text += '\n';
-  for (const MatrixRow& row : matrix.rows) {
-    for (std::size_t i = 0; i < row.cells.size(); ++i) {
-      if (disagrees(row.cells[i])) text += disagreement_text(row, matrix.columns[i], row.cells[i]);
-    }
-  }
+  for (const MatrixRow& row : matrix.rows) text += disagreements_of(matrix, row);
   return text;
 }
 

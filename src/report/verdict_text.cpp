@@ -24,10 +24,10 @@ std::string states_text(const Judged& judged) {
 
 std::string expected_text(const Judged& judged) {
   std::string text = judged.expected
-                         ? fmt::format("Expected {} by {} ", litmus::name_of(*judged.expected), judged.expected_by)
-                         : std::string("Expected nothing ");
+                         ? fmt::format("Expected {} ({}): ", litmus::name_of(*judged.expected), judged.expected_by)
+                         : std::string("Expected nothing: ");
   text += name_of(judged.judgement);
-  if (!judged.reason.empty()) text += fmt::format(": {}", judged.reason);
+  if (!judged.reason.empty()) text += fmt::format(", {}", judged.reason);
   return text + '\n';
 }
 

@@ -10,8 +10,9 @@ std::string findings_text(const Judged& judged, bool traces) {
   const std::size_t count = judged.result.findings.size();
   for (std::size_t i = 0; i < count; ++i) {
     if (traces && i > 0) text += '\n';
-    text += finding_text(judged.result.findings[i],
-                         {.number = i + 1, .count = count, .trace = traces, .test = judged.program});
+    text +=
+        finding_text(judged.result.findings[i],
+                     {.number = i + 1, .count = count, .trace = traces, .test = judged.program, .file = judged.file});
   }
   return text;
 }
