@@ -132,6 +132,12 @@ Json coverage_of(const check::CheckResult& result, bool times) {
   return json;
 }
 
+/// Null where no run kept to the reference.
+Json reference_word(const check::CheckResult& result) {
+  if (result.reference_positive + result.reference_negative == 0) return nullptr;
+  return litmus::name_of(result.reference());
+}
+
 Json json_of(const Judged& judged, const ReportOptions& options) {
   const check::CheckResult& result = judged.result;
   Json json = {{"schema", kSchema},      {"type", "run"},         {"file", judged.file},
@@ -147,7 +153,7 @@ Json json_of(const Judged& judged, const ReportOptions& options) {
   json["negative"] = result.negative;
   json["condition"] = litmus::print_final_condition(*judged.program);
   json["holds"] = result.holds(judged.program->quantifier);
-  json["reference"] = {{"observation", litmus::name_of(result.reference())},
+  json["reference"] = {{"observation", reference_word(result)},
                        {"positive", result.reference_positive},
                        {"negative", result.reference_negative}};
   json["stuck"] = result.stuck;

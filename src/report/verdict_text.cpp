@@ -31,6 +31,12 @@ std::string expected_text(const Judged& judged) {
   return text + '\n';
 }
 
+std::string reference_text(const check::CheckResult& result) {
+  if (result.reference_positive + result.reference_negative == 0) return "Reference none: every run broke it\n";
+  return fmt::format("Reference {} {} {}\n", litmus::name_of(result.reference()), result.reference_positive,
+                     result.reference_negative);
+}
+
 /// An upper bound with one digit: "3e-10".
 std::string bound_text(double probability) {
   if (probability <= 0) return "1e-18";
@@ -102,8 +108,7 @@ std::string verdict_text(const Judged& judged, bool times) {
   text += fmt::format("Condition {}\n", condition_text(*judged.program));
   text += fmt::format("Observation {} {} {} {}\n", result.test, litmus::name_of(result.observation()), result.positive,
                       result.negative);
-  text += fmt::format("Reference {} {} {}\n", litmus::name_of(result.reference()), result.reference_positive,
-                      result.reference_negative);
+  text += reference_text(result);
   if (result.stuck != 0) text += fmt::format("Stuck {}\n", result.stuck);
   text += fmt::format("Coverage {}\n", coverage_text(result));
   text += expected_text(judged);
