@@ -50,8 +50,12 @@ Result<void> madvise(System<G>& system, ProcessId process, Vaddr address, ByteCo
   VmaTree areas = system.areas(mm);
   bool hole = false;
   Vpn at = range.begin;
-  for (Ref<Vma> vma = areas.find(at); vma && system.at(vma).pages.begin < range.end; vma = areas.find(at)) {
-    const PageRange part = intersect(range, system.at(vma).pages);
+  while (at < range.end) {
+    const Ref<Vma> vma = areas.find(at);
+    if (!vma || system.at(vma).pages.begin >= range.end) {
+      break;
+    }
+    const PageRange part = intersect({at, range.end}, system.at(vma).pages);
     hole = hole || part.begin != at;
     at = part.end;
     if (advice == Advice::kDontNeed) {
