@@ -6,10 +6,11 @@ namespace cowherd::mm {
 template <class G>
 PageView inspect(System<G>& system, ProcessId process, Vaddr address) {
   PageView view;
-  if (exited(system, process)) {
+  const Vpn page = Geometry<G>::page_of(address);
+  if (exited(system, process) || page.value() >= Geometry<G>::kUserPages) {
     return view;
   }
-  view.entry = system.tables(mm_of(system, process)).get(Geometry<G>::page_of(address));
+  view.entry = system.tables(mm_of(system, process)).get(page);
   if (view.entry.present()) {
     view.frame = view.entry.frame();
     const FrameDescriptor& descriptor = system.descriptor(view.frame);
