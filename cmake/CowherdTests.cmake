@@ -25,8 +25,10 @@ function(cowherd_test_headers target)
   target_precompile_headers(${target} REUSE_FROM cowherd_test_headers)
 endfunction()
 
-# Where tests find the catalogue and the documents.
+# Where tests find the catalogue and the documents. The release build optimizes its tests less than what they test,
+# so that they compile faster.
 function(cowherd_test_definitions target)
+  target_compile_options(${target} PRIVATE $<$<CONFIG:Release>:-O1>)
   target_compile_definitions(${target} PRIVATE COWHERD_SOURCE_DIR="${PROJECT_SOURCE_DIR}")
 endfunction()
 
@@ -62,7 +64,7 @@ function(cowherd_benchmark target library)
   endif()
   add_executable(${target} ${ARGN})
   cowherd_compile_options(${target})
-  cowherd_test_definitions(${target})
+  target_compile_definitions(${target} PRIVATE COWHERD_SOURCE_DIR="${PROJECT_SOURCE_DIR}")
   target_link_libraries(${target} PRIVATE ${library} benchmark::benchmark benchmark::benchmark_main)
 endfunction()
 
