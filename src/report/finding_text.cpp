@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "litmus/printer.hpp"
+#include "litmus/resolve.hpp"
 #include "litmus/symbols.hpp"
 
 namespace cowherd::report {
@@ -94,6 +95,40 @@ std::string clause_text(const check::Finding& finding) {
       finding.sentence, "  ");
 }
 
+/// Whether `block` was started and has neither come to its end nor been ended by an exit or an exec of its process.
+bool is_running(const litmus::Program& program, const check::Trace& trace, std::size_t block, std::size_t done) {
+  const litmus::Block& own = program.blocks[block];
+  bool started = own.start == litmus::BlockStart::kAtTimeZero;
+  std::vector<std::size_t> at(program.blocks.size(), 0);
+  for (const check::TraceStep& step : trace.steps) {
+    if (step.block >= at.size() || at[step.block] >= program.blocks[step.block].operations.size()) return false;
+    const litmus::Operation& operation = program.blocks[step.block].operations[at[step.block]++];
+    const bool starts = operation.code == litmus::OpCode::kFork || operation.code == litmus::OpCode::kVfork ||
+                        operation.code == litmus::OpCode::kThread;
+    if (starts && operation.block == block && step.result >= 0) started = true;
+    if (step.block == block && operation.code == litmus::OpCode::kExit) return false;
+    const bool same_process =
+        litmus::process_of(program, step.block) == litmus::process_of(program, static_cast<std::uint8_t>(block));
+    if (step.block != block && same_process && operation.code == litmus::OpCode::kExec) return false;
+  }
+  return started && done < own.operations.size();
+}
+
+/// Where everybody stands who cannot go on.
+std::string stuck_text(const check::Finding& finding) {
+  const litmus::Program& program = finding.program;
+  std::string text;
+  for (std::size_t block = 0; block < program.blocks.size(); ++block) {
+    const auto of_block = [block](const check::TraceStep& step) { return step.block == block; };
+    const auto done =
+        static_cast<std::size_t>(std::count_if(finding.trace.steps.begin(), finding.trace.steps.end(), of_block));
+    if (!is_running(program, finding.trace, block, done)) continue;
+    text += fmt::format("Stuck: {} before {}\n", program.blocks[block].name,
+                        litmus::print_operation(program, block, program.blocks[block].operations[done]));
+  }
+  return text;
+}
+
 bool same_test(const litmus::Program& a, const litmus::Program& b) {
   return a.variables == b.variables && a.devices == b.devices && a.blocks == b.blocks;
 }
@@ -109,6 +144,11 @@ litmus::Program plain_test(litmus::Program program) {
 }
 
 }  // namespace
+
+bool same_trace(const check::Finding& a, const check::Finding& b) {
+  return !a.trace.replay.empty() && a.trace.replay == b.trace.replay && a.trace.rules == b.trace.rules &&
+         same_test(a.program, b.program);
+}
 
 std::string sight_text(const check::PageSight& sight) {
   if (!sight.present) return "not mapped";
@@ -153,13 +193,19 @@ std::string finding_text(const check::Finding& finding, const FindingTextOptions
   if (!finding.remark.empty()) text += wrapped("Remark: ", finding.remark, "  ");
   if (!options.trace || finding.trace.steps.empty()) return text + clause_text(finding);
 
+  if (options.same_as != 0) {
+    return text + fmt::format("Trace: that of finding {}, step {}\n", options.same_as, finding.trace.steps.size()) +
+           clause_text(finding);
+  }
+
   const bool own_test =
       !finding.program.blocks.empty() && (options.test == nullptr || !same_test(*options.test, finding.program));
   if (own_test) {
     text += fmt::format("The smallest test that shows it:\n{}\n", litmus::print(plain_test(finding.program)));
   }
   text += fmt::format("Trace under {}, {} preemption{}:\n{}{}", finding.trace.rules, finding.trace.preemptions,
-                      finding.trace.preemptions == 1 ? "" : "s", kKey, trace_text(finding.trace));
+                      finding.trace.preemptions == 1 ? "" : "s", options.key ? kKey : "", trace_text(finding.trace));
+  if (finding.subtype == "deadlock") text += stuck_text(finding);
   text += clause_text(finding);
   if (finding.parting) {
     const check::Parting& parting = *finding.parting;

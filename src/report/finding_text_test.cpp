@@ -61,6 +61,35 @@ TEST(FindingText, WithoutTraceNamesWhatBroke) {
             "Broken: a frame's mapcount is wrong\n");
 }
 
+TEST(FindingText, OneTraceServesFindingsThatShareIt) {
+  const litmus::Program program = sample_program();
+  const check::Finding first = sample_finding(program);
+  check::Finding second = first;
+  second.subtype = "lost DMA";
+  ASSERT_TRUE(same_trace(first, second));
+  EXPECT_EQ(finding_text(second, {.number = 2, .count = 2, .test = &program, .file = "", .same_as = 1}),
+            "Finding: wrong COW: lost DMA (2 of 2)\n"
+            "Trace: that of finding 1, step 2\n"
+            "Broken: promise 2, write-pin: Owner and device see each other's writes.\n");
+  second.trace.replay = "0*2=fedcba9876543210";
+  EXPECT_FALSE(same_trace(first, second));
+  second = first;
+  second.program.blocks[0].operations.pop_back();
+  EXPECT_FALSE(same_trace(first, second));
+}
+
+TEST(FindingText, ADeadlockSaysWhoStandsWhere) {
+  const litmus::Program program = sample_program();
+  check::Finding finding = sample_finding(program);
+  finding.kind = check::FindingKind::kStuck;
+  finding.subtype = "deadlock";
+  finding.trace.steps.resize(1);
+  finding.trace.steps[0].operation = "pin(d, x, FOLL_WRITE | FOLL_LONGTERM)";
+  const std::string text = finding_text(finding, {.test = &program, .file = ""});
+  EXPECT_NE(text.find("\nStuck: P0 before fork(P1)\nBroken: "), std::string::npos) << text;
+  EXPECT_EQ(text.find("Stuck: P1"), std::string::npos) << "never started: " << text;
+}
+
 TEST(SightText, SaysWhatIsMapped) {
   check::PageSight page;
   EXPECT_EQ(sight_text(page), "not mapped");

@@ -7,12 +7,18 @@ namespace cowherd::report {
 
 std::string findings_text(const Judged& judged, bool traces) {
   std::string text;
-  const std::size_t count = judged.result.findings.size();
-  for (std::size_t i = 0; i < count; ++i) {
+  const std::vector<check::Finding>& findings = judged.result.findings;
+  for (std::size_t i = 0; i < findings.size(); ++i) {
+    std::size_t same_as = 0;
+    while (same_as < i && !same_trace(findings[same_as], findings[i])) ++same_as;
     if (traces && i > 0) text += '\n';
-    text +=
-        finding_text(judged.result.findings[i],
-                     {.number = i + 1, .count = count, .trace = traces, .test = judged.program, .file = judged.file});
+    text += finding_text(findings[i], {.number = i + 1,
+                                       .count = findings.size(),
+                                       .trace = traces,
+                                       .test = judged.program,
+                                       .file = judged.file,
+                                       .key = i == 0,
+                                       .same_as = same_as < i ? same_as + 1 : 0});
   }
   return text;
 }
