@@ -63,7 +63,7 @@ enum class PinCount : std::uint8_t { kPin, kPinAndGet };
 enum class ForkSource : std::uint8_t { kUntouched, kProtectThenRestore };
 
 /// A further condition for the early copy.
-enum class CopyOnlyIf : std::uint8_t { kAlways, kMappedOnceAndDirty };
+enum class CopyOnlyIf : std::uint8_t { kAlways, kMappedOnceAndDirty, kWritableEntry };
 
 /// Where the early copy books reference, mapcount and reverse map of the entry that it installs.
 enum class CopyAccounting : std::uint8_t { kNewPage, kSourcePage };

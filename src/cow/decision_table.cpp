@@ -79,6 +79,9 @@ constexpr DecisionValue kCopyOnlyIfValues[] = {
     {"mapped-once-and-dirty",
      "only a page with mapcount==1 behind a dirty entry is copied early, so a pinned page that "
      "is already shared, or clean, is shared on"},
+    {"writable-entry",
+     "only a page behind a writable entry is copied early, so a pinned page in read-only memory is "
+     "shared, and the device's writes reach the child"},
 };
 
 constexpr DecisionValue kCopyAccountingValues[] = {

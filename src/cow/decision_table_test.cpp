@@ -39,7 +39,7 @@ TEST(DecisionTable, NamesMeanTheirEnumerators) {
   rules.pinned = PinnedTest::kGupMark;
   rules.pin_count = PinCount::kPinAndGet;
   rules.fork_source = ForkSource::kProtectThenRestore;
-  rules.copy_only_if = CopyOnlyIf::kMappedOnceAndDirty;
+  rules.copy_only_if = CopyOnlyIf::kWritableEntry;
   rules.copy_accounting = CopyAccounting::kSourcePage;
   rules.copy_rmap = CopyRmap::kNone;
   rules.copy_entry = CopyEntry::kProtectionOnly;
@@ -58,7 +58,7 @@ TEST(DecisionTable, NamesMeanTheirEnumerators) {
       {Decision::kPinned, "pinned=gup-mark"},
       {Decision::kPinCount, "pin-count=pin-and-get"},
       {Decision::kForkSource, "fork-source=protect-then-restore"},
-      {Decision::kCopyOnlyIf, "copy-only-if=mapped-once-and-dirty"},
+      {Decision::kCopyOnlyIf, "copy-only-if=writable-entry"},
       {Decision::kCopyAccounting, "copy-accounting=source-page"},
       {Decision::kCopyRmap, "copy-rmap=none"},
       {Decision::kCopyEntry, "copy-entry=protection-only"},

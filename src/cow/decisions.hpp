@@ -129,9 +129,15 @@ enum class ForkPage : std::uint8_t {
   kCopy,
 };
 
-/// Decided per present entry of a private mapping. `entry_dirty`: the parent's entry. `entry_holds_pin`: some page of
-/// the same mapping counts as pinned; only kCopyEntry looks at it. Compare Linux mm/memory.c: copy_present_ptes().
-constexpr ForkPage on_fork(const Rules& rules, const FrameState& frame, bool mm_has_pinned, bool entry_dirty,
+/// What fork may look at in the parent's entry.
+struct EntryState {
+  bool writable = false;
+  bool dirty = false;
+};
+
+/// Decided per present entry of a private mapping. `entry_holds_pin`: some page of the same mapping counts as pinned;
+/// only kCopyEntry looks at it. Compare Linux mm/memory.c: copy_present_ptes().
+constexpr ForkPage on_fork(const Rules& rules, const FrameState& frame, EntryState entry, bool mm_has_pinned,
                            bool entry_holds_pin) {
   if (frame.zero_page || !frame.anon) return ForkPage::kShare;
   if (rules.fork_pinned == ForkPinned::kCopyAll) return ForkPage::kCopy;
@@ -153,7 +159,8 @@ constexpr ForkPage on_fork(const Rules& rules, const FrameState& frame, bool mm_
     case ForkPinned::kWait:
       break;
   }
-  if (rules.copy_only_if == CopyOnlyIf::kMappedOnceAndDirty) copy = copy && frame.mapcount == 1 && entry_dirty;
+  if (rules.copy_only_if == CopyOnlyIf::kMappedOnceAndDirty) copy = copy && frame.mapcount == 1 && entry.dirty;
+  if (rules.copy_only_if == CopyOnlyIf::kWritableEntry) copy = copy && entry.writable;
   return copy ? ForkPage::kCopy : ForkPage::kShare;
 }
 

@@ -105,7 +105,7 @@ void for_every_write_fault(Check check) {
         rules.page_lock = page_lock;
         rules.gup_read = gup_read;
         for (const FrameState& frame : every_frame()) {
-          for (unsigned bits = 0; bits < 8; ++bits) {
+          for (unsigned bits = 0; bits < 16; ++bits) {
             check(rules, frame, (bits & 1) != 0, (bits & 2) != 0, (bits & 4) != 0);
           }
         }
@@ -214,9 +214,9 @@ constexpr std::array kForkPinned = {ForkPinned::kShare,     ForkPinned::kCopy,  
 TEST(OnFork, CopiesExactlyWhatItsWordsSay) {
   for (const ForkPinned fork_pinned : kForkPinned) {
     for (const ForkGate gate : {ForkGate::kAlways, ForkGate::kHasPinned}) {
-      for (const CopyOnlyIf only : {CopyOnlyIf::kAlways, CopyOnlyIf::kMappedOnceAndDirty}) {
+      for (const CopyOnlyIf only : {CopyOnlyIf::kAlways, CopyOnlyIf::kMappedOnceAndDirty, CopyOnlyIf::kWritableEntry}) {
         for (const FrameState& frame : every_frame()) {
-          for (unsigned bits = 0; bits < 8; ++bits) {
+          for (unsigned bits = 0; bits < 16; ++bits) {
             Rules rules;
             rules.fork_pinned = fork_pinned;
             rules.fork_gate = gate;
@@ -224,6 +224,7 @@ TEST(OnFork, CopiesExactlyWhatItsWordsSay) {
             const bool has_pinned = (bits & 1) != 0;
             const bool dirty = (bits & 2) != 0;
             const bool entry_pinned = (bits & 4) != 0;
+            const bool writable = (bits & 8) != 0;
 
             // Reasons to share, one after another, and what is left is copied.
             bool share = frame.zero_page || !frame.anon;
@@ -237,9 +238,10 @@ TEST(OnFork, CopiesExactlyWhatItsWordsSay) {
                 if (frame.pins == 0) share = true;
                 if (fork_pinned == ForkPinned::kCopyExclusive && !frame.exclusive) share = true;
                 if (only == CopyOnlyIf::kMappedOnceAndDirty && (frame.mapcount > 1 || !dirty)) share = true;
+                if (only == CopyOnlyIf::kWritableEntry && !writable) share = true;
               }
             }
-            EXPECT_EQ(on_fork(rules, frame, has_pinned, dirty, entry_pinned),
+            EXPECT_EQ(on_fork(rules, frame, {.writable = writable, .dirty = dirty}, has_pinned, entry_pinned),
                       share ? ForkPage::kShare : ForkPage::kCopy)
                 << show(frame) << " bits " << bits;
           }

@@ -30,7 +30,8 @@ struct Page {
   }
   /// True if the child maps the page too.
   bool fork(const Rules& rules) {
-    if (on_fork(rules, frame, mm_has_pinned, /*entry_dirty=*/true, frame.pins != 0) == ForkPage::kCopy) return false;
+    if (on_fork(rules, frame, {.writable = true, .dirty = true}, mm_has_pinned, frame.pins != 0) == ForkPage::kCopy)
+      return false;
     ++frame.references;
     ++frame.mapcount;
     frame.exclusive = false;

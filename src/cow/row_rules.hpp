@@ -62,6 +62,7 @@ inline constexpr Rules kR14 = changed(kR13, [](Rules& r) { r.zero_page = ZeroPag
 /// R5 with the patch of the mail of 17 September 2020 on top.
 inline constexpr Rules kSketch = changed(kR5, [](Rules& r) {
   r.fork_pinned = ForkPinned::kCopy;
+  r.copy_only_if = CopyOnlyIf::kWritableEntry;
   r.copy_accounting = CopyAccounting::kSourcePage;
   r.copy_rmap = CopyRmap::kNone;
   r.copy_entry = CopyEntry::kProtectionOnly;

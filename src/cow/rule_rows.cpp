@@ -108,7 +108,9 @@ constexpr RowNote kR16Notes[] = {
 constexpr RowNote kSketchNotes[] = {
     {kC, "The patch as posted, on 5.9-rc5: every fork asks every page, one page type, errors return in the middle"},
     {kC, "The copy is also not marked up to date, on no LRU list and charged to nobody: no such state here"},
-    {kD, "Its write protection comes after the page, so a copied page's entry is left alone"},
+    {kD,
+     "Its write protection comes after the page, so a copied page's entry is left alone; do_src_wp is set only for a "
+     "writable entry"},
 };
 constexpr RowNote kX2Notes[] = {
     {kD,

@@ -65,7 +65,7 @@ TEST(RuleRows, EachRowChangesWhatTheHistorySays) {
       {"R14", "R15", ""},
       {"R15", "R16", ""},
       {"R16", "cowherd", " exact pin-and-get"},
-      {"R5", "sketch", " copy source-page none protection-only under-lock return-locked"},
+      {"R5", "sketch", " copy writable-entry source-page none protection-only under-lock return-locked"},
       {"R6", "X2", " always"},
       {"X2", "X3", " mapped-once-and-dirty atomic"},
       {"R2", "X4", " copy gup-mark pin-and-get"},

@@ -145,8 +145,9 @@ Result<Step> copy_page_early(Copying<G>& copying, Vpn page, Entry* from, Entry* 
 template <class G>
 Result<Step> copy_entry(Copying<G>& copying, Vpn page, Entry* from, Entry* to) {
   System<G>& system = copying.system;
-  const ForkPage verdict = on_fork(system.rules(), system.state(from->frame()), copying.parent.has_pinned,
-                                   from->dirty(), copying.entry_holds_pin);
+  const ForkPage verdict =
+      on_fork(system.rules(), system.state(from->frame()), {.writable = from->writable(), .dirty = from->dirty()},
+              copying.parent.has_pinned, copying.entry_holds_pin);
   return verdict == ForkPage::kCopy ? copy_page_early(copying, page, from, to) : share_page(copying, page, from, to);
 }
 
