@@ -6,6 +6,7 @@
 #include "check/explain.hpp"
 #include "check/explore.hpp"
 #include "check/minimise.hpp"
+#include "check/remedy.hpp"
 #include "check/stateless.hpp"
 #include "check/trace.hpp"
 
@@ -24,7 +25,10 @@ Finding make_finding(Explorer& explorer, const litmus::Program& program, const F
   if (options.minimise && !interrupted(options)) smaller = minimise(explorer, program, key, at, options);
   finding.program = std::move(smaller.program);
   finding.minimal = smaller.minimal;
-  if (options.explain) explain(finding, key, smaller.at.schedule, options);
+  if (options.explain) {
+    explain(finding, key, smaller.at.schedule, options);
+    finding.remedies = find_remedies(explorer, finding, key, options);
+  }
   return finding;
 }
 

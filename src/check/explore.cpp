@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <bit>
 #include <cmath>
-#include <cstring>
 
 #include "check/hash.hpp"
 #include "check/step.hpp"
@@ -66,7 +65,6 @@ void Explorer::reset(const CheckOptions& options) {
   arrivals_.clear();
   now_.clear();
   later_.clear();
-  snapshot_bytes_ = 0;
   live_ = kNone;
   level_ = 0;
   found_wanted_ = false;
@@ -79,8 +77,9 @@ void Explorer::search() {
   arrivals_.push_back({});
   for_each(at_start, [&](mm::Violation violation) { note(key_of(violation), kNone, kNobody); });
   const auto packed = world_.pack();
+  snapshots_.reset(world_.packed_parts());
   visited_.insert(hash_of(packed), 0);
-  live_ = add_node(packed);
+  live_ = add_node();
   schedule_new(live_, 0, kNobody);
   while (!now_.empty() && !stop()) {
     while (!now_.empty() && !stop()) {
@@ -105,7 +104,7 @@ void Explorer::take(Task task) {
   if (rest != 0) now_.push_back({task.node, task.arrival, rest, task.last});
   node.taken = static_cast<BlockSet>(node.taken | bit_of(block));
 
-  if (live_ != task.node) world_.restore({node.snapshot.get(), node.bytes});
+  if (live_ != task.node) world_.restore(snapshots_.load(node.snapshot));
   if (node.taken == node.runnable) forget_snapshot(node);
   const StepReport report = step(world_, block);
   ++result_.stats.transitions;
@@ -140,24 +139,21 @@ void Explorer::arrive(std::uint32_t from, std::uint8_t block) {
   }
   live_ = number;
   if (!is_new) return schedule_known(number, from, block);
-  add_node(packed);
+  add_node();
   arrivals_.push_back({from, block});
   schedule_new(number, static_cast<std::uint32_t>(arrivals_.size() - 1), block);
 }
 
-std::uint32_t Explorer::add_node(std::span<const std::byte> packed) {
+std::uint32_t Explorer::add_node() {
   Node node;
   node.level = level_;
   node.runnable = world_.runnable();
   node.unfinished = world_.unfinished() != 0;
   // With one block to run, its step is taken next, while the world is still in this state.
   if (std::popcount(node.runnable) > 1) {
-    node.bytes = static_cast<std::uint32_t>(packed.size());
-    node.snapshot = std::make_unique_for_overwrite<std::byte[]>(packed.size());
-    std::memcpy(node.snapshot.get(), packed.data(), packed.size());
-    snapshot_bytes_ += packed.size();
+    node.snapshot = snapshots_.store(world_.packed_parts());
   }
-  nodes_.push_back(std::move(node));
+  nodes_.push_back(node);
   return static_cast<std::uint32_t>(nodes_.size() - 1);
 }
 
@@ -198,10 +194,9 @@ void Explorer::add_deadlock(std::uint32_t arrival) {
 }
 
 void Explorer::forget_snapshot(Node& node) {
-  if (node.snapshot == nullptr) return;
+  if (!node.snapshot) return;
   result_.stats.peak_memory = std::max(result_.stats.peak_memory, bytes());
-  snapshot_bytes_ -= node.bytes;
-  node.snapshot.reset();
+  snapshots_.release(node.snapshot);
 }
 
 void Explorer::note(const FindingKey& key, std::uint32_t arrival, std::uint8_t block) {
@@ -232,7 +227,7 @@ Schedule Explorer::schedule_of(std::uint32_t arrival, std::uint8_t block) const 
 
 std::size_t Explorer::bytes() const {
   return visited_.bytes() + nodes_.size() * sizeof(Node) + arrivals_.size() * sizeof(Arrival) +
-         (now_.size() + later_.size()) * sizeof(Task) + snapshot_bytes_;
+         (now_.size() + later_.size()) * sizeof(Task) + snapshots_.bytes();
 }
 
 bool Explorer::stop() {

@@ -4,13 +4,13 @@
 #include <cstddef>
 #include <cstdint>
 #include <map>
-#include <memory>
 #include <string>
 #include <vector>
 
 #include "check/oracle.hpp"
 #include "check/outcome.hpp"
 #include "check/result.hpp"
+#include "check/snapshots.hpp"
 #include "check/visited.hpp"
 #include "check/world.hpp"
 
@@ -68,8 +68,7 @@ class Explorer {
 
   struct Node {
     /// Null once every step has been taken, and where it never needs to be restored.
-    std::unique_ptr<std::byte[]> snapshot;
-    std::uint32_t bytes = 0;
+    SnapshotStore::Handle snapshot;
     /// Fewest preemptions that lead here.
     std::uint32_t level = 0;
     BlockSet runnable = 0;
@@ -97,7 +96,8 @@ class Explorer {
   void search();
   void take(Task task);
   void arrive(std::uint32_t from, std::uint8_t block);
-  std::uint32_t add_node(std::span<const std::byte> packed);
+  /// For the state that the world has just packed.
+  std::uint32_t add_node();
   void schedule_new(std::uint32_t node, std::uint32_t arrival, std::uint8_t last);
   void schedule_known(std::uint32_t node, std::uint32_t from, std::uint8_t last);
   void add_deadlock(std::uint32_t arrival);
@@ -109,12 +109,12 @@ class Explorer {
   void look_at_clock();
 
   World world_;
+  SnapshotStore snapshots_;
   VisitedSet visited_;
   std::vector<Node> nodes_;
   std::vector<Arrival> arrivals_;
   std::vector<Task> now_;
   std::vector<Task> later_;
-  std::size_t snapshot_bytes_ = 0;
   /// The state that the world is in; kNone after a step that blocked.
   std::uint32_t live_ = kNone;
   std::uint32_t level_ = 0;

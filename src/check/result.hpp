@@ -190,6 +190,15 @@ struct Parting {
   std::string sentence;
 };
 
+/// A decision that alone stands between these rules and a finding.
+struct Remedy {
+  std::string decision_name;
+  /// What these rules say.
+  std::string value_name;
+  /// What cowherd says; with it the finding is gone.
+  std::string remedy_name;
+};
+
 struct Finding {
   FindingKind kind = FindingKind::kCorruption;
   /// "stale DMA", "lost DMA", "leak", "lost write", "garbage", "deadlock", "wrong result", or the name of a violation
@@ -209,6 +218,8 @@ struct Finding {
   Trace trace;
   /// Nothing where no pin and page table parted, or no decision of the rules stands behind it.
   std::optional<Parting> parting;
+  /// Found by trying; see Remedy.
+  std::vector<Remedy> remedies;
 };
 
 struct CheckResult {

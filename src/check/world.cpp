@@ -99,10 +99,18 @@ std::span<const std::byte> World::pack() {
   };
   put(&control, sizeof control);
   if (registers != 0) put(registers_.data(), registers);
-  put(spec_bytes.data(), spec_bytes.size());
   put(system_->memory(), prefix);
   put(system_->memory() + system_->ram_offset(), ram);
+  put(spec_bytes.data(), spec_bytes.size());
+  packed_bytes_ = total;
   return std::span(packed_).first(total);
+}
+
+StateParts World::packed_parts() const {
+  const std::size_t ram = control.used_frames * Geometry<G>::kPageBytes;
+  const std::size_t first = packed_bytes_ - control.spec_bytes - ram;
+  const std::span all = std::span<const std::byte>(packed_).first(packed_bytes_);
+  return {all.first(first), all.subspan(first, ram), all.subspan(first + ram)};
 }
 
 void World::restore(std::span<const std::byte> packed) {
@@ -114,13 +122,12 @@ void World::restore(std::span<const std::byte> packed) {
   };
   get(&control, sizeof control);
   if (!registers_.empty()) get(registers_.data(), registers_.size() * sizeof(std::int64_t));
-  spec.assign({from, control.spec_bytes});
-  from += control.spec_bytes;
   const std::size_t used = control.used_frames;
   const std::size_t descriptors = system_->descriptor_offset();
   get(system_->memory(), descriptors + used * sizeof(FrameDescriptor));
   std::byte* ram = system_->memory() + system_->ram_offset();
   get(ram, used * Geometry<G>::kPageBytes);
+  spec.assign({from, control.spec_bytes});
   if (live > used) {
     // A snapshot holds no frame above the last one in use; there they are as format() and free() leave them.
     std::memset(system_->memory() + descriptors + used * sizeof(FrameDescriptor), 0,

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "check/scene.hpp"
+#include "check/snapshots.hpp"
 #include "mm/operations.hpp"
 #include "mm/system.hpp"
 #include "spec/spec.hpp"
@@ -101,6 +102,8 @@ class World {
 
   /// The state in bytes: equal states have equal bytes. Valid until the next call.
   std::span<const std::byte> pack();
+  /// What pack() returned last, in parts: where everybody stands and what is known of the frames; RAM; the reference.
+  [[nodiscard]] StateParts packed_parts() const;
   /// Precondition: `packed` came from pack(), of any World that began the same scene under the same rules.
   void restore(std::span<const std::byte> packed);
 
@@ -144,6 +147,7 @@ class World {
   std::unique_ptr<mm::System<G>> system_;
   std::vector<std::int64_t> registers_;
   std::vector<std::byte> packed_;
+  std::size_t packed_bytes_ = 0;
 };
 
 }  // namespace cowherd::check
