@@ -1,4 +1,4 @@
-#include <vector>
+#include <algorithm>
 
 #include "back/anon_rmap.hpp"
 #include "mm/operations.hpp"
@@ -7,15 +7,6 @@
 namespace cowherd::mm {
 
 namespace {
-
-/// What a recount finds for one frame.
-struct Tally {
-  std::uint32_t mappings = 0;
-  std::uint64_t held = 0;
-  std::uint64_t pins = 0;
-  bool dirty_entry = false;
-  bool is_table = false;
-};
 
 /// Objects that a walk from the header reaches.
 struct Reached {
@@ -28,64 +19,53 @@ struct Reached {
   std::uint32_t pin_frames = 0;
 };
 
+using Seen = FrameDescriptor::Seen;
+
+/// Counts in place, without memory of its own: every mapping and every pin that a walk finds takes its share out of the
+/// frame's counts; what is left then, or was missing, is wrong; a second walk gives everything back.
 template <class G>
 class Verifier {
  public:
-  Verifier(System<G>& system, std::vector<Tally>& tallies) : system_(system), tallies_(tallies) {
-    tallies_.assign(system.frames().used_frames().value(), Tally{});
-  }
+  explicit Verifier(System<G>& system) : system_(system), frame_count_(system.frames().frame_count().value()) {}
 
   Violations run() {
-    for (Ref<Process> process = system_.processes(); process; process = system_.at(process).next) {
-      ++reached_.processes;
-      const Ref<Mm> mm = system_.at(process).mm;
-      if (mm && first_user(process, mm)) {
-        ++reached_.mms;
-        check_mm(mm);
-      }
-    }
-    for (Ref<PinRecord> pin = system_.pins(); pin; pin = system_.at(pin).next) {
-      ++reached_.pins;
-      tally_pin(system_.at(pin));
-    }
-    for (std::size_t frame = 0; frame < tallies_.size(); ++frame) {
-      check_frame(FrameNumber{static_cast<std::uint32_t>(frame)}, tallies_[frame]);
-    }
+    for_each_mm([&](Ref<Mm> mm) {
+      ++reached_.mms;
+      take_mm(mm);
+    });
+    for_each_pinned([&](FrameNumber frame, std::uint32_t times, bool as_pin) { take_pinned(frame, times, as_pin); });
+    check_frames();
     check_objects();
+    give_back();
     return found_;
   }
 
  private:
-  /// Whether no process earlier in the list lives in the same address space.
-  bool first_user(Ref<Process> process, Ref<Mm> mm) {
-    for (Ref<Process> other = system_.processes(); other != process; other = system_.at(other).next) {
-      if (system_.at(other).mm == mm) {
-        return false;
+  /// Each address space once, however many processes live in it.
+  template <class Visit>
+  void for_each_mm(Visit&& visit) {
+    for (Ref<Process> process = system_.processes(); process; process = system_.at(process).next) {
+      const Ref<Mm> mm = system_.at(process).mm;
+      bool met = !mm;
+      for (Ref<Process> other = system_.processes(); other != process && !met; other = system_.at(other).next) {
+        met = system_.at(other).mm == mm;
+      }
+      if (!met) {
+        visit(mm);
       }
     }
-    return true;
   }
 
-  void check_mm(Ref<Mm> ref) {
+  [[nodiscard]] bool is_anon(FrameNumber frame) {
+    return frame.value() < frame_count_ && system_.descriptor(frame).use() == FrameUse::kAnon;
+  }
+  [[nodiscard]] bool may_be_held(FrameNumber frame) { return is_anon(frame) || frame == Frames<G>::kZeroPage; }
+
+  void take_mm(Ref<Mm> ref) {
     Mm& mm = system_.at(ref);
     if (mm.mmap_lock.held || mm.page_table_lock.held) {
       found_.add(Violation::kLockHeld);
     }
-    auto tables = system_.tables(mm);
-    tables.for_each_table([&](FrameNumber table, unsigned level) {
-      tallies_[table.value()].is_table = true;
-      std::uint32_t used = 0;
-      for (std::size_t i = 0; i < Geometry<G>::kEntries; ++i) {
-        used += reinterpret_cast<const Entry*>(system_.frames().bytes(table))[i].none() ? 0 : 1;
-      }
-      const bool empty = used == 0 && level + 1 != G::kLevels;
-      if (used != system_.descriptor(table).mapcount() || empty ||
-          system_.descriptor(table).use() != FrameUse::kTable) {
-        found_.add(Violation::kTable);
-      }
-    });
-    std::uint32_t mapped = 0;
-    std::uint32_t entries = 0;
     Vpn last{0};
     VmaTree areas = system_.areas(mm);
     for (Ref<Vma> vma = areas.first(); vma; vma = areas.next(vma)) {
@@ -97,37 +77,100 @@ class Verifier {
       }
       last = area.pages.end;
       check_chains(vma);
-      tables.for_each(area.pages, [&](Vpn page, Entry* slot) {
-        ++entries;
-        mapped += check_entry(vma, area, page, *slot) ? 1 : 0;
-        return true;
-      });
     }
-    tables.for_each({Vpn{0}, Vpn{Geometry<G>::kUserPages}}, [&](Vpn, Entry*) {
-      --entries;
-      return true;
-    });
-    if (entries != 0) {
-      found_.add(Violation::kOutsideVma);
-    }
-    if (mapped != mm.anon_rss) {
+    mapped_ = 0;
+    vma_ = areas.first();
+    take_table(mm, mm.root, G::kLevels - 1, 0);
+    if (mapped_ != mm.anon_rss) {
       found_.add(Violation::kRss);
     }
   }
 
+  /// Whether each chain of `vma` hangs in the list of its anon_vma.
   void check_chains(Ref<Vma> vma) {
+    bool has_own = !system_.at(vma).anon_vma;
     for (Ref<AnonVmaChain> link = system_.at(vma).chain; link; link = system_.at(link).next_of_vma) {
       const AnonVmaChain& chain = system_.at(link);
       ++reached_.chains;
       reached_.anon_vmas += system_.at(chain.anon_vma).first == link ? 1 : 0;
-      if (chain.vma != vma) {
+      has_own = has_own || chain.anon_vma == system_.at(vma).anon_vma;
+      const bool linked = chain.previous_of_anon_vma ? system_.at(chain.previous_of_anon_vma).next_of_anon_vma == link
+                                                     : system_.at(chain.anon_vma).first == link;
+      if (chain.vma != vma || !linked) {
         found_.add(Violation::kVma);
       }
     }
+    if (!has_own) {
+      found_.add(Violation::kVma);
+    }
   }
 
-  /// Returns whether the entry maps an anonymous page.
-  bool check_entry(Ref<Vma> vma_ref, const Vma& vma, Vpn page, Entry entry) {
+  void take_table(Mm& mm, FrameNumber table, unsigned level, std::uint64_t first) {
+    if (table.value() >= frame_count_ || system_.descriptor(table).use() != FrameUse::kTable ||
+        system_.descriptor(table).seen() != Seen::kUnseen) {
+      found_.add(Violation::kTable);
+      return;
+    }
+    system_.descriptor(table).set_seen(Seen::kHeld);
+    std::uint32_t used = 0;
+    const auto* entries = reinterpret_cast<const Entry*>(system_.frames().bytes(table));
+    for (std::size_t i = 0; i < Geometry<G>::kEntries; ++i) {
+      if (entries[i].none()) {
+        continue;
+      }
+      ++used;
+      const std::uint64_t page = first + i * Tables<G>::span(level);
+      if (level == 0) {
+        take_entry(mm, Vpn{page}, entries[i]);
+      } else {
+        take_table(mm, entries[i].frame(), level - 1, page);
+      }
+    }
+    const bool empty = used == 0 && level + 1 != G::kLevels;
+    if (used != system_.descriptor(table).mapcount() || empty) {
+      found_.add(Violation::kTable);
+    }
+  }
+
+  void take_entry(Mm& mm, Vpn page, Entry entry) {
+    while (vma_ && system_.at(vma_).pages.end <= page) {
+      vma_ = system_.areas(mm).next(vma_);
+    }
+    if (!vma_ || page < system_.at(vma_).pages.begin) {
+      found_.add(Violation::kOutsideVma);
+    } else {
+      check_entry(system_.at(vma_), page, entry);
+    }
+    const FrameNumber frame = entry.frame();
+    if (frame == Frames<G>::kZeroPage) {
+      return;
+    }
+    ++mapped_;
+    if (!is_anon(frame)) {
+      found_.add(Violation::kFreedInUse);
+      return;
+    }
+    FrameDescriptor& descriptor = system_.descriptor(frame);
+    if (descriptor.references() == 0) {
+      found_.add(Violation::kReferences);
+    }
+    const bool again = descriptor.seen() != Seen::kUnseen;
+    if (descriptor.mapcount() == 0) {
+      found_.add(Violation::kMapcount);
+    }
+    if (descriptor.exclusive() && (again || descriptor.mapcount() > 1)) {
+      found_.add(Violation::kExclusiveShared);
+    }
+    if (entry.writable() && !descriptor.exclusive()) {
+      found_.add(Violation::kWritableShared);
+    }
+    const Seen seen = entry.dirty() || descriptor.dirty() ? Seen::kMappedDirty : Seen::kMapped;
+    descriptor.set_seen(std::max(descriptor.seen(), seen));
+    descriptor.drop_references(1);
+    descriptor.drop_mapcount();
+  }
+
+  void check_entry(const Vma& vma, Vpn page, Entry entry) {
     const bool may_write = has(vma.flags.protection, Protection::kWrite);
     if ((entry.writable() && !may_write) || entry.user() != (vma.flags.protection != Protection::kNone)) {
       found_.add(Violation::kOutsideVma);
@@ -137,104 +180,136 @@ class Verifier {
       if (entry.writable()) {
         found_.add(Violation::kWritableShared);
       }
-      return false;
-    }
-    if (frame.value() >= tallies_.size() || system_.descriptor(frame).use() != FrameUse::kAnon) {
-      found_.add(Violation::kFreedInUse);
-      return true;
-    }
-    Tally& tally = tallies_[frame.value()];
-    ++tally.mappings;
-    tally.dirty_entry = tally.dirty_entry || entry.dirty();
-    if (entry.writable() && !system_.descriptor(frame).exclusive()) {
-      found_.add(Violation::kWritableShared);
+      return;
     }
     if (!vma.anon_vma) {
       found_.add(Violation::kVma);
     }
-    bool leads_here = false;
-    rmap_walk(system_.frames(), frame,
-              [&](Ref<Vma> other, Vpn at) { leads_here = leads_here || (other == vma_ref && at == page); });
-    if (!leads_here) {
+    if (is_anon(frame) && !leads_to(system_.descriptor(frame), vma, page)) {
       found_.add(Violation::kNoRmap);
     }
-    return true;
   }
 
-  void tally_pin(const PinRecord& pin) {
-    std::uint32_t left = pin.pages;
-    for (Ref<PinFrames> chunk = pin.first; chunk; chunk = system_.at(chunk).next) {
-      ++reached_.pin_frames;
-      for (std::uint32_t i = 0; i < PinFrames::kCapacity && left != 0; ++i, --left) {
-        const FrameNumber frame = system_.at(chunk).frames[i];
-        if (frame == Frames<G>::kZeroPage && system_.rules().zero_page == ZeroPage::kUncounted) {
-          continue;
+  /// Whether the reverse map of the frame comes by `page` of `vma`. Asked from this end, where nothing can dangle.
+  bool leads_to(const FrameDescriptor& descriptor, const Vma& vma, Vpn page) {
+    if (descriptor.index() != vma.index_of(page)) {
+      return false;
+    }
+    for (Ref<AnonVmaChain> link = vma.chain; link; link = system_.at(link).next_of_vma) {
+      if (system_.at(link).anon_vma.unit == descriptor.owner()) {
+        return true;
+      }
+    }
+    return false;
+  }
+
+  /// Calls `visit(frame, times, as_pin)` for every reference that a pin holds and that is counted.
+  template <class Visit>
+  void for_each_pinned(Visit&& visit) {
+    const Rules& rules = system_.rules();
+    for (Ref<PinRecord> ref = system_.pins(); ref; ref = system_.at(ref).next) {
+      const PinRecord& pin = system_.at(ref);
+      std::uint32_t left = pin.pages;
+      for (Ref<PinFrames> chunk = pin.first; chunk; chunk = system_.at(chunk).next) {
+        for (std::uint32_t i = 0; i < PinFrames::kCapacity && left != 0; ++i, --left) {
+          const FrameNumber frame = system_.at(chunk).frames[i];
+          if (frame != Frames<G>::kZeroPage || rules.zero_page == ZeroPage::kCounted) {
+            visit(frame, pin.times, counts_as_pin(rules, pin.flags));
+          }
         }
-        const FrameUse use = system_.descriptor(frame).use();
-        if (frame.value() >= tallies_.size() || (use != FrameUse::kAnon && use != FrameUse::kZeroPage)) {
-          found_.add(Violation::kFreedInUse);
-          continue;
-        }
-        tallies_[frame.value()].held += pin.times;
-        tallies_[frame.value()].pins += counts_as_pin(system_.rules(), pin.flags) ? pin.times : 0;
       }
     }
   }
 
-  void check_frame(FrameNumber frame, const Tally& tally) {
-    const FrameDescriptor& descriptor = system_.descriptor(frame);
+  void take_pinned(FrameNumber frame, std::uint32_t times, bool as_pin) {
+    if (!may_be_held(frame)) {
+      found_.add(Violation::kFreedInUse);
+      return;
+    }
+    FrameDescriptor& descriptor = system_.descriptor(frame);
+    if (descriptor.references() < times) {
+      found_.add(Violation::kReferences);
+    }
+    descriptor.drop_references(times);
+    if (as_pin) {
+      if (descriptor.pins() < times) {
+        found_.add(Violation::kPins);
+      }
+      descriptor.drop_pins(times);
+      // Only rules that decide by the mark promise to keep it on pinned pages.
+      if (descriptor.seen() >= Seen::kMapped && !descriptor.exclusive() &&
+          system_.rules().fork_pinned == ForkPinned::kCopyExclusive) {
+        found_.add(Violation::kPinnedShared);
+      }
+    }
+    descriptor.set_seen(std::max(descriptor.seen(), Seen::kHeld));
+  }
+
+  void check_frames() {
+    const PageCount used = system_.frames().used_frames();
+    std::uint64_t in_use = 0;
+    for (FrameNumber frame{0}; frame.value() < used.value(); ++frame) {
+      FrameDescriptor& descriptor = system_.descriptor(frame);
+      in_use += descriptor.use() != FrameUse::kFree ? 1 : 0;
+      check_frame(frame, descriptor);
+    }
+    if (in_use != (system_.frames().frame_count() - system_.frames().free_count()).value()) {
+      found_.add(Violation::kFrameLost);
+    }
+  }
+
+  /// Looks at what the takers left.
+  void check_frame(FrameNumber frame, const FrameDescriptor& descriptor) {
     switch (descriptor.use()) {
+      case FrameUse::kFree:
+      case FrameUse::kSlab:
+        return;
       case FrameUse::kTable:
-        if (!tally.is_table) {
+        if (descriptor.seen() == Seen::kUnseen) {
           found_.add(Violation::kFrameLost);
         }
         return;
       case FrameUse::kZeroPage:
-        for (std::size_t i = 0; i < Geometry<G>::kPageBytes; i += sizeof(std::uint64_t)) {
-          if (*reinterpret_cast<const std::uint64_t*>(system_.frames().bytes(frame) + i) != 0) {
-            found_.add(Violation::kZeroPage);
-          }
-        }
+        check_zero(system_.frames().bytes(frame));
         break;
       case FrameUse::kAnon:
-        check_anon_frame(descriptor, tally);
+        if (descriptor.seen() == Seen::kUnseen) {
+          found_.add(Violation::kFrameLost);
+        }
+        if (descriptor.seen() == Seen::kMapped) {
+          found_.add(Violation::kNotDirty);
+        }
         break;
-      case FrameUse::kFree:
-      case FrameUse::kSlab:
-        return;
     }
-    if (descriptor.references() != tally.mappings + tally.held) {
+    if (descriptor.references() != 0) {
       found_.add(Violation::kReferences);
     }
-    if (descriptor.mapcount() != tally.mappings) {
+    if (descriptor.mapcount() != 0) {
       found_.add(Violation::kMapcount);
     }
-    if (descriptor.pins() != tally.pins) {
+    if (descriptor.pins() != 0) {
       found_.add(Violation::kPins);
     }
   }
 
-  void check_anon_frame(const FrameDescriptor& descriptor, const Tally& tally) {
-    if (tally.mappings == 0 && tally.held == 0) {
-      found_.add(Violation::kFrameLost);
-    }
-    if (descriptor.exclusive() && tally.mappings > 1) {
-      found_.add(Violation::kExclusiveShared);
-    }
-    if (tally.mappings == 0) {
-      return;
-    }
-    if (!tally.dirty_entry && !descriptor.dirty()) {
-      found_.add(Violation::kNotDirty);
-    }
-    // Only rules that decide by the mark promise to keep it on pinned pages.
-    const Rules& rules = system_.rules();
-    if (rules.fork_pinned == ForkPinned::kCopyExclusive && tally.pins != 0 && !descriptor.exclusive()) {
-      found_.add(Violation::kPinnedShared);
+  void check_zero(const std::byte* page) {
+    for (std::size_t i = 0; i < Geometry<G>::kPageBytes; i += sizeof(std::uint64_t)) {
+      if (*reinterpret_cast<const std::uint64_t*>(page + i) != 0) {
+        found_.add(Violation::kZeroPage);
+      }
     }
   }
 
   void check_objects() {
+    for (Ref<Process> process = system_.processes(); process; process = system_.at(process).next) {
+      ++reached_.processes;
+    }
+    for (Ref<PinRecord> pin = system_.pins(); pin; pin = system_.at(pin).next) {
+      ++reached_.pins;
+      for (Ref<PinFrames> chunk = system_.at(pin).first; chunk; chunk = system_.at(chunk).next) {
+        ++reached_.pin_frames;
+      }
+    }
     const auto& frames = system_.frames();
     const bool all = frames.template alive<Process>() == reached_.processes &&
                      frames.template alive<Mm>() == reached_.mms && frames.template alive<Vma>() == reached_.vmas &&
@@ -247,20 +322,56 @@ class Verifier {
     }
   }
 
+  void give_back() {
+    for_each_mm([&](Ref<Mm> mm) { give_back_table(system_.at(mm).root, G::kLevels - 1); });
+    for_each_pinned([&](FrameNumber frame, std::uint32_t times, bool as_pin) {
+      if (may_be_held(frame)) {
+        system_.descriptor(frame).add_references(times);
+        system_.descriptor(frame).add_pins(as_pin ? times : 0);
+      }
+    });
+    const PageCount used = system_.frames().used_frames();
+    for (FrameNumber frame{0}; frame.value() < used.value(); ++frame) {
+      system_.descriptor(frame).set_seen(Seen::kUnseen);
+    }
+  }
+
+  /// Goes where take_table() went: to each table once.
+  void give_back_table(FrameNumber table, unsigned level) {
+    if (table.value() >= frame_count_ || system_.descriptor(table).use() != FrameUse::kTable ||
+        system_.descriptor(table).seen() != Seen::kHeld) {
+      return;
+    }
+    system_.descriptor(table).set_seen(Seen::kMapped);
+    const auto* entries = reinterpret_cast<const Entry*>(system_.frames().bytes(table));
+    for (std::size_t i = 0; i < Geometry<G>::kEntries; ++i) {
+      if (entries[i].none()) {
+        continue;
+      }
+      if (level != 0) {
+        give_back_table(entries[i].frame(), level - 1);
+      } else if (is_anon(entries[i].frame())) {
+        system_.descriptor(entries[i].frame()).add_references(1);
+        system_.descriptor(entries[i].frame()).add_mapcount();
+      }
+    }
+  }
+
   System<G>& system_;
-  std::vector<Tally>& tallies_;
+  std::size_t frame_count_;
   Reached reached_;
   Violations found_;
+  /// While the entries of an address space are walked: the VMA at hand, and how many pages were met.
+  Ref<Vma> vma_;
+  std::uint32_t mapped_ = 0;
 };
 
 }  // namespace
 
 template <class G>
 Violations verify(System<G>& system) {
-  // Grows once, then serves every check of this thread; nothing of a Machine stays in it.
-  thread_local std::vector<Tally> tallies;
   Violations found = system.take_violations();
-  found.add(Verifier<G>(system, tallies).run());
+  found.add(Verifier<G>(system).run());
   return found;
 }
 

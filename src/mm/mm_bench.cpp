@@ -1,0 +1,216 @@
+#include <benchmark/benchmark.h>
+
+#include <cstdlib>
+#include <cstring>
+#include <memory>
+
+#include "mm/operations.hpp"
+
+// The paths of the memory system one at a time, without an operating system below them.
+
+namespace cowherd::mm {
+namespace {
+
+using P = ProductionGeometry;
+constexpr PinFlags kDma = PinFlags::kWrite | PinFlags::kLongTerm;
+
+/// A machine of `frames` frames that a benchmark owns. Ends the program where memory is short: nothing could be timed.
+template <class G>
+class Bed {
+ public:
+  explicit Bed(std::size_t frames)
+      : memory_(static_cast<std::byte*>(std::aligned_alloc(4096, (bytes(frames) + 4095) / 4096 * 4096))),
+        system_(format(memory_.get(), frames)) {}
+
+  System<G>& operator*() { return system_; }
+
+  static Vaddr at(std::uint64_t page) { return Geometry<G>::address_of(Vpn{page}); }
+  static ByteCount length(std::uint64_t pages) { return ByteCount{pages * Geometry<G>::kPageBytes}; }
+
+  ProcessId spawn() { return must(mm::spawn(system_)); }
+  void map(ProcessId process, std::uint64_t page, std::uint64_t pages, MapFlags flags = MapFlags::kFixed) {
+    must(mmap(system_, process, at(page), length(pages), Protection::kReadWrite, flags));
+  }
+  void put(ProcessId process, std::uint64_t page) {
+    const std::byte one{1};
+    benchmark::DoNotOptimize(write(system_, process, at(page), {&one, 1}));
+  }
+
+  template <class T>
+  static T must(Result<T> result) {
+    if (!result) {
+      std::abort();
+    }
+    return *std::move(result);
+  }
+
+ private:
+  struct Free {
+    void operator()(std::byte* memory) const { std::free(memory); }  // NOLINT(cppcoreguidelines-no-malloc)
+  };
+  static std::size_t bytes(std::size_t frames) { return System<G>::footprint(PageCount{frames}); }
+  static System<G> format(std::byte* memory, std::size_t frames) {
+    // Touched here, so that no host page fault is timed.
+    std::memset(memory, 0, bytes(frames));
+    System<G>::format(memory, PageCount{frames}, kCowherdRules);
+    return System<G>(memory);
+  }
+
+  std::unique_ptr<std::byte, Free> memory_;
+  System<G> system_;
+};
+
+constexpr MapFlags kFill = MapFlags::kFixed | MapFlags::kPopulate;
+
+/// Fork of `pages` mapped pages of which `pinned` are pinned, and the child's exit.
+void bm_fork_exit(benchmark::State& state) {
+  const auto pages = static_cast<std::uint64_t>(state.range(0));
+  const auto pinned = static_cast<std::uint64_t>(state.range(1));
+  Bed<P> bed(pages * 2 + 4096);
+  const ProcessId parent = bed.spawn();
+  bed.map(parent, 0, pages, kFill);
+  if (pinned != 0) {
+    Bed<P>::must(pin(*bed, parent, Vaddr{0}, PageCount{pinned}, kDma));
+  }
+  for (auto _ : state) {
+    const ProcessId child = Bed<P>::must(fork(*bed, parent));
+    disown(*bed, child);
+    benchmark::DoNotOptimize(exit(*bed, child));
+  }
+  state.counters["ns/page"] = benchmark::Counter(
+      static_cast<double>(pages) * 1e-9, benchmark::Counter::kIsIterationInvariantRate | benchmark::Counter::kInvert);
+}
+BENCHMARK(bm_fork_exit)->Args({1, 0})->Args({512, 0})->Args({65536, 0})->Args({65536, 64})->Args({65536, 65536});
+
+/// A family in which every generation forks the next and exits.
+void bm_fork_in_line(benchmark::State& state) {
+  Bed<P> bed(8192);
+  ProcessId last = bed.spawn();
+  bed.map(last, 0, 512, kFill);
+  for (auto _ : state) {
+    const ProcessId next = Bed<P>::must(fork(*bed, last));
+    disown(*bed, next);
+    benchmark::DoNotOptimize(exit(*bed, last));
+    last = next;
+  }
+}
+BENCHMARK(bm_fork_in_line);
+
+/// First write to each page of a mapping.
+void bm_fault_zero_fill(benchmark::State& state) {
+  constexpr std::uint64_t kPages = 4096;
+  Bed<P> bed(kPages + 64);
+  const ProcessId process = bed.spawn();
+  bed.map(process, 0, kPages);
+  std::uint64_t page = 0;
+  for (auto _ : state) {
+    if (page == kPages) {
+      state.PauseTiming();
+      benchmark::DoNotOptimize(madvise(*bed, process, Vaddr{0}, Bed<P>::length(kPages), Advice::kDontNeed));
+      page = 0;
+      state.ResumeTiming();
+    }
+    bed.put(process, page++);
+  }
+}
+BENCHMARK(bm_fault_zero_fill);
+
+/// First write to each page after fork: the parent copies, the child, alone by then, reuses.
+void bm_fault_after_fork(benchmark::State& state) {
+  const bool reuse = state.range(0) != 0;
+  constexpr std::uint64_t kPages = 4096;
+  Bed<P> bed(kPages * 2 + 256);
+  const ProcessId parent = bed.spawn();
+  bed.map(parent, 0, kPages, kFill);
+  ProcessId child = Bed<P>::must(fork(*bed, parent));
+  if (reuse) {
+    benchmark::DoNotOptimize(exit(*bed, child));
+  }
+  std::uint64_t page = 0;
+  for (auto _ : state) {
+    if (page == kPages) {
+      state.PauseTiming();
+      if (!reuse) {
+        benchmark::DoNotOptimize(exit(*bed, child));
+      }
+      benchmark::DoNotOptimize(wait(*bed, parent, child));
+      child = Bed<P>::must(fork(*bed, parent));
+      if (reuse) {
+        benchmark::DoNotOptimize(exit(*bed, child));
+      }
+      page = 0;
+      state.ResumeTiming();
+    }
+    bed.put(parent, page++);
+  }
+  state.SetLabel(reuse ? "reuse" : "copy");
+}
+BENCHMARK(bm_fault_after_fork)->Arg(0)->Arg(1);
+
+/// An access that needs no fault.
+void bm_write_mapped(benchmark::State& state) {
+  Bed<P> bed(2048);
+  const ProcessId process = bed.spawn();
+  bed.map(process, 0, 1024, kFill);
+  std::uint64_t page = 0;
+  for (auto _ : state) {
+    bed.put(process, page++ % 1024);
+  }
+}
+BENCHMARK(bm_write_mapped);
+
+void bm_pin_unpin(benchmark::State& state) {
+  const auto pages = static_cast<std::uint64_t>(state.range(0));
+  Bed<P> bed(pages + 1024);
+  const ProcessId process = bed.spawn();
+  bed.map(process, 0, pages, kFill);
+  for (auto _ : state) {
+    unpin(*bed, Bed<P>::must(pin(*bed, process, Vaddr{0}, PageCount{pages}, kDma)).id, true);
+  }
+  state.counters["ns/page"] = benchmark::Counter(
+      static_cast<double>(pages) * 1e-9, benchmark::Counter::kIsIterationInvariantRate | benchmark::Counter::kInvert);
+}
+BENCHMARK(bm_pin_unpin)->Arg(1)->Arg(64)->Arg(4096);
+
+void bm_mmap_munmap(benchmark::State& state) {
+  Bed<P> bed(4096);
+  const ProcessId process = bed.spawn();
+  // Neighbours that cannot merge with anything, for the tree to have some size.
+  for (std::int64_t i = 0; i < state.range(0); ++i) {
+    bed.map(process, 100 + 2 * static_cast<std::uint64_t>(i), 1);
+  }
+  for (auto _ : state) {
+    bed.map(process, 0, 8);
+    benchmark::DoNotOptimize(munmap(*bed, process, Vaddr{0}, Bed<P>::length(8)));
+  }
+}
+BENCHMARK(bm_mmap_munmap)->Arg(0)->Arg(1000);
+
+/// As many states as an explorer meets look: two processes, a few pages, a pin.
+void bm_verify_small(benchmark::State& state) {
+  using C = CheckedGeometry;
+  Bed<C> bed(80);
+  const ProcessId parent = bed.spawn();
+  bed.map(parent, 0, 2, kFill);
+  Bed<C>::must(pin(*bed, parent, Vaddr{0}, PageCount{1}, kDma));
+  const ProcessId child = Bed<C>::must(fork(*bed, parent));
+  bed.put(child, 1);
+  for (auto _ : state) {
+    benchmark::DoNotOptimize(verify(*bed));
+  }
+}
+BENCHMARK(bm_verify_small);
+
+void bm_verify_large(benchmark::State& state) {
+  Bed<P> bed(70000);
+  const ProcessId parent = bed.spawn();
+  bed.map(parent, 0, 65536, kFill);
+  Bed<P>::must(fork(*bed, parent));
+  for (auto _ : state) {
+    benchmark::DoNotOptimize(verify(*bed));
+  }
+}
+BENCHMARK(bm_verify_large);
+
+}  // namespace
+}  // namespace cowherd::mm
