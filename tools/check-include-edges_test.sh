@@ -7,6 +7,8 @@ cp "$COWHERD_SOURCE/cmake/edges.txt" cmake/
 printf '#include "cowherd/b.hpp"\n#include <vector>\n' >include/cowherd/a.hpp
 printf '#include "base/x.hpp"\n#include "cowherd/a.hpp"\n' >src/frame/good.hpp
 printf '#include "mm/pin.hpp"\n#include <gtest/gtest.h>\n' >src/mm/fork_test.cpp
+printf '#include "mm/pin.hpp"\n#include <gtest/gtest.h>\n' >src/mm/test_machine.hpp
+printf '#include "mm/test_machine.hpp"\n' >src/mm/pin_test.cpp
 printf '#include <fmt/core.h>\n' >src/litmus/good.cpp
 printf '#include "mm/machine.hpp"\n#include <xxhash.h>\n' >src/check/good.cpp
 printf '#include <cowherd/a.hpp>\n' >examples/embed.cpp
@@ -31,6 +33,7 @@ expect src/spec/bad.cpp '"mm/machine.hpp"' "spec may not include mm"
 expect src/spec/bad_test.cpp '"mm/machine.hpp"' "spec may not include mm"
 expect src/litmus/bad.cpp '"check/explorer.hpp"' "litmus may not include check"
 expect src/mm/fork.cpp '"mm/pin.hpp"' "never the pinner"
+expect src/mm/bad.cpp '"mm/test_machine.hpp"' "nothing of its tests"
 expect src/mm/bad.cpp '"pin.hpp"' "write the path from src/ or include/"
 expect src/mm/bad.cpp '"../mm/pin.hpp"' "write the path from src/ or include/"
 expect src/mm/bad.cpp '<fmt/core.h>' "mm may not use fmt"
