@@ -39,7 +39,14 @@ class Detective {
     }
     for (std::size_t i = 0; i < details.size(); ++i) {
       for (const Holding& holding : details[i].holdings) {
+        const bool shared = has_event(detail(i), mm::EventKind::kForkShared, holding.frame);
+        if (shared && has(holding.flags, PinFlags::kWrite)) return shared_with_writer(i, holding);
         if (reused_by_stranger(i, holding)) return went_on(i, holding);
+      }
+    }
+    for (std::size_t i = 0; i < details.size(); ++i) {
+      for (const mm::Event& event : details[i].events) {
+        if (event.kind == mm::EventKind::kForced && is_shared(i, event.frame)) return forced(i, event.frame);
       }
     }
     return std::nullopt;
@@ -65,13 +72,12 @@ class Detective {
     return step;
   }
 
-  /// Whether other processes mapped the page when the reference was taken, or it was the zero page.
-  [[nodiscard]] bool shared_when_taken(std::size_t taken, const Holding& holding) const {
-    if (holding.frame == Frames<G>::kZeroPage) return true;
-    const auto& pages = trace_.steps[taken].pages;
-    return std::any_of(pages.begin(), pages.end(), [&](const PageSight& page) {
-      return page.present && page.frame == holding.frame && page.mapcount > 1;
-    });
+  /// Whether several processes mapped the page after the step, or it is the zero page.
+  [[nodiscard]] bool is_shared(std::size_t step, FrameNumber frame) const {
+    if (frame == Frames<G>::kZeroPage) return true;
+    const auto& pages = trace_.steps[step].pages;
+    return std::any_of(pages.begin(), pages.end(),
+                       [&](const PageSight& page) { return page.present && page.frame == frame && page.mapcount > 1; });
   }
 
   [[nodiscard]] std::string device(const Holding& holding) const { return scene_.program().devices[holding.device]; }
@@ -112,7 +118,7 @@ class Detective {
                       fmt::format("Here {} was given {} for writing through a read-only entry.", device(holding),
                                   frame_name(holding.frame)));
     }
-    if (shared_when_taken(taken, holding) && !has(holding.flags, PinFlags::kWrite)) {
+    if (is_shared(taken, holding.frame) && !has(holding.flags, PinFlags::kWrite)) {
       trace_.steps[taken].note = fmt::format("{} takes hold of {}, which is not {}'s own", device(holding),
                                              frame_name(holding.frame), owner(holding));
       return conclude(taken, Decision::kGupRead,
@@ -130,6 +136,19 @@ class Detective {
     return conclude(apart, Decision::kReuse,
                     fmt::format("Here the write fault left {} to {} and went on with {}.", frame_name(holding.frame),
                                 device(holding), now));
+  }
+
+  /// Nobody has left the page yet, but the child reads what the device writes.
+  Parting shared_with_writer(std::size_t step, const Holding& holding) {
+    const std::string shares =
+        fmt::format("shares {}, into which {} writes", frame_name(holding.frame), device(holding));
+    trace_.steps[step].note = shares;
+    return conclude(step, behind_sharing(holding), fmt::format("Here fork {}.", shares));
+  }
+
+  Parting forced(std::size_t step, FrameNumber frame) {
+    trace_.steps[step].note = fmt::format("writes through a read-only entry to {}, which is shared", frame_name(frame));
+    return conclude(step, Decision::kGupForce, fmt::format("Here the step {}.", trace_.steps[step].note));
   }
 
   /// A write fault of one process kept a page that a device holds through another process's address, or through one
