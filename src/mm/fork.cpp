@@ -124,7 +124,9 @@ Result<Step> copy_page_early(Copying<G>& copying, Vpn page, Entry* from, Entry* 
     system.descriptor(source).add_references(1);
     system.descriptor(source).add_mapcount();
   }
-  if (rules.copy_rmap == CopyRmap::kNone) {
+  if (rules.copy_rmap == CopyRmap::kChild) {
+    made.set_owner(copying.child_vma.anon_vma.unit, copying.child_vma.index_of(page));
+  } else {
     made.set_owner(0, Vpn{0});
   }
   system.tables(copying.child)

@@ -86,6 +86,16 @@ std::string wrapped(std::string_view first, std::string_view text, std::string_v
   return out + '\n';
 }
 
+/// The decisions of which any one, changed alone, makes the finding go away.
+std::string remedies_text(const check::Finding& finding) {
+  std::string list;
+  for (const check::Remedy& remedy : finding.remedies) {
+    list += fmt::format("{}{}={} (here {})", list.empty() ? "" : ", or ", remedy.decision_name, remedy.remedy_name,
+                        remedy.value_name);
+  }
+  return list.empty() ? std::string() : wrapped("Gone with: ", list, "  ");
+}
+
 std::string clause_text(const check::Finding& finding) {
   if (finding.clause == spec::Clause::kNone || finding.clause == spec::Clause::kBookkeeping) {
     return wrapped("Broken: ", finding.sentence, "  ");
@@ -195,7 +205,7 @@ std::string finding_text(const check::Finding& finding, const FindingTextOptions
 
   if (options.same_as != 0) {
     return text + fmt::format("Trace: that of finding {}, step {}\n", options.same_as, finding.trace.steps.size()) +
-           clause_text(finding);
+           clause_text(finding) + remedies_text(finding);
   }
 
   const bool own_test =
@@ -214,6 +224,7 @@ std::string finding_text(const check::Finding& finding, const FindingTextOptions
                                 parting.sentence),
                     "  ");
   }
+  text += remedies_text(finding);
   if (finding.minimal) text += "minimal: no program with fewer operations shows it\n";
   text += fmt::format("replay: {}\n", finding.trace.replay);
   const std::string file = own_test || options.file.empty() ? "FILE" : options.file;

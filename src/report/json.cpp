@@ -91,6 +91,10 @@ Json json_of(const check::Finding& finding, bool with_trace) {
                        {"value", finding.parting->value_name},
                        {"sentence", finding.parting->sentence}};
   }
+  for (const check::Remedy& remedy : finding.remedies) {
+    json["remedies"].push_back(
+        {{"decision", remedy.decision_name}, {"value", remedy.value_name}, {"remedy", remedy.remedy_name}});
+  }
   json["trace"] = json_of(finding.trace);
   return json;
 }

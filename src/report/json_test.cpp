@@ -33,7 +33,9 @@ std::vector<nlohmann::json> lines_of(const ReportOptions& options, const std::ve
 
 TEST(JsonReporter, ARunIsAnObjectWithItsTrace) {
   const litmus::Program program = sample_program();
-  const auto lines = lines_of({}, {judge("dir/a.litmus", program, sample_result_with_finding(program), {})});
+  check::CheckResult result = sample_result_with_finding(program);
+  result.findings[0].remedies = {{"fork-pinned", "share", "copy-exclusive"}};
+  const auto lines = lines_of({}, {judge("dir/a.litmus", program, result, {})});
   ASSERT_EQ(lines.size(), 2u);
   const nlohmann::json& run = lines[0];
   EXPECT_EQ(run["schema"], 1);
@@ -48,6 +50,7 @@ TEST(JsonReporter, ARunIsAnObjectWithItsTrace) {
   EXPECT_EQ(finding["kind"], "wrong COW");
   EXPECT_EQ(finding["promise"]["number"], 2);
   EXPECT_EQ(finding["parting"]["step"], 1);
+  EXPECT_EQ(finding["remedies"][0]["remedy"], "copy-exclusive");
   EXPECT_EQ(finding["trace"]["steps"][0]["pages"][1]["references"], 3);
   EXPECT_EQ(finding["trace"]["steps"][0]["devices"][0]["frames"][0], 8);
   EXPECT_EQ(finding["trace"]["steps"][1]["reference"][0], "2");
