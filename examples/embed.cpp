@@ -5,8 +5,6 @@
 #include <cstdlib>
 #include <span>
 
-namespace {
-
 using namespace cowherd;
 
 /// The value, or the end of the program.
@@ -19,37 +17,28 @@ T must(Result<T> result, const char* what) {
   return std::move(*result);
 }
 
-template <class Reader>
-int load(Reader&& reader, auto where) {
-  int value = 0;
-  return reader.read(where, std::as_writable_bytes(std::span(&value, 1))) ? value : -1;
-}
-
-}  // namespace
-
 int main() {
   Machine machine = must(Machine::create(ByteCount{64 << 20}), "create");
   AddressSpace parent = must(machine.create_space(), "create_space");
   const Vaddr buffer = must(parent.map(ByteCount{16 * kPageBytes}), "map");
-
-  const auto store = [&](AddressSpace& space, int value) {
-    return space.write(buffer, std::as_bytes(std::span(&value, 1))).ok();
+  const auto bytes = [](const int& value) { return std::as_bytes(std::span(&value, 1)); };
+  const auto load = [&](auto& reader, auto where) {
+    int value = 0;
+    return reader.read(where, std::as_writable_bytes(std::span(&value, 1))) ? value : -1;
   };
-  store(parent, 1);
+
+  bool done = parent.write(buffer, bytes(1)).ok();
   Pin device = must(parent.pin(buffer, ByteCount{kPageBytes}, PinFlags::kWrite | PinFlags::kLongTerm), "pin");
   AddressSpace child = must(parent.fork(), "fork");
 
-  store(parent, 2);
+  done = done && parent.write(buffer, bytes(2)).ok();
   const int seen_by_device = load(device, ByteCount{0});
-  const int dma = 3;
-  if (!device.write(ByteCount{0}, std::as_bytes(std::span(&dma, 1)))) {
-    return EXIT_FAILURE;
-  }
+  done = done && device.write(ByteCount{0}, bytes(3)).ok();
   const int seen_by_parent = load(parent, buffer);
   const int seen_by_child = load(child, buffer);
   const char* broken = machine.verify();
   std::printf("device %d, parent %d, child %d, machine %s\n", seen_by_device, seen_by_parent, seen_by_child,
               broken == nullptr ? "sound" : broken);
-  return seen_by_device == 2 && seen_by_parent == 3 && seen_by_child == 1 && broken == nullptr ? EXIT_SUCCESS
-                                                                                               : EXIT_FAILURE;
+  return done && seen_by_device == 2 && seen_by_parent == 3 && seen_by_child == 1 && broken == nullptr ? EXIT_SUCCESS
+                                                                                                      : EXIT_FAILURE;
 }
