@@ -39,6 +39,6 @@ int main() {
   const char* broken = machine.verify();
   std::printf("device %d, parent %d, child %d, machine %s\n", seen_by_device, seen_by_parent, seen_by_child,
               broken == nullptr ? "sound" : broken);
-  return done && seen_by_device == 2 && seen_by_parent == 3 && seen_by_child == 1 && broken == nullptr ? EXIT_SUCCESS
-                                                                                                      : EXIT_FAILURE;
+  const bool kept = seen_by_device == 2 && seen_by_parent == 3 && seen_by_child == 1;
+  return done && kept && broken == nullptr ? EXIT_SUCCESS : EXIT_FAILURE;
 }
