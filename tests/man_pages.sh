@@ -26,3 +26,16 @@ if ! diff from-help from-page >difference; then
   cat difference
   exit 1
 fi
+
+# cowherd-rules(7) names every decision, and every value that some rule set has; and no decision that there is not.
+"$COWHERD" rules --format json | grep -oE '"decisions":\{[^}]*\}' | grep -oE '"[a-z-]+":"[a-z-]+"' |
+  sed 's/"\(.*\)":"\(.*\)"/\1=\2/' | sort -u >decisions
+[ "$(wc -l <decisions)" -gt 18 ]
+missing=0
+while IFS== read -r decision value; do
+  grep -qE "^\.It Li $decision =( [a-z-]+ \|)* $value( \||$)" "$pages/cowherd-rules.7" ||
+    { echo "cowherd-rules(7) does not name $decision=$value"; missing=1; }
+done <decisions
+sed -n 's/^\.It Li \([a-z-]*\) = .*|.*/\1/p' "$pages/cowherd-rules.7" | sort -u >from-page
+cut -d= -f1 decisions | sort -u | diff - from-page || missing=1
+exit $missing
