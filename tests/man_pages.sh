@@ -32,7 +32,7 @@ fi
   sed 's/"\(.*\)":"\(.*\)"/\1=\2/' | sort -u >decisions
 [ "$(wc -l <decisions)" -gt 18 ]
 missing=0
-while IFS== read -r decision value; do
+while IFS='=' read -r decision value; do
   grep -qE "^\.It Li $decision =( [a-z-]+ \|)* $value( \||$)" "$pages/cowherd-rules.7" ||
     { echo "cowherd-rules(7) does not name $decision=$value"; missing=1; }
 done <decisions
