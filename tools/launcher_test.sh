@@ -78,9 +78,13 @@ word four
 (cd ../copy && word five && program=./cowherd && run "five")
 run "four"
 
-# The quick look at the sources costs little: 20 calls in less than 50 ms each even on a busy machine.
-start=$(date +%s%N)
-for _ in $(seq 20); do "$program" >/dev/null || true; done
-each=$((($(date +%s%N) - start) / 20000000))
-echo "a later call takes $each ms"
-[ $each -lt 50 ] || fail "a later call takes $each ms"
+# The quick look at the sources costs little: the fastest of 20 calls, since others may use the machine too.
+best=1000000
+for _ in $(seq 20); do
+  begin=${EPOCHREALTIME/./}
+  "$program" >/dev/null || true
+  took=$((${EPOCHREALTIME/./} - begin))
+  [ $took -ge $best ] || best=$took
+done
+echo "a later call takes $best us"
+[ $best -lt 50000 ] || fail "a later call takes $best us"
