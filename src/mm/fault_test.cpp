@@ -210,6 +210,21 @@ TYPED_TEST(FaultTest, DirectedReuseKeepsThePageWithItsFirstOwner) {
   EXPECT_EQ(m.get(a, 0), 1);
 }
 
+TYPED_TEST(FaultTest, WhoIsLeftAloneWithAPageBecomesItsFirstOwner) {
+  TestMachine<TypeParam> m(find_rules("X6")->rules);
+  const ProcessId p = m.spawn();
+  m.map(p, 0, 1);
+  ASSERT_EQ(m.put(p, 0, 1), Errno{0});
+  const ProcessId heir = m.fork(p);
+  m.exit(p);
+  const PinId pin = m.pin(heir, 0, 1, PinFlags::kWrite | PinFlags::kGet);
+  const ProcessId child = m.fork(heir);
+  ASSERT_EQ(m.put(heir, 0, 2), Errno{0});
+  EXPECT_EQ(m.events.of(EventKind::kCopiedToOther), 1);
+  EXPECT_EQ(m.dma_get(pin), 2);
+  EXPECT_EQ(m.get(child, 0), 1);
+}
+
 TYPED_TEST(FaultTest, DirectedReuseFindsMappersInEveryPartOfASplitVma) {
   TestMachine<TypeParam> m(find_rules("X6")->rules);
   const ProcessId p = m.spawn();

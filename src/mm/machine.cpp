@@ -2,6 +2,7 @@
 
 #include <sys/mman.h>
 
+#include <algorithm>
 #include <cstring>
 #include <mutex>
 #include <new>
@@ -84,7 +85,7 @@ Result<Machine> Machine::create_in(std::span<std::byte> memory, const Rules& rul
   std::byte* base = memory.data() + kPageBytes;
   const std::size_t room = memory.size() - kPageBytes;
   // One frame more than its share of the bookkeeping never fits; find the largest number that does.
-  std::size_t frames = room / kPageBytes;
+  std::size_t frames = std::min(room / kPageBytes, std::size_t{Frames<G>::kMaxFrames.value()});
   while (mm::System<G>::footprint(PageCount{frames}) > room) {
     const std::size_t over = mm::System<G>::footprint(PageCount{frames}) - room;
     frames -= (over + kPageBytes - 1) / kPageBytes;
@@ -216,8 +217,12 @@ Result<AddressSpace> AddressSpace::fork() {
 
 Result<Pin> AddressSpace::pin(Vaddr address, ByteCount length, PinFlags flags) {
   const Lock lock(impl_->mutex);
-  const std::size_t offset = Geometry<G>::offset_of(address);
-  const PageCount pages = Geometry<G>::pages_for(length + ByteCount{length == ByteCount{0} ? 0 : offset});
+  const ByteCount offset{Geometry<G>::offset_of(address)};
+  const ByteCount end = length + offset;
+  if (end < length) {
+    return Errno::kFault;
+  }
+  const PageCount pages = length == ByteCount{0} ? PageCount{0} : Geometry<G>::pages_for(end);
   auto pinned = mm::pin(impl_->system, process_, address, pages, flags);
   if (!pinned) {
     return at_border(pinned.error());

@@ -173,7 +173,7 @@ TYPED_TEST(PinTest, APinThatCannotHaveEverythingHoldsWhatComesBefore) {
 TYPED_TEST(PinTest, UnpinSaysWhatWasWritten) {
   TestMachine<TypeParam> m;
   const ProcessId p = m.spawn();
-  m.map(p, 0, 1);
+  m.map(p, 0, 2);
   ASSERT_EQ(m.put(p, 0, 1), Errno{0});
   const PinId read = m.pin(p, 0, 1, kRead);
   EXPECT_FALSE(m.view(p, 0).dirty);
@@ -181,6 +181,9 @@ TYPED_TEST(PinTest, UnpinSaysWhatWasWritten) {
   EXPECT_FALSE(m.view(p, 0).dirty);
   m.unpin(m.pin(p, 0, 1, kRead), true);
   EXPECT_TRUE(m.view(p, 0).dirty);
+  ASSERT_EQ(m.put(p, 1, 1), Errno{0});
+  m.pin(p, 1, 1, kWrite);
+  EXPECT_TRUE(m.view(p, 1).dirty) << "the holder may write without saying so";
 }
 
 TYPED_TEST(PinTest, EachTimeIsAReference) {

@@ -1,11 +1,10 @@
-#include "mm/stress.hpp"
-
 #include <gtest/gtest.h>
 
 #include <random>
 
 #include "cow/rule_rows.hpp"
 #include "mm/test_machine.hpp"
+#include "mm/test_stress.hpp"
 
 namespace cowherd::mm {
 namespace {

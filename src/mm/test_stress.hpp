@@ -9,7 +9,7 @@
 #include <utility>
 #include <vector>
 
-#include "mm/model.hpp"
+#include "mm/test_model.hpp"
 #include "mm/operations.hpp"
 
 namespace cowherd::mm {
