@@ -1,20 +1,10 @@
 #include "check/oracle.hpp"
 
-#include <algorithm>
 #include <string_view>
 
 namespace cowherd::check {
 
 namespace {
-
-/// The names in result.hpp are for people, those of the language have no blanks.
-std::string spaced(std::string_view name) {
-  std::string text(name);
-  std::replace(text.begin(), text.end(), '-', ' ');
-  const std::string dma = "dma";
-  if (const auto at = text.find(dma); at != std::string::npos) text.replace(at, dma.size(), "DMA");
-  return text;
-}
 
 FindingKind kind_of(spec::Harm harm) {
   switch (harm) {
@@ -132,7 +122,7 @@ Finding describe(const FindingKey& key) {
   finding.by_get = key.by_get;
   switch (key.source) {
     case FindingKey::Source::kPromise:
-      finding.subtype = spaced(spec::name_of(key.harm));
+      finding.subtype = spec::name_of(key.harm);
       finding.sentence = spec::describe(key.clause);
       break;
     case FindingKey::Source::kInvariant:
@@ -156,7 +146,7 @@ bool broke(const Control& control, const std::string& label) {
     if ((control.clauses >> i & 1u) != 0 && label == spec::name_of(static_cast<spec::Clause>(i))) return true;
   }
   for (unsigned i = 1; i < 8; ++i) {
-    if ((control.harms >> i & 1u) != 0 && label == spec::name_of(static_cast<spec::Harm>(i))) return true;
+    if ((control.harms >> i & 1u) != 0 && label == spec::label_of(static_cast<spec::Harm>(i))) return true;
   }
   return false;
 }
