@@ -32,7 +32,7 @@ using Geometries = testing::Types<ProductionGeometry, CheckedGeometry>;
 TYPED_TEST_SUITE(FramesTest, Geometries);
 
 TYPED_TEST(FramesTest, EveryFrameButTheZeroPageIsFree) {
-  for (const std::size_t count : {2, 3, 63, 64, 65, 129, 5000}) {
+  for (const std::size_t count : {2u, 3u, 63u, 64u, 65u, 129u, 5000u}) {
     auto frames = this->format(count);
     EXPECT_EQ(frames.frame_count(), PageCount{count});
     EXPECT_EQ(frames.free_count(), PageCount{count - 1});
@@ -44,7 +44,7 @@ TYPED_TEST(FramesTest, EveryFrameButTheZeroPageIsFree) {
 }
 
 TYPED_TEST(FramesTest, GivesOutEveryFrameOnceLowestFirst) {
-  for (const std::size_t count : {2, 64, 65, 4097, 5000}) {
+  for (const std::size_t count : {2u, 64u, 65u, 4097u, 5000u}) {
     auto frames = this->format(count);
     for (std::size_t expected = 1; expected < count; ++expected) {
       auto frame = frames.allocate(FrameUse::kAnon);

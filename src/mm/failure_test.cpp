@@ -40,7 +40,7 @@ class FailureTest : public testing::Test {
     m.map(cast.parent, 0, 8);
     m.map(cast.parent, 8, 1);
     m.map(cast.parent, 10, 2);
-    for (const std::uint64_t page : {1, 4, 5, 6, 8, 10}) {
+    for (const std::uint64_t page : {1u, 4u, 5u, 6u, 8u, 10u}) {
       EXPECT_EQ(m.put(cast.parent, page, static_cast<int>(page) + 1), Errno{0});
     }
     EXPECT_EQ(m.protect(cast.parent, 8, 1, Protection::kRead), Errno{0});

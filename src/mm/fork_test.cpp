@@ -182,7 +182,7 @@ TYPED_TEST(ForkTest, TheEntryRowCopiesTheWholeMapping) {
   const ProcessId p = m.spawn();
   m.map(p, 0, 3);
   m.map(p, 5, 2);
-  for (const std::uint64_t page : {0, 1, 2, 5, 6}) ASSERT_EQ(m.put(p, page, 1), Errno{0});
+  for (const std::uint64_t page : {0u, 1u, 2u, 5u, 6u}) ASSERT_EQ(m.put(p, page, 1), Errno{0});
   m.pin(p, 1, 1, kDma);
   const ProcessId child = m.fork(p);
   EXPECT_EQ(m.events.of(EventKind::kForkCopied), 3);

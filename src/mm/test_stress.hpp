@@ -9,8 +9,8 @@
 #include <utility>
 #include <vector>
 
-#include "mm/test_model.hpp"
 #include "mm/operations.hpp"
+#include "mm/test_model.hpp"
 
 namespace cowherd::mm {
 
