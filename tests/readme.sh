@@ -1,3 +1,3 @@
-# What README.md shows is what its commands print.
+# Every command that the README shows prints what the README says.
 set -u
-exec "$COWHERD_SOURCE/tools/refresh-readme" --check "$COWHERD"
+"$COWHERD_SOURCE/tools/refresh-readme" --check "$COWHERD"

@@ -6,9 +6,11 @@
 #include "check/explain.hpp"
 #include "check/explore.hpp"
 #include "check/minimise.hpp"
+#include "check/oracle.hpp"
 #include "check/remedy.hpp"
 #include "check/stateless.hpp"
 #include "check/trace.hpp"
+#include "cow/decision_table.hpp"
 
 namespace cowherd::check {
 
@@ -28,6 +30,11 @@ Finding make_finding(Explorer& explorer, const litmus::Program& program, const F
   if (options.explain) {
     explain(finding, key, smaller.at.schedule, options);
     finding.remedies = find_remedies(explorer, finding, key, options);
+    // A pin can suffer for a get: a page that fork shared under the get is not the pinner's own either.
+    const bool behind_get = std::any_of(finding.remedies.begin(), finding.remedies.end(), [](const Remedy& remedy) {
+      return remedy.decision_name == decision_name(Decision::kPinCount);
+    });
+    if (finding.remark.empty() && behind_get) finding.remark = kGetResidual;
   }
   return finding;
 }

@@ -134,7 +134,7 @@ Finding describe(const FindingKey& key) {
       finding.sentence = "Some block has not ended, and none can go on.";
       break;
   }
-  if (key.by_get) finding.remark = "documented residual: an ordinary reference (get) is not protected";
+  if (key.by_get) finding.remark = kGetResidual;
   return finding;
 }
 

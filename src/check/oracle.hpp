@@ -3,6 +3,7 @@
 #include <compare>
 #include <cstdint>
 #include <string>
+#include <string_view>
 
 #include "check/result.hpp"
 #include "check/step.hpp"
@@ -37,6 +38,9 @@ FindingKey key_of(mm::Violation violation);
 FindingKey deadlock_key();
 
 FindingKind kind_of(const FindingKey& key);
+
+/// The remark on a finding that Linux documents: nobody promises anything to an ordinary reference.
+inline constexpr std::string_view kGetResidual = "documented residual: an ordinary reference (get) is not protected";
 
 /// Fills in the words of a finding; program and trace stay empty.
 Finding describe(const FindingKey& key);
