@@ -16,7 +16,9 @@ namespace cowherd::mm {
 //  - kWouldBlock: the operation has to wait for another agent. It may have done a part; the caller goes back to a
 //    snapshot from before, or tries again later, which carries on;
 //  - any other failure leaves what processes and devices can observe as it was, except where Linux documents a part;
-//  - addresses need not be aligned for read, write and pin; they must be for everything else (EINVAL).
+//  - addresses need not be aligned for read, write and pin; they must be for everything else (EINVAL);
+//  - a ProcessId names a process that is there and has not exited; inspect(), rss(), exited(), suspended() and, for the
+//    child, wait() also take one that has. A PinId names a pin that has not been given back.
 
 /// A process with an empty address space, child of nobody. ENOMEM.
 template <class G>
