@@ -52,7 +52,7 @@ Exploration Explorer::run(const Scene& scene, const CheckOptions& options, Outco
   stats.unneeded_copies = counter.unneeded;
   const auto states = static_cast<double>(stats.states);
   stats.miss_probability = states * states / std::ldexp(1.0, static_cast<int>(stats.hash_bits) + 1);
-  stats.peak_memory = std::max(stats.peak_memory, bytes());
+  stats.peak_memory = bytes();
   stats.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - started_).count();
   return std::move(result_);
 }
@@ -123,6 +123,8 @@ void Explorer::take(Task task) {
 }
 
 void Explorer::arrive(std::uint32_t from, std::uint8_t block) {
+  // A machine too small for its program would make failures look allowed.
+  if (world_.system().frames().free_count() == PageCount{0}) result_.error = "the machine ran out of frames";
   auto packed = world_.pack();
   const auto fresh_number = static_cast<std::uint32_t>(nodes_.size());
   const std::uint64_t hash = hash_of(packed);
@@ -195,7 +197,6 @@ void Explorer::add_deadlock(std::uint32_t arrival) {
 
 void Explorer::forget_snapshot(Node& node) {
   if (!node.snapshot) return;
-  result_.stats.peak_memory = std::max(result_.stats.peak_memory, bytes());
   snapshots_.release(node.snapshot);
 }
 
@@ -226,12 +227,12 @@ Schedule Explorer::schedule_of(std::uint32_t arrival, std::uint8_t block) const 
 }
 
 std::size_t Explorer::bytes() const {
-  return visited_.bytes() + nodes_.size() * sizeof(Node) + arrivals_.size() * sizeof(Arrival) +
-         (now_.size() + later_.size()) * sizeof(Task) + snapshots_.bytes();
+  return visited_.bytes() + nodes_.capacity() * sizeof(Node) + arrivals_.capacity() * sizeof(Arrival) +
+         (now_.capacity() + later_.capacity()) * sizeof(Task) + snapshots_.reserved();
 }
 
 bool Explorer::stop() {
-  if (goal_ == Goal::kFirst && found_wanted_) return true;
+  if (!result_.error.empty() || (goal_ == Goal::kFirst && found_wanted_)) return true;
   if (result_.coverage.stopped_by != Bound::kNone) return true;
   if (options_->max_states != 0 && nodes_.size() >= options_->max_states) {
     result_.coverage.stopped_by = Bound::kStates;

@@ -26,7 +26,8 @@ void SnapshotStore::reset(const StateParts& base) {
   // One slab is enough for most programs, and is kept from one to the next.
   if (slabs_.size() > 1) slabs_.resize(1);
   next_ = slabs_.empty() ? nullptr : slabs_[0].get();
-  left_ = slabs_.empty() ? 0 : kSlab;
+  left_ = slabs_.empty() ? 0 : kFirstSlab;
+  reserved_ = left_;
   for (auto& blocks : free_) blocks.clear();
   used_ = 0;
 }
@@ -130,9 +131,13 @@ std::byte* SnapshotStore::allocate(std::size_t units) {
   }
   const std::size_t bytes = units * kUnit;
   if (bytes > left_) {
-    slabs_.push_back(std::make_unique_for_overwrite<std::byte[]>(std::max(kSlab, bytes)));
+    // The first one has the size that reset() counts on; what does not fit into it gets one of its own.
+    const std::size_t size = slabs_.empty() ? kFirstSlab : std::clamp(reserved_, kFirstSlab, kLargestSlab);
+    left_ = std::max(size, bytes);
+    if (slabs_.empty() && bytes > kFirstSlab) slabs_.push_back(std::make_unique_for_overwrite<std::byte[]>(kFirstSlab));
+    slabs_.push_back(std::make_unique_for_overwrite<std::byte[]>(left_));
     next_ = slabs_.back().get();
-    left_ = std::max(kSlab, bytes);
+    reserved_ += left_;
   }
   std::byte* block = next_;
   next_ += bytes;

@@ -35,10 +35,13 @@ class SnapshotStore {
 
   /// Bytes that stored states take now.
   [[nodiscard]] std::size_t bytes() const { return used_; }
+  /// Bytes taken for stored states since reset().
+  [[nodiscard]] std::size_t reserved() const { return reserved_; }
 
  private:
   static constexpr std::size_t kUnit = 64;
-  static constexpr std::size_t kSlab = std::size_t{1} << 20;
+  static constexpr std::size_t kFirstSlab = std::size_t{1} << 17;
+  static constexpr std::size_t kLargestSlab = std::size_t{1} << 20;
 
   std::byte* allocate(std::size_t units);
   /// Both return where the part ends, in encoded_ and in what load() reads.
@@ -55,6 +58,7 @@ class SnapshotStore {
   /// By size in units: released blocks.
   std::vector<std::vector<std::byte*>> free_;
   std::size_t used_ = 0;
+  std::size_t reserved_ = 0;
 };
 
 }  // namespace cowherd::check
