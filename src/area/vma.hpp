@@ -38,9 +38,12 @@ struct Vma {
   /// First of the chain that links this VMA to every anon_vma its pages may belong to.
   Ref<AnonVmaChain> chain;
   VmaFlags flags;
-  // Links of the tree (vma_tree.hpp).
+  // What the tree keeps (vma_tree.hpp).
   Ref<Vma> left;
   Ref<Vma> right;
+  /// Free pages between the VMA before and this one, and the most of them within this subtree (Linux: rb_subtree_gap).
+  PageCount gap;
+  PageCount subtree_gap;
 
   [[nodiscard]] Vpn index_of(Vpn page) const { return index + (page - pages.begin); }
 };

@@ -1,5 +1,7 @@
 #include "area/vma_tree.hpp"
 
+#include <algorithm>
+
 namespace cowherd {
 
 std::uint64_t VmaTree::priority(Ref<Vma> ref) const {
@@ -64,6 +66,10 @@ void VmaTree::insert(Ref<Vma> added) {
   }
   *below = {};
   *above = {};
+  // Whoever has other children now lies on the way to one of these.
+  refresh(before(vma(added).pages.begin));
+  refresh(added);
+  refresh(next(added));
 }
 
 void VmaTree::erase(Ref<Vma> gone) {
@@ -87,15 +93,57 @@ void VmaTree::erase(Ref<Vma> gone) {
   *link = left ? left : right;
   vma(gone).left = {};
   vma(gone).right = {};
+  refresh(before(vma(gone).pages.begin));
+  refresh(find(vma(gone).pages.begin));
+}
+
+void VmaTree::set_end(Ref<Vma> changed, Vpn end) {
+  vma(changed).pages.end = end;
+  refresh(next(changed));
+}
+
+void VmaTree::refresh(Ref<Vma> ref) {
+  if (!ref) {
+    return;
+  }
+  const Vpn begin = vma(ref).pages.begin;
+  const Ref<Vma> previous = before(begin);
+  vma(ref).gap = begin - (previous ? vma(previous).pages.end : Vpn{0});
+  refresh_path(root_, begin);
+}
+
+void VmaTree::refresh_path(Ref<Vma> node, Vpn begin) {
+  if (vma(node).pages.begin != begin) {
+    refresh_path(begin < vma(node).pages.begin ? vma(node).left : vma(node).right, begin);
+  }
+  vma(node).subtree_gap = std::max({vma(node).gap, subtree_gap(vma(node).left), subtree_gap(vma(node).right)});
+}
+
+Ref<Vma> VmaTree::first_after_gap(Ref<Vma> node, Vpn page, PageCount count) const {
+  if (subtree_gap(node) < count) {
+    return {};
+  }
+  if (vma(node).pages.begin > page) {
+    if (const Ref<Vma> found = first_after_gap(vma(node).left, page, count)) {
+      return found;
+    }
+    if (vma(node).gap >= count) {
+      return node;
+    }
+  }
+  return first_after_gap(vma(node).right, page, count);
 }
 
 Vpn VmaTree::find_hole(PageCount count, Vpn from, Vpn end) const {
   Vpn candidate = from;
-  for (Ref<Vma> next_vma = find(candidate); next_vma; next_vma = next(next_vma)) {
-    if (vma(next_vma).pages.begin >= candidate + count) {
-      break;
-    }
-    candidate = vma(next_vma).pages.end;
+  Ref<Vma> after = find(candidate);
+  if (after && vma(after).pages.begin <= candidate) {
+    candidate = vma(after).pages.end;
+    after = next(after);
+  }
+  if (after && vma(after).pages.begin < candidate + count) {
+    const Ref<Vma> found = first_after_gap(root_, vma(after).pages.begin, count);
+    candidate = found ? vma(found).pages.begin - vma(found).gap : vma(before(Vpn{~std::uint64_t{0}})).pages.end;
   }
   return candidate + count <= end ? candidate : end;
 }

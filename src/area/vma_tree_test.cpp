@@ -149,6 +149,10 @@ TEST_F(VmaTreeTest, RandomChangesAgreeWithAMap) {
     if (free && !free_.empty()) {
       add(begin, end);
       model[begin] = end;
+    } else if (const auto grown = model.find(begin); grown != model.end() && step % 3 == 0) {
+      const std::uint64_t most = std::next(grown) == model.end() ? kEnd + 10 : std::next(grown)->first;
+      grown->second = std::min(end, most);
+      tree().set_end(tree().at(Vpn{begin}), Vpn{grown->second});
     } else if (const auto hit = model.find(begin); hit != model.end()) {
       const Ref<Vma> gone = tree().at(Vpn{begin});
       ASSERT_TRUE(gone);

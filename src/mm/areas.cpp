@@ -34,7 +34,7 @@ void merge_pair(System<G>& system, Mm& mm, Ref<Vma> left, Ref<Vma> right) {
   const Vpn end = system.at(right).pages.end;
   system.areas(mm).erase(right);
   system.frames().destroy(right);
-  system.at(left).pages.end = end;
+  system.areas(mm).set_end(left, end);
 }
 
 }  // namespace
@@ -55,7 +55,7 @@ Result<void> split_vma(System<G>& system, Mm& mm, Ref<Vma> vma, Vpn at) {
     system.frames().destroy(*made);
     return cloned;
   }
-  lower.pages.end = at;
+  system.areas(mm).set_end(vma, at);
   system.areas(mm).insert(*made);
   return {};
 }

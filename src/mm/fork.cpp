@@ -157,13 +157,14 @@ Result<Step> copy_entry(Copying<G>& copying, Vpn page, Entry* from, Entry* to) {
 template <class G>
 Result<Step> copy_table(Copying<G>& copying, Vpn& at, Vpn end) {
   System<G>& system = copying.system;
-  auto child_tables = system.tables(copying.child);
   PageTableGuard<G> child_guard(system, copying.child.page_table_lock);
   PageTableGuard<G> parent_guard(system, copying.parent.page_table_lock);
+  const Vpn first = at;
+  Entry* const to = system.tables(copying.child).find(first);
   Result<Step> result = Step::kDone;
   system.tables(copying.parent).for_each({at, end}, [&](Vpn page, Entry* from) {
     at = page;
-    result = copy_entry(copying, page, from, child_tables.find(page));
+    result = copy_entry(copying, page, from, to + (page - first).value());
     if (result && *result == Step::kDone && copying.has_prealloc()) {
       // The entry that asked for the page no longer needs it. The next one gets its own, by its own policy.
       system.frames().free(std::exchange(copying.prealloc, Frames<G>::kZeroPage));

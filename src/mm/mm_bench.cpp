@@ -172,19 +172,20 @@ void bm_pin_unpin(benchmark::State& state) {
 }
 BENCHMARK(bm_pin_unpin)->Arg(1)->Arg(64)->Arg(4096);
 
+/// Into the lowest hole that is large enough, past holes that are not.
 void bm_mmap_munmap(benchmark::State& state) {
+  const auto others = static_cast<std::uint64_t>(state.range(0));
   Bed<P> bed(4096);
   const ProcessId process = bed.spawn();
-  // Neighbours that cannot merge with anything, for the tree to have some size.
-  for (std::int64_t i = 0; i < state.range(0); ++i) {
-    bed.map(process, 100 + 2 * static_cast<std::uint64_t>(i), 1);
+  for (std::uint64_t i = 0; i < others; ++i) {
+    bed.map(process, P::kFirstMapPage + 2 * i, 1);
   }
   for (auto _ : state) {
-    bed.map(process, 0, 8);
-    benchmark::DoNotOptimize(munmap(*bed, process, Vaddr{0}, Bed<P>::length(8)));
+    const Vaddr at = Bed<P>::must(mmap(*bed, process, Vaddr{0}, Bed<P>::length(8), Protection::kRead, MapFlags::kNone));
+    benchmark::DoNotOptimize(munmap(*bed, process, at, Bed<P>::length(8)));
   }
 }
-BENCHMARK(bm_mmap_munmap)->Arg(0)->Arg(1000);
+BENCHMARK(bm_mmap_munmap)->Arg(0)->Arg(100)->Arg(10000);
 
 /// As many states as an explorer meets look: two processes, a few pages, a pin.
 void bm_verify_small(benchmark::State& state) {

@@ -1,6 +1,7 @@
 #include <algorithm>
 
 #include "mm/fault.hpp"
+#include "mm/list.hpp"
 #include "mm/locks.hpp"
 #include "mm/operations.hpp"
 #include "mm/page.hpp"
@@ -220,11 +221,7 @@ Result<Pinned> pin(System<G>& system, ProcessId process, Vaddr address, PageCoun
   PinRecord& record = system.at(*made);
   record.flags = flags;
   record.times = times;
-  record.next = system.pins();
-  if (record.next) {
-    system.at(record.next).previous = *made;
-  }
-  system.pins() = *made;
+  push_front(system, system.pins(), *made);
   const PinId id{made->unit};
   auto filled = fill(system, mm_of(system, process), record, first, pages);
   if (!filled && (record.pages == 0 || filled.error() == Errno::kWouldBlock)) {
@@ -247,14 +244,7 @@ void unpin(System<G>& system, PinId id, bool dirty) {
     system.frames().destroy(chunk);
     chunk = frames.next;
   }
-  if (record.previous) {
-    system.at(record.previous).next = record.next;
-  } else {
-    system.pins() = record.next;
-  }
-  if (record.next) {
-    system.at(record.next).previous = record.previous;
-  }
+  unlink(system, system.pins(), gone);
   system.frames().destroy(gone);
 }
 

@@ -1,5 +1,6 @@
 #include "mm/areas.hpp"
 #include "mm/lifecycle.hpp"
+#include "mm/list.hpp"
 #include "mm/locks.hpp"
 #include "mm/operations.hpp"
 #include "mm/page.hpp"
@@ -10,15 +11,7 @@ namespace {
 
 template <class G>
 void forget_process(System<G>& system, Ref<Process> gone) {
-  const Process process = system.at(gone);
-  if (process.previous) {
-    system.at(process.previous).next = process.next;
-  } else {
-    system.processes() = process.next;
-  }
-  if (process.next) {
-    system.at(process.next).previous = process.previous;
-  }
+  unlink(system, system.processes(), gone);
   system.frames().destroy(gone);
 }
 
@@ -67,11 +60,7 @@ Result<Ref<Process>> create_process(System<G>& system, Ref<Mm> mm, Ref<Process> 
   Process& process = system.at(*made);
   process.mm = mm;
   process.parent = parent;
-  process.next = system.processes();
-  if (process.next) {
-    system.at(process.next).previous = *made;
-  }
-  system.processes() = *made;
+  push_front(system, system.processes(), *made);
   return made;
 }
 

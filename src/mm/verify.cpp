@@ -71,7 +71,7 @@ class Verifier {
     for (Ref<Vma> vma = areas.first(); vma; vma = areas.next(vma)) {
       ++reached_.vmas;
       const Vma& area = system_.at(vma);
-      if (area.pages.empty() || area.pages.begin < last || area.mm != ref ||
+      if (area.pages.empty() || area.pages.begin < last || area.mm != ref || area.gap != area.pages.begin - last ||
           area.pages.end.value() > Geometry<G>::kUserPages) {
         found_.add(Violation::kVma);
       }
