@@ -77,8 +77,8 @@ void bm_fork_exit(benchmark::State& state) {
     disown(*bed, child);
     benchmark::DoNotOptimize(exit(*bed, child));
   }
-  state.counters["ns/page"] = benchmark::Counter(
-      static_cast<double>(pages) * 1e-9, benchmark::Counter::kIsIterationInvariantRate | benchmark::Counter::kInvert);
+  state.counters["per page"] = benchmark::Counter(
+      static_cast<double>(pages), benchmark::Counter::kIsIterationInvariantRate | benchmark::Counter::kInvert);
 }
 BENCHMARK(bm_fork_exit)->Args({1, 0})->Args({512, 0})->Args({65536, 0})->Args({65536, 64})->Args({65536, 65536});
 
@@ -167,8 +167,8 @@ void bm_pin_unpin(benchmark::State& state) {
   for (auto _ : state) {
     unpin(*bed, Bed<P>::must(pin(*bed, process, Vaddr{0}, PageCount{pages}, kDma)).id, true);
   }
-  state.counters["ns/page"] = benchmark::Counter(
-      static_cast<double>(pages) * 1e-9, benchmark::Counter::kIsIterationInvariantRate | benchmark::Counter::kInvert);
+  state.counters["per page"] = benchmark::Counter(
+      static_cast<double>(pages), benchmark::Counter::kIsIterationInvariantRate | benchmark::Counter::kInvert);
 }
 BENCHMARK(bm_pin_unpin)->Arg(1)->Arg(64)->Arg(4096);
 
