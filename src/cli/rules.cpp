@@ -11,6 +11,7 @@
 #include "cow/decision_table.hpp"
 #include "cow/rule_rows.hpp"
 #include "cow/rules_text.hpp"
+#include "report/wrap.hpp"
 
 namespace cowherd::cli {
 namespace {
@@ -19,26 +20,8 @@ using report::ExitStatus;
 
 constexpr std::size_t kWidth = 118;
 
-/// `text` after `first`, broken at blanks; further lines begin with `indent` blanks.
 std::string wrapped(std::string_view first, std::string_view text, std::size_t indent) {
-  std::string out(first);
-  std::size_t column = first.size();
-  bool fresh = true;
-  while (!text.empty()) {
-    const std::string_view word = text.substr(0, text.find(' '));
-    text.remove_prefix(std::min(word.size() + 1, text.size()));
-    if (!fresh && column + 1 + word.size() > kWidth) {
-      out += fmt::format("\n{:{}}", "", indent);
-      column = indent;
-    } else if (!fresh) {
-      out += ' ';
-      ++column;
-    }
-    out += word;
-    column += word.size();
-    fresh = false;
-  }
-  return out + '\n';
+  return report::wrapped(first, text, std::string(indent, ' '), kWidth);
 }
 
 std::string settings_of(const Rules& rules) {

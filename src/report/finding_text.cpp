@@ -9,6 +9,7 @@
 #include "litmus/printer.hpp"
 #include "litmus/resolve.hpp"
 #include "litmus/symbols.hpp"
+#include "report/wrap.hpp"
 
 namespace cowherd::report {
 namespace {
@@ -64,26 +65,8 @@ std::string results_text(const check::TraceStep& step) {
   return text + (step.expected_cut ? " or others)" : ")");
 }
 
-/// Breaks `text` at blanks; all lines but the first are indented.
-std::string wrapped(std::string_view first, std::string_view text, std::string_view indent) {
-  std::string out(first);
-  std::size_t column = first.size();
-  bool fresh = true;
-  while (!text.empty()) {
-    const std::string_view word = text.substr(0, text.find(' '));
-    text.remove_prefix(std::min(word.size() + 1, text.size()));
-    if (!fresh && column + 1 + word.size() > kLineWidth) {
-      out += fmt::format("\n{}", indent);
-      column = indent.size();
-    } else if (!fresh) {
-      out += ' ';
-      ++column;
-    }
-    out += word;
-    column += word.size();
-    fresh = false;
-  }
-  return out + '\n';
+std::string wrapped_line(std::string_view first, std::string_view text, std::string_view indent) {
+  return wrapped(first, text, indent, kLineWidth);
 }
 
 /// The decisions of which any one, changed alone, makes the finding go away.
@@ -93,14 +76,14 @@ std::string remedies_text(const check::Finding& finding) {
     list += fmt::format("{}{}={} (here {})", list.empty() ? "" : ", or ", remedy.decision_name, remedy.remedy_name,
                         remedy.value_name);
   }
-  return list.empty() ? std::string() : wrapped("Gone with: ", list, "  ");
+  return list.empty() ? std::string() : wrapped_line("Gone with: ", list, "  ");
 }
 
 std::string clause_text(const check::Finding& finding) {
   if (finding.clause == spec::Clause::kNone || finding.clause == spec::Clause::kBookkeeping) {
-    return wrapped("Broken: ", finding.sentence, "  ");
+    return wrapped_line("Broken: ", finding.sentence, "  ");
   }
-  return wrapped(
+  return wrapped_line(
       fmt::format("Broken: promise {}, {}: ", static_cast<unsigned>(finding.clause), spec::name_of(finding.clause)),
       finding.sentence, "  ");
 }
@@ -188,7 +171,7 @@ std::string trace_text(const check::Trace& trace) {
     for (const std::string& event : step.events) text += fmt::format("{}- {}\n", indent, event);
     text += changes_text(step, pages_before, devices_before, indent);
     if (!step.note.empty()) {
-      text += wrapped(fmt::format("{}{} ", indent, step.parted ? "<== HERE:" : "<--"), step.note, indent + "    ");
+      text += wrapped_line(fmt::format("{}{} ", indent, step.parted ? "<== HERE:" : "<--"), step.note, indent + "    ");
     }
   }
   return text;
@@ -200,7 +183,7 @@ std::string finding_text(const check::Finding& finding, const FindingTextOptions
                                 : fmt::format("{}: {}", check::name_of(finding.kind), finding.subtype);
   std::string text = options.count > 1 ? fmt::format("Finding: {} ({} of {})\n", title, options.number, options.count)
                                        : fmt::format("Finding: {}\n", title);
-  if (!finding.remark.empty()) text += wrapped("Remark: ", finding.remark, "  ");
+  if (!finding.remark.empty()) text += wrapped_line("Remark: ", finding.remark, "  ");
   if (!options.trace || finding.trace.steps.empty()) return text + clause_text(finding);
 
   if (options.same_as != 0) {
@@ -219,10 +202,10 @@ std::string finding_text(const check::Finding& finding, const FindingTextOptions
   text += clause_text(finding);
   if (finding.parting) {
     const check::Parting& parting = *finding.parting;
-    text += wrapped("Decision: ",
-                    fmt::format("step {}, {}={}: {}", parting.step + 1, parting.decision_name, parting.value_name,
-                                parting.sentence),
-                    "  ");
+    text += wrapped_line("Decision: ",
+                         fmt::format("step {}, {}={}: {}", parting.step + 1, parting.decision_name, parting.value_name,
+                                     parting.sentence),
+                         "  ");
   }
   text += remedies_text(finding);
   if (finding.minimal) text += "minimal: no program with fewer operations shows it\n";

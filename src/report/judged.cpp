@@ -26,11 +26,6 @@ std::optional<Verdict> asked_by(Quantifier quantifier) {
   return std::nullopt;
 }
 
-/// The verdict that stands for "nothing is wrong".
-std::optional<Verdict> good_verdict(const litmus::Program& program) {
-  return program.result ? program.result : asked_by(program.quantifier);
-}
-
 enum class Agreement : std::uint8_t { kAgrees, kDiffers, kOpen };
 
 /// Whether the runs seen settle the question, be they all or not.
@@ -109,6 +104,10 @@ void judge_by_statement(Judged& judged, Agreement agreement, bool default_rules)
 }
 
 }  // namespace
+
+std::optional<Verdict> good_verdict(const litmus::Program& program) {
+  return program.result ? program.result : asked_by(program.quantifier);
+}
 
 const char* name_of(Judgement judgement) {
   switch (judgement) {

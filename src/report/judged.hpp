@@ -46,6 +46,9 @@ struct Standard {
   bool default_rules = false;
 };
 
+/// The verdict that stands for "nothing is wrong": said by the test or asked by its condition.
+std::optional<litmus::Verdict> good_verdict(const litmus::Program& program);
+
 /// One test under one rule set, judged. Refers to a program that outlives it.
 struct Judged {
   std::string file;

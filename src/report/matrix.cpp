@@ -11,23 +11,7 @@
 namespace cowherd::report {
 namespace {
 
-using litmus::Quantifier;
 using litmus::Verdict;
-
-/// What a good kernel shows: said by the test, asked by the condition, or else what the reference semantics allows.
-Verdict good_verdict(const Judged& judged) {
-  if (judged.program->result) return *judged.program->result;
-  switch (judged.program->quantifier) {
-    case Quantifier::kNone:
-    case Quantifier::kNotExists:
-      return Verdict::kNever;
-    case Quantifier::kForall:
-      return Verdict::kAlways;
-    case Quantifier::kExists:
-      break;
-  }
-  return judged.result.reference();
-}
 
 struct Group {
   std::size_t begin;
@@ -155,7 +139,7 @@ MatrixCell cell_of(const Judged& judged, std::optional<Verdict> statement) {
   cell.statement = statement;
   cell.reason = judged.reason;
   if (!judged.result.error.empty()) return cell;
-  cell.bad = cell.observation != good_verdict(judged);
+  cell.bad = cell.observation != good_verdict(*judged.program).value_or(judged.result.reference());
   for (const check::Finding& finding : judged.result.findings) cell.findings.push_back(title_of(finding));
   return cell;
 }
