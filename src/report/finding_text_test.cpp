@@ -47,16 +47,6 @@ TEST(FindingText, PrintsTheSmallestTestWhereItIsAnother) {
   EXPECT_EQ(text.find("Result:"), std::string::npos) << "expectations belong to the whole test: " << text;
 }
 
-TEST(FindingText, NamesTheChangesThatMakeItGoAway) {
-  const litmus::Program program = sample_program();
-  check::Finding finding = sample_finding(program);
-  finding.remedies = {{"fork-pinned", "share", "copy"}, {"pinned", "never", "exact"}};
-  const std::string text =
-      finding_text(finding, {.number = 1, .count = 1, .trace = true, .test = &program, .file = "sample.litmus"});
-  EXPECT_NE(text.find("\nGone with: fork-pinned=copy (here share), or pinned=exact (here never)\n"), std::string::npos)
-      << text;
-}
-
 TEST(FindingText, WithoutTraceNamesWhatBroke) {
   const litmus::Program program = sample_program();
   check::Finding finding = sample_finding(program);
