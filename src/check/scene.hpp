@@ -24,6 +24,9 @@ class Scene {
 
   [[nodiscard]] const litmus::Program& program() const { return *program_; }
   [[nodiscard]] std::uint8_t blocks() const { return static_cast<std::uint8_t>(program_->blocks.size()); }
+  /// Over all variables.
+  [[nodiscard]] std::uint8_t pages() const { return static_cast<std::uint8_t>(program_->page_count()); }
+  [[nodiscard]] std::uint8_t devices() const { return static_cast<std::uint8_t>(program_->devices.size()); }
   [[nodiscard]] const litmus::Block& block(std::uint8_t block) const { return program_->blocks[block]; }
   /// The block that runs the first thread of the process of `block`.
   [[nodiscard]] std::uint8_t process_of(std::uint8_t block) const { return process_of_[block]; }

@@ -115,7 +115,7 @@ std::vector<PageSight> Tracer::look_at_pages() {
   std::vector<PageSight> sights;
   for (std::uint8_t process = 0; process < scene_->blocks(); ++process) {
     if (!world_.alive(process)) continue;
-    for (std::uint8_t page = 0; page < scene_->program().page_count(); ++page) {
+    for (std::uint8_t page = 0; page < scene_->pages(); ++page) {
       const mm::PageView view =
           mm::inspect(world_.system(), world_.control.processes[process].id, scene_->address_of_page(page));
       PageSight sight;
@@ -139,7 +139,7 @@ std::vector<PageSight> Tracer::look_at_pages() {
 
 std::vector<DeviceSight> Tracer::look_at_devices() {
   std::vector<DeviceSight> sights;
-  for (std::size_t d = 0; d < scene_->program().devices.size(); ++d) {
+  for (std::uint8_t d = 0; d < scene_->devices(); ++d) {
     const DeviceControl& device = world_.control.devices[d];
     if (device.pages == 0) continue;
     DeviceSight sight;
@@ -156,7 +156,7 @@ std::vector<DeviceSight> Tracer::look_at_devices() {
 
 std::vector<Holding> Tracer::look_at_holdings() {
   std::vector<Holding> holdings;
-  for (std::uint8_t d = 0; d < scene_->program().devices.size(); ++d) {
+  for (std::uint8_t d = 0; d < scene_->devices(); ++d) {
     const DeviceControl& device = world_.control.devices[d];
     for (std::uint8_t i = 0; i < device.pages; ++i) {
       Holding holding;
