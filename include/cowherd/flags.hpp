@@ -37,6 +37,8 @@ enum class PinFlags : std::uint8_t {
   kGet = 16,
   /// Taken by another process than the owner of the address space: FOLL_REMOTE.
   kRemote = 32,
+  /// Try without locks first, and fault only where that fails: Linux's pin_user_pages_fast().
+  kFast = 64,
 };
 
 template <class E>

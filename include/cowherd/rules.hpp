@@ -124,6 +124,48 @@ enum class RefOverflow : std::uint8_t { kWrap, kRefuse };
 /// What mprotect to writable does with an entry whose page is exclusive.
 enum class ProtectUpgrade : std::uint8_t { kFaultLater, kMapWritable };
 
+/// How fork and a fast pin, which takes no lock, keep out of each other's way.
+enum class ForkSequence : std::uint8_t {
+  /// They do not: a pin may come between fork's test and its write protection.
+  kNone,
+  /// Fork holds a sequence count; a fast pin that met it lets go and starts again with locks.
+  kCounted,
+};
+
+/// What a fast pin reads again once it holds its reference.
+enum class GupRecheck : std::uint8_t {
+  kNone,
+  /// The entry.
+  kEntry,
+  /// The entry, and that of the table that holds it.
+  kEntryAndTable,
+};
+
+/// In what order whoever takes the exclusive mark from a page clears its entry and asks about pins.
+enum class ExclusiveClear : std::uint8_t { kTestThenClear, kClearThenTest };
+
+/// How clear_refs holds the mmap lock while it write-protects and until it has flushed.
+enum class ClearRefsLock : std::uint8_t { kRead, kWrite };
+
+/// What clear_refs does with a page that counts as pinned.
+enum class ClearRefsPinned : std::uint8_t { kProtect, kSkip };
+
+/// When an operation that took permissions away makes the CPUs forget them.
+enum class TlbFlush : std::uint8_t {
+  /// Before anybody else can act on the change.
+  kBeforeUnlock,
+  /// Once it has dropped its locks.
+  kAfterUnlock,
+};
+
+/// What fork does with a preallocated page whose entry no longer needs it.
+enum class PreallocUse : std::uint8_t {
+  /// Frees it: the next entry's page comes by that address's own policy.
+  kFreeUnused,
+  /// Keeps it for the next entry that needs one.
+  kKeepForNext,
+};
+
 /// The decisions of one kernel: data, compared and copied as such.
 struct Rules {
   Reuse reuse = Reuse::kExclusive;
@@ -144,6 +186,13 @@ struct Rules {
   ZeroPage zero_page = ZeroPage::kUncounted;
   RefOverflow ref_overflow = RefOverflow::kRefuse;
   ProtectUpgrade protect_upgrade = ProtectUpgrade::kMapWritable;
+  ForkSequence fork_sequence = ForkSequence::kCounted;
+  GupRecheck gup_recheck = GupRecheck::kEntryAndTable;
+  ExclusiveClear exclusive_clear = ExclusiveClear::kClearThenTest;
+  ClearRefsLock clear_refs_lock = ClearRefsLock::kWrite;
+  ClearRefsPinned clear_refs_pinned = ClearRefsPinned::kSkip;
+  TlbFlush tlb_flush = TlbFlush::kBeforeUnlock;
+  PreallocUse prealloc_use = PreallocUse::kFreeUnused;
 
   bool operator==(const Rules&) const = default;
 };
@@ -168,8 +217,15 @@ enum class Decision : std::uint8_t {
   kZeroPage,
   kRefOverflow,
   kProtectUpgrade,
+  kForkSequence,
+  kGupRecheck,
+  kExclusiveClear,
+  kClearRefsLock,
+  kClearRefsPinned,
+  kTlbFlush,
+  kPreallocUse,
 };
-inline constexpr std::uint8_t kDecisionCount = 18;
+inline constexpr std::uint8_t kDecisionCount = 25;
 
 /// The `cowherd` row: the default of every tool. Equal to Rules{}.
 inline constexpr Rules kCowherdRules{};

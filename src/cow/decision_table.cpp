@@ -144,6 +144,42 @@ constexpr DecisionValue kProtectUpgradeValues[] = {
     {"map-writable", "an entry with an exclusive page becomes writable at once"},
 };
 
+constexpr DecisionValue kForkSequenceValues[] = {
+    {"none", "a fast pin may come between fork's test for pins and its write protection, and is then written behind"},
+    {"counted", "a fast pin that met a fork lets go and starts again behind the mmap lock"},
+};
+
+constexpr DecisionValue kGupRecheckValues[] = {
+    {"none", "a fast pin keeps whatever page the entry named before it had its reference"},
+    {"entry", "a fast pin reads the entry again, but not whether its table is still in use"},
+    {"entry-and-table", "a fast pin reads the entry and its table's entry again, and lets go if either changed"},
+};
+
+constexpr DecisionValue kExclusiveClearValues[] = {
+    {"test-then-clear", "a fast pin may come between the test for pins and the entry's clearing"},
+    {"clear-then-test", "with the entry cleared no new pin can come, and a pin that came is seen"},
+};
+
+constexpr DecisionValue kClearRefsLockValues[] = {
+    {"read", "faults run while other CPUs still remember write permission: what they write goes to the old page"},
+    {"write", "no fault runs before every CPU has forgotten the write permission"},
+};
+
+constexpr DecisionValue kClearRefsPinnedValues[] = {
+    {"protect", "a pinned page is write-protected, and the next write may part it from its pin"},
+    {"skip", "a pinned page keeps its write permission, and counts as written for as long"},
+};
+
+constexpr DecisionValue kTlbFlushValues[] = {
+    {"before-unlock", "no other agent acts on a change while some CPU still uses what was there before"},
+    {"after-unlock", "others may act on a change while some CPU still uses what was there before"},
+};
+
+constexpr DecisionValue kPreallocUseValues[] = {
+    {"free-unused", "a preallocated page serves the address that asked for it, or nobody"},
+    {"keep-for-next", "a preallocated page may serve another address than the one whose policy chose it"},
+};
+
 constexpr std::array kTable = {
     row<&Rules::reuse>(Decision::kReuse, "reuse", "write fault on a read-only page: may the owner go on using it?",
                        "Counts until 2.6.12, mapcounts until 5.8 (c475a8ab625d), counts again in 5.9 (09854ba94c6a), "
@@ -204,6 +240,25 @@ constexpr std::array kTable = {
     row<&Rules::protect_upgrade>(Decision::kProtectUpgrade, "protect-upgrade",
                                  "what mprotect to writable does with an exclusive page",
                                  "Linux maps it writable at once since 6.0 (64fe24a3e05e)", kProtectUpgradeValues),
+    row<&Rules::fork_sequence>(Decision::kForkSequence, "fork-sequence", "how fork and a fast pin exclude each other",
+                               "Linux has write_protect_seq since 5.11 (57efa1fe5957)", kForkSequenceValues),
+    row<&Rules::gup_recheck>(Decision::kGupRecheck, "gup-recheck", "what a fast pin reads again, its reference held",
+                             "Linux checks the table's entry too since 6.1 (70cbc3cc78a9)", kGupRecheckValues),
+    row<&Rules::exclusive_clear>(Decision::kExclusiveClear, "exclusive-clear",
+                                 "in what order the exclusive mark is taken from a page",
+                                 "Linux clears the entry first, and since 6.1 says so with barriers (088b8aa537c2)",
+                                 kExclusiveClearValues),
+    row<&Rules::clear_refs_lock>(Decision::kClearRefsLock, "clear-refs-lock",
+                                 "how clear_refs holds the mmap lock until it has flushed",
+                                 "For reading until 5.10, for writing since 5.11 (29a951dfb3c3)", kClearRefsLockValues),
+    row<&Rules::clear_refs_pinned>(Decision::kClearRefsPinned, "clear-refs-pinned",
+                                   "what clear_refs does with a pinned page",
+                                   "Linux leaves it alone since 5.11 (9348b73c2e1b)", kClearRefsPinnedValues),
+    row<&Rules::tlb_flush>(Decision::kTlbFlush, "tlb-flush", "when CPUs forget permissions that were taken away",
+                           "Late flushes gave CVE-2018-18281 and CVE-2022-41222; no row here is late everywhere",
+                           kTlbFlushValues),
+    row<&Rules::prealloc_use>(Decision::kPreallocUse, "prealloc-use", "what becomes of an unused preallocated page",
+                              "Linux frees it, because memory policy goes by address", kPreallocUseValues),
 };
 
 static_assert(kTable.size() == kDecisionCount);

@@ -50,6 +50,13 @@ TEST(DecisionTable, NamesMeanTheirEnumerators) {
   rules.zero_page = ZeroPage::kUncounted;
   rules.ref_overflow = RefOverflow::kRefuse;
   rules.protect_upgrade = ProtectUpgrade::kMapWritable;
+  rules.fork_sequence = ForkSequence::kCounted;
+  rules.gup_recheck = GupRecheck::kEntryAndTable;
+  rules.exclusive_clear = ExclusiveClear::kClearThenTest;
+  rules.clear_refs_lock = ClearRefsLock::kWrite;
+  rules.clear_refs_pinned = ClearRefsPinned::kSkip;
+  rules.tlb_flush = TlbFlush::kAfterUnlock;
+  rules.prealloc_use = PreallocUse::kKeepForNext;
   const std::pair<Decision, const char*> cases[] = {
       {Decision::kReuse, "reuse=directed"},
       {Decision::kPageLock, "page-lock=sleep"},
@@ -69,6 +76,13 @@ TEST(DecisionTable, NamesMeanTheirEnumerators) {
       {Decision::kZeroPage, "zero-page=uncounted"},
       {Decision::kRefOverflow, "ref-overflow=refuse"},
       {Decision::kProtectUpgrade, "protect-upgrade=map-writable"},
+      {Decision::kForkSequence, "fork-sequence=counted"},
+      {Decision::kGupRecheck, "gup-recheck=entry-and-table"},
+      {Decision::kExclusiveClear, "exclusive-clear=clear-then-test"},
+      {Decision::kClearRefsLock, "clear-refs-lock=write"},
+      {Decision::kClearRefsPinned, "clear-refs-pinned=skip"},
+      {Decision::kTlbFlush, "tlb-flush=after-unlock"},
+      {Decision::kPreallocUse, "prealloc-use=keep-for-next"},
   };
   ASSERT_EQ(std::size(cases), kDecisionCount);
   for (const auto& [decision, want] : cases) {

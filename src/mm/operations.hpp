@@ -119,6 +119,18 @@ Access dma_read(System<G>& system, PinId pin, ByteCount offset, std::span<std::b
 template <class G>
 Access dma_write(System<G>& system, PinId pin, ByteCount offset, std::span<const std::byte> from);
 
+/// Starts a round of soft-dirty tracking: takes write permission from every entry in the range, so that the next write
+/// faults; pinned pages are left alone where the rules say so. EINVAL. Compare Linux fs/proc/task_mmu.c:
+/// clear_refs_write().
+template <class G>
+Result<void> clear_refs(System<G>& system, ProcessId process, Vaddr address, ByteCount length);
+
+/// Takes the exclusive mark from the page at `address`, as swap-out, migration and KSM have to before they touch it;
+/// its entry loses its write permission with it. EBUSY where the page may be pinned, and then nothing has changed;
+/// EFAULT where no anonymous page is mapped. Compare Linux mm/rmap.h: folio_try_share_anon_rmap_pte().
+template <class G>
+Result<void> try_share(System<G>& system, ProcessId process, Vaddr address);
+
 /// Another part of the kernel takes the page lock of the page at `address`. EFAULT if none is there; kWouldBlock while
 /// it is held. unlock_page() gives it back.
 template <class G>
