@@ -244,10 +244,9 @@ constexpr std::array kTable = {
                                "Linux has write_protect_seq since 5.11 (57efa1fe5957)", kForkSequenceValues),
     row<&Rules::gup_recheck>(Decision::kGupRecheck, "gup-recheck", "what a fast pin reads again, its reference held",
                              "Linux checks the table's entry too since 6.1 (70cbc3cc78a9)", kGupRecheckValues),
-    row<&Rules::exclusive_clear>(Decision::kExclusiveClear, "exclusive-clear",
-                                 "in what order the exclusive mark is taken from a page",
-                                 "Linux clears the entry first, and since 6.1 says so with barriers (088b8aa537c2)",
-                                 kExclusiveClearValues),
+    row<&Rules::exclusive_clear>(
+        Decision::kExclusiveClear, "exclusive-clear", "in what order the exclusive mark is taken from a page",
+        "Linux clears the entry first, and since 6.1 says so with barriers (088b8aa537c2)", kExclusiveClearValues),
     row<&Rules::clear_refs_lock>(Decision::kClearRefsLock, "clear-refs-lock",
                                  "how clear_refs holds the mmap lock until it has flushed",
                                  "For reading until 5.10, for writing since 5.11 (29a951dfb3c3)", kClearRefsLockValues),

@@ -25,6 +25,10 @@ inline constexpr Rules kR0 = changed(Rules{}, [](Rules& r) {
   r.zero_page = ZeroPage::kUncounted;
   r.ref_overflow = RefOverflow::kWrap;
   r.protect_upgrade = ProtectUpgrade::kFaultLater;
+  r.fork_sequence = ForkSequence::kNone;
+  r.gup_recheck = GupRecheck::kEntry;
+  r.clear_refs_lock = ClearRefsLock::kRead;
+  r.clear_refs_pinned = ClearRefsPinned::kProtect;
 });
 inline constexpr Rules kR1 = changed(kR0, [](Rules& r) {
   r.reuse = Reuse::kMapcount;
@@ -48,7 +52,12 @@ inline constexpr Rules kR6 = changed(kR5, [](Rules& r) {
   r.fork_source = ForkSource::kProtectThenRestore;
 });
 inline constexpr Rules kR7 = changed(kR6, [](Rules& r) { r.fork_source = ForkSource::kUntouched; });
-inline constexpr Rules kR11 = changed(kR7, [](Rules& r) {
+inline constexpr Rules kLinux5_10_7 = changed(kR7, [](Rules& r) { r.fork_sequence = ForkSequence::kCounted; });
+inline constexpr Rules kR8 = changed(kLinux5_10_7, [](Rules& r) {
+  r.clear_refs_lock = ClearRefsLock::kWrite;
+  r.clear_refs_pinned = ClearRefsPinned::kSkip;
+});
+inline constexpr Rules kR11 = changed(kR8, [](Rules& r) {
   r.reuse = Reuse::kExclusive;
   r.fork_pinned = ForkPinned::kCopyExclusive;
   r.gup_read = GupRead::kUnshareAnon;
@@ -56,7 +65,8 @@ inline constexpr Rules kR11 = changed(kR7, [](Rules& r) {
 inline constexpr Rules kLinux5_19_6 = changed(kR11, [](Rules& r) { r.gup_force = GupForce::kExclusive; });
 inline constexpr Rules kLinux6_0Rc1 = changed(kR11, [](Rules& r) { r.protect_upgrade = ProtectUpgrade::kMapWritable; });
 inline constexpr Rules kR12 = changed(kLinux6_0Rc1, [](Rules& r) { r.gup_force = GupForce::kExclusive; });
-inline constexpr Rules kR13 = changed(kR12, [](Rules& r) { r.gup_read = GupRead::kUnshareAny; });
+inline constexpr Rules kLinux6_1 = changed(kR12, [](Rules& r) { r.gup_recheck = GupRecheck::kEntryAndTable; });
+inline constexpr Rules kR13 = changed(kLinux6_1, [](Rules& r) { r.gup_read = GupRead::kUnshareAny; });
 inline constexpr Rules kR14 = changed(kR13, [](Rules& r) { r.zero_page = ZeroPage::kUncounted; });
 
 /// R5 with the patch of the mail of 17 September 2020 on top.
@@ -84,7 +94,7 @@ inline constexpr Rules kX4 = changed(kR2, [](Rules& r) {
 });
 inline constexpr Rules kX5 = changed(kX4, [](Rules& r) { r.fork_gate = ForkGate::kHasPinned; });
 inline constexpr Rules kX6 = changed(kR2, [](Rules& r) { r.reuse = Reuse::kDirected; });
-inline constexpr Rules kX7 = changed(kR7, [](Rules& r) {
+inline constexpr Rules kX7 = changed(kR8, [](Rules& r) {
   r.reuse = Reuse::kMapcount;
   r.page_lock = PageLock::kSleep;
   r.gup_read = GupRead::kUnshareAlways;
@@ -94,8 +104,8 @@ inline constexpr Rules kX9 = changed(kCowherdRules, [](Rules& r) {
   r.fork_gate = ForkGate::kAlways;
 });
 
-// What was not read about a peer stays at cowherd's value. A page lock that a peer does not have is one to wait for:
-// then nobody copies because of it.
+// What was not read about a peer stays at cowherd's value: so do fast pins, clear_refs, flushes. A page lock that a
+// peer does not have is one to wait for: then nobody copies because of it.
 inline constexpr Rules kPeer = changed(kCowherdRules, [](Rules& r) {
   r.reuse = Reuse::kMapcount;
   r.page_lock = PageLock::kSleep;

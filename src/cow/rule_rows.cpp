@@ -16,6 +16,7 @@ constexpr RowNote kR0Notes[] = {
     {kC, "Reserved pages, the zero page among them, get no reference from get_user_pages"},
     {kC, "Reclaim leaves a swap-cache page with unexplained references mapped, so that a reference survives it"},
     {kD, "protect-upgrade and ref-overflow: no such step before 6.0 and 5.1"},
+    {kM, "Fast GUP came with 2.6.27, write protection by clear_refs with 3.11: older kernels answer here as those did"},
 };
 constexpr RowNote kR1Rc5Notes[] = {
     {kC, "The dirty-bit rule lived from 1 to 3 August 2005; s390 has no dirty bit in the entry"},
@@ -61,20 +62,21 @@ constexpr RowNote kR6Notes[] = {
 constexpr RowNote kR7Notes[] = {
     {kC, "Fast GUP can pin between fork's test and its write protection: no write_protect_seq yet"},
     {kC, "Reclaim and clear_refs still treat pinned pages like others"},
-    {kC, "Point releases of 5.10 take over more of R8 one by one: the sequence count is in 5.10.7"},
+    {kM, "Point releases of 5.10 take over more of R8 one by one: after 5.10.7 the rest of it"},
 };
 constexpr RowNote kR8Notes[] = {
-    {kC, "Decisions as R7; fork holds write_protect_seq, and a fast pin that met it starts again slowly"},
+    {kC, "Fork holds write_protect_seq (57efa1fe5957); a fast get is not sampled and needs none: fork ignores gets"},
     {kC, "Reclaim (feb889fb40fa) and clear_refs (9348b73c2e1b) leave pinned pages alone"},
+    {kC, "clear_refs holds the mmap lock for writing until it has flushed (29a951dfb3c3)"},
     {kC, "5.12 flushes before a userfaultfd-protected page is copied"},
 };
 constexpr RowNote kR9Notes[] = {
-    {kC, "Decisions as R7; pinned hugetlb pages are copied early as well"},
+    {kC, "Decisions as R8; pinned hugetlb pages are copied early as well"},
     {kC, "5.14: the userfaultfd bit follows an early copy (8f34f1eac382); has_pinned becomes a flag (a458b76a4171)"},
 };
 constexpr RowNote kR10Notes[] = {
     {kC,
-     "Decisions as R7 for a small page in no cache; references of the swap cache and of this CPU's LRU list are "
+     "Decisions as R8 for a small page in no cache; references of the swap cache and of this CPU's LRU list are "
      "dropped before counting (53a05ad9f21d, d4c470970d45)"},
     {kC, "Huge (3bff7e3f1f16) and swapped-in (c145e0b47c77) pages go by count"},
 };
@@ -86,9 +88,6 @@ constexpr RowNote kR11Notes[] = {
 constexpr RowNote kR12Notes[] = {
     {kC, "6.0: the FORCE rule also asks for no pending soft-dirty or userfaultfd write protection"},
     {kC, "6.0's first mprotect rule also asked for a dirty entry"},
-    {kC,
-     "6.1: barriers order clearing the mark and fast GUP (088b8aa537c2); fast GUP checks the PMD again "
-     "(70cbc3cc78a9)"},
 };
 constexpr RowNote kR13Notes[] = {
     {kC, "Unsharing covers the page cache and huge zero pages of private mappings (8d6a0ac09a16)"},
@@ -144,42 +143,50 @@ constexpr RowNote kX9Notes[] = {
 constexpr RowNote kNoneNotes[] = {
     {kC, "Asterinas reuses at count 1 and has no pins"},
     {kC, "gVisor had no answer to pins before August 2026"},
-    {kD, "FORCE, overflow and zero page were not read: cowherd's values"},
+    {kD, "FORCE, overflow, zero page, fast pins and flushes were not read: cowherd's values"},
 };
 constexpr RowNote kRefuseNotes[] = {
     {kC,
      "Zircon: a snapshot of an object with pinned pages fails; only clones that see the parent's writes are "
      "allowed"},
     {kM, "Pinning commits a page of the object's own first; the last owner of a shared page keeps it"},
+    {kD, "Fast pins, clear_refs and the order of flushes were not read: cowherd's values"},
 };
 constexpr RowNote kWaitNotes[] = {
     {kC, "Haiku until July 2010: left because forks waited for each other"},
     {kD, "What a read pin of a shared page did then was not read: plain here"},
+    {kD, "Fast pins, clear_refs and the order of flushes were not read: cowherd's values"},
 };
 constexpr RowNote kEntryNotes[] = {
     {kC, "FreeBSD, NetBSD and OpenBSD copy a wired map entry whole, XNU the whole range; an entry is a mapping here"},
     {kC, "Pages that the I/O path holds one by one do not wire the entry: gets are not counted"},
     {kM, "Wiring a writable entry breaks copy-on-write first"},
+    {kD, "Fast pins, clear_refs and the order of flushes were not read: cowherd's values"},
 };
 constexpr RowNote kPageNotes[] = {
     {kC, "Managarm keeps locked pages in the parent and copies them for the child; locking makes shared pages own"},
     {kD, "Managarm copies a shared page even for its last owner; this row lets a single owner keep it"},
+    {kD, "Fast pins, clear_refs and the order of flushes were not read: cowherd's values"},
 };
 constexpr RowNote kHaikuNotes[] = {
     {kC, "The later writer waits while a read-only wired range covers a shared page"},
     {kD, "A page that only one area can still see is in that area's own cache: mapcount 1"},
     {kD, "No zero page there: a read pin allocates, which is modelled by replacing the zero page"},
+    {kD, "Fast pins, clear_refs and the order of flushes were not read: cowherd's values"},
 };
 constexpr RowNote kGvisorNotes[] = {
     {kC, "Asks only after the first pin, and copies the pinned ranges"},
     {kC, "No count of pins: a private page that is not copy-on-write and has several references must be pinned"},
+    {kD, "Fast pins, clear_refs and the order of flushes were not read: cowherd's values"},
 };
 constexpr RowNote kSv6Notes[] = {
     {kC, "There is no last-owner test at all; a flag on each page says copy-on-write"},
     {kD, "A page without that flag is mapped writable wherever its mapping is"},
+    {kD, "Fast pins, clear_refs and the order of flushes were not read: cowherd's values"},
 };
 constexpr RowNote kSerenityNotes[] = {
     {kC, "A bitmap says which pages are copy-on-write; others are mapped writable, those are reused at count 1"},
+    {kD, "Fast pins, clear_refs and the order of flushes were not read: cowherd's values"},
 };
 constexpr RowNote kCowherdNotes[] = {
     {kC, "The default. Linux's current rules with exact pins, and gets counted as pins"},
@@ -187,11 +194,19 @@ constexpr RowNote kCowherdNotes[] = {
 constexpr RowNote kLinux5_6_19Notes[] = {
     {kC, "R4's rule in a kernel that does not count pins yet"},
 };
+constexpr RowNote kLinux5_10_7Notes[] = {
+    {kC, "The sequence count (c28b1fc70390, 57efa1fe5957) without R8's tests for pins in reclaim and clear_refs"},
+    {kM, "That clear_refs still holds the mmap lock for reading"},
+};
 constexpr RowNote kLinux5_19_6Notes[] = {
     {kC, "R12's FORCE rule (5535be309971) in R11"},
 };
 constexpr RowNote kLinux6_0Rc1Notes[] = {
     {kC, "R12's mprotect rule (64fe24a3e05e) before its FORCE rule, which came in 6.0-rc3"},
+};
+constexpr RowNote kLinux6_1Notes[] = {
+    {kC,
+     "Fast GUP checks the PMD again too (70cbc3cc78a9); barriers order clearing the mark against it (088b8aa537c2)"},
 };
 
 // The columns are those of RuleRow. The lines read as a table, hence no wrapping by the formatter.
@@ -208,11 +223,11 @@ constexpr RuleRow kRows[] = {
     {"R5", "count, readers take the page as it is", rows::kR5, "5.9-rc5-5.9-rc7", "linux-5.9-rc5", "09854ba94c6a be068f29034f 1a0cf26323c8 a308c71bf1e6", kR5Notes, ""},
     {"R6", "count, fork copies pinned pages, protects first", rows::kR6, "5.9-rc8", "linux-5.9-rc8", "008cfe4418b3 7a4830c380f3 70e806e4e645 d042035eaf5f", kR6Notes, ""},
     {"R7", "count, fork copies pinned pages", rows::kR7, "5.9-5.10", "linux-5.9", "f3c64eda3e50", kR7Notes, ""},
-    {"R8", "R7 with a sequence count against fast pins", rows::kR7, "5.11-5.12", "linux-5.11", "c28b1fc70390 57efa1fe5957 feb889fb40fa 9348b73c2e1b 29a951dfb3c3", kR8Notes, ""},
-    {"R9", "R8 for hugetlb too", rows::kR7, "5.13-5.17", "linux-5.13", "4eae4efa2c29 a458b76a4171 8f34f1eac382", kR9Notes, ""},
-    {"R10", "R9, counts without the caches' references", rows::kR7, "5.18", "linux-5.18", "53a05ad9f21d d4c470970d45 84d60fdd3733 c145e0b47c77 3bff7e3f1f16", kR10Notes, ""},
+    {"R8", "R7, fork and fast pins exclude each other", rows::kR8, "5.11-5.12", "linux-5.11", "c28b1fc70390 57efa1fe5957 feb889fb40fa 9348b73c2e1b 29a951dfb3c3", kR8Notes, ""},
+    {"R9", "R8 for hugetlb too", rows::kR8, "5.13-5.17", "linux-5.13", "4eae4efa2c29 a458b76a4171 8f34f1eac382", kR9Notes, ""},
+    {"R10", "R9, counts without the caches' references", rows::kR8, "5.18", "linux-5.18", "53a05ad9f21d d4c470970d45 84d60fdd3733 c145e0b47c77 3bff7e3f1f16", kR10Notes, ""},
     {"R11", "exclusive, read pins unshare anonymous pages", rows::kR11, "5.19-5.19.5", "linux-5.19", "78fbe906cc90 6c287605fd56 c89357e27f20 a7f226604170 1493a1913e34", kR11Notes, ""},
-    {"R12", "R11, FORCE needs an exclusive page", rows::kR12, "6.0-6.1", "linux-6.0", "5535be309971 64fe24a3e05e", kR12Notes, ""},
+    {"R12", "R11, FORCE needs an exclusive page", rows::kR12, "6.0", "linux-6.0", "5535be309971 64fe24a3e05e", kR12Notes, ""},
     {"R13", "R12, long-term read pins unshare any page", rows::kR13, "6.2-6.4", "linux-6.2", "b9086fde6d44 aea06577a900 8d6a0ac09a16 84209e87c696", kR13Notes, ""},
     {"R14", "R13, the zero page is not counted", rows::kR14, "6.5-6.8", "linux-6.5", "c8070b787519", kR14Notes, ""},
     {"R15", "R14, fork in batches", rows::kR14, "6.9-6.14", "linux-6.9", "f8d937761d65", kR15Notes, ""},
@@ -239,8 +254,10 @@ constexpr RuleRow kRows[] = {
 
 constexpr RuleRow kVariants[] = {
     {"linux-5.6.19", "R4 without counted pins", rows::kLinux5_6_19, "5.6.19", "linux-5.6.19", "17839856fd58", kLinux5_6_19Notes, "R4"},
+    {"linux-5.10.7", "R7 with R8's sequence count", rows::kLinux5_10_7, "5.10.7", "linux-5.10.7", "c28b1fc70390 57efa1fe5957", kLinux5_10_7Notes, "R7"},
     {"linux-5.19.6", "R11 with R12's FORCE", rows::kLinux5_19_6, "5.19.6", "linux-5.19.6", "5535be309971", kLinux5_19_6Notes, "R11"},
     {"linux-6.0-rc1", "R11 with R12's mprotect", rows::kLinux6_0Rc1, "6.0-rc1-6.0-rc2", "linux-6.0-rc1", "64fe24a3e05e", kLinux6_0Rc1Notes, "R11"},
+    {"linux-6.1", "R12, a fast pin checks the table too", rows::kLinux6_1, "6.1", "linux-6.1", "70cbc3cc78a9 088b8aa537c2", kLinux6_1Notes, "R12"},
     {"haiku", "page, a read pin holds up the writer", rows::kHaiku, "Haiku since 2010", "", "", kHaikuNotes, "page"},
     {"gvisor", "page, asked only after a first pin", rows::kGvisor, "gVisor since August 2026", "", "", kGvisorNotes, "page"},
     {"serenity", "none, but knows its own pages", rows::kSerenity, "SerenityOS", "", "", kSerenityNotes, "none"},
