@@ -1,0 +1,199 @@
+#include "check/step_scheduler.hpp"
+
+#include <algorithm>
+#include <cassert>
+#include <cstring>
+
+#include "check/hash.hpp"
+
+namespace cowherd::check {
+
+void StepScheduler::begin(std::size_t agents, std::span<const Vpn> pages, bool raw) {
+  assert(agents <= kMaxAgents);
+  agents_ = agents;
+  pages_ = pages.size();
+  raw_ = raw;
+  states_ = {};
+  contexts_ = {};
+  loaded_.fill(StackImages::kNone);
+  images_.clear();
+  translations_.assign(agents * pages.size(), Translation{});
+  slot_of_.fill(kNoSlot);
+  for (std::size_t slot = 0; slot < pages.size(); ++slot) {
+    slot_of_[pages[slot].value()] = static_cast<std::uint8_t>(slot);
+  }
+  for (std::size_t agent = 0; agent < agents; ++agent) {
+    if (fibers_[agent] == nullptr) fibers_[agent] = std::make_unique<Fiber>();
+    if (raw) fibers_[agent]->set_scrubbed(kRawScrub);
+    contexts_[agent].number = static_cast<std::uint8_t>(agent + 1);
+  }
+}
+
+StepScheduler::Stop StepScheduler::start(std::size_t agent, Fiber::Body body, void* argument) {
+  running_ = agent;
+  untouched_ = true;
+  has_to_wait_ = false;
+  contexts_[agent].live = nullptr;
+  contexts_[agent].held.clear();
+  fibers_[agent]->start(body, argument);
+  return stopped();
+}
+
+StepScheduler::Stop StepScheduler::resume(std::size_t agent, unsigned choice) {
+  running_ = agent;
+  untouched_ = false;
+  has_to_wait_ = false;
+  choice_ = choice;
+  fibers_[agent]->resume();
+  return stopped();
+}
+
+StepScheduler::Stop StepScheduler::stopped() {
+  loaded_[running_] = StackImages::kNone;
+  AgentState& state = states_[running_];
+  state.inside = fibers_[running_]->suspended();
+  if (!state.inside) {
+    state.live = 0;
+    state.point = Point{};
+    return Stop::kCompleted;
+  }
+  if (has_to_wait_) return Stop::kHasToWait;
+  state.live = hash_of_live(running_);
+  return Stop::kSuspended;
+}
+
+unsigned StepScheduler::suspend(Point point, Moves moves, const void* what) {
+  if (untouched_) {
+    untouched_ = false;
+    const unsigned count = moves(what);
+    if (count == 1) return 0;
+    has_to_wait_ = count == 0;
+  }
+  waiting_[running_] = {moves, what};
+  states_[running_].point = point;
+  fibers_[running_]->suspend();
+  return choice_;
+}
+
+std::uint64_t StepScheduler::hash_of_live(std::size_t agent) {
+  if (raw_) return hash_of(fibers_[agent]->image());
+  scratch_.clear();
+  const auto put = [this](const void* from, std::size_t bytes) {
+    const auto* first = static_cast<const std::byte*>(from);
+    scratch_.insert(scratch_.end(), first, first + bytes);
+  };
+  put(&contexts_[agent].held, sizeof contexts_[agent].held);
+  for (const LiveScope* scope = contexts_[agent].live; scope != nullptr; scope = scope->outer) {
+    put(&scope->hash, sizeof scope->hash);
+    for (std::uint32_t i = 0; i < scope->count; ++i) {
+      put(&scope->locals[i].size, sizeof scope->locals[i].size);
+      put(scope->locals[i].bytes, scope->locals[i].size);
+    }
+  }
+  return hash_of(scratch_);
+}
+
+bool StepScheduler::any_inside() const {
+  return std::any_of(states_.begin(), states_.begin() + static_cast<std::ptrdiff_t>(agents_),
+                     [](const AgentState& state) { return state.inside; });
+}
+
+std::size_t StepScheduler::state_bytes() const {
+  return agents_ * sizeof(AgentState) + translations_.size() * sizeof(Translation);
+}
+
+void StepScheduler::save_state(std::byte* to) const {
+  std::memcpy(to, states_.data(), agents_ * sizeof(AgentState));
+  if (translations_.empty()) return;
+  std::memcpy(to + agents_ * sizeof(AgentState), translations_.data(), translations_.size() * sizeof(Translation));
+}
+
+void StepScheduler::save_stacks(std::byte* to) {
+  std::memset(to, 0, stack_numbers_bytes());
+  for (std::size_t agent = 0; agent < agents_; ++agent, to += sizeof(StackImages::Number)) {
+    if (!states_[agent].inside) continue;
+    const StackImages::Number number = image_of(agent);
+    std::memcpy(to, &number, sizeof number);
+  }
+}
+
+void StepScheduler::restore(const std::byte* state, const std::byte* stacks) {
+  std::memcpy(states_.data(), state, agents_ * sizeof(AgentState));
+  if (!translations_.empty()) {
+    std::memcpy(translations_.data(), state + agents_ * sizeof(AgentState), translations_.size() * sizeof(Translation));
+  }
+  for (std::size_t agent = 0; agent < agents_; ++agent, stacks += sizeof(StackImages::Number)) {
+    if (!states_[agent].inside) continue;
+    StackImages::Number number = 0;
+    std::memcpy(&number, stacks, sizeof number);
+    if (loaded_[agent] != number) load(agent, number);
+  }
+}
+
+StackImages::Number StepScheduler::image_of(std::size_t agent) {
+  if (loaded_[agent] != StackImages::kNone) return loaded_[agent];
+  ImageHead head{};
+  head.waiting = waiting_[agent];
+  head.live = contexts_[agent].live;
+  head.held = contexts_[agent].held;
+  const auto stack = fibers_[agent]->image();
+  scratch_.resize(sizeof head + stack.size());
+  std::memcpy(scratch_.data(), &head, sizeof head);
+  std::memcpy(scratch_.data() + sizeof head, stack.data(), stack.size());
+  loaded_[agent] = images_.intern(scratch_);
+  return loaded_[agent];
+}
+
+void StepScheduler::load(std::size_t agent, StackImages::Number number) {
+  const std::span<const std::byte> image = images_[number];
+  ImageHead head;
+  std::memcpy(&head, image.data(), sizeof head);
+  waiting_[agent] = head.waiting;
+  contexts_[agent].live = head.live;
+  contexts_[agent].held = head.held;
+  fibers_[agent]->restore(image.subspan(sizeof head));
+  loaded_[agent] = number;
+}
+
+std::uint8_t StepScheduler::slot_of(Vpn page) const {
+  return page.value() < slot_of_.size() ? slot_of_[page.value()] : kNoSlot;
+}
+
+StepScheduler::Translation* StepScheduler::translation(std::size_t agent, Vpn page) {
+  const std::uint8_t slot = slot_of(page);
+  return slot == kNoSlot ? nullptr : &translations_[agent * pages_ + slot];
+}
+
+std::uint64_t StepScheduler::cached_translation(std::uint32_t mm, Vpn page) const {
+  const std::uint8_t slot = slot_of(page);
+  if (slot == kNoSlot) return 0;
+  const Translation& cached = translations_[running_ * pages_ + slot];
+  return cached.mm == mm ? cached.entry : 0;
+}
+
+void StepScheduler::cache_translation(std::uint32_t mm, Vpn page, std::uint64_t entry) {
+  // One address space to a page is enough: an agent that has left one does not come back to it.
+  if (Translation* cached = translation(running_, page); cached != nullptr) *cached = {entry, mm, 0};
+}
+
+void StepScheduler::forget_translations(std::uint32_t mm, PageRange pages) {
+  for (std::size_t page = pages.begin.value(); page < pages.end.value() && page < slot_of_.size(); ++page) {
+    for (std::size_t agent = 0; agent < agents_; ++agent) {
+      Translation* cached = translation(agent, Vpn{page});
+      if (cached != nullptr && cached->mm == mm) *cached = {};
+    }
+  }
+}
+
+void StepScheduler::forget_own_translation(std::uint32_t mm, Vpn page) {
+  Translation* cached = translation(running_, page);
+  if (cached != nullptr && cached->mm == mm) *cached = {};
+}
+
+void StepScheduler::keep_translations(std::size_t agent, std::uint32_t pages) {
+  for (std::size_t slot = 0; slot < pages_; ++slot) {
+    if ((pages >> slot & 1u) == 0) translations_[agent * pages_ + slot] = {};
+  }
+}
+
+}  // namespace cowherd::check
