@@ -110,6 +110,9 @@ class Stepper {
         return lock_page();
       case OpCode::kUnlockPage:
         return unlock_page();
+      case OpCode::kClearRefs:
+      case OpCode::kTryShare:
+        return refuse(Errno::kInvalid);
     }
   }
 

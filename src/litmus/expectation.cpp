@@ -12,7 +12,7 @@
 namespace cowherd::litmus {
 namespace {
 
-constexpr std::array<std::string_view, 4> kKeys{"Result", "Rules", "Source", "Remark"};
+constexpr std::array<std::string_view, 5> kKeys{"Result", "Rules", "Grain", "Source", "Remark"};
 
 bool is_space(char c) { return c == ' ' || c == '\t' || c == '\r' || c == '\n'; }
 
@@ -46,8 +46,15 @@ std::string words_of(std::string_view inside) {
 
 bool is_rules_name(std::string_view name) {
   return !name.empty() && std::all_of(name.begin(), name.end(), [](char c) {
-    return std::isalnum(static_cast<unsigned char>(c)) != 0 || c == '-' || c == '_' || c == '.' || c == '+' || c == '=';
+    return std::isalnum(static_cast<unsigned char>(c)) != 0 || c == '-' || c == '_' || c == '.' || c == '+';
   });
+}
+
+/// `decision=value`: belongs to the name before it.
+bool is_change(std::string_view text) {
+  const std::size_t equals = text.find('=');
+  return equals != std::string_view::npos && is_rules_name(text.substr(0, equals)) &&
+         is_rules_name(text.substr(equals + 1));
 }
 
 bool is_rules_range(std::string_view text) {
@@ -94,6 +101,13 @@ std::optional<Verdict> find_verdict(std::string_view name) {
   return std::nullopt;
 }
 
+std::optional<Grain> find_grain(std::string_view name) {
+  for (const FlagWord<Grain>& word : grain_words()) {
+    if (word.name == name) return word.flag;
+  }
+  return std::nullopt;
+}
+
 bool parse_rules_line(std::string_view value, std::vector<Expectation>& out, std::string& error,
                       std::string& suggestion) {
   while (!(value = trim(value)).empty()) {
@@ -110,16 +124,22 @@ bool parse_rules_line(std::string_view value, std::vector<Expectation>& out, std
       return false;
     }
     std::string_view list = trim(statement.substr(space));
+    bool may_change = false;
     do {
       const std::size_t comma = std::min(list.find(','), list.size());
       const std::string_view rules = trim(list.substr(0, comma));
       list.remove_prefix(std::min(comma + 1, list.size()));
+      if (may_change && is_change(rules)) {
+        out.back().rules += fmt::format(",{}", rules);
+        continue;
+      }
       if (!is_rules_range(rules)) {
         error = rules.empty() ? fmt::format("{} for which rules?", word)
                               : fmt::format("'{}' is no rule set and no range of them", rules.substr(0, 60));
         return false;
       }
       out.push_back({*verdict, std::string(rules)});
+      may_change = rules.find("..") == std::string_view::npos;
     } while (!list.empty());
   }
   return true;

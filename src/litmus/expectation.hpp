@@ -21,6 +21,7 @@ struct KeyedComment {
 std::optional<KeyedComment> read_keyed_comment(std::string_view comment);
 
 std::optional<Verdict> find_verdict(std::string_view name);
+std::optional<Grain> find_grain(std::string_view name);
 
 /// Reads the value of `Rules:`. Returns false and says why in `error` (and what was meant in `suggestion`) if it is
 /// malformed.

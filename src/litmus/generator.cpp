@@ -119,7 +119,10 @@ class Generator {
       op.result = static_cast<std::uint8_t>(block.registers.size());
       block.registers.push_back(fmt::format("r{}", block.registers.size()));
     }
-    if (options_.fail_percent > 0 && random_.percent(options_.fail_percent)) op.fail_nth = 1 + random_.below(3);
+    if (options_.fail_percent > 0 && random_.percent(options_.fail_percent)) {
+      op.fail_any = random_.percent(25);
+      if (!op.fail_any) op.fail_nth = 1 + random_.below(3);
+    }
     block.operations.push_back(op);
     ++count_;
   }
@@ -162,7 +165,7 @@ class Generator {
 
   static bool needs_memory(OpCode code) {
     return code == OpCode::kRead || code == OpCode::kWrite || code == OpCode::kMunmap || code == OpCode::kMprotect ||
-           code == OpCode::kMadvise || code == OpCode::kPin || code == OpCode::kExec;
+           code == OpCode::kMadvise || code == OpCode::kPin || code == OpCode::kExec || code == OpCode::kClearRefs;
   }
 
   Place pick_word() {
@@ -239,6 +242,12 @@ class Generator {
       case OpCode::kLockPage:
       case OpCode::kUnlockPage:
         return draw_lock();
+      case OpCode::kClearRefs:
+        return draw_clear_refs(b, op);
+      case OpCode::kTryShare:
+        op.target = 0;
+        op.place = pick_word();
+        return emit(kernel_block_, op, random_.percent(50));
     }
   }
 
@@ -305,6 +314,7 @@ class Generator {
     if (random_.percent(options_.rare_flags_percent)) {
       op.pin_flags = op.pin_flags | (random_.percent(50) ? PinFlags::kForce : PinFlags::kNoFault);
     }
+    if (random_.percent(options_.fast_percent)) op.pin_flags = op.pin_flags | PinFlags::kFast;
     if (random_.percent(options_.times_percent)) op.times = kManyTimes[random_.below(kManyTimes.size())];
     emit(program_.blocks[b], op, random_.percent(30));
   }
@@ -347,6 +357,13 @@ class Generator {
     op.place = pick_word();
     emit(kernel_block_, op, false);
     op.code = OpCode::kUnlockPage;
+    emit(kernel_block_, op, false);
+  }
+
+  void draw_clear_refs(std::uint8_t b, Operation op) {
+    op.place = pick_pages();
+    if (random_.percent(50)) return emit(program_.blocks[b], op, false);
+    op.target = 0;
     emit(kernel_block_, op, false);
   }
 
@@ -413,6 +430,9 @@ std::string_view operation_tag(const Operation& operation) {
     case OpCode::kWait:
       return "Wait";
     case OpCode::kPin:
+      if (has(operation.pin_flags, PinFlags::kFast)) {
+        return get ? (write ? "FGetW" : "FGetR") : (write ? "FPinW" : "FPinR");
+      }
       return get ? (write ? "GetW" : "GetR") : (write ? "PinW" : "PinR");
     case OpCode::kUnpin:
       return get ? "Put" : "Unpin";
@@ -430,6 +450,10 @@ std::string_view operation_tag(const Operation& operation) {
       return "Lock";
     case OpCode::kUnlockPage:
       return "Unlock";
+    case OpCode::kClearRefs:
+      return "Clear";
+    case OpCode::kTryShare:
+      return "Share";
   }
   return "Op";
 }

@@ -10,13 +10,14 @@
 
 namespace cowherd::litmus {
 
-inline constexpr std::size_t kOpCodes = static_cast<std::size_t>(OpCode::kUnlockPage) + 1;
+inline constexpr std::size_t kOpCodes = static_cast<std::size_t>(OpCode::kTryShare) + 1;
 
 /// How often each operation is tried, by OpCode; 0: never. Of an operation that makes no sense where it is drawn (a
 /// dma_read with nothing pinned) nothing comes.
 using OpWeights = std::array<std::uint16_t, kOpCodes>;
 
-/// Fork, pin, write, read and DMA above all; no page locks, which only matter where a rule asks for them.
+/// Fork, pin, write, read and DMA above all; no page locks, which only matter where a rule asks for them, and no
+/// try_share, which only matters between the steps of others.
 constexpr OpWeights default_weights() {
   OpWeights weights{};
   const auto set = [&](OpCode code, std::uint16_t weight) { weights[static_cast<std::size_t>(code)] = weight; };
@@ -39,6 +40,7 @@ constexpr OpWeights default_weights() {
   set(OpCode::kDmaWrite, 12);
   set(OpCode::kPtraceRead, 1);
   set(OpCode::kPtraceWrite, 2);
+  set(OpCode::kClearRefs, 2);
   return weights;
 }
 
@@ -59,7 +61,9 @@ struct GeneratorOptions {
   std::uint32_t times_percent = 0;
   /// that a pin has FOLL_FORCE or FOLL_NOFAULT,
   std::uint32_t rare_flags_percent = 5;
-  /// that an operation has a fail_nth,
+  /// that it is tried without locks first,
+  std::uint32_t fast_percent = 20;
+  /// that an operation has a fail_nth, one in four of them fail_nth(any),
   std::uint32_t fail_percent = 0;
   /// and that DMA is done by a device block, at any time, in place of a statement.
   std::uint32_t device_block_percent = 10;

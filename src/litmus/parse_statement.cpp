@@ -149,6 +149,9 @@ bool Parser::parse_arguments(const StatementWord& word, const Block& block, std:
     case Arguments::kOtherPage:
       sound = parse_target(index, block.operations.size()) && parse_memory(word, PlaceUse::kPage, op);
       break;
+    case Arguments::kOtherPages:
+      sound = parse_target(index, block.operations.size()) && parse_memory(word, PlaceUse::kPages, op);
+      break;
   }
   return sound && expect(TokenKind::kRightParen, "')'", fmt::format("in {}{}", word.name, describe(word.arguments)));
 }
@@ -164,9 +167,9 @@ bool Parser::parse_suffixes(const StatementWord& word, Operation& op) {
       if (!parse_count(op.times, kMaxTimes, "after 'times'")) return false;
       seen_times = true;
     } else if (name.text == "fail_nth") {
-      if (op.fail_nth != 0) return fail(name, "a second 'fail_nth'");
+      if (op.fail_nth != 0 || op.fail_any) return fail(name, "a second 'fail_nth'");
       take();
-      if (!parse_count(op.fail_nth, kMaxTimes, "after 'fail_nth'")) return false;
+      if (!parse_failure(op)) return false;
     } else if (peek(1).kind == TokenKind::kLeftParen || peek(1).kind == TokenKind::kEqual) {
       // A statement begins here: only the `;` before it is missing.
       return true;
@@ -176,6 +179,14 @@ bool Parser::parse_suffixes(const StatementWord& word, Operation& op) {
     }
   }
   return true;
+}
+
+bool Parser::parse_failure(Operation& op) {
+  if (!accept(TokenKind::kLeftParen)) return parse_count(op.fail_nth, kMaxTimes, "after 'fail_nth'");
+  if (!at_word("any")) return fail(peek(), fmt::format("expected 'any' after 'fail_nth(', not {}", quote(peek())));
+  take();
+  op.fail_any = true;
+  return expect(TokenKind::kRightParen, "')'", "after 'any'");
 }
 
 bool Parser::parse_target(std::size_t index, std::size_t operation) {

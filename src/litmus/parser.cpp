@@ -155,6 +155,7 @@ bool Parser::parse_header() {
 
 void Parser::parse_expectations() {
   bool seen_result = false;
+  bool seen_grain = false;
   for (std::size_t i = 0; i < lexed_.comments.size(); ++i) {
     const Comment& comment = lexed_.comments[i];
     const std::optional<KeyedComment> keyed = read_keyed_comment(comment.text);
@@ -165,13 +166,13 @@ void Parser::parse_expectations() {
     token.end = comment.begin + 2;
     const bool in_header = comment.begin < peek().begin;
     if (!in_header) {
-      if (keyed->key == "Result" || keyed->key == "Rules") {
+      if (keyed->key == "Result" || keyed->key == "Rules" || keyed->key == "Grain") {
         fail(token, fmt::format("'{}:' belongs before the init block", keyed->key));
       }
       continue;
     }
     if (keyed->key.empty()) {
-      fail(token, "this looks like an expectation, but its first word is none of Result, Rules, Source, Remark",
+      fail(token, "this looks like an expectation, but its first word is none of Result, Rules, Grain, Source, Remark",
            keyed->meant);
       continue;
     }
@@ -188,6 +189,15 @@ void Parser::parse_expectations() {
       seen_result = true;
     } else if (keyed->key == "Rules") {
       parse_rules_line(keyed->value, program_.expectations, error, suggestion);
+    } else if (keyed->key == "Grain") {
+      const std::optional<Grain> grain = find_grain(keyed->value);
+      program_.grain = grain.value_or(Grain::kOperation);
+      if (seen_grain) error = "a second 'Grain:'";
+      if (!grain.has_value()) {
+        error = fmt::format("'{}' is no grain: operation or step", keyed->value.substr(0, 40));
+        suggestion = std::string(closest_name(keyed->value, names_of(grain_words())));
+      }
+      seen_grain = true;
     } else {
       std::string& text = keyed->key == "Source" ? program_.source : program_.remark;
       if (!text.empty()) error = fmt::format("a second '{}:'", keyed->key);

@@ -75,6 +75,7 @@ class Parser {
   bool parse_statement(Block& block, std::size_t index);
   bool parse_arguments(const StatementWord& word, const Block& block, std::size_t index, Operation& op);
   bool parse_suffixes(const StatementWord& word, Operation& op);
+  bool parse_failure(Operation& op);
   bool parse_target(std::size_t index, std::size_t operation);
   bool parse_block_argument(std::size_t index, std::size_t operation, const StatementWord& word);
   bool parse_memory(const StatementWord& word, PlaceUse use, Operation& op);

@@ -159,6 +159,9 @@ std::vector<std::string> print_expectations(const Program& program) {
   if (!program.expectations.empty()) {
     lines.push_back(print_keyed("Rules", format_rules_line(program.expectations)));
   }
+  if (program.grain != Grain::kOperation) {
+    lines.push_back(print_keyed("Grain", grain_words()[static_cast<std::size_t>(program.grain)].name));
+  }
   if (!program.source.empty()) lines.push_back(print_keyed("Source", program.source));
   if (!program.remark.empty()) lines.push_back(print_keyed("Remark", program.remark));
   return lines;
@@ -222,6 +225,7 @@ std::string print_operation(const Program& program, std::size_t block, const Ope
   }
   out += ")";
   if (operation.times != 1) out += fmt::format(" times {}", operation.times);
+  if (operation.fail_any) out += " fail_nth(any)";
   if (operation.fail_nth != 0) out += fmt::format(" fail_nth {}", operation.fail_nth);
   return out;
 }

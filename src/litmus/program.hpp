@@ -83,6 +83,8 @@ enum class OpCode : std::uint8_t {
   kPtraceWrite,  // ptrace_write(P1:x.k, v)
   kLockPage,     // lock_page(P0:x): another part of the kernel holds the page lock
   kUnlockPage,   // unlock_page(P0:x)
+  kClearRefs,    // clear_refs(P0:x): a round of soft-dirty tracking begins
+  kTryShare,     // try_share(P0:x): the kernel takes the exclusive mark from the page
 };
 
 /// A value to store: a number, or what a register of the same block holds.
@@ -112,7 +114,8 @@ struct Operation {
   std::optional<std::uint8_t> result;
   /// The block that fork, vfork, thread and wait name.
   std::uint8_t block = 0;
-  /// The process whose memory is meant (as a block number), where it is not the own one: pin, get, ptrace_*, lock_page.
+  /// The process whose memory is meant (as a block number), where it is not the own one: pin, get, ptrace_*, lock_page,
+  /// clear_refs, try_share.
   std::optional<std::uint8_t> target;
   std::uint8_t device = 0;
   /// For devices: `page` and `word` within what the device holds.
@@ -125,6 +128,8 @@ struct Operation {
   std::uint32_t times = 1;
   /// Make the n-th allocation inside this operation fail; 0: none.
   std::uint32_t fail_nth = 0;
+  /// Make at most one allocation inside this operation fail, any of them: each is a choice, and every run is explored.
+  bool fail_any = false;
   Position position;
 
   bool operator==(const Operation& other) const;
@@ -198,10 +203,19 @@ enum class Verdict : std::uint8_t { kNever, kSometimes, kAlways };
 /// One statement of the `Rules:` line: which verdict published sources give for which rule sets.
 struct Expectation {
   Verdict verdict = Verdict::kNever;
-  /// A rule set's name, or a range of Linux versions: "linux-5.9", "linux-5.9..", "..linux-5.8", "A..B".
+  /// A rule set's name, with or without changes to it, or a range of Linux versions: "linux-5.9",
+  /// "linux-5.9,reuse=exclusive", "linux-5.9..", "..linux-5.8", "A..B".
   std::string rules;
 
   bool operator==(const Expectation&) const = default;
+};
+
+/// How finely the operations of different blocks are interleaved.
+enum class Grain : std::uint8_t {
+  /// Each operation is one step.
+  kOperation,
+  /// Each access inside an operation to what another agent may touch is a step.
+  kStep,
 };
 
 struct Program {
@@ -209,6 +223,8 @@ struct Program {
   std::string doc;
   std::optional<Verdict> result;
   std::vector<Expectation> expectations;
+  /// At which the verdicts above hold, and at which the test is run unless told otherwise.
+  Grain grain = Grain::kOperation;
   /// Free text of `(* Source: … *)` and `(* Remark: … *)`.
   std::string source;
   std::string remark;

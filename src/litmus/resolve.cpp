@@ -14,6 +14,11 @@ struct Start {
   std::size_t operation = 0;
 };
 
+/// What another part of the kernel does to a process's memory.
+bool is_kernel_work(Arguments arguments) {
+  return arguments == Arguments::kOtherPage || arguments == Arguments::kOtherPages;
+}
+
 bool starts_block(OpCode code) { return code == OpCode::kFork || code == OpCode::kVfork || code == OpCode::kThread; }
 
 class Resolver {
@@ -136,9 +141,13 @@ class Resolver {
         arguments != Arguments::kDeviceWordValue) {
       report(op.position, fmt::format("a device only does dma_read and dma_write, not {}", statement_word(op).name));
     }
-    if (block.kind == BlockKind::kKernel && arguments != Arguments::kOtherPage) {
+    if (block.kind == BlockKind::kKernel && !is_kernel_work(arguments)) {
       report(op.position,
-             fmt::format("a kernel block only does lock_page and unlock_page, not {}", statement_word(op).name));
+             fmt::format("a kernel block only does lock_page, unlock_page, clear_refs and try_share, not {}",
+                         statement_word(op).name));
+    }
+    if (block.kind == BlockKind::kProcess && op.code == OpCode::kTryShare) {
+      report(op.position, "try_share is for a kernel block");
     }
     if (op.code == OpCode::kExit && op.result.has_value()) report(op.position, "exit() does not return");
   }
@@ -174,7 +183,7 @@ class Resolver {
     const Arguments arguments = statement_word(op).arguments;
     const bool ptrace = arguments == Arguments::kOtherWord || arguments == Arguments::kOtherWordValue;
     if (!op.target.has_value()) {
-      if (ptrace || (arguments == Arguments::kOtherPage && program_.blocks[b].kind == BlockKind::kKernel)) {
+      if (ptrace || (is_kernel_work(arguments) && program_.blocks[b].kind == BlockKind::kKernel)) {
         report(op.position, fmt::format("{} must say whose memory: {}{}", statement_word(op).name,
                                         statement_word(op).name, describe(arguments)));
       }
@@ -185,7 +194,11 @@ class Resolver {
       return;
     }
     op.target = process_of(program_, *op.target);
-    if (program_.blocks[b].kind != BlockKind::kProcess || *op.target != process_of(program_, b)) return;
+    const bool own = program_.blocks[b].kind == BlockKind::kProcess && *op.target == process_of(program_, b);
+    if (!own && has(op.pin_flags, PinFlags::kFast)) {
+      report(op.position, "FOLL_FAST is for the own memory: it looks at the tables that the CPU uses");
+    }
+    if (!own) return;
     if (ptrace) {
       report(op.position, fmt::format("{} is for the memory of another process", statement_word(op).name));
     } else {

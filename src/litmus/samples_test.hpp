@@ -9,7 +9,9 @@ namespace cowherd::litmus {
 inline constexpr std::string_view kEverything = R"(COW everything-1.0+x
 "One line of text, with 'quotes' and \ in it"
 (* Result: Sometimes *)
-(* Rules: Never ..linux-5.8, sketch; Sometimes linux-5.9-rc5; Always linux-5.9..linux-6.1, linux-7.0.. *)
+(* Rules: Never ..linux-5.8, sketch; Sometimes linux-5.9-rc5; Always linux-5.9..linux-6.1, linux-7.0..;
+    Sometimes linux-7.1,tlb-flush=after-unlock,reuse=count, R5 *)
+(* Grain: step *)
 (* Source: linux-mm, 17 September 2020 *)
 (* Remark: none *)
 {
@@ -34,6 +36,8 @@ P0(page *x, page *y, page *z, page *u, dev *d)
   unpin(d);
   get(d, y[0..1], FOLL_FORCE | FOLL_NOFAULT);
   put(d);
+  pin(d, x, FOLL_WRITE | FOLL_FAST) times 2 fail_nth(any);
+  r1 = clear_refs(y) fail_nth(any);
   thread(P3);
   r1 = mmap(u, PROT_READ | PROT_WRITE, MAP_FIXED | MAP_POPULATE);
   mmap(y[1], PROT_READ, MAP_FIXED_NOREPLACE);
@@ -67,16 +71,19 @@ P3(page *x, page *y, dev *d, dev *e)
   pin(e, y[1], 0);
   lock_page(x);
   unlock_page(P2:y[1]);
+  clear_refs(P1:x);
 }
 device D0(dev *d)
 {
   r0 = dma_read(d[1].2);
   dma_write(d, r0);
 }
-kernel K0(page *y)
+kernel K0(page *x, page *y)
 {
   lock_page(P0:y[1]);
   unlock_page(P0:y[1]);
+  clear_refs(P0:y[0..1]);
+  r0 = try_share(P0:x);
 }
 filter (0:r5>=-EINVAL /\ ~fault(P0))
 locations [D0:r0; 0:y[1].2; frame(0:x); rss(P1); finding(wrong-cow);]

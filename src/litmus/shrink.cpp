@@ -303,6 +303,7 @@ std::vector<Program> simpler_programs(const Program& program) {
     for (std::size_t i = 0; i < program.blocks[b].operations.size(); ++i) {
       const Operation& op = program.blocks[b].operations[i];
       if (op.times != 1) try_change(b, i, [](Operation& changed) { changed.times = 1; });
+      if (op.fail_any) try_change(b, i, [](Operation& changed) { changed.fail_any = false; });
       if (op.fail_nth != 0) try_change(b, i, [](Operation& changed) { changed.fail_nth = 0; });
       if (op.code == OpCode::kPin) {
         for (const FlagWord<PinFlags>& word : pin_flag_words()) {

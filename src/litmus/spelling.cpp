@@ -30,6 +30,8 @@ constexpr std::array kStatements{
     StatementWord{"ptrace_write", OpCode::kPtraceWrite, Arguments::kOtherWordValue},
     StatementWord{"lock_page", OpCode::kLockPage, Arguments::kOtherPage},
     StatementWord{"unlock_page", OpCode::kUnlockPage, Arguments::kOtherPage},
+    StatementWord{"clear_refs", OpCode::kClearRefs, Arguments::kOtherPages},
+    StatementWord{"try_share", OpCode::kTryShare, Arguments::kOtherPage},
 };
 
 constexpr std::array kProtections{
@@ -47,7 +49,7 @@ constexpr std::array kMapFlags{
 constexpr std::array kPinFlags{
     FlagWord<PinFlags>{"FOLL_WRITE", PinFlags::kWrite},   FlagWord<PinFlags>{"FOLL_LONGTERM", PinFlags::kLongTerm},
     FlagWord<PinFlags>{"FOLL_FORCE", PinFlags::kForce},   FlagWord<PinFlags>{"FOLL_NOFAULT", PinFlags::kNoFault},
-    FlagWord<PinFlags>{"FOLL_REMOTE", PinFlags::kRemote},
+    FlagWord<PinFlags>{"FOLL_REMOTE", PinFlags::kRemote}, FlagWord<PinFlags>{"FOLL_FAST", PinFlags::kFast},
 };
 
 constexpr std::array kAdvice{
@@ -66,6 +68,11 @@ constexpr std::array kVerdicts{
     FlagWord<Verdict>{"Always", Verdict::kAlways},
 };
 
+constexpr std::array kGrains{
+    FlagWord<Grain>{"operation", Grain::kOperation},
+    FlagWord<Grain>{"step", Grain::kStep},
+};
+
 constexpr std::array kTerms{
     FlagWord<Term::Kind>{"fault", Term::Kind::kFaults},      FlagWord<Term::Kind>{"finding", Term::Kind::kFinding},
     FlagWord<Term::Kind>{"frame", Term::Kind::kFrame},       FlagWord<Term::Kind>{"refcount", Term::Kind::kRefcount},
@@ -74,9 +81,9 @@ constexpr std::array kTerms{
     FlagWord<Term::Kind>{"dirty", Term::Kind::kDirty},       FlagWord<Term::Kind>{"rss", Term::Kind::kRss},
 };
 
-constexpr std::array<std::string_view, 16> kKeywords{
-    "COW",   "anon",     "zeropage", "unmapped", "device", "kernel", "page", "dev",
-    "times", "fail_nth", "filter",   "exists",   "forall", "not",    "true", "locations",
+constexpr std::array<std::string_view, 17> kKeywords{
+    "COW",      "anon",   "zeropage", "unmapped", "device", "kernel", "page",      "dev", "times",
+    "fail_nth", "filter", "exists",   "forall",   "not",    "true",   "locations", "any",
 };
 
 bool is_numbered(std::string_view name, std::string_view letters, std::size_t max_digits) {
@@ -136,6 +143,7 @@ std::string_view describe(Arguments arguments) {
     case Arguments::kOtherWordValue:
       return "(P1:x, value)";
     case Arguments::kOtherPage:
+    case Arguments::kOtherPages:
       return "(P0:x)";
   }
   return "()";
@@ -146,6 +154,7 @@ std::span<const FlagWord<MapFlags>> map_flag_words() { return kMapFlags; }
 std::span<const FlagWord<PinFlags>> pin_flag_words() { return kPinFlags; }
 std::span<const FlagWord<Advice>> advice_words() { return kAdvice; }
 std::span<const FlagWord<Verdict>> verdict_words() { return kVerdicts; }
+std::span<const FlagWord<Grain>> grain_words() { return kGrains; }
 std::span<const FlagWord<Term::Kind>> term_words() { return kTerms; }
 
 std::string_view name_of(Verdict verdict) { return kVerdicts[static_cast<std::size_t>(verdict)].name; }

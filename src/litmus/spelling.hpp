@@ -29,6 +29,7 @@ enum class Arguments : std::uint8_t {
   kOtherWord,
   kOtherWordValue,
   kOtherPage,
+  kOtherPages,
 };
 
 struct StatementWord {
@@ -57,6 +58,7 @@ std::span<const FlagWord<MapFlags>> map_flag_words();
 std::span<const FlagWord<PinFlags>> pin_flag_words();
 std::span<const FlagWord<Advice>> advice_words();
 std::span<const FlagWord<Verdict>> verdict_words();
+std::span<const FlagWord<Grain>> grain_words();
 /// The functions of conditions that take a place or a block, and `finding`.
 std::span<const FlagWord<Term::Kind>> term_words();
 

@@ -7,12 +7,13 @@ std::string_view syntax_reference() {
   COW name                          letters, digits, - _ . +
   "one line of text"                optional
   (* Result: Never *)               optional: Never, Sometimes or Always under the default rules
-  (* Rules: Never ..linux-5.8; Sometimes linux-5.9-rc5, other; Never linux-5.9.. *)
+  (* Rules: Never ..linux-5.8; Sometimes linux-5.9-rc5, other; Never linux-5.9..; Sometimes R7,reuse=never *)
+  (* Grain: step *)                 optional: interleave the steps inside operations too, not whole operations
   (* Source: text *) (* Remark: text *)
   { x = anon(1); d = device; }      what there is at time zero
   P0(page *x, dev *d) { ... }       processes and threads, numbered from 0; the arguments are optional
   device D0() { ... }               only dma_read, dma_write
-  kernel K0() { ... }               only lock_page, unlock_page
+  kernel K0() { ... }               only lock_page, unlock_page, clear_refs, try_share
   filter (condition)                optional: only these runs count
   locations [0:r0; 0:x;]            optional: show these as well
   exists (condition)                optional: or ~exists, or forall
@@ -31,7 +32,8 @@ PLACES
   x   x[2]  x[1..2]                 pages: all, one, several
   d   d[1]  d[1].2                  a word of what a device holds
 
-STATEMENTS, each may begin with 'r0 =' and end with 'fail_nth N' (its N-th allocation fails)
+STATEMENTS, each may begin with 'r0 =' and end with 'fail_nth N' (its N-th allocation fails) or with
+            'fail_nth(any)' (any one of them may)
   READ_ONCE(*x)                     the value; -SIGSEGV, -SIGBUS where it faults
   WRITE_ONCE(*x, v)                 v is a number or a register
   mmap(x, PROT, FLAGS)              FLAGS: 0, MAP_FIXED, MAP_FIXED_NOREPLACE, MAP_POPULATE
@@ -43,14 +45,16 @@ STATEMENTS, each may begin with 'r0 =' and end with 'fail_nth N' (its N-th alloc
   exec()  exit()                    an empty address space; the end
   wait(P1)                          until P1 is done
   pin(d, x, FLAGS) times N          pin_user_pages: the pages held. FLAGS: 0, FOLL_WRITE, FOLL_LONGTERM,
-                                    FOLL_FORCE, FOLL_NOFAULT, FOLL_REMOTE
+                                    FOLL_FORCE, FOLL_NOFAULT, FOLL_REMOTE, FOLL_FAST (without locks first)
   get(d, x, FLAGS) times N          get_user_pages: the same without FOLL_LONGTERM
   unpin(d)  unpin_dirty(d)  put(d)  let go
   dma_read(d)  dma_write(d, v)      the device reads, writes
   ptrace_read(P1:x)                 a debugger's access
   ptrace_write(P1:x, v)
   lock_page(P0:x)  unlock_page(P0:x)
-  pin, get, lock_page, unlock_page take P1:x for the memory of another process.
+  clear_refs(P0:x)                  take write permission away, to see what is written from now on
+  try_share(P0:x)                   the kernel takes the exclusive mark, as swap-out does; -EBUSY where pinned
+  pin, get, lock_page, unlock_page, clear_refs take P1:x for the memory of another process, x for the own.
 
 CONDITIONS
   /\ &&  \/ ||  ~ ! not  ( )        joined; true always holds

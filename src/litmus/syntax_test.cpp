@@ -37,14 +37,14 @@ TEST(Syntax, NamesEverythingThatTheLanguageHas) {
   for (const std::string_view name : names_of(verdict_words())) EXPECT_TRUE(found.contains(name)) << name;
   for (const std::string_view name : names_of(term_words())) EXPECT_TRUE(found.contains(name)) << name;
   for (const std::string_view name : constant_names()) EXPECT_TRUE(found.contains(name)) << name;
-  for (const char* word : {"anon", "zeropage", "unmapped", "device", "kernel", "times", "fail_nth", "filter",
-                           "locations", "exists", "forall"}) {
+  for (const char* word : {"anon", "zeropage", "unmapped", "device", "kernel", "times", "fail_nth", "any", "Grain",
+                           "filter", "locations", "exists", "forall"}) {
     EXPECT_TRUE(found.contains(word)) << word;
   }
 }
 
 TEST(Syntax, EveryOpCodeHasAStatement) {
-  for (std::size_t code = 0; code <= static_cast<std::size_t>(OpCode::kUnlockPage); ++code) {
+  for (std::size_t code = 0; code <= static_cast<std::size_t>(OpCode::kTryShare); ++code) {
     const auto all = statement_words();
     EXPECT_TRUE(std::any_of(all.begin(), all.end(), [&](const StatementWord& word) {
       return word.code == static_cast<OpCode>(code);
