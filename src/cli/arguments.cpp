@@ -114,8 +114,9 @@ void Parser::add_check() {
   CLI::App& sub = verb("check", "check tests against what may be observed, under one rule set or several",
                        "cowherd check --rules linux-5.9-rc5 litmus/fork-pin/pin-fork-write-dma.litmus");
   sub.add_option("files", check.files, "tests, folders, @index files, or - for standard input")->type_name("FILE");
-  sub.add_option("--rules", check.rules,
-                 "rule sets: NAME, NAME,decision=value, a .rules file, A..B, all; `cowherd rules` lists them (cowherd)")
+  sub.add_option(
+         "--rules", check.rules,
+         "rule sets: NAME, NAME,decision=value, a .rules file, A..B, all, stated; `cowherd rules` lists them (cowherd)")
       ->allow_extra_args(false)
       ->type_name("SPEC");
   sub.add_flag("--judge", check.judge, "expect what the test's Rules: line says of the rule set");

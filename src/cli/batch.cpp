@@ -7,6 +7,7 @@
 
 #include "cli/inputs.hpp"
 #include "cli/output.hpp"
+#include "cli/stated_rules.hpp"
 #include "litmus/parser.hpp"
 
 namespace cowherd::cli {
@@ -21,11 +22,13 @@ LoadedTest load_test(const std::string& name) {
     return test;
   }
   litmus::ParseResult parsed = litmus::parse(loaded.text, test.file);
-  test.ok = parsed.ok();
-  if (test.ok) {
-    test.program = std::move(*parsed.program);
-  } else {
+  if (!parsed.ok()) {
     test.error = parsed.to_text();
+  } else if (const std::optional<std::string> problem = problem_in_statements(*parsed.program)) {
+    test.error = fmt::format("{}: error: {}\n", test.file, *problem);
+  } else {
+    test.ok = true;
+    test.program = std::move(*parsed.program);
   }
   return test;
 }
@@ -49,13 +52,17 @@ LoadedTests load_tests(const std::vector<std::string>& arguments) {
   return loaded;
 }
 
-void run_batch(const LoadedTests& tests, const std::vector<RuleChoice>& rules, const SearchArguments& search,
+void run_batch(const LoadedTests& tests, const RulesOf& rules_of, const SearchArguments& search,
                const check::CheckOptions& base, const BatchCallbacks& callbacks) {
   std::vector<check::Job> jobs;
-  std::vector<std::size_t> test_of_job;
+  struct Run {
+    std::size_t test;
+    RuleChoice choice;
+  };
+  std::vector<Run> runs;
   for (std::size_t i = 0; i < tests.tests.size(); ++i) {
     if (!tests.tests[i].ok) continue;
-    for (const RuleChoice& choice : rules) {
+    for (RuleChoice& choice : rules_of(tests.tests[i].program)) {
       check::Job& job = jobs.emplace_back();
       job.program = &tests.tests[i].program;
       job.options = base;
@@ -64,7 +71,7 @@ void run_batch(const LoadedTests& tests, const std::vector<RuleChoice>& rules, c
       if (search.max_memory) job.options.max_memory = static_cast<std::size_t>(search.max_memory->value());
       if (search.max_states) job.options.max_states = *search.max_states;
       if (search.timeout) job.options.timeout = *search.timeout;
-      test_of_job.push_back(i);
+      runs.push_back({i, std::move(choice)});
     }
   }
   std::size_t next = 0;
@@ -74,9 +81,8 @@ void run_batch(const LoadedTests& tests, const std::vector<RuleChoice>& rules, c
     }
   };
   check::run_all(jobs, search.jobs, [&](std::size_t job, check::CheckResult&& result) {
-    const std::size_t test = test_of_job[job];
-    skip_bad(test);
-    callbacks.run(tests.tests[test], rules[job % rules.size()], std::move(result));
+    skip_bad(runs[job].test);
+    callbacks.run(tests.tests[runs[job].test], runs[job].choice, std::move(result));
   });
   skip_bad(tests.tests.size());
 }

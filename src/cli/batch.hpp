@@ -37,13 +37,14 @@ struct LoadedTests {
 /// Reads and parses all; what is wrong goes to stderr at once, and one bad file hides no other.
 LoadedTests load_tests(const std::vector<std::string>& arguments);
 
-/// Every good test under every rule set, on as many threads as `search` says. `run` and `bad` are called in the order
-/// of the tests, rule sets innermost, from one thread at a time.
+/// Every good test under every rule set that `rules_of` names for it, on as many threads as `search` says. `run` and
+/// `bad` are called in the order of the tests, rule sets innermost, from one thread at a time.
 struct BatchCallbacks {
   std::function<void(const LoadedTest&, const RuleChoice&, check::CheckResult&&)> run;
   std::function<void(const LoadedTest&)> bad;
 };
-void run_batch(const LoadedTests& tests, const std::vector<RuleChoice>& rules, const SearchArguments& search,
+using RulesOf = std::function<std::vector<RuleChoice>(const litmus::Program&)>;
+void run_batch(const LoadedTests& tests, const RulesOf& rules_of, const SearchArguments& search,
                const check::CheckOptions& base, const BatchCallbacks& callbacks);
 
 }  // namespace cowherd::cli

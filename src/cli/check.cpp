@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 #include <sys/stat.h>
 
+#include <algorithm>
 #include <memory>
 #include <string>
 #include <utility>
@@ -12,6 +13,7 @@
 #include "cli/interrupt.hpp"
 #include "cli/output.hpp"
 #include "cli/progress_line.hpp"
+#include "cli/stated_rules.hpp"
 #include "cli/trace_files.hpp"
 #include "cli/verbs.hpp"
 #include "report/reporter.hpp"
@@ -54,6 +56,14 @@ report::Standard standard_for(const CheckArguments& arguments, const RuleChoice&
           .default_rules = choice.rules == kCowherdRules};
 }
 
+std::vector<RuleChoice> with_stated(std::vector<RuleChoice> rules, const litmus::Program& program) {
+  for (RuleChoice& stated : stated_rules(program)) {
+    const auto same = [&stated](const RuleChoice& other) { return other.name == stated.name; };
+    if (std::none_of(rules.begin(), rules.end(), same)) rules.push_back(std::move(stated));
+  }
+  return rules;
+}
+
 /// Explains every finding of a whole verdict; a batch that prints one line to a run has no use for that.
 check::CheckOptions search_options(const CheckArguments& arguments, const report::ReportOptions& report) {
   check::CheckOptions options;
@@ -71,6 +81,10 @@ ExitStatus run_check(const CheckArguments& arguments) {
   RuleChoices choices = choose_rules(arguments.rules.empty() ? std::vector<std::string>{"cowherd"} : arguments.rules);
   for (const std::string& error : choices.errors) complain(error);
   if (!choices.errors.empty()) return ExitStatus::kInput;
+  if (choices.stated && arguments.output.format == Format::kKtap) {
+    complain("--rules stated: not with --format ktap, which says beforehand how many runs a test has");
+    return ExitStatus::kInput;
+  }
 
   report::ExitTally tally;
   const LoadedTests tests = load_tests(arguments.files);
@@ -79,7 +93,8 @@ ExitStatus run_check(const CheckArguments& arguments) {
   Output output(arguments.output.path);
   ProgressLine progress;
   TraceFiles traces(arguments.traces);
-  const report::ReportOptions options = report_options(arguments, tests.batch || choices.rules.size() > 1);
+  const report::ReportOptions options =
+      report_options(arguments, tests.batch || choices.stated || choices.rules.size() > 1);
   const auto reporter = make_reporter(
       arguments.output.format, [&output](std::string_view text) { output.write(text); }, options);
   check::CheckOptions search = search_options(arguments, options);
@@ -92,8 +107,11 @@ ExitStatus run_check(const CheckArguments& arguments) {
   totals.bad_files = totals.files - tests.good();
   const bool say_time = arguments.output.format == Format::kText && !options.compact && !options.quiet &&
                         !options.times && !arguments.output.no_time;
-  reporter->begin(totals.files, choices.rules.size());
-  run_batch(tests, choices.rules, arguments.search, search,
+  reporter->begin(totals.files, choices.stated ? 2 : choices.rules.size());
+  const auto rules_of = [&choices](const litmus::Program& program) {
+    return choices.stated ? with_stated(choices.rules, program) : choices.rules;
+  };
+  run_batch(tests, rules_of, arguments.search, search,
             {.run =
                  [&](const LoadedTest& test, const RuleChoice& choice, check::CheckResult&& result) {
                    const report::Judged judged = report::judge(test.file, test.program, std::move(result),

@@ -24,7 +24,7 @@ std::string verb_names() {
 }
 
 std::string rules_names() {
-  std::vector<std::string> names = {"all", "peers"};
+  std::vector<std::string> names = {"all", "peers", "stated"};
   for (const RuleRow& row : all_rows()) names.emplace_back(row.id);
   for (const RuleRow& row : variant_rows()) names.emplace_back(row.id);
   for (const KernelAlias& alias : linux_versions()) names.emplace_back(alias.name);

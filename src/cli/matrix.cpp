@@ -10,6 +10,7 @@
 #include "cli/interrupt.hpp"
 #include "cli/output.hpp"
 #include "cli/progress_line.hpp"
+#include "cli/stated_rules.hpp"
 #include "cli/verbs.hpp"
 
 namespace cowherd::cli {
@@ -44,6 +45,10 @@ ExitStatus run_matrix(const MatrixArguments& arguments) {
       arguments.rules.empty() ? RuleChoices{.rules = every_row(), .errors = {}} : choose_rules(arguments.rules);
   for (const std::string& error : choices.errors) complain(error);
   if (!choices.errors.empty()) return ExitStatus::kInput;
+  if (choices.stated) {
+    complain("--rules stated: a matrix has the same columns for every test; see check --judge");
+    return ExitStatus::kInput;
+  }
 
   report::ExitTally tally;
   const LoadedTests tests = load_tests(arguments.files);
@@ -59,7 +64,14 @@ ExitStatus run_matrix(const MatrixArguments& arguments) {
   search.progress = progress.callback();
 
   report::Matrix matrix = columns_of(choices.rules);
-  run_batch(tests, choices.rules, arguments.search, search,
+  const auto rules_of = [&](const litmus::Program& program) {
+    std::vector<RuleChoice> rules = choices.rules;
+    if (!arguments.rules.empty()) return rules;
+    for (RuleChoice& changed : changed_rules(program)) rules.push_back(std::move(changed));
+    return rules;
+  };
+  const LoadedTest* last = nullptr;
+  run_batch(tests, rules_of, arguments.search, search,
             {.run =
                  [&](const LoadedTest& test, const RuleChoice& choice, check::CheckResult&& result) {
                    const auto statement = statement_about(choice, test.program);
@@ -68,10 +80,14 @@ ExitStatus run_matrix(const MatrixArguments& arguments) {
                        {.by_statement = true, .statement = statement, .default_rules = choice.rules == kCowherdRules});
                    // Where no source speaks there is nothing to disagree with, and nothing has gone wrong.
                    if (judged.judgement != report::Judgement::kSkip) tally.add(report::status_of(judged.judgement));
-                   if (matrix.rows.empty() || matrix.rows.back().cells.size() == choices.rules.size()) {
-                     matrix.rows.push_back({test.file, test.program.name, {}});
+                   if (last != &test) matrix.rows.push_back({test.file, test.program.name, {}, {}});
+                   last = &test;
+                   report::MatrixRow& row = matrix.rows.back();
+                   if (row.cells.size() < choices.rules.size()) {
+                     row.cells.push_back(report::cell_of(judged, statement));
+                   } else {
+                     row.changed.push_back({choice.name, report::cell_of(judged, statement)});
                    }
-                   matrix.rows.back().cells.push_back(report::cell_of(judged, statement));
                  },
              .bad = [&](const LoadedTest&) { tally.add(ExitStatus::kInput); }});
   progress.clear();

@@ -35,7 +35,7 @@ std::optional<RuleChoice> single_choice(const std::vector<std::string>& words) {
   RuleChoices choices = choose_rules(words);
   for (const std::string& error : choices.errors) complain(error);
   if (!choices.errors.empty()) return std::nullopt;
-  if (choices.rules.size() != 1) {
+  if (choices.rules.size() != 1 || choices.stated) {
     complain("a run is replayed under one rule set");
     return std::nullopt;
   }

@@ -39,6 +39,8 @@ class Chooser {
   void take(const std::string& word) {
     if (word == "all") {
       for (const RuleRow& row : all_rows()) add(choice_of(row));
+    } else if (word == "stated") {
+      out_.stated = true;
     } else if (word == "peers") {
       for (const KernelAlias& peer : peers()) take_name(std::string(peer.name));
     } else if (word.find("..") != std::string::npos && !is_path(word)) {
@@ -90,6 +92,12 @@ class Chooser {
   RuleChoices out_;
 };
 
+bool speaks_of(const std::string& rules, const RuleChoice& choice) {
+  if (rules.find('=') != std::string::npos) return parse_rules(rules).rules == choice.rules;
+  if (choice.version != nullptr) return matches(rules, *choice.version);
+  return choice.row != nullptr && matches(rules, *choice.row);
+}
+
 }  // namespace
 
 RuleChoices choose_rules(const std::vector<std::string>& words) {
@@ -107,13 +115,10 @@ std::vector<RuleChoice> every_row() {
 }
 
 std::optional<litmus::Verdict> statement_about(const RuleChoice& choice, const litmus::Program& program) {
-  if (choice.row == nullptr) return std::nullopt;
   std::optional<litmus::Verdict> by_name;
   std::optional<litmus::Verdict> by_range;
   for (const litmus::Expectation& expectation : program.expectations) {
-    const bool speaks = choice.version != nullptr ? matches(expectation.rules, *choice.version)
-                                                  : matches(expectation.rules, *choice.row);
-    if (!speaks) continue;
+    if (!speaks_of(expectation.rules, choice)) continue;
     const bool range = expectation.rules.find("..") != std::string::npos;
     (range ? by_range : by_name) = expectation.verdict;
   }

@@ -69,6 +69,23 @@ TEST(RuleChoice, StatementsAreFoundByNameAndByRange) {
   EXPECT_EQ(said(mail, "R5,reuse=mapcount"), std::nullopt) << "no source speaks of rules of one's own";
 }
 
+TEST(RuleChoice, AStatementMaySpeakOfChangedRules) {
+  using litmus::Verdict;
+  const char* said_of =
+      "Never linux-5.9..; Sometimes linux-7.1,tlb-flush=after-unlock; Always R6,fork-source=untouched";
+  EXPECT_EQ(said(said_of, "R16,tlb-flush=after-unlock"), Verdict::kSometimes) << "the same rules by another name";
+  EXPECT_EQ(said(said_of, "R13,tlb-flush=after-unlock"), std::nullopt);
+  EXPECT_EQ(said(said_of, "R7"), Verdict::kAlways) << "the changed rules are a row's own";
+  EXPECT_EQ(said(said_of, "R16"), Verdict::kNever);
+}
+
+TEST(RuleChoice, StatedIsLeftToEachTest) {
+  const RuleChoices choices = choose_rules({"R5,stated"});
+  EXPECT_TRUE(choices.stated);
+  EXPECT_EQ(choices.rules.size(), 1u);
+  EXPECT_FALSE(choose_rules({"all"}).stated);
+}
+
 TEST(RuleChoice, ANameGoesBeforeARange) {
   using litmus::Verdict;
   EXPECT_EQ(said("Always R5; Never ..linux-6.1", "R5"), Verdict::kAlways);

@@ -68,20 +68,23 @@ bool is_answer(const MatrixCell& cell) {
   return status == ExitStatus::kExpected || status == ExitStatus::kDiffers || status == ExitStatus::kSkipped;
 }
 
+void count(const MatrixCell& cell, Counts& counts) {
+  ++counts.cells;
+  if (cell.statement) ++counts.stated;
+  if (!is_answer(cell)) {
+    ++counts.unfinished;
+  } else if (disagrees(cell)) {
+    ++counts.disagree;
+  } else if (cell.statement) {
+    ++counts.agree;
+  }
+}
+
 Counts count(const Matrix& matrix) {
   Counts counts;
   for (const MatrixRow& row : matrix.rows) {
-    for (const MatrixCell& cell : row.cells) {
-      ++counts.cells;
-      if (cell.statement) ++counts.stated;
-      if (!is_answer(cell)) {
-        ++counts.unfinished;
-      } else if (disagrees(cell)) {
-        ++counts.disagree;
-      } else if (cell.statement) {
-        ++counts.agree;
-      }
-    }
+    for (const MatrixCell& cell : row.cells) count(cell, counts);
+    for (const MatrixRow::Changed& changed : row.changed) count(changed.cell, counts);
   }
   return counts;
 }
@@ -97,13 +100,15 @@ std::string disagreement_text(const MatrixCell& cell) {
 /// A line to each way in which a test disagrees, with the rule sets under which it does.
 std::string disagreements_of(const Matrix& matrix, const MatrixRow& row) {
   std::vector<std::pair<std::string, std::string>> ways;
-  for (std::size_t i = 0; i < row.cells.size(); ++i) {
-    if (!disagrees(row.cells[i])) continue;
-    const std::string way = disagreement_text(row.cells[i]);
+  const auto note = [&ways](const MatrixCell& cell, const std::string& rules) {
+    if (!disagrees(cell)) return;
+    const std::string way = disagreement_text(cell);
     auto found = std::find_if(ways.begin(), ways.end(), [&way](const auto& known) { return known.first == way; });
     if (found == ways.end()) found = ways.insert(ways.end(), {way, ""});
-    found->second += ' ' + matrix.columns[i].name;
-  }
+    found->second += ' ' + rules;
+  };
+  for (std::size_t i = 0; i < row.cells.size(); ++i) note(row.cells[i], matrix.columns[i].name);
+  for (const MatrixRow::Changed& changed : row.changed) note(changed.cell, changed.rules);
   std::string text;
   for (const auto& [way, rules] : ways) text += fmt::format("  {}: {}, under{}\n", row.test, way, rules);
   return text;
@@ -118,6 +123,16 @@ std::string summary_text(const Matrix& matrix) {
   text += '\n';
   for (const MatrixRow& row : matrix.rows) text += disagreements_of(matrix, row);
   return text;
+}
+
+std::string changed_text(const Matrix& matrix, std::size_t label_width) {
+  std::string text;
+  for (const MatrixRow& row : matrix.rows) {
+    for (const MatrixRow::Changed& changed : row.changed) {
+      text += fmt::format("{:<{}} {:<2} {}\n", row.test, label_width, mark_of(changed.cell), changed.rules);
+    }
+  }
+  return text.empty() ? text : fmt::format("Under changed rule sets that the tests name:\n{}\n", text);
 }
 
 std::string columns_text(const Matrix& matrix) {
@@ -169,6 +184,7 @@ std::string matrix_text(const Matrix& matrix, std::size_t width) {
     text += group_text(matrix, group, label_width);
     text += '\n';
   }
+  text += changed_text(matrix, label_width);
   text +=
       "Marks: '.' as it should be, 'X' the bad outcome; both as published sources say, with '!' they say otherwise;\n"
       "'-' and 'x' the same where no source speaks; '+' a good verdict with some other finding beside it;\n"

@@ -27,6 +27,12 @@ struct MatrixRow {
   std::string test;
   /// One to each column.
   std::vector<MatrixCell> cells;
+  /// Changed rule sets that the test itself speaks of, which are nobody's column.
+  struct Changed {
+    std::string rules;
+    MatrixCell cell;
+  };
+  std::vector<Changed> changed;
 };
 
 struct Matrix {

@@ -10,9 +10,9 @@ using Json = nlohmann::ordered_json;
 
 constexpr int kSchema = 1;
 
-Json json_of(const MatrixRow& row, const Matrix::Column& column, const MatrixCell& cell) {
-  Json json = {{"schema", kSchema},    {"type", "cell"},       {"file", row.file},
-               {"test", row.test},     {"rules", column.name}, {"judgement", name_of(cell.judgement)},
+Json json_of(const MatrixRow& row, const std::string& rules, const MatrixCell& cell) {
+  Json json = {{"schema", kSchema},    {"type", "cell"}, {"file", row.file},
+               {"test", row.test},     {"rules", rules}, {"judgement", name_of(cell.judgement)},
                {"mark", mark_of(cell)}};
   if (cell.judgement != Judgement::kError) {
     json["observation"] = litmus::name_of(cell.observation);
@@ -33,12 +33,14 @@ std::string matrix_json(const Matrix& matrix) {
   std::string text;
   std::size_t disagreements = 0;
   std::size_t statements = 0;
+  const auto add = [&](const MatrixRow& row, const std::string& rules, const MatrixCell& cell) {
+    text += line_of(json_of(row, rules, cell));
+    disagreements += disagrees(cell) ? 1 : 0;
+    statements += cell.statement ? 1 : 0;
+  };
   for (const MatrixRow& row : matrix.rows) {
-    for (std::size_t i = 0; i < row.cells.size(); ++i) {
-      text += line_of(json_of(row, matrix.columns[i], row.cells[i]));
-      disagreements += disagrees(row.cells[i]) ? 1 : 0;
-      statements += row.cells[i].statement ? 1 : 0;
-    }
+    for (std::size_t i = 0; i < row.cells.size(); ++i) add(row, matrix.columns[i].name, row.cells[i]);
+    for (const MatrixRow::Changed& changed : row.changed) add(row, changed.rules, changed.cell);
   }
   return text + line_of({{"schema", kSchema},
                          {"type", "summary"},

@@ -45,14 +45,16 @@ Matrix sample_matrix() {
   const litmus::Program program = sample_program();
   Matrix matrix;
   matrix.columns = {{"R5", "5.9-rc5"}, {"cow", ""}, {"R10", "5.18"}};
-  matrix.rows = {{"dir/one.litmus",
-                  "one",
-                  {cell(program, 1, 0, Verdict::kSometimes), cell(program, 0, 1, Verdict::kNever),
-                   cell(program, 1, 0, Verdict::kNever)}},
-                 {"dir/second.litmus",
-                  "second",
-                  {cell(program, 0, 1, std::nullopt), cell(program, 0, 1, Verdict::kNever),
-                   cell(program, 1, 0, Verdict::kNever)}}};
+  matrix.rows = {
+      {"dir/one.litmus",
+       "one",
+       {cell(program, 1, 0, Verdict::kSometimes), cell(program, 0, 1, Verdict::kNever),
+        cell(program, 1, 0, Verdict::kNever)},
+       {}},
+      {"dir/second.litmus",
+       "second",
+       {cell(program, 0, 1, std::nullopt), cell(program, 0, 1, Verdict::kNever), cell(program, 1, 0, Verdict::kNever)},
+       {}}};
   return matrix;
 }
 
@@ -92,6 +94,28 @@ TEST(Matrix, AWideTableIsCutIntoGroups) {
                        "one    X!\n"
                        "second X!\n"))
       << text;
+}
+
+TEST(Matrix, ChangedRuleSetsFollowTheTable) {
+  const litmus::Program program = sample_program();
+  Matrix matrix = sample_matrix();
+  matrix.rows[0].changed = {{"R5,reuse=never", cell(program, 1, 0, Verdict::kNever)},
+                            {"R7,pinned=exact", cell(program, 0, 1, Verdict::kNever)}};
+  const std::string text = matrix_text(matrix, 120);
+  EXPECT_NE(text.find("Under changed rule sets that the tests name:\n"
+                      "one    X! R5,reuse=never\n"
+                      "one    .  R7,pinned=exact\n"
+                      "\n"
+                      "Marks: "),
+            std::string::npos)
+      << text;
+  EXPECT_NE(text.find("4 of 7 published statements agree, 3 disagreements\n"
+                      "  one: Always, and sources say Never, under R10 R5,reuse=never\n"),
+            std::string::npos)
+      << text;
+  const std::string json = matrix_json(matrix);
+  EXPECT_NE(json.find("\"rules\":\"R5,reuse=never\""), std::string::npos);
+  EXPECT_NE(json.find("\"disagreements\":3"), std::string::npos);
 }
 
 TEST(Matrix, JsonHasACellToALine) {
