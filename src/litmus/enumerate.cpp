@@ -23,6 +23,7 @@ std::optional<Progress> step(Progress progress, char letter, bool may_fork) {
     case 'W':
     case 'R':
     case 'M':
+    case 'C':
       if (progress.no_memory) return std::nullopt;
       return progress;
     case 'P':
@@ -148,6 +149,9 @@ Operation spell(char letter, std::uint8_t device, bool& holds_get, std::int64_t&
       break;
     case 'E':
       op.code = OpCode::kExec;
+      break;
+    case 'C':
+      op.code = OpCode::kClearRefs;
       break;
     default:
       op.code = OpCode::kMadvise;

@@ -16,7 +16,8 @@ namespace cowherd::litmus {
 ///   G  get(d, x, FOLL_WRITE)                      U  unpin(d) or put(d)
 ///   D  dma_write(d, v)                            d  r = dma_read(d)
 ///   F  fork(P1)      X  exit()      E  exec()     M  madvise(x, MADV_DONTNEED)
-inline constexpr std::string_view kEnumeratedAlphabet = "WRPGpUDdFXEM";
+///   C  clear_refs(x)
+inline constexpr std::string_view kEnumeratedAlphabet = "WRPGpUDdFXEMC";
 
 /// Hands every program of 1 to `max_operations` operations over that alphabet to `callback`, shorter ones first, until
 /// the callback returns false; returns how many it was handed.

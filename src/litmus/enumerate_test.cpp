@@ -22,7 +22,8 @@ TEST(Enumerate, HandsOutEveryProgramOnceShorterOnesFirst) {
   });
   EXPECT_EQ(count, names.size());
   EXPECT_EQ(length, 4u);
-  for (const char* expected : {"W", "PF+", "PFD+", "PFW+E", "WPFD", "F+WR", "GFD+", "pWFd", "MF+X", "FX+R"}) {
+  for (const char* expected :
+       {"W", "PF+", "PFD+", "PFW+E", "WPFD", "F+WR", "GFD+", "pWFd", "MF+X", "FX+R", "PCW", "FC+C"}) {
     const std::string name = std::string(expected);
     const bool forks = name.find('F') != std::string::npos;
     EXPECT_TRUE(names.contains(forks && name.find('+') == std::string::npos ? name + "+" : name)) << name;
@@ -32,14 +33,14 @@ TEST(Enumerate, HandsOutEveryProgramOnceShorterOnesFirst) {
   }
 }
 
-/// Counted by hand: of one letter W R P G p F X E M; U, D, d need a reference.
+/// Counted by hand: of one letter W R P G p F X E M C; U, D, d need a reference.
 TEST(Enumerate, CountsOfTheShortestPrograms) {
   const auto count = [](std::size_t most) { return enumerate_programs(most, [](const Program&) { return true; }); };
   EXPECT_EQ(count(0), 0u);
-  EXPECT_EQ(count(1), 9u);
-  // W, R, M before one of nine: 27. P, G: 8 of W R M F X E U D d are 9 each; p: 8. F before W R P G p X E M: 8,
+  EXPECT_EQ(count(1), 10u);
+  // W, R, M, C before one of ten: 40. P, G: W R M C F X E U D d are 10 each; p: 9. F before W R P G p X E M C: 9,
   // for parent and for child. E before X: 1. X: none.
-  EXPECT_EQ(count(2) - count(1), 27u + 9 + 9 + 8 + 16 + 1);
+  EXPECT_EQ(count(2) - count(1), 40u + 10 + 10 + 9 + 18 + 1);
 }
 
 TEST(Enumerate, ProgramsAreSoundAndPrintBack) {
