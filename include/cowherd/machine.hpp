@@ -26,8 +26,10 @@ struct MemoryUse {
 /// One simulated computer: RAM, rules, and the address spaces that live in it.
 ///
 /// All of its state lies in the memory that it was created in; it uses no heap. Running out of that memory is a result
-/// of the operation at hand, never an abort. Safe to use from any thread: the operations of one Machine run one after
-/// another. It must outlive its AddressSpaces and Pins.
+/// of the operation at hand, never an abort. It must outlive its AddressSpaces and Pins.
+///
+/// Safe to use from any thread, and made for many: accesses, faults and pins of one address space run side by side;
+/// fork and changes to mappings wait for faults, as in a kernel. verify() alone needs the machine to itself.
 class Machine {
  public:
   /// A machine in memory of its own, taken from the host: `memory` bytes, rounded up to pages; at least 64 KiB. EINVAL;

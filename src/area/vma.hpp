@@ -1,5 +1,6 @@
 #pragma once
 
+#include <atomic>
 #include <cstdint>
 
 #include "base/ref.hpp"
@@ -45,6 +46,11 @@ struct Vma {
   PageCount gap;
   PageCount subtree_gap;
 
+  /// As it is now: a fault may give the VMA its first while others look.
+  [[nodiscard]] Ref<AnonVma> own_anon_vma() const {
+    return {std::atomic_ref(const_cast<std::uint32_t&>(anon_vma.unit)).load(std::memory_order_acquire)};
+  }
+  void set_own_anon_vma(Ref<AnonVma> own) { std::atomic_ref(anon_vma.unit).store(own.unit, std::memory_order_release); }
   [[nodiscard]] Vpn index_of(Vpn page) const { return index + (page - pages.begin); }
 };
 

@@ -1,5 +1,7 @@
 #include "back/anon_rmap.hpp"
 
+#include "base/try.hpp"
+
 namespace cowherd {
 
 namespace {
@@ -27,6 +29,7 @@ Result<void> link_all(Frames<G>& frames, Ref<Vma> to, Ref<Vma> from) {
     auto copy = frames.template make<AnonVmaChain>();
     if (!copy) {
       unlink_anon_vmas(frames, to);
+      free_unlinked(frames, to);
       return copy.error();
     }
     link(frames, *copy, to, frames.at(chain).anon_vma);
@@ -36,8 +39,8 @@ Result<void> link_all(Frames<G>& frames, Ref<Vma> to, Ref<Vma> from) {
 
 template <class G>
 void make_own(Frames<G>& frames, Ref<Vma> vma, Ref<AnonVma> anon_vma) {
-  frames.at(vma).anon_vma = anon_vma;
   ++frames.at(anon_vma).active;
+  frames.at(vma).set_own_anon_vma(anon_vma);
 }
 
 /// Among those that `vma` is on the list of: one that nobody gives birth in any more. Null if there is none. With more
@@ -56,10 +59,7 @@ Ref<AnonVma> find_deserted(Frames<G>& frames, Ref<Vma> vma) {
 }  // namespace
 
 template <class G>
-Result<void> anon_vma_prepare(Frames<G>& frames, Ref<Vma> vma) {
-  if (frames.at(vma).anon_vma) {
-    return {};
-  }
+Result<FreshAnonVma> make_anon_vma(Frames<G>& frames) {
   auto anon_vma = frames.template make<AnonVma>();
   if (!anon_vma) {
     return anon_vma.error();
@@ -69,8 +69,29 @@ Result<void> anon_vma_prepare(Frames<G>& frames, Ref<Vma> vma) {
     frames.destroy(*anon_vma);
     return chain.error();
   }
-  link(frames, *chain, vma, *anon_vma);
-  make_own(frames, vma, *anon_vma);
+  frames.at(*anon_vma).root = *anon_vma;
+  return FreshAnonVma{*anon_vma, *chain};
+}
+
+template <class G>
+void destroy_fresh(Frames<G>& frames, FreshAnonVma fresh) {
+  frames.destroy(fresh.chain);
+  frames.destroy(fresh.anon_vma);
+}
+
+template <class G>
+void adopt_fresh(Frames<G>& frames, Ref<Vma> vma, FreshAnonVma fresh) {
+  link(frames, fresh.chain, vma, fresh.anon_vma);
+  make_own(frames, vma, fresh.anon_vma);
+}
+
+template <class G>
+Result<void> anon_vma_prepare(Frames<G>& frames, Ref<Vma> vma) {
+  if (frames.at(vma).anon_vma) {
+    return {};
+  }
+  COWHERD_TRY_ASSIGN(fresh, make_anon_vma(frames));
+  adopt_fresh(frames, vma, fresh);
   return {};
 }
 
@@ -102,9 +123,12 @@ Result<void> anon_vma_fork(Frames<G>& frames, Ref<Vma> child, Ref<Vma> parent, T
   }
   if (auto own = anon_vma_prepare(frames, child); !own) {
     unlink_anon_vmas(frames, child);
+    free_unlinked(frames, child);
     return own;
   }
-  frames.at(frames.at(child).anon_vma).parent = parents;
+  AnonVma& own = frames.at(frames.at(child).anon_vma);
+  own.parent = parents;
+  own.root = frames.at(parents).root;
   ++frames.at(parents).children;
   return {};
 }
@@ -128,7 +152,7 @@ void unlink_anon_vmas(Frames<G>& frames, Ref<Vma> vma) {
   }
   // An anon_vma and its parent may both go here, in any order: first the counts, then the objects.
   for (Ref<AnonVmaChain> ref = frames.at(vma).chain; ref; ref = frames.at(ref).next_of_vma) {
-    const AnonVmaChain& chain = frames.at(ref);
+    AnonVmaChain& chain = frames.at(ref);
     AnonVma& list = frames.at(chain.anon_vma);
     if (chain.previous_of_anon_vma) {
       frames.at(chain.previous_of_anon_vma).next_of_anon_vma = chain.next_of_anon_vma;
@@ -138,15 +162,22 @@ void unlink_anon_vmas(Frames<G>& frames, Ref<Vma> vma) {
     if (chain.next_of_anon_vma) {
       frames.at(chain.next_of_anon_vma).previous_of_anon_vma = chain.previous_of_anon_vma;
     }
-    if (--list.chains == 0 && list.parent) {
+    if (--list.chains != 0) {
+      // Somebody else's now; who drops the last chain frees it.
+      chain.anon_vma = {};
+    } else if (list.parent) {
       --frames.at(list.parent).children;
     }
   }
+}
+
+template <class G>
+void free_unlinked(Frames<G>& frames, Ref<Vma> vma) {
   while (const Ref<AnonVmaChain> gone = frames.at(vma).chain) {
     const Ref<AnonVma> anon_vma = frames.at(gone).anon_vma;
     frames.at(vma).chain = frames.at(gone).next_of_vma;
     frames.destroy(gone);
-    if (frames.at(anon_vma).chains == 0) {
+    if (anon_vma) {
       frames.destroy(anon_vma);
     }
   }
@@ -157,7 +188,11 @@ void unlink_anon_vmas(Frames<G>& frames, Ref<Vma> vma) {
   template Result<void> anon_vma_clone<G>(Frames<G>&, Ref<Vma>, Ref<Vma>);          \
   template Result<void> anon_vma_fork<G>(Frames<G>&, Ref<Vma>, Ref<Vma>, TakeOver); \
   template void anon_vma_adopt<G>(Frames<G>&, Ref<Vma>, Ref<Vma>);                  \
-  template void unlink_anon_vmas<G>(Frames<G>&, Ref<Vma>);
+  template void unlink_anon_vmas<G>(Frames<G>&, Ref<Vma>);                          \
+  template void free_unlinked<G>(Frames<G>&, Ref<Vma>);                             \
+  template Result<FreshAnonVma> make_anon_vma<G>(Frames<G>&);                       \
+  template void destroy_fresh<G>(Frames<G>&, FreshAnonVma);                         \
+  template void adopt_fresh<G>(Frames<G>&, Ref<Vma>, FreshAnonVma);
 COWHERD_FOR_EACH_GEOMETRY(COWHERD_INSTANTIATE)
 #undef COWHERD_INSTANTIATE
 

@@ -3,6 +3,7 @@
 #include <cstdint>
 
 #include "area/vma.hpp"
+#include "base/lock_word.hpp"
 #include "base/ref.hpp"
 #include "cowherd/result.hpp"
 #include "frame/frames.hpp"
@@ -23,6 +24,10 @@ struct AnonVma {
   /// The one that it was made a child of. It lives as long: who is on this list is on that one too.
   Ref<AnonVma> parent;
   Ref<AnonVmaChain> first;
+  /// The oldest of its line, itself for the first; it lives as long as the parent does. Its lock guards the lists of
+  /// the whole family. Compare Linux: anon_vma->root->rwsem.
+  Ref<AnonVma> root;
+  LockWord lock;
 };
 
 /// One VMA on the list of one anon_vma. Compare Linux struct anon_vma_chain.
@@ -36,9 +41,33 @@ struct AnonVmaChain {
   Ref<AnonVmaChain> previous_of_anon_vma;
 };
 
-/// Gives `vma` an anon_vma of its own, if it has none. ENOMEM. Compare Linux mm/rmap.c: __anon_vma_prepare().
+// Changes to the lists of a family need its root's lock for writing, walks along them for reading.
+
+/// An anon_vma that nobody knows yet, and the chain that is to link it.
+struct FreshAnonVma {
+  Ref<AnonVma> anon_vma;
+  Ref<AnonVmaChain> chain;
+};
+/// ENOMEM, and then nothing was made.
+template <class G>
+Result<FreshAnonVma> make_anon_vma(Frames<G>& frames);
+template <class G>
+void destroy_fresh(Frames<G>& frames, FreshAnonVma fresh);
+/// Makes `fresh` the own anon_vma of `vma`, which has none.
+template <class G>
+void adopt_fresh(Frames<G>& frames, Ref<Vma> vma, FreshAnonVma fresh);
+
+/// Gives `vma` an anon_vma of its own, if it has none. ENOMEM. For a VMA that nobody else can reach.
+/// Compare Linux mm/rmap.c: __anon_vma_prepare().
 template <class G>
 Result<void> anon_vma_prepare(Frames<G>& frames, Ref<Vma> vma);
+
+/// The anon_vma whose lock guards the lists that `vma` is on; null if it is on none.
+template <class G>
+Ref<AnonVma> anon_vma_root(const Frames<G>& frames, Ref<Vma> vma) {
+  const Ref<AnonVmaChain> chain = frames.at(vma).chain;
+  return chain ? frames.at(frames.at(chain).anon_vma).root : Ref<AnonVma>{};
+}
 
 /// Puts `to`, which has no chains, on the list of every anon_vma that `from` is on. ENOMEM, and then on none.
 /// Compare Linux mm/rmap.c: anon_vma_clone().
@@ -59,9 +88,12 @@ Result<void> anon_vma_fork(Frames<G>& frames, Ref<Vma> child, Ref<Vma> parent, T
 template <class G>
 void anon_vma_adopt(Frames<G>& frames, Ref<Vma> to, Ref<Vma> from);
 
-/// Takes `vma` off every list. Compare Linux mm/rmap.c: unlink_anon_vmas().
+/// Takes `vma` off every list. What nobody else needs stays with it for free_unlinked(), which needs no lock: the
+/// root, and with it the lock, may be part of that. Compare Linux mm/rmap.c: unlink_anon_vmas().
 template <class G>
 void unlink_anon_vmas(Frames<G>& frames, Ref<Vma> vma);
+template <class G>
+void free_unlinked(Frames<G>& frames, Ref<Vma> vma);
 
 /// Calls `visit(vma, page)` for every VMA and page at which `frame` may be mapped; whether it is, the caller looks up.
 /// Precondition: `frame` is mapped somewhere. Compare Linux mm/rmap.c: rmap_walk_anon().

@@ -37,6 +37,7 @@ class AnonRmapTest : public testing::Test {
   }
   void drop(Ref<Vma> gone) {
     unlink_anon_vmas(frames_, gone);
+    free_unlinked(frames_, gone);
     frames_.destroy(gone);
   }
   Vma& at(Ref<Vma> ref) { return frames_.at(ref); }

@@ -18,13 +18,30 @@ TEST(FailureInjector, FailsTheNthAllocationAndNoOther) {
   }
 }
 
-TEST(FailureInjector, UnarmedItOnlyCounts) {
+TEST(FailureInjector, CountingFailsNothing) {
   FailureInjector injector;
+  EXPECT_FALSE(injector.should_fail());
+  EXPECT_EQ(injector.seen(), 0u);
+  injector.arm(FailureInjector::kCountOnly);
   for (int i = 0; i < 10; ++i) {
     EXPECT_FALSE(injector.should_fail());
   }
   EXPECT_FALSE(injector.fired());
   EXPECT_EQ(injector.seen(), 10u);
+}
+
+TEST(FailureInjector, AChooserFailsOneAllocationAtMost) {
+  FailureInjector injector;
+  int asked = 0;
+  injector.arm([](void* count) { return ++*static_cast<int*>(count) == 2; }, &asked);
+  EXPECT_FALSE(injector.should_fail());
+  EXPECT_TRUE(injector.should_fail());
+  EXPECT_TRUE(injector.fired());
+  EXPECT_FALSE(injector.should_fail());
+  EXPECT_EQ(asked, 2);
+  injector.arm(0);
+  EXPECT_FALSE(injector.should_fail());
+  EXPECT_EQ(asked, 2);
 }
 
 TEST(FailureInjector, ArmingForgetsWhatWas) {

@@ -17,6 +17,8 @@ struct ProductionGeometry {
   /// Where mmap without an address begins to look.
   static constexpr std::uint64_t kFirstMapPage = 16;
   static constexpr bool kScrubFreed = false;
+  /// Threads run on the processors of the host: locks are real, and the points of schedule.hpp are nothing.
+  static constexpr bool kExplored = false;
 };
 
 /// Small enough that a whole machine is a state of a search: three levels of four entries over 32-byte pages.
@@ -29,6 +31,8 @@ struct CheckedGeometry {
   /// Freed memory is overwritten with one pattern: a use after free reads something no test writes, and two states that
   /// differ only in garbage are one state.
   static constexpr bool kScrubFreed = true;
+  /// A Scheduler decides at each point who goes on; without one, each operation runs from beginning to end.
+  static constexpr bool kExplored = true;
 };
 
 /// Everything that follows from a geometry.

@@ -13,32 +13,33 @@ namespace cowherd {
 
 /// Where an operation under a scheduler may be suspended: always just before it touches what another agent may touch
 /// without a common lock, or takes a lock. Name, text, what comes next. docs/concurrency.md comes from this table.
-#define COWHERD_POINTS(X)                                                                           \
-  X(kAccess, "access", "a load or store: translate and move the bytes")                             \
-  X(kMmapLock, "mmap-lock", "take the mmap lock")                                                   \
-  X(kPageLock, "page-lock", "take the page lock, or try to")                                        \
-  X(kAnonVmaLock, "anon-vma-lock", "take the anon_vma lock")                                        \
-  X(kPageTableLock, "page-table-lock", "take a page-table lock")                                    \
-  X(kReadEntry, "read-entry", "read an entry without its lock")                                     \
-  X(kReadTable, "read-table", "read the entry of a table without its lock")                         \
-  X(kClearEntry, "clear-entry", "clear an entry")                                                   \
-  X(kSetEntry, "set-entry", "set an entry")                                                         \
-  X(kProtectEntry, "protect-entry", "take write permission from an entry")                          \
-  X(kFlush, "flush", "make every CPU forget translations")                                          \
-  X(kFreeTable, "free-table", "free a table that no walker is in")                                  \
-  X(kReadCounts, "read-counts", "read what the reuse or fork decision looks at")                    \
-  X(kTakeReference, "take-reference", "take a reference, and the pin with it")                      \
-  X(kDropReference, "drop-reference", "drop a reference, and free the frame with the last")         \
-  X(kMapcount, "mapcount", "change a mapcount")                                                     \
-  X(kExclusive, "exclusive", "set or clear the exclusive mark")                                     \
-  X(kReadExclusive, "read-exclusive", "read the exclusive mark without a lock")                     \
-  X(kRecheckEntry, "recheck-entry", "read an entry again, the reference held")                      \
-  X(kRecheckTable, "recheck-table", "read the entry of a table again, the reference held")          \
-  X(kHasPinned, "has-pinned", "say that the address space has been pinned, or ask")                 \
-  X(kSequence, "sequence", "change or sample the fork sequence count")                              \
-  X(kCopyPage, "copy-page", "copy the bytes of a page")                                             \
-  X(kDevice, "device", "a device's load or store")                                                  \
-  X(kProcesses, "processes", "change or read the list of processes")                                \
+#define COWHERD_POINTS(X)                                                                   \
+  X(kAccess, "access", "a load or store: translate and move the bytes")                     \
+  X(kMmapLock, "mmap-lock", "take the mmap lock")                                           \
+  X(kPageLock, "page-lock", "take the page lock")                                           \
+  X(kTryPageLock, "try-page-lock", "take the page lock if it is free")                      \
+  X(kAnonVmaLock, "anon-vma-lock", "take the anon_vma lock")                                \
+  X(kPageTableLock, "page-table-lock", "take a page-table lock")                            \
+  X(kReadEntry, "read-entry", "read an entry without its lock")                             \
+  X(kReadTable, "read-table", "read the entry of a table without its lock")                 \
+  X(kClearEntry, "clear-entry", "clear an entry")                                           \
+  X(kSetEntry, "set-entry", "set an entry")                                                 \
+  X(kProtectEntry, "protect-entry", "take write permission from an entry")                  \
+  X(kFlush, "flush", "make every CPU forget translations")                                  \
+  X(kFreeTable, "free-table", "free a table that no walker is in")                          \
+  X(kReadCounts, "read-counts", "read what the reuse or fork decision looks at")            \
+  X(kTakeReference, "take-reference", "take a reference, and the pin with it")              \
+  X(kDropReference, "drop-reference", "drop a reference, and free the frame with the last") \
+  X(kMapcount, "mapcount", "change a mapcount")                                             \
+  X(kExclusive, "exclusive", "set or clear the exclusive mark")                             \
+  X(kReadExclusive, "read-exclusive", "read the exclusive mark without a lock")             \
+  X(kRecheckEntry, "recheck-entry", "read an entry again, the reference held")              \
+  X(kRecheckTable, "recheck-table", "read the entry of a table again, the reference held")  \
+  X(kHasPinned, "has-pinned", "say that the address space has been pinned, or ask")         \
+  X(kSequence, "sequence", "change or sample the fork sequence count")                      \
+  X(kCopyPage, "copy-page", "copy the bytes of a page")                                     \
+  X(kDevice, "device", "a device's load or store")                                          \
+  X(kProcesses, "processes", "take the lock of the lists of processes and pins")            \
   X(kAllocate, "allocate", "an allocation that may fail by choice")
 
 enum class Point : std::uint8_t {
@@ -46,6 +47,21 @@ enum class Point : std::uint8_t {
   COWHERD_POINTS(COWHERD_POINT)
 #undef COWHERD_POINT
 };
+
+/// Whether a lock is taken there. Taking one commutes with whatever others do meanwhile but ask for the same lock, so
+/// that no choice is needed between it and the first access behind it.
+constexpr bool takes_lock(Point point) {
+  switch (point) {
+    case Point::kMmapLock:
+    case Point::kPageLock:
+    case Point::kAnonVmaLock:
+    case Point::kPageTableLock:
+    case Point::kProcesses:
+      return true;
+    default:
+      return false;
+  }
+}
 
 struct PointInfo {
   std::string_view name;
@@ -98,10 +114,12 @@ class Scheduler {
   virtual ~Scheduler() = default;
 
   /// Any other agent may run here. Returns when this one is chosen, and which of its moves was, from 0.
-  /// It may return at once, without a choice, where the agent has touched nothing since it was chosen last.
+  /// It may return at once, without a choice, where the agent has done nothing since it was chosen last, or has only
+  /// taken a lock and is not about to take another (takes_lock()).
   virtual unsigned suspend(Point point, Moves moves, const void* what) = 0;
   void point(Point next) {
-    (void)suspend(next, [](const void*) { return 1u; }, nullptr);
+    (void)suspend(
+        next, [](const void*) { return 1u; }, nullptr);
   }
 
   /// The agent that runs now.

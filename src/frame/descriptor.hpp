@@ -1,9 +1,11 @@
 #pragma once
 
+#include <atomic>
 #include <cassert>
 #include <cstddef>
 #include <cstdint>
 
+#include "base/lock_word.hpp"
 #include "cowherd/types.hpp"
 
 namespace cowherd {
@@ -22,7 +24,10 @@ enum class FrameUse : std::uint8_t {
 /// The hot part of what is known of a frame: 16 bytes. Compare Linux's struct page.
 ///
 /// References and pins share one word, so that whoever takes a reference learns in the same access whether the page may
-/// be pinned. Every pin holds one reference too.
+/// be pinned. Every pin holds one reference too. A frame without references is free or on its way from or to being
+/// free, and nobody but its allocator may give it one.
+///
+/// Each call is one atomic access, safe from any thread; what keeps two of them together is the caller's business.
 class FrameDescriptor {
  public:
   static constexpr std::uint32_t kReferenceBits = 20;
@@ -33,28 +38,56 @@ class FrameDescriptor {
   static constexpr std::uint32_t kIndexBits = 35;
   static constexpr std::uint32_t kMaxOwner = ~std::uint32_t{0};
 
-  [[nodiscard]] FrameUse use() const { return static_cast<FrameUse>(mapcount_and_flags_ >> kUseShift & kUseMask); }
+  [[nodiscard]] FrameUse use() const { return static_cast<FrameUse>(flags() >> kUseShift & kUseMask); }
   void set_use(FrameUse use) {
-    mapcount_and_flags_ =
-        (mapcount_and_flags_ & ~(kUseMask << kUseShift)) | (static_cast<std::uint32_t>(use) << kUseShift);
+    update_flags([use](std::uint32_t word) {
+      return (word & ~(kUseMask << kUseShift)) | (static_cast<std::uint32_t>(use) << kUseShift);
+    });
   }
 
-  [[nodiscard]] std::uint32_t references() const { return references_and_pins_ & kMaxReferences; }
-  /// Wraps within its field, as an unchecked counter does.
-  void add_references(std::uint32_t count) { set_references(references() + count); }
-  void drop_references(std::uint32_t count) { set_references(references() - count); }
+  /// References and pins as they were at one instant.
+  struct Counts {
+    std::uint32_t references;
+    std::uint32_t pins;
+  };
+  [[nodiscard]] Counts counts() const { return split(counts_word().load(std::memory_order_acquire)); }
+  [[nodiscard]] std::uint32_t references() const { return counts().references; }
+  [[nodiscard]] std::uint32_t pins() const { return counts().pins; }
 
-  [[nodiscard]] std::uint32_t pins() const { return references_and_pins_ >> kReferenceBits; }
-  void add_pins(std::uint32_t count) { references_and_pins_ += count << kReferenceBits; }
-  void drop_pins(std::uint32_t count) { references_and_pins_ -= count << kReferenceBits; }
+  /// Takes references, and pins with them. Each wraps within its field, as an unchecked counter does.
+  void add_references(std::uint32_t references, std::uint32_t pins = 0) {
+    update_counts([=](Counts now) { return join(now.references + references, now.pins + pins); });
+  }
+  /// As add_references(), if the frame has one already and neither count would exceed its limit.
+  [[nodiscard]] bool try_add_references(std::uint32_t references, std::uint32_t pins, std::uint32_t max_references) {
+    std::uint32_t seen = counts_word().load(std::memory_order_relaxed);
+    while (true) {
+      const Counts now = split(seen);
+      if (now.references == 0 || now.references + std::uint64_t{references} > max_references ||
+          now.pins + std::uint64_t{pins} > kMaxPins) {
+        return false;
+      }
+      if (counts_word().compare_exchange_weak(seen, join(now.references + references, now.pins + pins),
+                                              std::memory_order_acq_rel)) {
+        return true;
+      }
+    }
+  }
+  /// Gives references back, and pins with them; returns what is left.
+  Counts drop_references(std::uint32_t references, std::uint32_t pins = 0) {
+    return split(update_counts([=](Counts now) { return join(now.references - references, now.pins - pins); }));
+  }
 
-  /// For a table: its entries in use.
-  [[nodiscard]] std::uint32_t mapcount() const { return mapcount_and_flags_ & kMaxMapcount; }
-  void add_mapcount() { set_mapcount(mapcount() + 1); }
-  /// Below zero wraps to kMaxMapcount, which verify() reports.
-  void drop_mapcount() { set_mapcount(mapcount() - 1); }
+  void add_pins(std::uint32_t count) { add_references(0, count); }
+  void drop_pins(std::uint32_t count) { (void)drop_references(0, count); }
+
+  /// For a table: its entries in use. For a slab: see frames.cpp.
+  [[nodiscard]] std::uint32_t mapcount() const { return flags() & kMaxMapcount; }
+  void add_mapcount() { add_to_mapcount(1); }
+  /// Returns what is left. Below zero wraps to kMaxMapcount, which verify() reports.
+  std::uint32_t drop_mapcount() { return add_to_mapcount(kMaxMapcount); }
   void set_mapcount(std::uint32_t mapcount) {
-    mapcount_and_flags_ = (mapcount_and_flags_ & ~kMaxMapcount) | (mapcount & kMaxMapcount);
+    update_flags([=](std::uint32_t word) { return (word & ~kMaxMapcount) | (mapcount & kMaxMapcount); });
   }
 
   /// This anonymous page belongs to one address space. Compare Linux PageAnonExclusive.
@@ -63,35 +96,61 @@ class FrameDescriptor {
   /// Written, and not by way of a page-table entry alone. Compare Linux PG_dirty.
   [[nodiscard]] bool dirty() const { return flag(kDirty); }
   void set_dirty(bool on) { set_flag(kDirty, on); }
-  /// The page lock is held by somebody who is not an operation in progress. Compare Linux PG_locked.
-  [[nodiscard]] bool locked() const { return flag(kLocked); }
-  void set_locked(bool on) { set_flag(kLocked, on); }
   /// Some reference was once taken through an address for writing.
   [[nodiscard]] bool gup_mark() const { return flag(kGupMark); }
   void set_gup_mark(bool on) { set_flag(kGupMark, on); }
 
+  /// The page lock of a user page (Linux: PG_locked), the page-table lock of a table.
+  [[nodiscard]] bool locked() const { return flag(kLocked); }
+  bool try_lock() { return !locked() && (flags_word().fetch_or(kLocked, std::memory_order_acquire) & kLocked) == 0; }
+  void unlock() {
+    flags_word().fetch_and(~kLocked, std::memory_order_release);
+    flags_word().notify_all();
+  }
+  /// Waits for the lock; `spins`: whether its holder is sure to let go soon.
+  void lock(bool spins) {
+    constexpr unsigned kSpinsBeforeSleep = 128;
+    for (unsigned round = 0; !try_lock(); ++round) {
+      const std::uint32_t seen = flags();
+      if (spins || round < kSpinsBeforeSleep) {
+        spin_pause(round);
+      } else if ((seen & kLocked) != 0) {
+        flags_word().wait(seen, std::memory_order_relaxed);
+      }
+    }
+  }
+
   /// What verify() has met of the frame so far; kUnseen at all other times. Ordered: the later includes the earlier.
   enum class Seen : std::uint8_t { kUnseen, kHeld, kMapped, kMappedDirty };
-  [[nodiscard]] Seen seen() const { return static_cast<Seen>(mapcount_and_flags_ >> kSeenShift & kSeenMask); }
+  [[nodiscard]] Seen seen() const { return static_cast<Seen>(flags() >> kSeenShift & kSeenMask); }
   void set_seen(Seen seen) {
-    mapcount_and_flags_ =
-        (mapcount_and_flags_ & ~(kSeenMask << kSeenShift)) | (static_cast<std::uint32_t>(seen) << kSeenShift);
+    update_flags([seen](std::uint32_t word) {
+      return (word & ~(kSeenMask << kSeenShift)) | (static_cast<std::uint32_t>(seen) << kSeenShift);
+    });
   }
 
   /// For an anonymous page: its anon_vma, as a Ref's unit; for a slab frame: the next slab with a free object.
   [[nodiscard]] std::uint32_t owner() const {
-    return static_cast<std::uint32_t>(owner_and_index_ >> kIndexBits) | (mapcount_and_flags_ & kOwnerHighMask);
+    return static_cast<std::uint32_t>(owner_word().load(std::memory_order_acquire) >> kIndexBits) |
+           (flags() & kOwnerHighMask);
   }
   /// For an anonymous page: the page index at which its anon_vma knows it (Linux: page->index).
-  [[nodiscard]] Vpn index() const { return Vpn{owner_and_index_ & ((std::uint64_t{1} << kIndexBits) - 1)}; }
+  [[nodiscard]] Vpn index() const {
+    return Vpn{owner_word().load(std::memory_order_acquire) & ((std::uint64_t{1} << kIndexBits) - 1)};
+  }
+  /// The owner's parts are two accesses: a page gets its owner before it is mapped, or under its page lock.
   void set_owner(std::uint32_t owner, Vpn index) {
     assert(index.value() < (std::uint64_t{1} << kIndexBits));
-    owner_and_index_ = (std::uint64_t{owner} << kIndexBits) | index.value();
-    mapcount_and_flags_ = (mapcount_and_flags_ & ~kOwnerHighMask) | (owner & kOwnerHighMask);
+    owner_word().store((std::uint64_t{owner} << kIndexBits) | index.value(), std::memory_order_release);
+    update_flags([owner](std::uint32_t word) { return (word & ~kOwnerHighMask) | (owner & kOwnerHighMask); });
   }
 
-  /// Everything as in a frame that was never used.
-  void clear() { *this = FrameDescriptor{}; }
+  /// Everything as in a frame that was never used. Precondition: nobody holds a reference.
+  void clear() {
+    flags_word().store(0, std::memory_order_relaxed);
+    owner_word().store(0, std::memory_order_relaxed);
+    counts_word().store(0, std::memory_order_release);
+  }
 
  private:
   static constexpr std::uint32_t kUseShift = kMapcountBits;
@@ -105,17 +164,50 @@ class FrameDescriptor {
   /// The owner's bits that the index leaves no room for lie here, at their own places.
   static constexpr std::uint32_t kOwnerHighMask = ~((1u << (64 - kIndexBits)) - 1);
 
-  void set_references(std::uint32_t references) {
-    references_and_pins_ = (references_and_pins_ & ~kMaxReferences) | (references & kMaxReferences);
-  }
-  [[nodiscard]] bool flag(std::uint32_t bit) const { return (mapcount_and_flags_ & bit) != 0; }
-  void set_flag(std::uint32_t bit, bool on) {
-    mapcount_and_flags_ = on ? mapcount_and_flags_ | bit : mapcount_and_flags_ & ~bit;
+  static constexpr Counts split(std::uint32_t word) { return {word & kMaxReferences, word >> kReferenceBits}; }
+  static constexpr std::uint32_t join(std::uint32_t references, std::uint32_t pins) {
+    return (references & kMaxReferences) | (pins << kReferenceBits);
   }
 
-  std::uint32_t references_and_pins_ = 0;
-  std::uint32_t mapcount_and_flags_ = 0;
-  std::uint64_t owner_and_index_ = 0;
+  [[nodiscard]] std::atomic_ref<std::uint32_t> counts_word() const { return std::atomic_ref(references_and_pins_); }
+  [[nodiscard]] std::atomic_ref<std::uint32_t> flags_word() const { return std::atomic_ref(mapcount_and_flags_); }
+  [[nodiscard]] std::atomic_ref<std::uint64_t> owner_word() const { return std::atomic_ref(owner_and_index_); }
+  [[nodiscard]] std::uint32_t flags() const { return flags_word().load(std::memory_order_acquire); }
+
+  template <class Change>
+  std::uint32_t update_counts(Change&& change) {
+    std::uint32_t seen = counts_word().load(std::memory_order_relaxed);
+    while (true) {
+      const std::uint32_t next = change(split(seen));
+      if (counts_word().compare_exchange_weak(seen, next, std::memory_order_acq_rel)) return next;
+    }
+  }
+  template <class Change>
+  std::uint32_t update_flags(Change&& change) {
+    std::uint32_t seen = flags_word().load(std::memory_order_relaxed);
+    while (true) {
+      const std::uint32_t next = change(seen);
+      if (flags_word().compare_exchange_weak(seen, next, std::memory_order_acq_rel)) return next;
+    }
+  }
+  std::uint32_t add_to_mapcount(std::uint32_t count) {
+    return update_flags(
+               [count](std::uint32_t word) { return (word & ~kMaxMapcount) | ((word + count) & kMaxMapcount); }) &
+           kMaxMapcount;
+  }
+  [[nodiscard]] bool flag(std::uint32_t bit) const { return (flags() & bit) != 0; }
+  void set_flag(std::uint32_t bit, bool on) {
+    if (on) {
+      flags_word().fetch_or(bit, std::memory_order_acq_rel);
+    } else {
+      flags_word().fetch_and(~bit, std::memory_order_acq_rel);
+    }
+  }
+
+  // Mutable: an atomic_ref reads through a reference that could write.
+  mutable std::uint32_t references_and_pins_ = 0;
+  mutable std::uint32_t mapcount_and_flags_ = 0;
+  mutable std::uint64_t owner_and_index_ = 0;
 };
 
 static_assert(sizeof(FrameDescriptor) == 16);

@@ -14,7 +14,7 @@ FrameDescriptor full() {
   d.set_mapcount(2);
   d.set_exclusive(true);
   d.set_dirty(true);
-  d.set_locked(true);
+  EXPECT_TRUE(d.try_lock());
   d.set_gup_mark(true);
   d.set_owner(FrameDescriptor::kMaxOwner, Vpn{(std::uint64_t{1} << FrameDescriptor::kIndexBits) - 1});
   return d;
@@ -67,7 +67,7 @@ TEST(FrameDescriptor, ChangingOneFieldChangesNoOther) {
       {"mapcount", [](D& d) { d.add_mapcount(); }, [](D& d) { d.drop_mapcount(); }},
       {"exclusive", [](D& d) { d.set_exclusive(false); }, [](D& d) { d.set_exclusive(true); }},
       {"dirty", [](D& d) { d.set_dirty(false); }, [](D& d) { d.set_dirty(true); }},
-      {"locked", [](D& d) { d.set_locked(false); }, [](D& d) { d.set_locked(true); }},
+      {"locked", [](D& d) { d.unlock(); }, [](D& d) { EXPECT_TRUE(d.try_lock()); }},
       {"gup mark", [](D& d) { d.set_gup_mark(false); }, [](D& d) { d.set_gup_mark(true); }},
       {"owner", [](D& d) { d.set_owner(1, d.index()); }, [](D& d) { d.set_owner(D::kMaxOwner, d.index()); }},
       {"index", [](D& d) { d.set_owner(d.owner(), Vpn{0}); },

@@ -102,37 +102,44 @@ void Frames<G>::mark(std::size_t frame, std::size_t count, bool free) {
 }
 
 template <class G>
-Result<FrameNumber> Frames<G>::allocate(FrameUse use, unsigned order) {
-  if (injector_.should_fail()) {
-    shortage_ = true;
-    return Errno::kNoMemory;
-  }
-  std::size_t found = header_->frame_count;
-  if (order == 0) {
-    if (header_->free_count != 0) {
-      std::size_t index = 0;
-      for (std::size_t level = level_count_; level-- > 0;) {
-        index = index * kWordBits + static_cast<std::size_t>(std::countr_zero(levels_[level][index]));
-      }
-      found = index;
+std::size_t Frames<G>::find_free(unsigned order) const {
+  const std::size_t words = (header_->frame_count + kWordBits - 1) / kWordBits;
+  if (stripes_ > 1) {
+    // One period of the stripes divides a word.
+    std::uint64_t own = 0;
+    for (std::uint32_t bit = 0; bit < kWordBits; ++bit) {
+      if (bit / kStripeFrames % stripes_ == stripe_) own |= std::uint64_t{1} << bit;
     }
-  } else {
-    const std::size_t words = (header_->frame_count + kWordBits - 1) / kWordBits;
     for (std::size_t word = 0; word < words; ++word) {
-      const std::size_t bit = find_run(levels_[0][word], order);
-      if (bit != kWordBits) {
-        found = word * kWordBits + bit;
-        break;
-      }
+      const std::size_t bit = find_run(levels_[0][word] & own, order);
+      if (bit != kWordBits) return word * kWordBits + bit;
     }
   }
+  if (order == 0) {
+    if (header_->free_count == 0) return header_->frame_count;
+    std::size_t index = 0;
+    for (std::size_t level = level_count_; level-- > 0;) {
+      index = index * kWordBits + static_cast<std::size_t>(std::countr_zero(levels_[level][index]));
+    }
+    return index;
+  }
+  for (std::size_t word = 0; word < words; ++word) {
+    const std::size_t bit = find_run(levels_[0][word], order);
+    if (bit != kWordBits) return word * kWordBits + bit;
+  }
+  return header_->frame_count;
+}
+
+template <class G>
+Result<FrameNumber> Frames<G>::take(FrameUse use, unsigned order) {
+  const std::size_t found = find_free(order);
   if (found >= header_->frame_count) {
-    shortage_ = true;
+    note_shortage();
     return Errno::kNoMemory;
   }
   const std::size_t count = std::size_t{1} << order;
   mark(found, count, false);
-  header_->free_count -= static_cast<std::uint32_t>(count);
+  std::atomic_ref(header_->free_count).fetch_sub(static_cast<std::uint32_t>(count), std::memory_order_relaxed);
   for (std::size_t frame = found; frame < found + count; ++frame) {
     descriptors_[frame].clear();
     descriptors_[frame].set_use(use);
@@ -141,7 +148,7 @@ Result<FrameNumber> Frames<G>::allocate(FrameUse use, unsigned order) {
 }
 
 template <class G>
-void Frames<G>::free(FrameNumber frame, unsigned order) {
+void Frames<G>::give(FrameNumber frame, unsigned order) {
   const std::size_t count = std::size_t{1} << order;
   assert(descriptor(frame).use() != FrameUse::kFree);
   for (std::size_t i = 0; i < count; ++i) {
@@ -151,7 +158,23 @@ void Frames<G>::free(FrameNumber frame, unsigned order) {
     std::memset(bytes(frame), kScrubByte, count * kPageBytes);
   }
   mark(frame.value(), count, true);
-  header_->free_count += static_cast<std::uint32_t>(count);
+  std::atomic_ref(header_->free_count).fetch_add(static_cast<std::uint32_t>(count), std::memory_order_relaxed);
+}
+
+template <class G>
+Result<FrameNumber> Frames<G>::allocate(FrameUse use, unsigned order) {
+  if (injector_.should_fail()) {
+    note_shortage();
+    return Errno::kNoMemory;
+  }
+  const Hold hold(*header_);
+  return take(use, order);
+}
+
+template <class G>
+void Frames<G>::free(FrameNumber frame, unsigned order) {
+  const Hold hold(*header_);
+  give(frame, order);
 }
 
 template <class G>
@@ -168,37 +191,72 @@ PageCount Frames<G>::used_frames() const {
   return PageCount{0};
 }
 
-// A slab is 2^order frames cut into slots. Its first frame's descriptor says: references — slots in use; mapcount —
-// first free slot plus one; owner and index — the next and the previous slab with a free slot. A free slot's first word
-// is the next free slot plus one.
+// A slab is 2^order frames cut into slots. Its first frame's descriptor says: mapcount - the first free slot plus one,
+// and above that the slots in use; owner and index - the next and the previous slab with a free slot. A free slot's
+// first word is the next free slot plus one. Each of its frames has one reference of its own, like any frame in use.
+
+namespace {
+
+constexpr std::uint32_t kSlotBits = 10;
+static_assert(ProductionGeometry::kPageShift - 5 < kSlotBits, "the slots of a frame can be counted");
+
+struct SlabState {
+  /// Plus one; 0 for none.
+  std::uint32_t first_free;
+  std::uint32_t in_use;
+};
+
+SlabState slab_state(const FrameDescriptor& slab) {
+  const std::uint32_t word = slab.mapcount();
+  return {word & ((1u << kSlotBits) - 1), word >> kSlotBits};
+}
+
+void set_slab_state(FrameDescriptor& slab, SlabState state) {
+  slab.set_mapcount(state.first_free | state.in_use << kSlotBits);
+}
+
+}  // namespace
+
+template <class G>
+FrameNumber Frames<G>::find_slab(std::size_t kind) const {
+  FrameNumber slab{header_->partial[kind]};
+  while (slab != kZeroPage && !in_stripe(slab)) slab = FrameNumber{descriptor(slab).owner()};
+  return slab;
+}
 
 template <class G>
 Result<std::uint32_t> Frames<G>::slab_allocate(std::size_t kind, std::size_t slot) {
-  const unsigned order = slab_order(slot);
-  const auto slots = static_cast<std::uint32_t>((kPageBytes << order) / slot);
-  if (header_->partial[kind] == 0) {
-    auto frame = allocate(FrameUse::kSlab, order);
-    if (!frame) {
-      return frame.error();
-    }
-    for (std::uint32_t i = 0; i < slots; ++i) {
-      const std::uint32_t next = i + 1 < slots ? i + 2 : 0;
-      std::memcpy(bytes(*frame) + i * slot, &next, sizeof next);
-    }
-    descriptor(*frame).set_mapcount(1);
-    partial_push(kind, *frame);
-  } else if (injector_.should_fail()) {
-    shortage_ = true;
+  if (injector_.should_fail()) {
+    note_shortage();
     return Errno::kNoMemory;
   }
-  const FrameNumber slab{header_->partial[kind]};
-  FrameDescriptor& state = descriptor(slab);
-  const std::uint32_t taken = state.mapcount() - 1;
+  const Hold hold(*header_);
+  const unsigned order = slab_order(slot);
+  FrameNumber slab = find_slab(kind);
+  if (slab == kZeroPage) {
+    auto made = take(FrameUse::kSlab, order);
+    if (made) {
+      slab = *made;
+      const auto slots = static_cast<std::uint32_t>((kPageBytes << order) / slot);
+      for (std::uint32_t i = 0; i < slots; ++i) {
+        const std::uint32_t next = i + 1 < slots ? i + 2 : 0;
+        std::memcpy(bytes(slab) + i * slot, &next, sizeof next);
+      }
+      set_slab_state(descriptor(slab), {1, 0});
+      partial_push(kind, slab);
+      for (std::uint32_t i = 0; i < 1u << order; ++i) descriptor(slab + PageCount{i}).add_references(1);
+    } else {
+      slab = FrameNumber{header_->partial[kind]};
+      if (slab == kZeroPage) return made.error();
+    }
+  }
+  FrameDescriptor& descriptor_of_slab = descriptor(slab);
+  const SlabState state = slab_state(descriptor_of_slab);
+  const std::uint32_t taken = state.first_free - 1;
   std::byte* where = bytes(slab) + taken * slot;
   std::uint32_t next = 0;
   std::memcpy(&next, where, sizeof next);
-  state.set_mapcount(next);
-  state.add_references(1);
+  set_slab_state(descriptor_of_slab, {next, state.in_use + 1});
   if (next == 0) {
     partial_remove(kind, slab);
   }
@@ -209,29 +267,33 @@ Result<std::uint32_t> Frames<G>::slab_allocate(std::size_t kind, std::size_t slo
 
 template <class G>
 void Frames<G>::slab_free(std::size_t kind, std::size_t slot, std::uint32_t unit) {
+  const Hold hold(*header_);
   const unsigned order = slab_order(slot);
   const std::size_t offset = std::size_t{unit} * kObjectUnit;
   const FrameNumber slab{static_cast<std::uint32_t>(offset / kPageBytes >> order << order)};
-  FrameDescriptor& state = descriptor(slab);
-  assert(state.use() == FrameUse::kSlab && state.references() != 0);
+  FrameDescriptor& descriptor_of_slab = descriptor(slab);
+  const SlabState state = slab_state(descriptor_of_slab);
+  assert(descriptor_of_slab.use() == FrameUse::kSlab && state.in_use != 0);
   --header_->objects[kind];
-  state.drop_references(1);
-  const bool was_full = state.mapcount() == 0;
-  if (state.references() == 0) {
+  const bool was_full = state.first_free == 0;
+  if (state.in_use == 1) {
     if (!was_full) {
       partial_remove(kind, slab);
     }
-    free(slab, order);
+    for (std::uint32_t i = 0; i < 1u << order; ++i) {
+      const FrameNumber frame = slab + PageCount{i};
+      if (descriptor(frame).drop_references(1).references == 0) give(frame, 0);
+    }
     return;
   }
   std::byte* where = ram_ + offset;
   if constexpr (G::kScrubFreed) {
     std::memset(where, kScrubByte, slot);
   }
-  const std::uint32_t next = state.mapcount();
+  const std::uint32_t next = state.first_free;
   std::memcpy(where, &next, sizeof next);
   const auto index = static_cast<std::uint32_t>((offset - slab.value() * kPageBytes) / slot);
-  state.set_mapcount(index + 1);
+  set_slab_state(descriptor_of_slab, {index + 1, state.in_use - 1});
   if (was_full) {
     partial_push(kind, slab);
   }

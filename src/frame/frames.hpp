@@ -1,6 +1,7 @@
 #pragma once
 
 #include <algorithm>
+#include <atomic>
 #include <bit>
 #include <cassert>
 #include <cstddef>
@@ -9,6 +10,7 @@
 
 #include "base/failure_injector.hpp"
 #include "base/geometry.hpp"
+#include "base/lock_word.hpp"
 #include "base/ref.hpp"
 #include "base/slab_kind.hpp"
 #include "cowherd/result.hpp"
@@ -20,7 +22,9 @@ namespace cowherd {
 ///
 /// A Frames is a view: all state lies in the memory that format() laid out, in this order: header, free bitmaps,
 /// descriptors, RAM. Copying that memory copies everything. Free frames are found lowest first, so that the layout
-/// depends on what is allocated and not on the way there. Not thread-safe.
+/// depends on what is allocated and not on the way there.
+///
+/// Safe from any thread; in a geometry that is explored, one call is one step.
 template <class G>
 class Frames {
  public:
@@ -43,12 +47,30 @@ class Frames {
   explicit Frames(std::byte* memory);
 
   [[nodiscard]] PageCount frame_count() const { return PageCount{header_->frame_count}; }
-  [[nodiscard]] PageCount free_count() const { return PageCount{header_->free_count}; }
+  [[nodiscard]] PageCount free_count() const {
+    return PageCount{std::atomic_ref(header_->free_count).load(std::memory_order_relaxed)};
+  }
 
-  /// 2^`order` frames in a row, aligned to their number; contents undefined, descriptors clear but for `use`.
-  /// ENOMEM: none left, or an injected failure. Precondition: order <= 6.
+  /// 2^`order` frames in a row, aligned to their number; contents undefined, descriptors clear but for `use`, without
+  /// references. ENOMEM: none left, or an injected failure. Precondition: order <= 6.
   Result<FrameNumber> allocate(FrameUse use, unsigned order = 0);
+  /// Precondition: nobody holds a reference.
   void free(FrameNumber frame, unsigned order = 0);
+  /// Drops one reference; the last one frees the frame. Whoever took a reference to a frame without knowing what it was
+  /// gives it back so.
+  void put(FrameNumber frame) {
+    if (descriptor(frame).drop_references(1).references == 0) {
+      free(frame);
+    }
+  }
+
+  /// From now on, frames come from stripe `number` of `stripes` while it has any: agents whose allocations are
+  /// interleaved in every order then get the same frames in each. Precondition: a power of two, at most 8; the geometry
+  /// is explored. One stripe is everything, and freed frames are soon anybody's.
+  void set_stripe(unsigned number, unsigned stripes) {
+    stripe_ = number;
+    stripes_ = stripes;
+  }
 
   [[nodiscard]] FrameDescriptor& descriptor(FrameNumber frame) const { return descriptors_[frame.value()]; }
   [[nodiscard]] std::byte* bytes(FrameNumber frame) const { return ram_ + frame.value() * kPageBytes; }
@@ -83,13 +105,14 @@ class Frames {
   /// Objects of kind T alive.
   template <class T>
   [[nodiscard]] std::uint32_t alive() const {
+    const Hold hold(*header_);
     return header_->objects[static_cast<std::size_t>(T::kSlab)];
   }
 
   /// Whether an allocation has failed since clear_shortage(), injected or for real.
-  [[nodiscard]] bool shortage() const { return shortage_; }
-  void clear_shortage() { shortage_ = false; }
-  void note_shortage() { shortage_ = true; }
+  [[nodiscard]] bool shortage() const { return shortage_.load(std::memory_order_relaxed); }
+  void clear_shortage() { shortage_.store(false, std::memory_order_relaxed); }
+  void note_shortage() { shortage_.store(true, std::memory_order_relaxed); }
   FailureInjector& injector() { return injector_; }
 
   /// Frames from 0 to the last one in use; above lie only frames as format() left them, where the geometry scrubs.
@@ -97,6 +120,8 @@ class Frames {
 
  private:
   static constexpr std::size_t kMaxLevels = 6;
+  /// As many as the largest slab has.
+  static constexpr std::uint32_t kStripeFrames = 4;
 
   struct Header {
     std::uint32_t frame_count;
@@ -104,6 +129,24 @@ class Frames {
     std::uint32_t objects[static_cast<std::size_t>(SlabKind::kCount)];
     /// First slab with a free object, by kind: frame number, 0 for none.
     std::uint32_t partial[static_cast<std::size_t>(SlabKind::kCount)];
+    /// Over all of the above, the bitmaps and the slabs' free lists.
+    LockWord lock;
+  };
+
+  /// Holds the header's lock, where agents are threads.
+  class Hold {
+   public:
+    explicit Hold(Header& header) : header_(header) {
+      if constexpr (!G::kExplored) (void)header_.lock.lock(true);
+    }
+    ~Hold() {
+      if constexpr (!G::kExplored) header_.lock.unlock();
+    }
+    Hold(const Hold&) = delete;
+    Hold& operator=(const Hold&) = delete;
+
+   private:
+    Header& header_;
   };
 
   struct Layout {
@@ -123,6 +166,16 @@ class Frames {
   static constexpr unsigned slab_order(std::size_t slot) {
     return slot <= kPageBytes ? 0U : static_cast<unsigned>(std::bit_width((slot - 1) / kPageBytes));
   }
+  /// The first free run of 2^`order` frames; frame_count where there is none.
+  [[nodiscard]] std::size_t find_free(unsigned order) const;
+  /// As allocate() and free(), the header's lock held.
+  Result<FrameNumber> take(FrameUse use, unsigned order);
+  void give(FrameNumber frame, unsigned order);
+  [[nodiscard]] bool in_stripe(FrameNumber frame) const {
+    return stripes_ <= 1 || frame.value() / kStripeFrames % stripes_ == stripe_;
+  }
+  /// A slab with a free object, from the own stripe; 0 for none.
+  [[nodiscard]] FrameNumber find_slab(std::size_t kind) const;
   Result<std::uint32_t> slab_allocate(std::size_t kind, std::size_t slot);
   void slab_free(std::size_t kind, std::size_t slot, std::uint32_t unit);
   void partial_push(std::size_t kind, FrameNumber slab);
@@ -136,7 +189,9 @@ class Frames {
   FrameDescriptor* descriptors_;
   std::byte* ram_;
   FailureInjector injector_;
-  bool shortage_ = false;
+  std::atomic<bool> shortage_{false};
+  unsigned stripe_ = 0;
+  unsigned stripes_ = 1;
 
  public:
   /// Where the parts lie, from the start of the memory: for whoever copies only what is used.

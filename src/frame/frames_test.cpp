@@ -85,7 +85,7 @@ TYPED_TEST(FramesTest, ANewFramesDescriptorSaysNothingOfItsPast) {
   d.add_mapcount();
   d.set_exclusive(true);
   d.set_gup_mark(true);
-  d.set_locked(true);
+  EXPECT_TRUE(d.try_lock());
   d.set_owner(9, Vpn{9});
   frames.free(frame);
   ASSERT_EQ(frames.allocate(FrameUse::kAnon).value(), frame);

@@ -102,7 +102,7 @@ TYPED_TEST(SlabTest, RunningOutIsAResultAndLeavesEverythingUsable) {
 
 TYPED_TEST(SlabTest, TheInjectorCountsEveryObjectOnce) {
   auto& frames = this->frames_;
-  frames.injector().arm(0);
+  frames.injector().arm(FailureInjector::kCountOnly);
   for (std::uint32_t i = 1; i <= 5; ++i) {
     ASSERT_TRUE(frames.template make<Small>().ok());
     EXPECT_EQ(frames.injector().seen(), i);

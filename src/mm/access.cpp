@@ -1,9 +1,12 @@
 #include <algorithm>
 
+#include "base/racing_bytes.hpp"
 #include "mm/fault.hpp"
+#include "mm/lifecycle.hpp"
 #include "mm/locks.hpp"
 #include "mm/operations.hpp"
 #include "mm/page.hpp"
+#include "mm/pinning.hpp"
 
 namespace cowherd::mm {
 
@@ -12,9 +15,9 @@ namespace {
 /// Handles the fault of a thread that loads from or stores to `page`.
 template <class G>
 Result<void> fault_access(System<G>& system, Mm& mm, Vpn page, bool write) {
-  const MmapGuard<G> guard(system, mm.mmap_lock);
+  const MmapReadGuard<G> guard(system, mm);
   if (guard.blocked()) {
-    return Errno::kWouldBlock;
+    return would_block(system, Point::kMmapLock);
   }
   const Ref<Vma> vma = system.areas(mm).at(page);
   if (!vma) {
@@ -29,39 +32,107 @@ Result<void> fault_access(System<G>& system, Mm& mm, Vpn page, bool write) {
   return !done && done.error() == Errno::kNoMemory ? Result<void>(Errno::kSigBus) : done;
 }
 
-/// The frame that an access may go to, after as many faults as it takes. Sets the entry's accessed and dirty bits as
-/// hardware does.
+constexpr bool permits(Entry entry, bool write) {
+  return entry.present() && entry.user() && (!write || entry.writable());
+}
+
+/// Walks the tables as hardware does: sets the accessed and dirty bits of an entry that permits the access, and returns
+/// the entry; none where it does not.
 template <class G>
-Result<FrameNumber> translate(System<G>& system, Mm& mm, Vpn page, bool write) {
-  if (page.value() >= Geometry<G>::kUserPages) {
-    return Errno::kSigSegv;
+Entry walk(System<G>& system, Mm& mm, Vpn page, bool write) {
+  const EntrySlot slot = system.tables(mm).find(page);
+  if (!slot) {
+    return {};
   }
-  for (int tries = 0; tries < kMaxFaultRetries; ++tries) {
-    auto tables = system.tables(mm);
-    Entry* slot = tables.find(page);
-    if (slot != nullptr && slot->present() && slot->user() && (!write || slot->writable())) {
-      *slot = slot->with_young(true).with_dirty(slot->dirty() || write);
-      return slot->frame();
+  Entry entry = slot.load();
+  while (permits(entry, write)) {
+    const Entry marked = entry.with_young(true).with_dirty(entry.dirty() || write);
+    if (marked == entry || slot.replace(entry, marked)) {
+      return marked;
     }
-    COWHERD_TRY(fault_access(system, mm, page, write));
   }
-  system.report(Violation::kFaultLoop);
-  return Errno::kSigBus;
+  return {};
+}
+
+/// A load or store where a Scheduler decides. The CPU may use what it remembers of the entry, or may have forgotten it
+/// at any time before; it writes through what it remembers only if it has set the dirty bit for it already.
+template <class G>
+struct ModelledAccess {
+  System<G>& system;
+  Mm& mm;
+  Vpn page;
+  bool write;
+
+  [[nodiscard]] Entry remembered() const {
+    const Entry entry{system.scheduler()->cached_translation(system.ref(mm).unit, page)};
+    return permits(entry, write) && (!write || entry.dirty()) ? entry : Entry{};
+  }
+  [[nodiscard]] bool stale() const {
+    const Entry entry = remembered();
+    const Entry now = system.tables(mm).get(page);
+    return entry.present() && (!permits(now, write) || now.frame() != entry.frame());
+  }
+  /// The frame that the access goes to; nothing: it faults.
+  Entry translate() const {
+    Scheduler& scheduler = *system.scheduler();
+    const unsigned forgets = scheduler.suspend(
+        Point::kAccess, [](const void* what) { return static_cast<const ModelledAccess*>(what)->stale() ? 2u : 1u; },
+        this);
+    if (forgets == 0 && remembered().present()) {
+      return remembered();
+    }
+    const Entry entry = walk(system, mm, page, write);
+    if (entry.present()) {
+      scheduler.cache_translation(system.ref(mm).unit, page, entry.bits());
+    } else {
+      scheduler.forget_own_translation(system.ref(mm).unit, page);
+    }
+    return entry;
+  }
+};
+
+/// One attempt at an access within `page`: calls `move(frame)` where the tables let it through, else returns false.
+template <class G, class Move>
+bool try_access(System<G>& system, Mm& mm, Vpn page, bool write, Move&& move) {
+  if constexpr (G::kExplored) {
+    const Entry entry = system.scheduler() != nullptr ? ModelledAccess<G>{system, mm, page, write}.translate()
+                                                      : walk(system, mm, page, write);
+    if (!entry.present()) return false;
+    move(entry.frame());
+    return true;
+  } else {
+    // Whoever changes the entry waits until this walker is out: see WalkerSlots.
+    const typename WalkerSlots<G>::Inside inside(system.walker_slots(), system.ref(mm).unit, page, WalkerKind::kAccess);
+    const Entry entry = walk(system, mm, page, write);
+    if (!entry.present()) return false;
+    move(entry.frame());
+    return true;
+  }
 }
 
 /// Walks the pages under [address, address + size) and moves each part; `move(frame bytes, done so far, part size)`.
 template <class G, class Move>
 Access access(System<G>& system, Mm& mm, Vaddr address, std::size_t size, bool write, Move&& move) {
   std::size_t done = 0;
+  const Live live(system, "access", done);
   while (done < size) {
     const Vaddr at = address + ByteCount{done};
+    const Vpn page = Geometry<G>::page_of(at);
+    if (page.value() >= Geometry<G>::kUserPages) {
+      return {ByteCount{done}, Errno::kSigSegv};
+    }
     const std::size_t offset = Geometry<G>::offset_of(at);
     const std::size_t part = std::min(size - done, Geometry<G>::kPageBytes - offset);
-    auto frame = translate(system, mm, Geometry<G>::page_of(at), write);
-    if (!frame) {
-      return {ByteCount{done}, frame.error()};
+    RetryLimit<G> limit(system);
+    while (!try_access(system, mm, page, write,
+                       [&](FrameNumber frame) { move(system.frames().bytes(frame) + offset, done, part); })) {
+      if (limit.reached()) {
+        return {ByteCount{done}, Errno::kSigBus};
+      }
+      if (auto handled = fault_access(system, mm, page, write); !handled) {
+        return {ByteCount{done}, handled.error()};
+      }
     }
-    move(system.frames().bytes(*frame) + offset, done, part);
     done += part;
   }
   return {ByteCount{done}};
@@ -71,18 +142,21 @@ Access access(System<G>& system, Mm& mm, Vaddr address, std::size_t size, bool w
 template <class G, class Move>
 Access access_remote(System<G>& system, ProcessId process, Vaddr address, std::size_t size, PinFlags flags,
                      Move&& move) {
+  const HeldMm<G> held(system, process);
   std::size_t done = 0;
   while (done < size) {
     const Vaddr at = address + ByteCount{done};
     const std::size_t offset = Geometry<G>::offset_of(at);
     const std::size_t part = std::min(size - done, Geometry<G>::kPageBytes - offset);
-    auto held = pin(system, process, at, PageCount{1}, flags);
-    if (!held) {
-      return {ByteCount{done}, held.error()};
+    auto pinned = pin_in(system, held.mm(), at, PageCount{1}, flags, 1);
+    if (!pinned) {
+      return {ByteCount{done}, pinned.error()};
     }
     const bool write = has(flags, PinFlags::kWrite);
-    move(system.frames().bytes(pinned_frame(system, held->id, PageCount{0})) + offset, done, part);
-    unpin(system, held->id, write);
+    const Live live(system, "access-remote", held.ref(), done, pinned->id);
+    point(system, Point::kDevice);
+    move(system.frames().bytes(pinned_frame(system, pinned->id, PageCount{0})) + offset, done, part);
+    unpin(system, pinned->id, write);
     done += part;
   }
   return {ByteCount{done}};
@@ -94,28 +168,28 @@ template <class G>
 Access read(System<G>& system, ProcessId process, Vaddr address, std::span<std::byte> to) {
   return access(
       system, mm_of(system, process), address, to.size(), false,
-      [&](const std::byte* bytes, std::size_t done, std::size_t part) { std::memcpy(to.data() + done, bytes, part); });
+      [&](const std::byte* bytes, std::size_t done, std::size_t part) { copy_racing(to.data() + done, bytes, part); });
 }
 
 template <class G>
 Access write(System<G>& system, ProcessId process, Vaddr address, std::span<const std::byte> from) {
   return access(
       system, mm_of(system, process), address, from.size(), true,
-      [&](std::byte* bytes, std::size_t done, std::size_t part) { std::memcpy(bytes, from.data() + done, part); });
+      [&](std::byte* bytes, std::size_t done, std::size_t part) { copy_racing(bytes, from.data() + done, part); });
 }
 
 template <class G>
 Access ptrace_read(System<G>& system, ProcessId process, Vaddr address, std::span<std::byte> to) {
   return access_remote(
       system, process, address, to.size(), PinFlags::kGet | PinFlags::kForce | PinFlags::kRemote,
-      [&](const std::byte* bytes, std::size_t done, std::size_t part) { std::memcpy(to.data() + done, bytes, part); });
+      [&](const std::byte* bytes, std::size_t done, std::size_t part) { copy_racing(to.data() + done, bytes, part); });
 }
 
 template <class G>
 Access ptrace_write(System<G>& system, ProcessId process, Vaddr address, std::span<const std::byte> from) {
   return access_remote(
       system, process, address, from.size(), PinFlags::kGet | PinFlags::kForce | PinFlags::kRemote | PinFlags::kWrite,
-      [&](std::byte* bytes, std::size_t done, std::size_t part) { std::memcpy(bytes, from.data() + done, part); });
+      [&](std::byte* bytes, std::size_t done, std::size_t part) { copy_racing(bytes, from.data() + done, part); });
 }
 
 #define COWHERD_INSTANTIATE(G)                                                        \

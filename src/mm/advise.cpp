@@ -30,26 +30,13 @@ VmaFlags advised(VmaFlags flags, Advice advice) {
   return flags;
 }
 
-}  // namespace
-
-template <class G>
-Result<void> madvise(System<G>& system, ProcessId process, Vaddr address, ByteCount length, Advice advice) {
-  Mm& mm = mm_of(system, process);
-  COWHERD_TRY_ASSIGN(range, page_range<G>(address, length));
-  const MmapGuard<G> guard(system, mm.mmap_lock);
-  if (guard.blocked() || mm.page_table_lock.held) {
-    return Errno::kWouldBlock;
-  }
-  if (advice == Advice::kPopulateRead || advice == Advice::kPopulateWrite) {
-    return populate(system, mm, range, advice == Advice::kPopulateWrite ? FaultKind::kWrite : FaultKind::kRead);
-  }
-  if (advice != Advice::kDontNeed) {
-    // As in mprotect(): what may fail comes before what changes.
-    COWHERD_TRY(split_at(system, mm, range));
-  }
+/// Calls `visit(vma, part)` for what is mapped in `range`. Returns whether there was a hole.
+template <class G, class Visit>
+bool for_each_part(System<G>& system, Mm& mm, PageRange range, Visit&& visit) {
   VmaTree areas = system.areas(mm);
   bool hole = false;
   Vpn at = range.begin;
+  const Live live(system, "for-each-part", hole, at);
   while (at < range.end) {
     const Ref<Vma> vma = areas.find(at);
     if (!vma || system.at(vma).pages.begin >= range.end) {
@@ -58,15 +45,55 @@ Result<void> madvise(System<G>& system, ProcessId process, Vaddr address, ByteCo
     const PageRange part = intersect({at, range.end}, system.at(vma).pages);
     hole = hole || part.begin != at;
     at = part.end;
-    if (advice == Advice::kDontNeed) {
-      zap_range(system, mm, part);
-    } else {
-      system.at(vma).flags = advised(system.at(vma).flags, advice);
+    visit(vma, part);
+  }
+  return hole || at != range.end;
+}
+
+template <class G>
+Result<void> discard(System<G>& system, Mm& mm, PageRange range) {
+  const bool hole = for_each_part(system, mm, range, [&](Ref<Vma>, PageRange part) { zap_range(system, mm, part); });
+  return hole ? Result<void>(Errno::kNoMemory) : Result<void>();
+}
+
+template <class G>
+Result<void> set_flags(System<G>& system, Mm& mm, PageRange range, Advice advice) {
+  // As in mprotect(): what may fail comes before what changes.
+  COWHERD_TRY(split_at(system, mm, range));
+  const bool hole = for_each_part(system, mm, range, [&](Ref<Vma> vma, PageRange) {
+    system.at(vma).flags = advised(system.at(vma).flags, advice);
+  });
+  merge_vmas(system, mm, range);
+  return hole ? Result<void>(Errno::kNoMemory) : Result<void>();
+}
+
+}  // namespace
+
+template <class G>
+Result<void> madvise(System<G>& system, ProcessId process, Vaddr address, ByteCount length, Advice advice) {
+  Mm& mm = mm_of(system, process);
+  COWHERD_TRY_ASSIGN(range, page_range<G>(address, length));
+  switch (advice) {
+    case Advice::kDontNeed:
+    case Advice::kPopulateRead:
+    case Advice::kPopulateWrite: {
+      const MmapReadGuard<G> guard(system, mm);
+      if (guard.blocked() || stuck(mm)) {
+        return would_block(system, Point::kMmapLock);
+      }
+      if (advice == Advice::kDontNeed) {
+        return discard(system, mm, range);
+      }
+      return populate(system, mm, range, advice == Advice::kPopulateWrite ? FaultKind::kWrite : FaultKind::kRead);
+    }
+    default: {
+      const MmapWriteGuard<G> guard(system, mm);
+      if (guard.blocked() || stuck(mm)) {
+        return would_block(system, Point::kMmapLock);
+      }
+      return set_flags(system, mm, range, advice);
     }
   }
-  merge_vmas(system, mm, range);
-  hole = hole || at != range.end;
-  return hole ? Result<void>(Errno::kNoMemory) : Result<void>();
 }
 
 #define COWHERD_INSTANTIATE(G) template Result<void> madvise<G>(System<G>&, ProcessId, Vaddr, ByteCount, Advice);

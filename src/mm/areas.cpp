@@ -1,6 +1,10 @@
 #include "mm/areas.hpp"
 
+#include <algorithm>
+#include <array>
+
 #include "back/anon_rmap.hpp"
+#include "mm/flush.hpp"
 #include "mm/locks.hpp"
 #include "mm/page.hpp"
 
@@ -26,11 +30,15 @@ bool can_merge(System<G>& system, const Vma& left, const Vma& right) {
 
 template <class G>
 void merge_pair(System<G>& system, Mm& mm, Ref<Vma> left, Ref<Vma> right) {
-  if (!system.at(left).anon_vma && system.at(right).anon_vma) {
-    anon_vma_adopt(system.frames(), left, right);
-  } else {
-    unlink_anon_vmas(system.frames(), right);
+  {
+    const AnonVmaGuard<G> guard(system, mm, right);
+    if (!system.at(left).anon_vma && system.at(right).anon_vma) {
+      anon_vma_adopt(system.frames(), left, right);
+    } else {
+      unlink_anon_vmas(system.frames(), right);
+    }
   }
+  free_unlinked(system.frames(), right);
   const Vpn end = system.at(right).pages.end;
   system.areas(mm).erase(right);
   system.frames().destroy(right);
@@ -51,9 +59,13 @@ Result<void> split_vma(System<G>& system, Mm& mm, Ref<Vma> vma, Vpn at) {
   upper.index = lower.index_of(at);
   upper.mm = lower.mm;
   upper.flags = lower.flags;
-  if (auto cloned = anon_vma_clone(system.frames(), *made, vma); !cloned) {
-    system.frames().destroy(*made);
-    return cloned;
+  {
+    const Live live(system, "split-vma", vma, *made, at);
+    const AnonVmaGuard<G> guard(system, mm, vma);
+    if (auto cloned = anon_vma_clone(system.frames(), *made, vma); !cloned) {
+      system.frames().destroy(*made);
+      return cloned;
+    }
   }
   system.areas(mm).set_end(vma, at);
   system.areas(mm).insert(*made);
@@ -91,36 +103,115 @@ void merge_vmas(System<G>& system, Mm& mm, PageRange range) {
   }
 }
 
+namespace {
+
+/// Pages whose entries were cleared under one page-table lock. They go back when no CPU can reach them any more.
+/// Compare Linux struct mmu_gather.
+template <class G>
+class Gather {
+ public:
+  [[nodiscard]] bool full() const { return count_ == frames_.size(); }
+  void add(FrameNumber frame) { frames_[count_++] = frame; }
+  void put_all(System<G>& system) {
+    while (count_ != 0) {
+      const FrameNumber frame = frames_[--count_];
+      frames_[count_] = {};
+      put_page(system, frame);
+    }
+  }
+
+  // For the state of a suspended operation.
+  [[nodiscard]] const auto& frames() const { return frames_; }
+  [[nodiscard]] const std::uint32_t& count() const { return count_; }
+
+ private:
+  std::array<FrameNumber, std::min<std::size_t>(Geometry<G>::kEntries, 64)> frames_{};
+  std::uint32_t count_ = 0;
+};
+
+/// Clears the entries of `chunk`, which one lowest table holds, up to as many as `gather` takes. Returns where it
+/// stopped.
+template <class G>
+Vpn zap_entries(System<G>& system, Mm& mm, PageRange chunk, Gather<G>& gather) {
+  auto tables = system.tables(mm);
+  const EntrySlot first = tables.find(chunk.begin);
+  const PageTableGuard<G> guard(system, mm, first);
+  if (guard.blocked()) {
+    return chunk.end;
+  }
+  Vpn stopped = chunk.end;
+  Vpn at = chunk.begin;
+  const Live live(system, "zap-entries", at);
+  tables.for_each(chunk, [&](Vpn page, EntrySlot slot) {
+    at = page;
+    if (gather.full()) {
+      stopped = page;
+      return false;
+    }
+    point(system, mm, Point::kClearEntry);
+    const Entry entry = tables.set(slot, Entry{});
+    const FrameNumber frame = entry.frame();
+    system.note({.kind = EventKind::kUnmapped, .page = page, .frame = frame});
+    if (frame != Frames<G>::kZeroPage) {
+      add_rss<G>(mm, -1);
+      gather.add(frame);
+      drop_mapcount(system, frame);
+    }
+    return true;
+  });
+  return stopped;
+}
+
+/// Frees the tables in `range` that hold nothing.
+template <class G>
+void free_tables(System<G>& system, Mm& mm, PageRange range) {
+  auto tables = system.tables(mm);
+  Vpn at = tables.next_used(range.begin, range.end);
+  const Live live(system, "free-tables", at);
+  while (at < range.end) {
+    const Vpn end = Tables<G>::table_end(at);
+    tables.prune(at, [&] { wait_for_walkers(system, mm, {at, end}); });
+    at = tables.next_used(end, range.end);
+  }
+}
+
+}  // namespace
+
 template <class G>
 void zap_range(System<G>& system, Mm& mm, PageRange range) {
   auto tables = system.tables(mm);
-  for (Vpn at = range.begin; at < range.end;) {
-    // One lowest table at a time: it is freed, if it became empty, before the next.
+  PendingFlush<G> flush(system, mm);
+  Vpn at = tables.next_used(range.begin, range.end);
+  const Live live(system, "zap-range", at, flush.range());
+  while (at < range.end) {
     const PageRange chunk = intersect(range, {at, Tables<G>::table_end(at)});
-    {
-      const PageTableGuard<G> guard(system, mm.page_table_lock);
-      tables.for_each(chunk, [&](Vpn page, Entry* slot) {
-        const FrameNumber frame = slot->frame();
-        tables.set(slot, Entry{});
-        system.note({.kind = EventKind::kUnmapped, .page = page, .frame = frame});
-        if (frame != Frames<G>::kZeroPage) {
-          --mm.anon_rss;
-          drop_mapping(system, frame);
-        }
-        return true;
-      });
-    }
-    tables.prune(at);
-    at = tables.next_used(chunk.end, range.end);
+    Gather<G> gather;
+    const Live gathered(system, "gathered", gather.frames(), gather.count());
+    const Vpn stopped = zap_entries(system, mm, chunk, gather);
+    flush.add({at, stopped});
+    // A page must not be given to somebody else while a CPU may still load from it or store to it.
+    flush.before_unlock();
+    gather.put_all(system);
+    at = tables.next_used(stopped, range.end);
   }
+  flush.after_unlock();
 }
 
 template <class G>
 void remove_vmas(System<G>& system, Mm& mm, PageRange range) {
   VmaTree areas = system.areas(mm);
-  for (Ref<Vma> vma = areas.find(range.begin); vma && system.at(vma).pages.begin < range.end;) {
-    zap_range(system, mm, system.at(vma).pages);
-    unlink_anon_vmas(system.frames(), vma);
+  Ref<Vma> vma = areas.find(range.begin);
+  const Live live(system, "remove-vmas", vma);
+  while (vma && system.at(vma).pages.begin < range.end) {
+    const PageRange pages = system.at(vma).pages;
+    zap_range(system, mm, pages);
+    {
+      const AnonVmaGuard<G> guard(system, mm, vma);
+      unlink_anon_vmas(system.frames(), vma);
+    }
+    free_unlinked(system.frames(), vma);
+    // Reverse maps no longer lead here, so nobody looks for an entry in a table that goes.
+    free_tables(system, mm, pages);
     const Ref<Vma> next = areas.next(vma);
     areas.erase(vma);
     system.frames().destroy(vma);

@@ -4,7 +4,8 @@
 
 namespace cowherd::mm {
 
-// Changes to the VMAs of an address space, and to what is mapped in them. All need the mmap lock.
+// Changes to the VMAs of an address space, and to what is mapped in them. All need the mmap lock for writing, where
+// nothing else is said.
 
 /// Cuts `vma` in two at `at`, which lies inside it; `vma` keeps the lower part. ENOMEM, and then nothing has changed.
 /// Compare Linux mm/vma.c: __split_vma().
@@ -21,7 +22,7 @@ Result<void> split_at(System<G>& system, Mm& mm, PageRange range) COWHERD_REQUIR
 template <class G>
 void merge_vmas(System<G>& system, Mm& mm, PageRange range) COWHERD_REQUIRES(mm.mmap_lock);
 
-/// Unmaps every page in `range` and frees the tables that become empty; the VMAs stay.
+/// Unmaps every page in `range`; the VMAs and the tables stay. Needs the mmap lock for reading only.
 /// Compare Linux mm/memory.c: zap_page_range_single().
 template <class G>
 void zap_range(System<G>& system, Mm& mm, PageRange range) COWHERD_REQUIRES(mm.mmap_lock);

@@ -11,11 +11,29 @@ enum class FaultKind : std::uint8_t {
   kUnshare,
 };
 
-/// How often an access tries again before it gives up on a fault that never lets it through.
-inline constexpr int kMaxFaultRetries = 8;
+/// Counts how often an access faults before it comes through. Where nobody else runs meanwhile, a fault that never lets
+/// it through is an error, and reported; where others do, each fault may have been undone by one of them.
+template <class G>
+class RetryLimit {
+ public:
+  explicit RetryLimit(System<G>& system) : system_(system) {}
 
-/// Makes `page` of `vma` accessible, as far as the VMA allows. The caller has checked that it may ask for it.
-/// ENOMEM, kWouldBlock; nothing has changed then. Compare Linux mm/memory.c: handle_mm_fault().
+  bool reached() {
+    if (system_.scheduler() != nullptr || ++tries_ <= kMostTries) return false;
+    system_.report(Violation::kFaultLoop);
+    return true;
+  }
+
+ private:
+  static constexpr std::uint32_t kMostTries = G::kExplored ? 8 : 1u << 20;
+
+  System<G>& system_;
+  std::uint32_t tries_ = 0;
+};
+
+/// Makes `page` of `vma` accessible, as far as the VMA allows; the access has to be tried again, and may find that
+/// another agent has undone it. The caller has checked that it may ask for it. ENOMEM, kWouldBlock; nothing has changed
+/// then. Compare Linux mm/memory.c: handle_mm_fault().
 template <class G>
 Result<void> handle_fault(System<G>& system, Mm& mm, Ref<Vma> vma, Vpn page, FaultKind kind)
     COWHERD_REQUIRES(mm.mmap_lock);

@@ -144,6 +144,8 @@ TYPED_TEST(FaultTest, ReuseByRow) {
     if (c.referenced) m.pin(child, 0, 1, PinFlags::kGet);
     m.reap(p, child);
     if (c.referenced && m.view(p, 0).references == 1) continue;  // the reference made a copy of its own
+    // A thread of the host would wait for the lock, and nobody gives it back.
+    if (!TypeParam::kExplored && c.error == Errno::kWouldBlock) continue;
     FrameNumber locked{};
     if (c.locked) locked = *lock_page(*m, p, m.at(0));
     m.events.clear();

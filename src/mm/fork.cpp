@@ -1,5 +1,6 @@
 #include "back/anon_rmap.hpp"
 #include "mm/areas.hpp"
+#include "mm/flush.hpp"
 #include "mm/lifecycle.hpp"
 #include "mm/locks.hpp"
 #include "mm/operations.hpp"
@@ -19,6 +20,8 @@ struct Copying {
   const Vma& child_vma;
   /// Some page of the VMA counts as pinned.
   bool entry_holds_pin;
+  /// Of the parent's entries.
+  PendingFlush<G>& flush;
   /// A page for an early copy at the entry that asked for it; frame 0: none in hand.
   FrameNumber prealloc{0};
 
@@ -36,8 +39,8 @@ enum class Step : std::uint8_t {
 template <class G>
 bool any_page_pinned(System<G>& system, Mm& mm, PageRange range) {
   bool pinned = false;
-  system.tables(mm).for_each(range, [&](Vpn, Entry* slot) {
-    const FrameState frame = system.state(slot->frame());
+  system.tables(mm).for_each(range, [&](Vpn, EntrySlot slot) {
+    const FrameState frame = system.state(slot.load().frame());
     pinned = !frame.zero_page && maybe_pinned(system.rules(), frame);
     return !pinned;
   });
@@ -46,24 +49,32 @@ bool any_page_pinned(System<G>& system, Mm& mm, PageRange range) {
 
 /// Both map the page, neither may write it. Compare Linux mm/memory.c: copy_present_ptes().
 template <class G>
-Result<Step> share_page(Copying<G>& copying, Vpn page, Entry* from, Entry* to) {
+Result<Step> share_page(Copying<G>& copying, Vpn page, EntrySlot from, EntrySlot to) {
   System<G>& system = copying.system;
-  const FrameNumber frame = from->frame();
+  const FrameNumber frame = from.load().frame();
   if (frame != Frames<G>::kZeroPage) {
     FrameDescriptor& descriptor = system.descriptor(frame);
-    if (descriptor.references() == FrameDescriptor::kMaxReferences ||
-        descriptor.mapcount() == FrameDescriptor::kMaxMapcount) {
+    point(system, Point::kTakeReference);
+    if (descriptor.mapcount() == FrameDescriptor::kMaxMapcount ||
+        !descriptor.try_add_references(1, 0, FrameDescriptor::kMaxReferences)) {
       system.frames().note_shortage();
       return Errno::kNoMemory;
     }
-    descriptor.add_references(1);
+    if (mapcounts_matter(system.rules())) point(system, Point::kMapcount);
     descriptor.add_mapcount();
-    descriptor.set_exclusive(false);
-    ++copying.child.anon_rss;
+    if (descriptor.exclusive()) {
+      point(system, Point::kExclusive);
+      descriptor.set_exclusive(false);
+    }
+    add_rss<G>(copying.child, 1);
     system.note({.kind = EventKind::kForkShared, .decision = Decision::kForkPinned, .page = page, .frame = frame});
   }
-  system.tables(copying.parent).set(from, from->with_writable(false));
-  system.tables(copying.child).set(to, from->with_writable(false).with_young(false));
+  if (from.load().writable()) {
+    point(system, copying.parent, Point::kProtectEntry);
+    (void)protect_entry(from);
+    copying.flush.add({page, page + PageCount{1}});
+  }
+  system.tables(copying.child).set(to, from.load().with_writable(false).with_young(false));
   return Step::kDone;
 }
 
@@ -94,47 +105,43 @@ Result<FrameNumber> take_page(Copying<G>& copying) {
 /// The child then has the old first half and the new second one. Allowed because nobody can say when, during fork, the
 /// device's write happened. Compare Linux mm/memory.c: copy_present_page().
 template <class G>
-Result<Step> copy_page_early(Copying<G>& copying, Vpn page, Entry* from, Entry* to) {
+Result<Step> copy_page_early(Copying<G>& copying, Vpn page, Entry entry, EntrySlot to) {
   System<G>& system = copying.system;
   const Rules& rules = system.rules();
   if (rules.copy_alloc == CopyAlloc::kPrealloc && !copying.has_prealloc()) {
     return Step::kNeedsPage;
-  }
-  auto tables = system.tables(copying.parent);
-  const Entry entry = *from;
-  if (rules.fork_source == ForkSource::kProtectThenRestore) {
-    tables.set(from, entry.with_writable(false));
   }
   auto taken = take_page(copying);
   if (!taken) {
     if (rules.copy_failure == CopyFailure::kReturnLocked) {
       return Step::kReturnLocked;
     }
-    tables.set(from, entry);
     return taken.error();
   }
   const FrameNumber source = entry.frame();
   const FrameNumber copy = *taken;
+  if (rules.copy_alloc == CopyAlloc::kPrealloc && system.descriptor(copy).index() != page) {
+    system.report(Violation::kWrongPolicy);
+  }
+  const Live live(system, "copy-page-early", copy);
   copy_page(system, copy, source);
   FrameDescriptor& made = system.descriptor(copy);
   if (rules.copy_accounting == CopyAccounting::kNewPage) {
     add_new_anon_page(system, copy, copying.child_vma, page);
   } else {
     made.add_references(1);
+    point(system, Point::kTakeReference);
     system.descriptor(source).add_references(1);
     system.descriptor(source).add_mapcount();
   }
   if (rules.copy_rmap == CopyRmap::kChild) {
-    made.set_owner(copying.child_vma.anon_vma.unit, copying.child_vma.index_of(page));
+    made.set_owner(copying.child_vma.own_anon_vma().unit, copying.child_vma.index_of(page));
   } else {
     made.set_owner(0, Vpn{0});
   }
   system.tables(copying.child)
       .set(to, make_entry(copy, copying.child_vma, rules.copy_entry == CopyEntry::kDirtyWritable));
-  ++copying.child.anon_rss;
-  if (rules.fork_source == ForkSource::kProtectThenRestore) {
-    tables.set(from, entry);
-  }
+  add_rss<G>(copying.child, 1);
   system.note({.kind = EventKind::kForkCopied,
                .decision = Decision::kForkPinned,
                .page = page,
@@ -144,32 +151,76 @@ Result<Step> copy_page_early(Copying<G>& copying, Vpn page, Entry* from, Entry* 
   return Step::kDone;
 }
 
+/// Asks the page, with both page-table locks held, and shares or copies it.
+///
+/// Between the question and the write protection a fast pin can come, which takes no lock:
+///
+///   fork                                   fast pin of the parent's
+///   is the page pinned? no
+///                                          read the entry: writable
+///                                          take a reference, as a pin
+///                                          read the entry again: the same
+///   write-protect it in both
+///
+/// and the parent's next write would part it from its pin. Allowed because fork holds the sequence count: the pin sees
+/// that it has changed, lets go and starts again behind the mmap lock.
 template <class G>
-Result<Step> copy_entry(Copying<G>& copying, Vpn page, Entry* from, Entry* to) {
+Result<Step> copy_entry(Copying<G>& copying, Vpn page, EntrySlot from, EntrySlot to) {
   System<G>& system = copying.system;
+  const Entry entry = from.load();
+  const Live live(system, "copy-entry", entry);
+  const bool protects_first = system.rules().fork_source == ForkSource::kProtectThenRestore && entry.writable();
+  if (protects_first) {
+    point(system, copying.parent, Point::kProtectEntry);
+    (void)protect_entry(from);
+    copying.flush.add({page, page + PageCount{1}});
+  }
+  point(system, Point::kReadCounts);
+  const bool has_pinned = std::atomic_ref(copying.parent.has_pinned).load() != 0;
   const ForkPage verdict =
-      on_fork(system.rules(), system.state(from->frame()), {.writable = from->writable(), .dirty = from->dirty()},
-              copying.parent.has_pinned, copying.entry_holds_pin);
-  return verdict == ForkPage::kCopy ? copy_page_early(copying, page, from, to) : share_page(copying, page, from, to);
+      on_fork(system.rules(), system.state(entry.frame()), {.writable = entry.writable(), .dirty = entry.dirty()},
+              has_pinned, copying.entry_holds_pin);
+  if (verdict == ForkPage::kShare) {
+    return share_page(copying, page, from, to);
+  }
+  auto copied = copy_page_early(copying, page, entry, to);
+  if (protects_first && !(copied && *copied == Step::kReturnLocked)) {
+    // As it was: what a processor has set in it meanwhile is lost.
+    point(system, copying.parent, Point::kSetEntry);
+    from.store(entry);
+  }
+  return copied;
 }
 
 /// Copies the entries of one lowest table from `at` on, both page-table locks held; `at` says how far it came.
 template <class G>
 Result<Step> copy_table(Copying<G>& copying, Vpn& at, Vpn end) {
   System<G>& system = copying.system;
-  PageTableGuard<G> child_guard(system, copying.child.page_table_lock);
-  PageTableGuard<G> parent_guard(system, copying.parent.page_table_lock);
-  const Vpn first = at;
-  Entry* const to = system.tables(copying.child).find(first);
+  auto parent_tables = system.tables(copying.parent);
+  auto child_tables = system.tables(copying.child);
+  const EntrySlot from_first = parent_tables.find(at);
+  const EntrySlot to_first = child_tables.find(at);
+  if (!to_first) {
+    // The parent has a table here without an entry, and so the child has none.
+    at = end;
+    return Step::kDone;
+  }
+  const FrameNumber child_table = child_tables.table_of(to_first);
+  const PageTableGuard<G> child_guard(system, copying.child, to_first);
+  PageTableGuard<G> parent_guard(system, copying.parent, from_first);
+  if (child_guard.blocked() || parent_guard.blocked()) {
+    return would_block(system, Point::kPageTableLock);
+  }
   Result<Step> result = Step::kDone;
-  system.tables(copying.parent).for_each({at, end}, [&](Vpn page, Entry* from) {
+  parent_tables.for_each({at, end}, [&](Vpn page, EntrySlot from) {
     at = page;
-    result = copy_entry(copying, page, from, to + (page - first).value());
-    if (result && *result == Step::kDone && copying.has_prealloc()) {
+    result = copy_entry(copying, page, from, child_tables.slot_in(child_table, page));
+    const bool done = result && *result == Step::kDone;
+    if (done && copying.has_prealloc() && system.rules().prealloc_use == PreallocUse::kFreeUnused) {
       // The entry that asked for the page no longer needs it. The next one gets its own, by its own policy.
       system.frames().free(std::exchange(copying.prealloc, Frames<G>::kZeroPage));
     }
-    return result && *result == Step::kDone;
+    return done;
   });
   if (result && *result == Step::kDone) {
     at = end;
@@ -186,10 +237,12 @@ Result<void> copy_page_range(Copying<G>& copying) {
   System<G>& system = copying.system;
   const PageRange range = copying.parent_vma.pages;
   auto parent_tables = system.tables(copying.parent);
-  for (Vpn at = parent_tables.next_used(range.begin, range.end); at < range.end;) {
+  Vpn at = parent_tables.next_used(range.begin, range.end);
+  const Live live(system, "copy-page-range", at, copying.prealloc);
+  while (at < range.end) {
     const Vpn end = intersect(range, {at, Tables<G>::table_end(at)}).end;
     bool any = false;
-    parent_tables.for_each({at, end}, [&](Vpn, Entry*) {
+    parent_tables.for_each({at, end}, [&](Vpn, EntrySlot) {
       any = true;
       return false;
     });
@@ -206,6 +259,8 @@ Result<void> copy_page_range(Copying<G>& copying) {
       }
       if (*step == Step::kNeedsPage) {
         COWHERD_TRY_ASSIGN(page, system.allocate_page());
+        // Chosen for this address, by its memory policy.
+        system.descriptor(page).set_owner(0, at);
         copying.prealloc = page;
       }
     }
@@ -214,15 +269,32 @@ Result<void> copy_page_range(Copying<G>& copying) {
   return {};
 }
 
+/// Fork's half of the agreement with fast pins: the count is odd while it asks pages about pins and write-protects
+/// them. Compare Linux mm/memory.c: copy_page_range() and write_protect_seq.
 template <class G>
-Result<void> copy_vma(System<G>& system, Mm& parent, Ref<Mm> child_ref, Ref<Vma> vma)
-    COWHERD_REQUIRES(parent.mmap_lock) {
-  Mm& child = system.at(child_ref);
-  auto made = system.frames().template make<Vma>();
-  if (!made) {
-    return made.error();
+class SequenceOdd {
+ public:
+  SequenceOdd(System<G>& system, Mm& mm) : system_(system), mm_(mm) { step(); }
+  ~SequenceOdd() { step(); }
+  SequenceOdd(const SequenceOdd&) = delete;
+  SequenceOdd& operator=(const SequenceOdd&) = delete;
+
+ private:
+  void step() {
+    if (system_.rules().fork_sequence == ForkSequence::kNone) return;
+    point(system_, mm_, Point::kSequence);
+    std::atomic_ref(mm_.fork_sequence).fetch_add(1, std::memory_order_seq_cst);
   }
-  Vma& copy = system.at(*made);
+
+  System<G>& system_;
+  Mm& mm_;
+};
+
+/// The child's VMA, on the lists of the parent's anon_vmas, and in its tree. ENOMEM.
+template <class G>
+Result<Ref<Vma>> duplicate_vma(System<G>& system, Mm& parent, Ref<Mm> child_ref, Ref<Vma> vma) {
+  COWHERD_TRY_ASSIGN(made, system.frames().template make<Vma>());
+  Vma& copy = system.at(made);
   copy = system.at(vma);
   copy.mm = child_ref;
   copy.anon_vma = {};
@@ -232,41 +304,38 @@ Result<void> copy_vma(System<G>& system, Mm& parent, Ref<Mm> child_ref, Ref<Vma>
   if (!system.at(vma).flags.wipe_on_fork) {
     // Directed reuse knows the first owner of a page by its anon_vma.
     const auto take_over = system.rules().reuse == Reuse::kDirected ? TakeOver::kForbidden : TakeOver::kAllowed;
-    if (auto forked = anon_vma_fork(system.frames(), *made, vma, take_over); !forked) {
-      system.frames().destroy(*made);
-      return forked;
+    const Live live(system, "duplicate-vma", made);
+    const AnonVmaGuard<G> guard(system, parent, vma);
+    if (auto forked = anon_vma_fork(system.frames(), made, vma, take_over); !forked) {
+      system.frames().destroy(made);
+      return forked.error();
     }
   }
-  system.areas(child).insert(*made);
-  if (copy.flags.wipe_on_fork) {
+  system.areas(system.at(child_ref)).insert(made);
+  return made;
+}
+
+template <class G>
+Result<void> copy_vma(System<G>& system, Mm& parent, Ref<Mm> child_ref, Ref<Vma> vma, PendingFlush<G>& flush)
+    COWHERD_REQUIRES(parent.mmap_lock) {
+  COWHERD_TRY_ASSIGN(made, duplicate_vma(system, parent, child_ref, vma));
+  if (system.at(made).flags.wipe_on_fork) {
     return {};
   }
-  const bool holds_pin =
-      system.rules().fork_pinned == ForkPinned::kCopyEntry && any_page_pinned(system, parent, system.at(vma).pages);
-  Copying<G> copying{system, parent, child, system.at(vma), copy, holds_pin};
+  const Live live(system, "copy-vma", made);
+  const SequenceOdd<G> odd(system, parent);
+  bool holds_pin = false;
+  if (system.rules().fork_pinned == ForkPinned::kCopyEntry) {
+    point(system, Point::kReadCounts);
+    holds_pin = any_page_pinned(system, parent, system.at(vma).pages);
+  }
+  const Live decided(system, "holds-pin", holds_pin);
+  Copying<G> copying{system, parent, system.at(child_ref), system.at(vma), system.at(made), holds_pin, flush};
   auto copied = copy_page_range(copying);
   if (copying.has_prealloc()) {
     system.frames().free(copying.prealloc);
   }
   return copied;
-}
-
-/// Compare Linux mm/mmap.c: dup_mmap().
-template <class G>
-Result<void> copy_vmas(System<G>& system, Mm& parent, Ref<Mm> child) {
-  const MmapGuard<G> parent_guard(system, parent.mmap_lock);
-  if (parent_guard.blocked() || parent.page_table_lock.held) {
-    return Errno::kWouldBlock;
-  }
-  Mm& child_mm = system.at(child);
-  const MmapGuard<G> child_guard(system, child_mm.mmap_lock);
-  VmaTree areas = system.areas(parent);
-  for (Ref<Vma> vma = areas.first(); vma; vma = areas.next(vma)) {
-    if (!system.at(vma).flags.dont_fork) {
-      COWHERD_TRY(copy_vma(system, parent, child, vma));
-    }
-  }
-  return {};
 }
 
 template <class G>
@@ -281,7 +350,68 @@ ForkStart may_start(System<G>& system, Mm& parent) {
     const VmaFlags flags = system.at(vma).flags;
     pinned = !flags.dont_fork && !flags.wipe_on_fork && any_page_pinned(system, parent, system.at(vma).pages);
   }
-  return on_fork_start(rules, parent.has_pinned, pinned);
+  return on_fork_start(rules, parent.has_pinned != 0, pinned);
+}
+
+/// Waits, with the mmap lock, until the rules let fork begin; EBUSY where they forbid it. kWouldBlock.
+template <class G>
+Result<void> start_fork(System<G>& system, Mm& parent) {
+  switch (may_start(system, parent)) {
+    case ForkStart::kRefuse:
+      system.note({.kind = EventKind::kForkRefused, .decision = Decision::kForkPinned});
+      return Errno::kBusy;
+    case ForkStart::kWait: {
+      system.note({.kind = EventKind::kForkWaits, .decision = Decision::kForkPinned});
+      struct Question {
+        System<G>& system;
+        Mm& parent;
+      };
+      const bool free = wait_until<G, Question>(system, Point::kReadCounts, {system, parent}, [](const Question& q) {
+        return may_start(q.system, q.parent) == ForkStart::kGo;
+      });
+      return free ? Result<void>() : Errno::kWouldBlock;
+    }
+    case ForkStart::kGo:
+      break;
+  }
+  return {};
+}
+
+/// Compare Linux mm/mmap.c: dup_mmap().
+template <class G>
+Result<void> copy_vmas(System<G>& system, Mm& parent, Ref<Mm> child) {
+  PendingFlush<G> flush(system, parent);
+  const Live live(system, "copy-vmas", flush.range());
+  Result<void> copied;
+  {
+    const MmapWriteGuard<G> parent_guard(system, parent);
+    if (parent_guard.blocked() || stuck(parent)) {
+      return would_block(system, Point::kMmapLock);
+    }
+    COWHERD_TRY(start_fork(system, parent));
+    const MmapWriteGuard<G> child_guard(system, system.at(child));
+    VmaTree areas = system.areas(parent);
+    Ref<Vma> vma = areas.first();
+    const Live walked(system, "areas", vma);
+    for (; vma && copied; vma = areas.next(vma)) {
+      if (!system.at(vma).flags.dont_fork) {
+        copied = copy_vma(system, parent, child, vma, flush);
+      }
+    }
+    // What a thread of the parent stores through an entry that its CPU remembers lands in the page that both share now,
+    // and is part of what the child gets; it must not go on once fork has returned, so nobody faults before this:
+    //
+    //   fork                                 two threads of the parent
+    //   write-protect the entry
+    //                                        T1 faults, copies the page, stores to the copy
+    //                                        T2 stores to the old page: lost
+    //   flush
+    //
+    // Allowed because a fault needs the mmap lock.
+    flush.before_unlock();
+  }
+  flush.after_unlock();
+  return copied;
 }
 
 }  // namespace
@@ -290,32 +420,27 @@ template <class G>
 Result<ProcessId> fork(System<G>& system, ProcessId parent) {
   const Ref<Process> caller = process_ref<G>(parent);
   Mm& parent_mm = mm_of(system, parent);
-  switch (may_start(system, parent_mm)) {
-    case ForkStart::kRefuse:
-      system.note({.kind = EventKind::kForkRefused, .decision = Decision::kForkPinned});
-      return Errno::kBusy;
-    case ForkStart::kWait:
-      system.note({.kind = EventKind::kForkWaits, .decision = Decision::kForkPinned});
-      return Errno::kWouldBlock;
-    case ForkStart::kGo:
-      break;
-  }
   // The child's mm and process come first: once pages are shared only their copying can still fail, and dropping the
   // child undoes that. Pages of the parent may stay write-protected then, which nothing can tell.
   COWHERD_TRY_ASSIGN(child, create_mm(system));
+  system.at(child).sole_agent = agent_number(system);
   auto process = create_process(system, child, caller);
   if (!process) {
     put_mm(system, child);
     return process.error();
   }
+  const Live live(system, "fork", child, *process);
   if (auto copied = copy_vmas(system, parent_mm, child); !copied) {
     const ProcessId stillborn{process->unit};
     disown(system, stillborn);
+    const Errno why = copied.error();
+    const Live failed(system, "stillborn", why);
     if (auto gone = exit(system, stillborn); !gone) {
       return gone.error();
     }
     return copied.error();
   }
+  system.at(child).sole_agent = 0;
   return ProcessId{process->unit};
 }
 

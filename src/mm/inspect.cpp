@@ -35,17 +35,18 @@ Result<FrameNumber> lock_page(System<G>& system, ProcessId process, Vaddr addres
     return Errno::kFault;
   }
   FrameDescriptor& descriptor = system.descriptor(view.frame);
-  if (descriptor.locked()) {
+  const bool free = wait_until<G, FrameDescriptor>(system, Point::kPageLock, descriptor,
+                                                   [](const FrameDescriptor& page) { return !page.locked(); });
+  if (!free || !descriptor.try_lock()) {
     return Errno::kWouldBlock;
   }
-  descriptor.set_locked(true);
   return view.frame;
 }
 
 template <class G>
 void unlock_page(System<G>& system, FrameNumber frame) {
   // A page that was freed meanwhile took its lock with it.
-  system.descriptor(frame).set_locked(false);
+  system.descriptor(frame).unlock();
 }
 
 #define COWHERD_INSTANTIATE(G)                                             \

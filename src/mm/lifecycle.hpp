@@ -12,6 +12,29 @@ Result<Ref<Mm>> create_mm(System<G>& system);
 template <class G>
 void put_mm(System<G>& system, Ref<Mm> mm);
 
+/// One more use of the address space of `process`, which runs; for operations of others on it. put_mm() gives it back.
+/// Compare Linux kernel/fork.c: get_task_mm().
+template <class G>
+Ref<Mm> hold_mm(System<G>& system, ProcessId process);
+
+/// hold_mm() for a scope.
+template <class G>
+class HeldMm {
+ public:
+  HeldMm(System<G>& system, ProcessId process) : system_(system), ref_(hold_mm(system, process)) {}
+  ~HeldMm() { put_mm(system_, ref_); }
+  HeldMm(const HeldMm&) = delete;
+  HeldMm& operator=(const HeldMm&) = delete;
+
+  [[nodiscard]] Mm& mm() const { return system_.at(ref_); }
+  /// For the state of a suspended operation.
+  [[nodiscard]] const Ref<Mm>& ref() const { return ref_; }
+
+ private:
+  System<G>& system_;
+  Ref<Mm> ref_;
+};
+
 /// A running process in `mm`, whose use it takes over. ENOMEM.
 template <class G>
 Result<Ref<Process>> create_process(System<G>& system, Ref<Mm> mm, Ref<Process> parent);

@@ -6,13 +6,25 @@ namespace cowherd::mm {
 
 // Lists of objects that name their neighbours in `next` and `previous`.
 
+/// In an explored geometry the list is kept in order of its objects' places: two agents that add to it in either order
+/// leave the same state.
 template <class G, class T>
-void push_front(System<G>& system, Ref<T>& head, Ref<T> added) {
-  system.at(added).next = head;
-  if (head) {
-    system.at(head).previous = added;
+void insert(System<G>& system, Ref<T>& head, Ref<T> added) {
+  Ref<T> before;
+  Ref<T> after = head;
+  if constexpr (G::kExplored) {
+    for (; after && after.unit < added.unit; after = system.at(after).next) before = after;
   }
-  head = added;
+  system.at(added).previous = before;
+  system.at(added).next = after;
+  if (after) {
+    system.at(after).previous = added;
+  }
+  if (before) {
+    system.at(before).next = added;
+  } else {
+    head = added;
+  }
 }
 
 /// Precondition: `gone` is in the list that begins at `head`.

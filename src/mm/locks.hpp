@@ -1,51 +1,220 @@
 #pragma once
 
+#include "back/anon_rmap.hpp"
 #include "base/lock_ranks.hpp"
 #include "mm/objects.hpp"
+#include "mm/sync.hpp"
 #include "mm/system.hpp"
 
 namespace cowherd::mm {
 
-/// Holds a lock for a scope and checks the order of ranks. Where the lock was left held by an earlier operation the
-/// guard is `blocked()`, and its holder has to return kWouldBlock without touching what the lock guards.
-template <class G, LockRank kRank>
-class COWHERD_SCOPED_CAPABILITY Guard {
- public:
-  Guard(System<G>& system, Lock& lock) COWHERD_ACQUIRE(lock) : system_(system), lock_(lock), blocked_(lock.held) {
-    if (!blocked_) {
-      lock_.held = true;
-      if (!system_.held_locks().push(kRank)) {
-        system_.report(Violation::kLockOrder);
-      }
-    }
+/// Books what the running agent holds, and reports a lock taken against the order of ranks.
+template <class G>
+void note_locked(System<G>& system, LockRank rank) {
+  if constexpr (System<G>::kChecksLocks) {
+    if (!system.held_locks().push(rank)) system.report(Violation::kLockOrder);
   }
-  ~Guard() COWHERD_RELEASE() {
-    if (!blocked_ && !leaked_) {
-      lock_.held = false;
-      system_.held_locks().pop(kRank);
-    }
-  }
-  Guard(const Guard&) = delete;
-  Guard& operator=(const Guard&) = delete;
+}
+template <class G>
+void note_unlocked(System<G>& system, LockRank rank) {
+  if constexpr (System<G>::kChecksLocks) system.held_locks().pop(rank);
+}
 
-  [[nodiscard]] bool blocked() const { return blocked_; }
-  /// Leaves the lock held for ever, as a return in the wrong place does.
-  void leak() {
-    leaked_ = true;
-    system_.held_locks().pop(kRank);
-    system_.report(Violation::kLockHeld);
+/// The page lock of a user page, which may be slept for. Nobody frees the page while it is held or waited for.
+template <class G>
+void lock_page_of(System<G>& system, FrameNumber frame) {
+  FrameDescriptor& page = system.descriptor(frame);
+  if constexpr (G::kExplored) {
+    (void)wait_until<G, FrameDescriptor>(system, Point::kPageLock, page,
+                                         [](const FrameDescriptor& p) { return !p.locked(); });
+  }
+  page.lock(false);
+  note_locked(system, LockRank::kPageLock);
+}
+/// Without waiting, and so in any order.
+template <class G>
+bool try_lock_page_of(System<G>& system, FrameNumber frame) {
+  if (!system.descriptor(frame).try_lock()) return false;
+  if constexpr (System<G>::kChecksLocks) (void)system.held_locks().push(LockRank::kPageLock);
+  return true;
+}
+template <class G>
+void unlock_page_of(System<G>& system, FrameNumber frame) {
+  note_unlocked(system, LockRank::kPageLock);
+  system.descriptor(frame).unlock();
+}
+
+/// Whether a page-table lock of `mm` was left held for ever, so that nothing goes on in it.
+inline bool stuck(const Mm& mm) { return mm.upper_lock.abandoned(); }
+
+/// Holds a LockWord for a scope. `blocked()`: it was not to be had, and its holder has to leave without touching what
+/// the lock guards; only without a scheduler, or where the lock is abandoned.
+template <class G, LockRank kRank, Point kPoint, bool kShared = false>
+class COWHERD_SCOPED_CAPABILITY WordGuard {
+ public:
+  /// `alone`: no other agent can ask for this lock now.
+  WordGuard(System<G>& system, LockWord& lock, bool alone) COWHERD_ACQUIRE(lock) : system_(system), lock_(lock) {
+    held_ = acquire(alone);
+    if (held_) note_locked(system_, kRank);
+  }
+  ~WordGuard() COWHERD_RELEASE() { release(); }
+  WordGuard(const WordGuard&) = delete;
+  WordGuard& operator=(const WordGuard&) = delete;
+
+  [[nodiscard]] bool blocked() const { return !held_; }
+  void release() {
+    if (!held_) return;
+    held_ = false;
+    note_unlocked(system_, kRank);
+    if constexpr (kShared) {
+      lock_.unlock_shared();
+    } else {
+      lock_.unlock();
+    }
+  }
+  /// The lock's memory is gone, and nobody waits for it.
+  void forget() {
+    if (held_) note_unlocked(system_, kRank);
+    held_ = false;
   }
 
  private:
+  bool acquire(bool alone) COWHERD_NO_THREAD_SAFETY_ANALYSIS {
+    if constexpr (G::kExplored) {
+      if (system_.scheduler() != nullptr && (!alone || !lock_.available(kShared))) {
+        (void)wait_until<G, LockWord>(system_, kPoint, lock_, [](const LockWord& l) { return l.available(kShared); });
+      }
+      return kShared ? lock_.try_lock_shared() : lock_.try_lock();
+    } else {
+      constexpr bool kSpins = !kLockRanks[static_cast<std::size_t>(kRank)].may_sleep;
+      return kShared ? lock_.lock_shared(kSpins) : lock_.lock(kSpins);
+    }
+  }
+
   System<G>& system_;
-  Lock& lock_;
-  bool blocked_;
-  bool leaked_ = false;
+  LockWord& lock_;
+  bool held_;
+};
+
+template <class G, bool kShared>
+class COWHERD_SCOPED_CAPABILITY MmapGuard : public WordGuard<G, LockRank::kMmapLock, Point::kMmapLock, kShared> {
+ public:
+  MmapGuard(System<G>& system, Mm& mm) COWHERD_ACQUIRE(mm.mmap_lock)
+      : WordGuard<G, LockRank::kMmapLock, Point::kMmapLock, kShared>(system, mm.mmap_lock, alone(system, mm)) {}
+  ~MmapGuard() COWHERD_RELEASE() = default;
+};
+template <class G>
+using MmapReadGuard = MmapGuard<G, true>;
+template <class G>
+using MmapWriteGuard = MmapGuard<G, false>;
+
+template <class G>
+class COWHERD_SCOPED_CAPABILITY UpperTableGuard
+    : public WordGuard<G, LockRank::kUpperTableLock, Point::kPageTableLock> {
+ public:
+  UpperTableGuard(System<G>& system, Mm& mm) COWHERD_ACQUIRE(mm.upper_lock)
+      : WordGuard<G, LockRank::kUpperTableLock, Point::kPageTableLock>(system, mm.upper_lock, alone(system, mm)) {}
+  ~UpperTableGuard() COWHERD_RELEASE() = default;
 };
 
 template <class G>
-using MmapGuard = Guard<G, LockRank::kMmapLock>;
+class COWHERD_SCOPED_CAPABILITY ListGuard : public WordGuard<G, LockRank::kListLock, Point::kProcesses> {
+ public:
+  explicit ListGuard(System<G>& system, bool alone = false) COWHERD_ACQUIRE(system.list_lock())
+      : WordGuard<G, LockRank::kListLock, Point::kProcesses>(system, system.list_lock(), alone) {}
+  ~ListGuard() COWHERD_RELEASE() = default;
+};
+
+/// For writing, over the family of anon_vmas that `vma` belongs to; nothing where it belongs to none.
 template <class G>
-using PageTableGuard = Guard<G, LockRank::kPageTableLock>;
+class AnonVmaGuard {
+ public:
+  AnonVmaGuard(System<G>& system, const Mm& mm, Ref<Vma> vma) : system_(system) {
+    const Ref<AnonVma> root = anon_vma_root(system.frames(), vma);
+    if (root) {
+      // Only the address spaces of one family of processes share lists.
+      const bool only_one = alone(system, mm) && system.at(root).chains == 1 && system.at(root).children == 0;
+      if constexpr (G::kExplored) {
+        if (system.scheduler() != nullptr && !only_one) {
+          (void)wait_until<G, LockWord>(system, Point::kAnonVmaLock, system.at(root).lock,
+                                        [](const LockWord& l) { return l.available(false); });
+        }
+      }
+      lock_ = &system.at(root).lock;
+      (void)lock_->lock(false);
+      note_locked(system, LockRank::kAnonVmaLock);
+    }
+  }
+  ~AnonVmaGuard() {
+    if (lock_ != nullptr) {
+      note_unlocked(system_, LockRank::kAnonVmaLock);
+      lock_->unlock();
+    }
+  }
+  AnonVmaGuard(const AnonVmaGuard&) = delete;
+  AnonVmaGuard& operator=(const AnonVmaGuard&) = delete;
+
+ private:
+  System<G>& system_;
+  LockWord* lock_ = nullptr;
+};
+
+/// The lock of the lowest table that holds `slot`.
+template <class G>
+class PageTableGuard {
+ public:
+  PageTableGuard(System<G>& system, Mm& mm, EntrySlot slot)
+      : system_(system), mm_(mm), table_(system.tables(mm).table_of(slot)) {
+    held_ = acquire();
+    if (held_) note_locked(system_, LockRank::kPageTableLock);
+  }
+  ~PageTableGuard() { release(); }
+  PageTableGuard(const PageTableGuard&) = delete;
+  PageTableGuard& operator=(const PageTableGuard&) = delete;
+
+  [[nodiscard]] bool blocked() const { return !held_; }
+  void release() {
+    if (!held_) return;
+    held_ = false;
+    note_unlocked(system_, LockRank::kPageTableLock);
+    system_.descriptor(table_).unlock();
+  }
+  /// After release(): false as blocked().
+  bool lock_again() {
+    held_ = acquire();
+    if (held_) note_locked(system_, LockRank::kPageTableLock);
+    return held_;
+  }
+  /// Leaves the lock held for ever, as a return in the wrong place does.
+  void leak() {
+    held_ = false;
+    note_unlocked(system_, LockRank::kPageTableLock);
+    system_.report(Violation::kLockHeld);
+    mm_.upper_lock.abandon();
+  }
+
+ private:
+  bool acquire() {
+    FrameDescriptor& table = system_.descriptor(table_);
+    if constexpr (G::kExplored) {
+      if (system_.scheduler() != nullptr && (!alone(system_, mm_) || table.locked())) {
+        (void)wait_until<G, FrameDescriptor>(system_, Point::kPageTableLock, table,
+                                             [](const FrameDescriptor& t) { return !t.locked(); });
+      }
+      return table.try_lock();
+    } else {
+      for (unsigned round = 0; !table.try_lock(); ++round) {
+        if (stuck(mm_)) return false;
+        spin_pause(round);
+      }
+      return true;
+    }
+  }
+
+  System<G>& system_;
+  Mm& mm_;
+  FrameNumber table_;
+  bool held_;
+};
 
 }  // namespace cowherd::mm

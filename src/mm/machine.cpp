@@ -4,11 +4,9 @@
 
 #include <algorithm>
 #include <cstring>
-#include <mutex>
 #include <new>
 #include <utility>
 
-#include "base/thread_annotations.hpp"
 #include "mm/operations.hpp"
 
 namespace cowherd {
@@ -37,25 +35,8 @@ Result<void> complete(mm::Access access) {
 struct Machine::Impl {
   explicit Impl(std::byte* machine) : system(machine) {}
 
-  struct COWHERD_CAPABILITY("mutex") Mutex {
-    std::mutex mutex;
-  };
-  class COWHERD_SCOPED_CAPABILITY Lock {
-   public:
-    explicit Lock(Mutex& mutex) COWHERD_ACQUIRE(mutex) : lock_(mutex.mutex) {}
-    ~Lock() COWHERD_RELEASE() {}
-    Lock(const Lock&) = delete;
-    Lock& operator=(const Lock&) = delete;
-
-   private:
-    std::lock_guard<std::mutex> lock_;
-  };
-
-  Mutex mutex;
-  mm::System<G> system COWHERD_GUARDED_BY(mutex);
+  mm::System<G> system;
 };
-
-using Lock = Machine::Impl::Lock;
 
 Result<Machine> Machine::create(ByteCount memory, const Rules& rules) {
   const std::size_t bytes = (memory.value() + kPageBytes - 1) / kPageBytes * kPageBytes;
@@ -120,7 +101,6 @@ void Machine::destroy() {
 }
 
 Result<AddressSpace> Machine::create_space() {
-  const Lock lock(impl_->mutex);
   auto process = mm::spawn(impl_->system);
   if (!process) {
     return process.error();
@@ -129,12 +109,10 @@ Result<AddressSpace> Machine::create_space() {
 }
 
 MemoryUse Machine::memory_use() const {
-  const Lock lock(impl_->mutex);
   return {impl_->system.frames().frame_count(), impl_->system.frames().free_count()};
 }
 
 const char* Machine::verify() const {
-  const Lock lock(impl_->mutex);
   const mm::Violations found = mm::verify(impl_->system);
   for (std::size_t i = 0; i < mm::kViolations.size(); ++i) {
     if (found.has(static_cast<mm::Violation>(i))) {
@@ -162,7 +140,6 @@ void AddressSpace::destroy() {
   if (impl_ == nullptr) {
     return;
   }
-  const Lock lock(impl_->mutex);
   // Only a lock left behind by broken rules can keep it from going; the memory goes with the machine then.
   [[maybe_unused]] const Result<void> gone = mm::exit(impl_->system, process_);
   impl_ = nullptr;
@@ -176,37 +153,30 @@ Result<Vaddr> AddressSpace::map(ByteCount length, Protection protection, MapFlag
 }
 
 Result<Vaddr> AddressSpace::map_at(Vaddr address, ByteCount length, Protection protection, MapFlags flags) {
-  const Lock lock(impl_->mutex);
   return at_border(mm::mmap(impl_->system, process_, address, length, protection, flags));
 }
 
 Result<void> AddressSpace::unmap(Vaddr address, ByteCount length) {
-  const Lock lock(impl_->mutex);
   return at_border(mm::munmap(impl_->system, process_, address, length));
 }
 
 Result<void> AddressSpace::protect(Vaddr address, ByteCount length, Protection protection) {
-  const Lock lock(impl_->mutex);
   return at_border(mm::mprotect(impl_->system, process_, address, length, protection));
 }
 
 Result<void> AddressSpace::advise(Vaddr address, ByteCount length, Advice advice) {
-  const Lock lock(impl_->mutex);
   return at_border(mm::madvise(impl_->system, process_, address, length, advice));
 }
 
 Result<void> AddressSpace::read(Vaddr address, std::span<std::byte> to) {
-  const Lock lock(impl_->mutex);
   return complete(mm::read(impl_->system, process_, address, to));
 }
 
 Result<void> AddressSpace::write(Vaddr address, std::span<const std::byte> from) {
-  const Lock lock(impl_->mutex);
   return complete(mm::write(impl_->system, process_, address, from));
 }
 
 Result<AddressSpace> AddressSpace::fork() {
-  const Lock lock(impl_->mutex);
   auto child = mm::fork(impl_->system, process_);
   if (!child) {
     return at_border(child.error());
@@ -216,24 +186,20 @@ Result<AddressSpace> AddressSpace::fork() {
 }
 
 Result<Pin> AddressSpace::pin(Vaddr address, ByteCount length, PinFlags flags) {
-  const Lock lock(impl_->mutex);
   const ByteCount offset{Geometry<G>::offset_of(address)};
   const ByteCount end = length + offset;
   if (end < length) {
     return Errno::kFault;
   }
   const PageCount pages = length == ByteCount{0} ? PageCount{0} : Geometry<G>::pages_for(end);
-  auto pinned = mm::pin(impl_->system, process_, address, pages, flags);
+  auto pinned = mm::pin(impl_->system, process_, address, pages, flags | PinFlags::kFast);
   if (!pinned) {
     return at_border(pinned.error());
   }
   return Pin(impl_, pinned->id.value(), pinned->pages);
 }
 
-PageCount AddressSpace::resident() const {
-  const Lock lock(impl_->mutex);
-  return mm::rss(impl_->system, process_);
-}
+PageCount AddressSpace::resident() const { return mm::rss(impl_->system, process_); }
 
 Pin::Pin(Pin&& other) noexcept
     : impl_(std::exchange(other.impl_, nullptr)), id_(other.id_), pages_(std::exchange(other.pages_, PageCount{0})) {}
@@ -254,25 +220,21 @@ void Pin::release(bool dirty) {
   if (impl_ == nullptr) {
     return;
   }
-  const Lock lock(impl_->mutex);
   mm::unpin(impl_->system, mm::PinId{id_}, dirty);
   impl_ = nullptr;
   pages_ = PageCount{0};
 }
 
 std::span<std::byte, kPageBytes> Pin::bytes(PageCount page) {
-  const Lock lock(impl_->mutex);
   const FrameNumber frame = mm::pinned_frame(impl_->system, mm::PinId{id_}, page);
   return std::span<std::byte, kPageBytes>(impl_->system.frames().bytes(frame), kPageBytes);
 }
 
 Result<void> Pin::read(ByteCount offset, std::span<std::byte> to) {
-  const Lock lock(impl_->mutex);
   return complete(mm::dma_read(impl_->system, mm::PinId{id_}, offset, to));
 }
 
 Result<void> Pin::write(ByteCount offset, std::span<const std::byte> from) {
-  const Lock lock(impl_->mutex);
   return complete(mm::dma_write(impl_->system, mm::PinId{id_}, offset, from));
 }
 

@@ -40,9 +40,9 @@ Result<Vaddr> mmap(System<G>& system, ProcessId process, Vaddr address, ByteCoun
   COWHERD_TRY_ASSIGN(wanted, page_range<G>(address, length));
   PageRange range;
   {
-    const MmapGuard<G> guard(system, mm.mmap_lock);
-    if (guard.blocked() || mm.page_table_lock.held) {
-      return Errno::kWouldBlock;
+    const MmapWriteGuard<G> guard(system, mm);
+    if (guard.blocked() || stuck(mm)) {
+      return would_block(system, Point::kMmapLock);
     }
     COWHERD_TRY_ASSIGN(placed, place(system, mm, address, wanted, flags));
     range = placed;
@@ -54,6 +54,7 @@ Result<Vaddr> mmap(System<G>& system, ProcessId process, Vaddr address, ByteCoun
       system.frames().destroy(*vma);
       return split.error();
     }
+    const Live live(system, "mmap", range, *vma);
     remove_vmas(system, mm, range);
     Vma& added = system.at(*vma);
     added.pages = range;
@@ -77,9 +78,9 @@ template <class G>
 Result<void> munmap(System<G>& system, ProcessId process, Vaddr address, ByteCount length) {
   Mm& mm = mm_of(system, process);
   COWHERD_TRY_ASSIGN(range, page_range<G>(address, length));
-  const MmapGuard<G> guard(system, mm.mmap_lock);
-  if (guard.blocked() || mm.page_table_lock.held) {
-    return Errno::kWouldBlock;
+  const MmapWriteGuard<G> guard(system, mm);
+  if (guard.blocked() || stuck(mm)) {
+    return would_block(system, Point::kMmapLock);
   }
   COWHERD_TRY(split_at(system, mm, range));
   remove_vmas(system, mm, range);

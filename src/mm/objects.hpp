@@ -3,19 +3,13 @@
 #include <cstdint>
 
 #include "area/vma.hpp"
+#include "base/lock_word.hpp"
 #include "base/ref.hpp"
 #include "base/slab_kind.hpp"
-#include "base/thread_annotations.hpp"
 #include "cowherd/flags.hpp"
 #include "cowherd/types.hpp"
 
 namespace cowherd::mm {
-
-/// A lock that lives in the Machine: a snapshot taken while an operation waits knows who holds what. Operations of one
-/// Machine run one at a time, so it is held across operations only by mistake, or by a test's kernel block.
-struct COWHERD_CAPABILITY("lock") Lock {
-  bool held = false;
-};
 
 /// An address space. Compare Linux struct mm_struct.
 struct Mm {
@@ -23,14 +17,21 @@ struct Mm {
 
   FrameNumber root;
   Ref<Vma> vmas;
-  /// Processes that live in it; more than one only during vfork.
-  std::uint32_t users = 0;
-  /// Anonymous pages mapped (Linux: MM_ANONPAGES).
+  /// Anonymous pages mapped (Linux: MM_ANONPAGES). Changed from several threads.
   std::uint32_t anon_rss = 0;
+  LockWord mmap_lock;
+  /// The upper table lock; abandoned once a page-table lock of this address space is.
+  LockWord upper_lock;
+  /// Odd while fork looks for pins and write-protects (Linux: write_protect_seq).
+  std::uint32_t fork_sequence = 0;
+  /// Processes that live in it, more than one only during vfork; and operations of others on it.
+  std::uint16_t users = 0;
   /// A counted pin was once taken here; never cleared, not inherited (Linux: MMF_HAS_PINNED).
-  bool has_pinned = false;
-  Lock mmap_lock;
-  Lock page_table_lock;
+  std::uint8_t has_pinned = 0;
+  /// The agent that alone can ever touch it, 0 where several can; means something in an explored geometry.
+  std::uint8_t sole_agent = 0;
+  /// Walkers without locks that are inside now; counted in an explored geometry.
+  std::uint8_t walkers = 0;
 };
 
 struct Process {
@@ -63,6 +64,8 @@ struct PinRecord {
   Ref<PinFrames> first;
   Ref<PinFrames> last;
   std::uint32_t pages = 0;
+  /// Pages that the chunks have room for.
+  std::uint32_t room = 0;
   /// References taken to each page.
   std::uint32_t times = 1;
   PinFlags flags = PinFlags::kNone;

@@ -2,6 +2,8 @@
 
 #include <cstring>
 
+#include "base/racing_bytes.hpp"
+#include "mm/sync.hpp"
 #include "mm/system.hpp"
 
 namespace cowherd::mm {
@@ -18,53 +20,66 @@ Mm& mm_of(System<G>& system, ProcessId process) {
   return system.at(system.at(process_ref<G>(process)).mm);
 }
 
-/// Drops `count` references; the last one frees the frame.
+/// Whether these rules decide anything by mapcounts: else nobody can tell when one changes.
+constexpr bool mapcounts_matter(const Rules& rules) {
+  return rules.reuse == Reuse::kMapcount || rules.reuse == Reuse::kDirected ||
+         rules.copy_only_if == CopyOnlyIf::kMappedOnceAndDirty || rules.pinned == PinnedTest::kGupMark;
+}
+
+/// Drops `count` references, and `pins` with them; the last reference frees the frame.
 template <class G>
-void put_page(System<G>& system, FrameNumber frame, std::uint32_t count = 1) {
+void put_page(System<G>& system, FrameNumber frame, std::uint32_t count = 1, std::uint32_t pins = 0) {
+  point(system, Point::kDropReference);
   FrameDescriptor& page = system.descriptor(frame);
   if (page.use() != FrameUse::kAnon && page.use() != FrameUse::kZeroPage) {
     system.report(Violation::kFreedInUse);
     return;
   }
-  if (page.references() < count) {
+  const FrameDescriptor::Counts left = page.drop_references(count, pins);
+  // What wrapped below zero is larger than what there can be besides.
+  if (left.references > FrameDescriptor::kMaxReferences - count) {
     system.report(Violation::kBadPage);
   }
-  page.drop_references(count);
-  if (page.references() != 0 || page.use() == FrameUse::kZeroPage) {
+  if (left.references != 0 || page.use() == FrameUse::kZeroPage) {
     return;
   }
-  if (page.mapcount() != 0 || page.pins() != 0) {
+  if (page.mapcount() != 0 || left.pins != 0) {
     system.report(Violation::kBadPage);
   }
   system.note({.kind = EventKind::kFrameFreed, .page = page.index(), .frame = frame});
   system.frames().free(frame);
 }
 
-/// A frame that was just allocated becomes an anonymous page of `vma`, mapped once, exclusive.
-/// Compare Linux mm/rmap.c: folio_add_new_anon_rmap().
+/// A frame that was just allocated becomes an anonymous page of `vma`, mapped once, exclusive. Nobody sees it before
+/// its entry is set. Compare Linux mm/rmap.c: folio_add_new_anon_rmap().
 template <class G>
 void add_new_anon_page(System<G>& system, FrameNumber frame, const Vma& vma, Vpn page) {
   FrameDescriptor& descriptor = system.descriptor(frame);
-  descriptor.add_references(1);
   descriptor.add_mapcount();
   descriptor.set_exclusive(true);
-  descriptor.set_owner(vma.anon_vma.unit, vma.index_of(page));
+  descriptor.set_owner(vma.own_anon_vma().unit, vma.index_of(page));
+  descriptor.add_references(1);
 }
 
-/// One entry that maps `frame` is gone: its mapcount and its reference go with it.
+/// One entry that maps `frame` is gone; the caller drops its reference once nobody can reach the page through it.
 template <class G>
-void drop_mapping(System<G>& system, FrameNumber frame) {
-  FrameDescriptor& descriptor = system.descriptor(frame);
-  if (descriptor.mapcount() == 0) {
+void drop_mapcount(System<G>& system, FrameNumber frame) {
+  if (mapcounts_matter(system.rules())) point(system, Point::kMapcount);
+  if (system.descriptor(frame).drop_mapcount() == FrameDescriptor::kMaxMapcount) {
     system.report(Violation::kBadPage);
   }
-  descriptor.drop_mapcount();
-  put_page(system, frame);
 }
 
 template <class G>
+void add_rss(Mm& mm, std::int32_t pages) {
+  std::atomic_ref(mm.anon_rss).fetch_add(static_cast<std::uint32_t>(pages), std::memory_order_relaxed);
+}
+
+/// The source may be written meanwhile, by who is allowed to.
+template <class G>
 void copy_page(System<G>& system, FrameNumber to, FrameNumber from) {
-  std::memcpy(system.frames().bytes(to), system.frames().bytes(from), Geometry<G>::kPageBytes);
+  point(system, Point::kCopyPage);
+  copy_racing(system.frames().bytes(to), system.frames().bytes(from), Geometry<G>::kPageBytes);
 }
 
 /// The entry by which `vma` maps `frame`: dirty and, where the VMA allows it, writable; or neither.
@@ -73,6 +88,15 @@ inline Entry make_entry(FrameNumber frame, const Vma& vma, bool written) {
       .with_user(vma.flags.protection != Protection::kNone)
       .with_dirty(written)
       .with_writable(written && has(vma.flags.protection, Protection::kWrite));
+}
+
+/// Takes write permission from an entry, and nothing that a processor sets meanwhile. Returns what was there.
+/// Compare Linux ptep_set_wrprotect().
+inline Entry protect_entry(EntrySlot slot) {
+  Entry seen = slot.load();
+  while (!slot.replace(seen, seen.with_writable(false))) {
+  }
+  return seen;
 }
 
 }  // namespace cowherd::mm

@@ -5,14 +5,11 @@
 #include "mm/locks.hpp"
 #include "mm/operations.hpp"
 #include "mm/page.hpp"
+#include "mm/pinning.hpp"
 
 namespace cowherd::mm {
 
 namespace {
-
-/// References through addresses stop here; the upper half of the counter is for mappings, which nobody asks for by
-/// name.
-constexpr std::uint32_t kMaxGupReferences = FrameDescriptor::kMaxReferences / 2;
 
 /// Whether the VMA lets a reference of this sort be taken at all. Compare Linux mm/gup.c: check_vma_flags().
 bool vma_allows(const Vma& vma, PinFlags flags) {
@@ -22,56 +19,6 @@ bool vma_allows(const Vma& vma, PinFlags flags) {
   }
   return has(flags, PinFlags::kWrite) ? has(vma.flags.protection, Protection::kWrite)
                                       : vma.flags.protection != Protection::kNone;
-}
-
-bool counted(const Rules& rules, FrameNumber frame) {
-  return frame != FrameNumber{0} || rules.zero_page == ZeroPage::kCounted;
-}
-
-/// Compare Linux mm/gup.c: try_grab_folio().
-template <class G>
-Result<void> take_references(System<G>& system, FrameNumber frame, PinFlags flags, std::uint32_t times) {
-  const Rules& rules = system.rules();
-  FrameDescriptor& descriptor = system.descriptor(frame);
-  if (has(flags, PinFlags::kWrite)) {
-    descriptor.set_gup_mark(true);
-    descriptor.set_dirty(true);
-  }
-  if (!counted(rules, frame)) {
-    return {};
-  }
-  const bool as_pin = counts_as_pin(rules, flags);
-  if (rules.ref_overflow == RefOverflow::kRefuse &&
-      (descriptor.references() + std::uint64_t{times} > kMaxGupReferences ||
-       (as_pin && descriptor.pins() + std::uint64_t{times} > FrameDescriptor::kMaxPins))) {
-    system.frames().note_shortage();
-    return Errno::kNoMemory;
-  }
-  descriptor.add_references(times);
-  if (as_pin) {
-    descriptor.add_pins(times);
-  }
-  return {};
-}
-
-template <class G>
-void drop_references(System<G>& system, FrameNumber frame, PinFlags flags, std::uint32_t times, bool dirty) {
-  const Rules& rules = system.rules();
-  if (!counted(rules, frame)) {
-    return;
-  }
-  FrameDescriptor& descriptor = system.descriptor(frame);
-  if (dirty) {
-    descriptor.set_dirty(true);
-  }
-  if (counts_as_pin(rules, flags)) {
-    if (descriptor.pins() < std::min(times, FrameDescriptor::kMaxPins)) {
-      system.report(Violation::kBadPage);
-    }
-    descriptor.drop_pins(times);
-  }
-  system.note({.kind = EventKind::kUnpinned, .page = descriptor.index(), .frame = frame});
-  put_page(system, frame, times);
 }
 
 /// One attempt's view of the page: may the reference be taken as it is, or what has to be faulted in first?
@@ -96,6 +43,38 @@ Look look_up(System<G>& system, Entry entry, PinFlags flags, bool as_write, bool
   return Look::kTake;
 }
 
+/// What one look under the page-table lock came to.
+struct Grabbed {
+  Look look;
+  FrameNumber frame;
+};
+
+/// Takes the references if the page can be had as it is. ENOMEM.
+template <class G>
+Result<Grabbed> try_grab(System<G>& system, Mm& mm, Vpn page, PinFlags flags, std::uint32_t times, bool as_write,
+                         bool faulted_for_write) {
+  const EntrySlot slot = system.tables(mm).find(page);
+  if (!slot) {
+    return Grabbed{as_write ? Look::kFaultWrite : Look::kFaultRead, {}};
+  }
+  const PageTableGuard<G> guard(system, mm, slot);
+  if (guard.blocked()) {
+    return would_block(system, Point::kPageTableLock);
+  }
+  point(system, Point::kTakeReference);
+  const Entry entry = slot.load();
+  const Look look = look_up(system, entry, flags, as_write, faulted_for_write);
+  if (look == Look::kTake) {
+    COWHERD_TRY(take_references(system, entry.frame(), flags, times));
+    const bool forced = as_write && !entry.writable();
+    system.note({.kind = forced ? EventKind::kForced : EventKind::kPinned,
+                 .decision = forced ? Decision::kGupForce : Decision::kGupRead,
+                 .page = page,
+                 .frame = entry.frame()});
+  }
+  return Grabbed{look, entry.frame()};
+}
+
 /// Finds the page, faulting it in as often as it takes, and takes the references. EFAULT, ENOMEM, kWouldBlock.
 /// Compare Linux mm/gup.c: __get_user_pages().
 template <class G>
@@ -107,25 +86,18 @@ Result<FrameNumber> grab_page(System<G>& system, Mm& mm, Vpn page, PinFlags flag
   }
   bool as_write = gup_as_write(system.rules(), flags);
   bool faulted_for_write = false;
-  for (int tries = 0; tries < kMaxFaultRetries; ++tries) {
-    const Entry entry = system.tables(mm).get(page);
-    const Look look = look_up(system, entry, flags, as_write, faulted_for_write);
-    if (look == Look::kTake) {
-      const FrameNumber frame = entry.frame();
-      COWHERD_TRY(take_references(system, frame, flags, times));
-      const bool forced = as_write && !entry.writable();
-      system.note({.kind = forced ? EventKind::kForced : EventKind::kPinned,
-                   .decision = forced ? Decision::kGupForce : Decision::kGupRead,
-                   .page = page,
-                   .frame = frame});
-      return frame;
+  const Live live(system, "grab-page", as_write, faulted_for_write);
+  for (RetryLimit<G> limit(system); !limit.reached();) {
+    COWHERD_TRY_ASSIGN(grabbed, try_grab(system, mm, page, flags, times, as_write, faulted_for_write));
+    if (grabbed.look == Look::kTake) {
+      return grabbed.frame;
     }
     if (has(flags, PinFlags::kNoFault)) {
       return Errno::kFault;
     }
-    const FaultKind kind = look == Look::kFaultWrite     ? FaultKind::kWrite
-                           : look == Look::kFaultUnshare ? FaultKind::kUnshare
-                                                         : FaultKind::kRead;
+    const FaultKind kind = grabbed.look == Look::kFaultWrite     ? FaultKind::kWrite
+                           : grabbed.look == Look::kFaultUnshare ? FaultKind::kUnshare
+                                                                 : FaultKind::kRead;
     COWHERD_TRY(handle_fault(system, mm, vma, page, kind));
     if (kind == FaultKind::kWrite) {
       faulted_for_write = true;
@@ -135,27 +107,7 @@ Result<FrameNumber> grab_page(System<G>& system, Mm& mm, Vpn page, PinFlags flag
       }
     }
   }
-  system.report(Violation::kFaultLoop);
   return Errno::kFault;
-}
-
-/// Room in the record for one more frame. ENOMEM.
-template <class G>
-Result<FrameNumber*> append(System<G>& system, PinRecord& record) {
-  const std::uint32_t index = record.pages % PinFrames::kCapacity;
-  if (index == 0) {
-    auto made = system.frames().template make<PinFrames>();
-    if (!made) {
-      return made.error();
-    }
-    if (record.last) {
-      system.at(record.last).next = *made;
-    } else {
-      record.first = *made;
-    }
-    record.last = *made;
-  }
-  return &system.at(record.last).frames[index];
 }
 
 template <class G>
@@ -165,15 +117,24 @@ Ref<PinRecord> record_ref(PinId id) {
 
 template <class G>
 Result<void> fill(System<G>& system, Mm& mm, PinRecord& record, Vpn first, PageCount pages) {
-  const MmapGuard<G> guard(system, mm.mmap_lock);
-  if (guard.blocked()) {
-    return Errno::kWouldBlock;
-  }
-  if (counts_as_pin(system.rules(), record.flags)) {
+  if (counts_as_pin(system.rules(), record.flags) && std::atomic_ref(mm.has_pinned).load() == 0) {
     // Before any reference, so that a fork that comes after the reference finds it.
-    mm.has_pinned = true;
+    point(system, mm, Point::kHasPinned);
+    std::atomic_ref(mm.has_pinned).store(1);
   }
-  for (Vpn page = first; page < first + pages; ++page) {
+  if (has(record.flags, PinFlags::kFast) && !has(record.flags, PinFlags::kForce)) {
+    pin_fast(system, mm, record, first, pages);
+    if (record.pages == pages.value()) {
+      return {};
+    }
+  }
+  const MmapReadGuard<G> guard(system, mm);
+  if (guard.blocked()) {
+    return would_block(system, Point::kMmapLock);
+  }
+  Vpn page = first + PageCount{record.pages};
+  const Live live(system, "fill", page);
+  for (; page < first + pages; ++page) {
     COWHERD_TRY_ASSIGN(place, append(system, record));
     COWHERD_TRY_ASSIGN(frame, grab_page(system, mm, page, record.flags, record.times));
     *place = frame;
@@ -191,11 +152,13 @@ Access access_pinned(System<G>& system, PinId id, ByteCount offset, std::size_t 
     return {ByteCount{0}, Errno::kNoDevice};
   }
   std::size_t done = 0;
+  const Live live(system, "access-pinned", done);
   while (done < size) {
     const std::uint64_t at = offset.value() + done;
     const std::size_t in_page = at % Geometry<G>::kPageBytes;
     const std::size_t part = std::min(size - done, Geometry<G>::kPageBytes - in_page);
     const FrameNumber frame = pinned_frame(system, id, PageCount{at / Geometry<G>::kPageBytes});
+    point(system, Point::kDevice);
     move(system.frames().bytes(frame) + in_page, done, part);
     done += part;
   }
@@ -205,8 +168,62 @@ Access access_pinned(System<G>& system, PinId id, ByteCount offset, std::size_t 
 }  // namespace
 
 template <class G>
-Result<Pinned> pin(System<G>& system, ProcessId process, Vaddr address, PageCount pages, PinFlags flags,
-                   std::uint32_t times) {
+Result<void> take_references(System<G>& system, FrameNumber frame, PinFlags flags, std::uint32_t times) {
+  const Rules& rules = system.rules();
+  FrameDescriptor& descriptor = system.descriptor(frame);
+  if (counted(system, frame)) {
+    const std::uint32_t pins = counts_as_pin(rules, flags) ? times : 0;
+    if (rules.ref_overflow == RefOverflow::kWrap) {
+      descriptor.add_references(times, pins);
+    } else if (frame == Frames<G>::kZeroPage && descriptor.references() == 0) {
+      // Nothing maps the zero page for the count, so that its first reference is one from nothing.
+      descriptor.add_references(times, pins);
+    } else if (!descriptor.try_add_references(times, pins, kMaxGupReferences)) {
+      system.frames().note_shortage();
+      return Errno::kNoMemory;
+    }
+  }
+  if (has(flags, PinFlags::kWrite)) {
+    descriptor.set_gup_mark(true);
+    descriptor.set_dirty(true);
+  }
+  return {};
+}
+
+template <class G>
+void drop_references(System<G>& system, FrameNumber frame, PinFlags flags, std::uint32_t times) {
+  if (!counted(system, frame)) {
+    return;
+  }
+  FrameDescriptor& descriptor = system.descriptor(frame);
+  const std::uint32_t pins = counts_as_pin(system.rules(), flags) ? times : 0;
+  if (descriptor.pins() < std::min(pins, FrameDescriptor::kMaxPins)) {
+    system.report(Violation::kBadPage);
+  }
+  system.note({.kind = EventKind::kUnpinned, .page = descriptor.index(), .frame = frame});
+  put_page(system, frame, times, pins);
+}
+
+template <class G>
+Result<FrameNumber*> append(System<G>& system, PinRecord& record) {
+  if (record.pages == record.room) {
+    auto made = system.frames().template make<PinFrames>();
+    if (!made) {
+      return made.error();
+    }
+    if (record.last) {
+      system.at(record.last).next = *made;
+    } else {
+      record.first = *made;
+    }
+    record.last = *made;
+    record.room += PinFrames::kCapacity;
+  }
+  return &system.at(record.last).frames[record.pages % PinFrames::kCapacity];
+}
+
+template <class G>
+Result<Pinned> pin_in(System<G>& system, Mm& mm, Vaddr address, PageCount pages, PinFlags flags, std::uint32_t times) {
   if (pages == PageCount{0} || times == 0 || (has(flags, PinFlags::kGet) && has(flags, PinFlags::kLongTerm))) {
     return Errno::kInvalid;
   }
@@ -218,12 +235,16 @@ Result<Pinned> pin(System<G>& system, ProcessId process, Vaddr address, PageCoun
   if (!made) {
     return made.error();
   }
+  const Live live(system, "pin", *made);
   PinRecord& record = system.at(*made);
   record.flags = flags;
   record.times = times;
-  push_front(system, system.pins(), *made);
+  auto filled = fill(system, mm, record, first, pages);
+  {
+    const ListGuard<G> guard(system, true);
+    insert(system, system.pins(), *made);
+  }
   const PinId id{made->unit};
-  auto filled = fill(system, mm_of(system, process), record, first, pages);
   if (!filled && (record.pages == 0 || filled.error() == Errno::kWouldBlock)) {
     unpin(system, id, false);
     return filled.error();
@@ -232,19 +253,25 @@ Result<Pinned> pin(System<G>& system, ProcessId process, Vaddr address, PageCoun
 }
 
 template <class G>
+Result<Pinned> pin(System<G>& system, ProcessId process, Vaddr address, PageCount pages, PinFlags flags,
+                   std::uint32_t times) {
+  return pin_in(system, mm_of(system, process), address, pages, flags, times);
+}
+
+template <class G>
 void unpin(System<G>& system, PinId id, bool dirty) {
   const Ref<PinRecord> gone = record_ref<G>(id);
-  const PinRecord record = system.at(gone);
-  std::uint32_t left = record.pages;
-  for (Ref<PinFrames> chunk = record.first; chunk;) {
-    const PinFrames frames = system.at(chunk);
-    for (std::uint32_t i = 0; i < PinFrames::kCapacity && left != 0; ++i, --left) {
-      drop_references(system, frames.frames[i], record.flags, record.times, dirty);
-    }
-    system.frames().destroy(chunk);
-    chunk = frames.next;
+  {
+    const ListGuard<G> guard(system, true);
+    unlink(system, system.pins(), gone);
   }
-  unlink(system, system.pins(), gone);
+  PinRecord& record = system.at(gone);
+  const Live live(system, "unpin", gone);
+  for_each_frame(system, record, [&](FrameNumber frame) {
+    if (dirty && counted(system, frame)) system.descriptor(frame).set_dirty(true);
+    drop_references(system, frame, record.flags, record.times);
+  });
+  forget_frames(system, record);
   system.frames().destroy(gone);
 }
 
@@ -260,7 +287,7 @@ FrameNumber pinned_frame(System<G>& system, PinId id, PageCount page) {
 template <class G>
 Access dma_read(System<G>& system, PinId id, ByteCount offset, std::span<std::byte> to) {
   return access_pinned(system, id, offset, to.size(), [&](const std::byte* bytes, std::size_t done, std::size_t part) {
-    std::memcpy(to.data() + done, bytes, part);
+    copy_racing(to.data() + done, bytes, part);
   });
 }
 
@@ -270,13 +297,17 @@ Access dma_write(System<G>& system, PinId id, ByteCount offset, std::span<const 
     return {ByteCount{0}, Errno::kPerm};
   }
   return access_pinned(system, id, offset, from.size(), [&](std::byte* bytes, std::size_t done, std::size_t part) {
-    std::memcpy(bytes, from.data() + done, part);
+    copy_racing(bytes, from.data() + done, part);
   });
 }
 
 #define COWHERD_INSTANTIATE(G)                                                                      \
   template Result<Pinned> pin<G>(System<G>&, ProcessId, Vaddr, PageCount, PinFlags, std::uint32_t); \
+  template Result<Pinned> pin_in<G>(System<G>&, Mm&, Vaddr, PageCount, PinFlags, std::uint32_t);    \
   template void unpin<G>(System<G>&, PinId, bool);                                                  \
+  template Result<void> take_references<G>(System<G>&, FrameNumber, PinFlags, std::uint32_t);       \
+  template void drop_references<G>(System<G>&, FrameNumber, PinFlags, std::uint32_t);               \
+  template Result<FrameNumber*> append<G>(System<G>&, PinRecord&);                                  \
   template FrameNumber pinned_frame<G>(System<G>&, PinId, PageCount);                               \
   template Access dma_read<G>(System<G>&, PinId, ByteCount, std::span<std::byte>);                  \
   template Access dma_write<G>(System<G>&, PinId, ByteCount, std::span<const std::byte>);

@@ -1,6 +1,7 @@
 #pragma once
 
 #include "mm/fault.hpp"
+#include "mm/sync.hpp"
 #include "mm/system.hpp"
 
 namespace cowherd::mm {
@@ -10,7 +11,9 @@ namespace cowherd::mm {
 /// Compare Linux mm/gup.c: faultin_page_range().
 template <class G>
 Result<void> populate(System<G>& system, Mm& mm, PageRange range, FaultKind kind) COWHERD_REQUIRES(mm.mmap_lock) {
-  for (Vpn page = range.begin; page < range.end; ++page) {
+  Vpn page = range.begin;
+  const Live live(system, "populate", page);
+  for (; page < range.end; ++page) {
     const Ref<Vma> vma = system.areas(mm).at(page);
     if (!vma) {
       return Errno::kNoMemory;

@@ -1,3 +1,5 @@
+#include <atomic>
+
 #include "mm/areas.hpp"
 #include "mm/lifecycle.hpp"
 #include "mm/list.hpp"
@@ -9,14 +11,19 @@ namespace cowherd::mm {
 
 namespace {
 
+/// Precondition: the list lock is held.
 template <class G>
 void forget_process(System<G>& system, Ref<Process> gone) {
   unlink(system, system.processes(), gone);
   system.frames().destroy(gone);
 }
 
-/// Whether an earlier operation left a lock of `mm` held, so that nothing can tear it down.
-bool stuck(const Mm& mm) { return mm.mmap_lock.held || mm.page_table_lock.held; }
+/// Uses of an address space are counted from several threads.
+std::uint16_t add_users(Mm& mm, std::int16_t users) {
+  const auto step = static_cast<std::uint16_t>(users);
+  return static_cast<std::uint16_t>(std::atomic_ref(mm.users).fetch_add(step, std::memory_order_acq_rel) + step);
+}
+bool last_user(Mm& mm) { return std::atomic_ref(mm.users).load(std::memory_order_acquire) == 1; }
 
 }  // namespace
 
@@ -40,11 +47,12 @@ Result<Ref<Mm>> create_mm(System<G>& system) {
 template <class G>
 void put_mm(System<G>& system, Ref<Mm> ref) {
   Mm& mm = system.at(ref);
-  if (--mm.users != 0) {
+  if (add_users(mm, -1) != 0) {
     return;
   }
+  const Live live(system, "put-mm", ref);
   {
-    const MmapGuard<G> guard(system, mm.mmap_lock);
+    const MmapWriteGuard<G> guard(system, mm);
     remove_vmas(system, mm, {Vpn{0}, Vpn{Geometry<G>::kUserPages}});
   }
   Tables<G>::destroy(system.frames(), mm.root);
@@ -60,8 +68,16 @@ Result<Ref<Process>> create_process(System<G>& system, Ref<Mm> mm, Ref<Process> 
   Process& process = system.at(*made);
   process.mm = mm;
   process.parent = parent;
-  push_front(system, system.processes(), *made);
+  const ListGuard<G> guard(system, true);
+  insert(system, system.processes(), *made);
   return made;
+}
+
+template <class G>
+Ref<Mm> hold_mm(System<G>& system, ProcessId process) {
+  const Ref<Mm> mm = system.at(process_ref<G>(process)).mm;
+  (void)add_users(system.at(mm), 1);
+  return mm;
 }
 
 template <class G>
@@ -80,13 +96,14 @@ Result<ProcessId> vfork(System<G>& system, ProcessId parent) {
   const Ref<Process> caller = process_ref<G>(parent);
   const Ref<Mm> mm = system.at(caller).mm;
   COWHERD_TRY_ASSIGN(made, create_process(system, mm, caller));
-  ++system.at(mm).users;
+  (void)add_users(system.at(mm), 1);
   system.at(made).suspends_parent = true;
   return ProcessId{made.unit};
 }
 
 template <class G>
 bool suspended(System<G>& system, ProcessId process) {
+  const ListGuard<G> guard(system, true);
   for (Ref<Process> other = system.processes(); other; other = system.at(other).next) {
     if (system.at(other).suspends_parent && system.at(other).parent == process_ref<G>(process)) {
       return true;
@@ -98,10 +115,11 @@ bool suspended(System<G>& system, ProcessId process) {
 template <class G>
 Result<void> exec(System<G>& system, ProcessId id) {
   Process& process = system.at(process_ref<G>(id));
-  if (system.at(process.mm).users == 1 && stuck(system.at(process.mm))) {
-    return Errno::kWouldBlock;
+  if (last_user(system.at(process.mm)) && stuck(system.at(process.mm))) {
+    return would_block(system, Point::kMmapLock);
   }
   COWHERD_TRY_ASSIGN(fresh, create_mm(system));
+  const Live live(system, "exec", fresh);
   put_mm(system, process.mm);
   process.mm = fresh;
   process.suspends_parent = false;
@@ -112,10 +130,11 @@ template <class G>
 Result<void> exit(System<G>& system, ProcessId id) {
   const Ref<Process> gone = process_ref<G>(id);
   const Ref<Mm> mm = system.at(gone).mm;
-  if (system.at(mm).users == 1 && stuck(system.at(mm))) {
-    return Errno::kWouldBlock;
+  if (last_user(system.at(mm)) && stuck(system.at(mm))) {
+    return would_block(system, Point::kMmapLock);
   }
   put_mm(system, mm);
+  const ListGuard<G> guard(system);
   system.at(gone).mm = {};
   system.at(gone).suspends_parent = false;
   for (Ref<Process> child = system.processes(); child;) {
@@ -136,6 +155,7 @@ Result<void> exit(System<G>& system, ProcessId id) {
 
 template <class G>
 Result<void> wait(System<G>& system, ProcessId parent, ProcessId child) {
+  const ListGuard<G> guard(system);
   for (Ref<Process> other = system.processes(); other; other = system.at(other).next) {
     if (other == process_ref<G>(child) && system.at(other).parent == process_ref<G>(parent)) {
       if (system.at(other).mm) {
@@ -161,6 +181,7 @@ bool exited(System<G>& system, ProcessId process) {
 #define COWHERD_INSTANTIATE(G)                                                        \
   template Result<Ref<Mm>> create_mm<G>(System<G>&);                                  \
   template void put_mm<G>(System<G>&, Ref<Mm>);                                       \
+  template Ref<Mm> hold_mm<G>(System<G>&, ProcessId);                                 \
   template Result<Ref<Process>> create_process<G>(System<G>&, Ref<Mm>, Ref<Process>); \
   template Result<ProcessId> spawn<G>(System<G>&);                                    \
   template Result<ProcessId> vfork<G>(System<G>&, ProcessId);                         \

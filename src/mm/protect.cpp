@@ -1,4 +1,5 @@
 #include "mm/areas.hpp"
+#include "mm/flush.hpp"
 #include "mm/locks.hpp"
 #include "mm/operations.hpp"
 #include "mm/page.hpp"
@@ -20,36 +21,64 @@ Entry reprotected(System<G>& system, Entry entry, Protection protection) {
   return entry.with_user(protection != Protection::kNone).with_writable(writable);
 }
 
+template <class G>
+void reprotect_range(System<G>& system, Mm& mm, PageRange range, Protection protection, PendingFlush<G>& flush) {
+  auto tables = system.tables(mm);
+  Vpn at = tables.next_used(range.begin, range.end);
+  const Live live(system, "reprotect-range", at);
+  while (at < range.end) {
+    const PageRange chunk = intersect(range, {at, Tables<G>::table_end(at)});
+    const PageTableGuard<G> guard(system, mm, tables.find(at));
+    if (guard.blocked()) {
+      return;
+    }
+    tables.for_each(chunk, [&](Vpn page, EntrySlot slot) {
+      at = page;
+      point(system, mm, Point::kSetEntry);
+      Entry entry = slot.load();
+      Entry wanted = reprotected(system, entry, protection);
+      // A processor may set the accessed or the dirty bit meanwhile.
+      while (!slot.replace(entry, wanted)) wanted = reprotected(system, entry, protection);
+      if (wanted != entry) flush.add({page, page + PageCount{1}});
+      return true;
+    });
+    at = tables.next_used(chunk.end, range.end);
+  }
+}
+
 }  // namespace
 
 template <class G>
 Result<void> mprotect(System<G>& system, ProcessId process, Vaddr address, ByteCount length, Protection protection) {
   Mm& mm = mm_of(system, process);
   COWHERD_TRY_ASSIGN(range, page_range<G>(address, length));
-  const MmapGuard<G> guard(system, mm.mmap_lock);
-  if (guard.blocked() || mm.page_table_lock.held) {
-    return Errno::kWouldBlock;
-  }
-  // All VMAs that this may need come first: once a protection has changed nothing fails for want of memory.
-  COWHERD_TRY(split_at(system, mm, range));
-  VmaTree areas = system.areas(mm);
-  auto tables = system.tables(mm);
-  Vpn at = range.begin;
-  for (Ref<Vma> vma = areas.at(at); vma && at < range.end; vma = areas.at(at)) {
-    const PageRange part = system.at(vma).pages;
-    at = part.end;
-    if (system.at(vma).flags.protection == protection) {
-      continue;
+  PendingFlush<G> flush(system, mm);
+  const Live live(system, "mprotect", flush.range());
+  bool hole = false;
+  {
+    const MmapWriteGuard<G> guard(system, mm);
+    if (guard.blocked() || stuck(mm)) {
+      return would_block(system, Point::kMmapLock);
     }
-    system.at(vma).flags.protection = protection;
-    const PageTableGuard<G> table_guard(system, mm.page_table_lock);
-    tables.for_each(part, [&](Vpn, Entry* slot) {
-      tables.set(slot, reprotected(system, *slot, protection));
-      return true;
-    });
+    // All VMAs that this may need come first: once a protection has changed nothing fails for want of memory.
+    COWHERD_TRY(split_at(system, mm, range));
+    VmaTree areas = system.areas(mm);
+    Vpn at = range.begin;
+    const Live walked(system, "areas", at);
+    for (Ref<Vma> vma = areas.at(at); vma && at < range.end; vma = areas.at(at)) {
+      const PageRange part = system.at(vma).pages;
+      if (system.at(vma).flags.protection != protection) {
+        system.at(vma).flags.protection = protection;
+        reprotect_range(system, mm, part, protection, flush);
+      }
+      at = part.end;
+    }
+    flush.before_unlock();
+    merge_vmas(system, mm, range);
+    hole = at < range.end;
   }
-  merge_vmas(system, mm, range);
-  return at < range.end ? Result<void>(Errno::kNoMemory) : Result<void>();
+  flush.after_unlock();
+  return hole ? Result<void>(Errno::kNoMemory) : Result<void>();
 }
 
 #define COWHERD_INSTANTIATE(G) template Result<void> mprotect<G>(System<G>&, ProcessId, Vaddr, ByteCount, Protection);

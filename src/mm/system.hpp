@@ -1,11 +1,13 @@
 #pragma once
 
+#include <atomic>
 #include <cstddef>
 #include <cstring>
 
 #include "area/vma_tree.hpp"
 #include "base/geometry.hpp"
 #include "base/lock_ranks.hpp"
+#include "base/schedule.hpp"
 #include "cow/decisions.hpp"
 #include "cowherd/rules.hpp"
 #include "frame/frames.hpp"
@@ -13,12 +15,16 @@
 #include "mm/objects.hpp"
 #include "mm/violation.hpp"
 #include "table/tables.hpp"
+#include "table/walker_slots.hpp"
 
 namespace cowherd::mm {
 
 /// One simulated computer: a view on memory that holds all of its state. The operations (operations.hpp) work on it.
 ///
-/// Layout: header, then Frames. A copy of the memory, attached anew, is an independent machine. Not thread-safe.
+/// Layout: header, then Frames. A copy of the memory, attached anew, is an independent machine.
+///
+/// The operations may run on any number of threads; in a geometry that is explored they run one at a time, and a
+/// Scheduler, if there is one, decides at every point who goes on.
 template <class G>
 class System {
  public:
@@ -39,19 +45,30 @@ class System {
   T& at(Ref<T> ref) {
     return frames_.at(ref);
   }
+  /// The other way round: `object` lives in this machine.
+  template <class T>
+  Ref<T> ref(const T& object) {
+    const auto offset =
+        reinterpret_cast<const std::byte*>(&object) - reinterpret_cast<const std::byte*>(frames_.bytes(FrameNumber{0}));
+    return Ref<T>{static_cast<std::uint32_t>(static_cast<std::size_t>(offset) / kObjectUnit)};
+  }
   FrameDescriptor& descriptor(FrameNumber frame) { return frames_.descriptor(frame); }
 
   Tables<G> tables(const Mm& mm) { return Tables<G>(frames_, mm.root); }
   VmaTree areas(Mm& mm) { return VmaTree(frames_.objects(), mm.vmas); }
 
+  /// Heads of lists that list_lock() guards.
   [[nodiscard]] Ref<Process>& processes() { return header_->processes; }
   [[nodiscard]] Ref<PinRecord>& pins() { return header_->pins; }
+  [[nodiscard]] LockWord& list_lock() { return header_->list_lock; }
+  [[nodiscard]] WalkerSlots<G>& walker_slots() { return header_->walkers; }
 
   /// What a decision may look at in `frame`.
   [[nodiscard]] FrameState state(FrameNumber frame) {
     const FrameDescriptor& d = descriptor(frame);
-    return {.references = d.references(),
-            .pins = d.pins(),
+    const FrameDescriptor::Counts counts = d.counts();
+    return {.references = counts.references,
+            .pins = counts.pins,
             .mapcount = d.mapcount(),
             .exclusive = d.exclusive(),
             .anon = d.use() == FrameUse::kAnon,
@@ -69,19 +86,43 @@ class System {
   [[nodiscard]] bool observed() const { return sink_ != nullptr; }
 
   /// What the operations' own checks have found since take_violations().
-  void report(Violation violation) { violations_.add(violation); }
-  Violations take_violations() {
-    const Violations taken = violations_;
-    violations_ = {};
-    return taken;
+  void report(Violation violation) {
+    std::atomic_ref(violations_.bits).fetch_or(1u << static_cast<unsigned>(violation), std::memory_order_relaxed);
+  }
+  Violations take_violations() { return {std::atomic_ref(violations_.bits).exchange(0, std::memory_order_relaxed)}; }
+
+  /// Null: each operation runs to its end. Means something in an explored geometry only.
+  void set_scheduler(Scheduler* scheduler) { scheduler_ = scheduler; }
+  [[nodiscard]] Scheduler* scheduler() const {
+    if constexpr (G::kExplored) {
+      return scheduler_;
+    } else {
+      return nullptr;
+    }
   }
 
-  HeldLocks& held_locks() { return held_locks_; }
+  /// Whether the order of locks is checked as they are taken.
+#ifdef NDEBUG
+  static constexpr bool kChecksLocks = G::kExplored;
+#else
+  static constexpr bool kChecksLocks = true;
+#endif
+  /// Of the agent that runs now. Precondition: kChecksLocks.
+  HeldLocks& held_locks() {
+    if constexpr (G::kExplored) {
+      return scheduler_ != nullptr ? scheduler_->agent().held : held_locks_;
+    } else {
+      static thread_local HeldLocks held;
+      return held;
+    }
+  }
 
   /// A frame for a user page, as allocate(); the caller may sleep here, and is checked for it.
   Result<FrameNumber> allocate_page() {
-    if (held_locks_.atomic()) {
-      report(Violation::kSleepInAtomic);
+    if constexpr (kChecksLocks) {
+      if (held_locks().atomic()) {
+        report(Violation::kSleepInAtomic);
+      }
     }
     return frames_.allocate(FrameUse::kAnon);
   }
@@ -95,6 +136,8 @@ class System {
     Rules rules;
     Ref<Process> processes;
     Ref<PinRecord> pins;
+    LockWord list_lock;
+    WalkerSlots<G> walkers;
   };
   static constexpr std::size_t kFramesOffset =
       (sizeof(Header) + Geometry<G>::kPageBytes - 1) / Geometry<G>::kPageBytes * Geometry<G>::kPageBytes;
@@ -105,6 +148,7 @@ class System {
   EventSink* sink_ = nullptr;
   Violations violations_;
   HeldLocks held_locks_;
+  Scheduler* scheduler_ = nullptr;
 };
 
 template <class G>

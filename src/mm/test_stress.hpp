@@ -306,6 +306,8 @@ class Stress {
   }
 
   void lock_or_unlock(ProcessId process) {
+    // A thread of the host would wait for the lock, and nobody else could give it back.
+    if (!G::kExplored && system_.rules().page_lock == PageLock::kSleep) return;
     if (!locked_.empty()) {
       unlock_page(system_, locked_.back());
       locked_.pop_back();

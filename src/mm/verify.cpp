@@ -1,6 +1,7 @@
 #include <algorithm>
 
 #include "back/anon_rmap.hpp"
+#include "mm/locks.hpp"
 #include "mm/operations.hpp"
 #include "mm/page.hpp"
 
@@ -63,7 +64,7 @@ class Verifier {
 
   void take_mm(Ref<Mm> ref) {
     Mm& mm = system_.at(ref);
-    if (mm.mmap_lock.held || mm.page_table_lock.held) {
+    if (mm.mmap_lock.held() || mm.upper_lock.held() || stuck(mm)) {
       found_.add(Violation::kLockHeld);
     }
     Vpn last{0};
@@ -112,6 +113,9 @@ class Verifier {
       return;
     }
     system_.descriptor(table).set_seen(Seen::kHeld);
+    if (system_.descriptor(table).locked()) {
+      found_.add(Violation::kLockHeld);
+    }
     std::uint32_t used = 0;
     const auto* entries = reinterpret_cast<const Entry*>(system_.frames().bytes(table));
     for (std::size_t i = 0; i < Geometry<G>::kEntries; ++i) {
@@ -126,10 +130,17 @@ class Verifier {
         take_table(mm, entries[i].frame(), level - 1, page);
       }
     }
-    const bool empty = used == 0 && level + 1 != G::kLevels;
-    if (used != system_.descriptor(table).mapcount() || empty) {
+    // A lowest table may be empty for as long as some VMA could fill it again.
+    const bool idle = used == 0 && level + 1 != G::kLevels && (level != 0 || !any_vma(mm, first));
+    if (used != system_.descriptor(table).mapcount() || idle) {
       found_.add(Violation::kTable);
     }
+  }
+
+  /// Whether a VMA lies within the lowest table that begins at page number `first`.
+  bool any_vma(Mm& mm, std::uint64_t first) {
+    const Ref<Vma> vma = system_.areas(mm).find(Vpn{first});
+    return vma && system_.at(vma).pages.begin < Tables<G>::table_end(Vpn{first});
   }
 
   void take_entry(Mm& mm, Vpn page, Entry entry) {
@@ -262,11 +273,14 @@ class Verifier {
   void check_frame(FrameNumber frame, const FrameDescriptor& descriptor) {
     switch (descriptor.use()) {
       case FrameUse::kFree:
-      case FrameUse::kSlab:
         return;
       case FrameUse::kTable:
-        if (descriptor.seen() == Seen::kUnseen) {
+      case FrameUse::kSlab:
+        if (descriptor.use() == FrameUse::kTable && descriptor.seen() == Seen::kUnseen) {
           found_.add(Violation::kFrameLost);
+        }
+        if (descriptor.references() != 1 || descriptor.pins() != 0) {
+          found_.add(Violation::kReferences);
         }
         return;
       case FrameUse::kZeroPage:

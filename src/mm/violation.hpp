@@ -28,6 +28,8 @@ namespace cowherd::mm {
   X(kLockOrder, "lock-order", "locks were taken against their order")                                        \
   X(kLockHeld, "lock-held", "an operation returned with a lock held")                                        \
   X(kSleepInAtomic, "sleep-in-atomic", "an allocation that may sleep was made under a lock that forbids it") \
+  X(kWrongPolicy, "wrong-policy", "a page that was allocated for one address came to serve another")         \
+  X(kUnguarded, "unguarded-access", "something that a lock guards was touched without it")                   \
   X(kFaultLoop, "fault-loop", "a fault was handled again and again without letting the access through")
 
 enum class Violation : std::uint8_t {

@@ -1,5 +1,7 @@
 #pragma once
 
+#include <atomic>
+#include <cstddef>
 #include <cstdint>
 
 #include "cowherd/types.hpp"
@@ -53,5 +55,34 @@ class Entry {
 };
 
 static_assert(sizeof(Entry) == 8);
+
+/// The place of an entry in a table. Processors read it, and set its accessed and dirty bits, at any time and without a
+/// lock; so each call is one atomic access. Null where there is no table.
+class EntrySlot {
+ public:
+  constexpr EntrySlot() = default;
+  explicit EntrySlot(std::byte* place) : place_(reinterpret_cast<std::uint64_t*>(place)) {}
+
+  explicit operator bool() const { return place_ != nullptr; }
+  [[nodiscard]] const void* place() const { return place_; }
+
+  [[nodiscard]] Entry load() const { return Entry{word().load(std::memory_order_acquire)}; }
+  /// Whoever sees `entry` sees what was done to its page before.
+  void store(Entry entry) const { word().store(entry.bits(), std::memory_order_release); }
+  /// Returns what was there, with the bits that a processor set until then.
+  Entry exchange(Entry entry) const { return Entry{word().exchange(entry.bits(), std::memory_order_acq_rel)}; }
+  /// Stores `wanted` if `seen` is still there; else updates `seen`.
+  bool replace(Entry& seen, Entry wanted) const {
+    std::uint64_t bits = seen.bits();
+    const bool done = word().compare_exchange_strong(bits, wanted.bits(), std::memory_order_acq_rel);
+    if (!done) seen = Entry{bits};
+    return done;
+  }
+
+ private:
+  [[nodiscard]] std::atomic_ref<std::uint64_t> word() const { return std::atomic_ref(*place_); }
+
+  std::uint64_t* place_ = nullptr;
+};
 
 }  // namespace cowherd

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <array>
 #include <cstddef>
 #include <utility>
 
@@ -12,28 +13,30 @@
 namespace cowherd {
 
 /// The page tables of one address space: a radix tree of frames, root first. Each table's descriptor counts its entries
-/// in use; a table without any is freed at once, the root excepted.
+/// in use, and its lock guards the entries of a lowest table.
 ///
-/// A Tables is a view on the root's frame number, which its owner keeps. Not thread-safe.
+/// A Tables is a view on the root's frame number, which its owner keeps. Reading is safe from any thread as long as
+/// nobody frees tables; changes are the business of whoever holds the lock that guards the entry.
 template <class G>
 class Tables {
  public:
-  using Slot = Entry*;
+  using Slot = EntrySlot;
+  static constexpr unsigned kLowerLevels = G::kLevels - 1;
 
   Tables(Frames<G>& frames, FrameNumber root) : frames_(frames), root_(root) {}
 
   /// A root without entries. ENOMEM.
   static Result<FrameNumber> create(Frames<G>& frames) { return make_table(frames); }
   /// Frees the root. Precondition: nothing is mapped.
-  static void destroy(Frames<G>& frames, FrameNumber root) { frames.free(root); }
+  static void destroy(Frames<G>& frames, FrameNumber root) { frames.put(root); }
 
   /// The place of the entry for `page`, null where the table that would hold it does not exist.
   [[nodiscard]] Slot find(Vpn page) const {
     FrameNumber table = root_;
-    for (unsigned level = G::kLevels - 1; level > 0; --level) {
-      const Entry entry = *slot(table, level, page);
+    for (unsigned level = kLowerLevels; level > 0; --level) {
+      const Entry entry = slot(table, level, page).load();
       if (!entry.present()) {
-        return nullptr;
+        return {};
       }
       table = entry.frame();
     }
@@ -43,58 +46,125 @@ class Tables {
   /// The entry for `page`; none where there is no table.
   [[nodiscard]] Entry get(Vpn page) const {
     const Slot where = find(page);
-    return where == nullptr ? Entry{} : *where;
+    return where ? where.load() : Entry{};
   }
 
-  /// As find(), making the tables on the way. ENOMEM, and then no table is left behind.
-  Result<Slot> obtain(Vpn page) {
+  /// The place of the entry that names the lowest table of `page`, null where it does not exist.
+  [[nodiscard]] Slot find_parent(Vpn page) const {
     FrameNumber table = root_;
-    for (unsigned level = G::kLevels - 1; level > 0; --level) {
-      const Slot where = slot(table, level, page);
-      if (!where->present()) {
-        auto below = make_table(frames_);
-        if (!below) {
-          prune(page);
-          return below.error();
-        }
-        set(where, Entry::of(*below).with_writable(true));
+    for (unsigned level = kLowerLevels; level > 1; --level) {
+      const Entry entry = slot(table, level, page).load();
+      if (!entry.present()) {
+        return {};
       }
-      table = where->frame();
+      table = entry.frame();
+    }
+    return slot(table, 1, page);
+  }
+
+  /// The place of the entry for `page` in the lowest table `table`.
+  [[nodiscard]] Slot slot_in(FrameNumber table, Vpn page) const { return slot(table, 0, page); }
+
+  /// Tables that a page needs and that are not there yet.
+  class Missing {
+   public:
+    explicit Missing(Frames<G>& frames) : frames_(frames) {}
+    ~Missing() {
+      while (count_ != 0) frames_.put(made_[--count_]);
+    }
+    Missing(const Missing&) = delete;
+    Missing& operator=(const Missing&) = delete;
+
+    // What they are, for the state of a suspended operation.
+    [[nodiscard]] const std::array<FrameNumber, kLowerLevels>& frames() const { return made_; }
+    [[nodiscard]] const unsigned& count() const { return count_; }
+
+   private:
+    friend class Tables;
+    Frames<G>& frames_;
+    std::array<FrameNumber, kLowerLevels> made_{};
+    unsigned count_ = 0;
+  };
+
+  /// Makes what find() would not find on the way to `page`. ENOMEM, and then nothing was made.
+  Result<void> reserve(Vpn page, Missing& missing) {
+    FrameNumber table = root_;
+    unsigned level = kLowerLevels;
+    for (; level > 0; --level) {
+      const Entry entry = slot(table, level, page).load();
+      if (!entry.present()) break;
+      table = entry.frame();
+    }
+    while (missing.count_ < level) {
+      auto made = make_table(frames_);
+      if (!made) return made.error();
+      missing.made_[missing.count_++] = *made;
+    }
+    return {};
+  }
+
+  /// Hangs in the reserved tables that are still missing on the way to `page`, calling `publish()` before each becomes
+  /// visible. The caller holds the lock of the upper tables.
+  template <class Publish>
+  Slot install(Vpn page, Missing& missing, Publish&& publish) {
+    FrameNumber table = root_;
+    for (unsigned level = kLowerLevels; level > 0; --level) {
+      const Slot where = slot(table, level, page);
+      if (!where.load().present()) {
+        assert(missing.count_ != 0);
+        publish();
+        set(where, Entry::of(missing.made_[--missing.count_]).with_writable(true));
+      }
+      table = where.load().frame();
     }
     return slot(table, 0, page);
   }
 
-  /// Stores an entry and keeps its table's count.
-  void set(Slot where, Entry entry) {
-    FrameDescriptor& table = frames_.descriptor(frames_.frame_of(where));
-    if (where->none() && !entry.none()) {
-      table.add_mapcount();
-    } else if (!where->none() && entry.none()) {
-      table.drop_mapcount();
-    }
-    *where = entry;
+  /// reserve() and install() for tables that nobody else can reach. ENOMEM.
+  Result<Slot> obtain(Vpn page) {
+    Missing missing(frames_);
+    COWHERD_TRY(reserve(page, missing));
+    return install(page, missing, [] {});
   }
 
-  /// Frees the tables on the way to `page` that hold nothing.
-  void prune(Vpn page) {
+  /// Stores an entry and keeps its table's count; returns what was there.
+  Entry set(Slot where, Entry entry) {
+    FrameDescriptor& table = frames_.descriptor(table_of(where));
+    const Entry before = where.exchange(entry);
+    if (before.none() && !entry.none()) {
+      table.add_mapcount();
+    } else if (!before.none() && entry.none()) {
+      table.drop_mapcount();
+    }
+    return before;
+  }
+
+  /// The table that holds `where`.
+  [[nodiscard]] FrameNumber table_of(Slot where) const { return frames_.frame_of(where.place()); }
+
+  /// Frees the tables on the way to `page` that hold nothing, after `retire()` has made sure that no walker is in the
+  /// one that was just taken out. The caller is the only one who changes upper tables.
+  template <class Retire>
+  void prune(Vpn page, Retire&& retire) {
     Slot path[G::kLevels] = {};
     FrameNumber table = root_;
-    unsigned level = G::kLevels - 1;
+    unsigned level = kLowerLevels;
     for (; level > 0; --level) {
       path[level] = slot(table, level, page);
-      if (!path[level]->present()) {
+      if (!path[level].load().present()) {
         ++level;
         break;
       }
-      table = path[level]->frame();
+      table = path[level].load().frame();
     }
     for (level = level == 0 ? 1 : level; level < G::kLevels; ++level) {
-      const FrameNumber below = path[level]->frame();
+      const FrameNumber below = path[level].load().frame();
       if (frames_.descriptor(below).mapcount() != 0) {
         return;
       }
       set(path[level], Entry{});
-      frames_.free(below);
+      retire();
+      frames_.put(below);
     }
   }
 
@@ -102,7 +172,7 @@ class Tables {
   /// It may clear entries, never free tables. Returns whether it went to the end.
   template <class Visit>
   bool for_each(PageRange range, Visit&& visit) const {
-    return walk(root_, G::kLevels - 1, 0, range, visit);
+    return walk(root_, kLowerLevels, 0, range, visit);
   }
 
   /// The first page at or after `from` whose lowest table exists, or `end`: whoever goes table by table over a sparse
@@ -110,9 +180,9 @@ class Tables {
   [[nodiscard]] Vpn next_used(Vpn from, Vpn end) const {
     while (from < end) {
       FrameNumber table = root_;
-      unsigned level = G::kLevels - 1;
+      unsigned level = kLowerLevels;
       for (; level > 0; --level) {
-        const Entry entry = *slot(table, level, from);
+        const Entry entry = slot(table, level, from).load();
         if (entry.none()) {
           break;
         }
@@ -129,7 +199,7 @@ class Tables {
   /// Calls `visit(table, level)` for every table, the root first.
   template <class Visit>
   void for_each_table(Visit&& visit) const {
-    walk_tables(root_, G::kLevels - 1, visit);
+    walk_tables(root_, kLowerLevels, visit);
   }
 
   /// Pages that one entry of `level` covers.
@@ -149,7 +219,7 @@ class Tables {
 
   [[nodiscard]] Slot slot(FrameNumber table, unsigned level, Vpn page) const {
     const std::size_t index = page.value() >> (level * G::kTableShift) & (Geometry<G>::kEntries - 1);
-    return reinterpret_cast<Entry*>(frames_.bytes(table)) + index;
+    return Slot{frames_.bytes(table) + index * sizeof(Entry)};
   }
 
   template <class Visit>
@@ -161,11 +231,12 @@ class Tables {
       if (page >= range.end.value()) {
         break;
       }
-      const Slot where = reinterpret_cast<Entry*>(frames_.bytes(table)) + i;
-      if (where->none()) {
+      const Slot where{frames_.bytes(table) + i * sizeof(Entry)};
+      const Entry entry = where.load();
+      if (entry.none()) {
         continue;
       }
-      if (level == 0 ? !visit(Vpn{page}, where) : !walk(where->frame(), level - 1, page, range, visit)) {
+      if (level == 0 ? !visit(Vpn{page}, where) : !walk(entry.frame(), level - 1, page, range, visit)) {
         return false;
       }
     }
@@ -176,7 +247,7 @@ class Tables {
   void walk_tables(FrameNumber table, unsigned level, Visit& visit) const {
     visit(table, level);
     for (std::size_t i = 0; level > 0 && i < Geometry<G>::kEntries; ++i) {
-      const Entry entry = reinterpret_cast<Entry*>(frames_.bytes(table))[i];
+      const Entry entry = Slot{frames_.bytes(table) + i * sizeof(Entry)}.load();
       if (!entry.none()) {
         walk_tables(entry.frame(), level - 1, visit);
       }

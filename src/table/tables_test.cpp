@@ -35,7 +35,7 @@ class TablesTest : public testing::Test {
   }
   void unmap(std::uint64_t page) {
     tables().set(tables().find(Vpn{page}), Entry{});
-    tables().prune(Vpn{page});
+    tables().prune(Vpn{page}, [] {});
   }
 
   /// Every table's count is right, and none but the root is empty. Returns how many there are.
@@ -56,7 +56,7 @@ class TablesTest : public testing::Test {
 
   std::vector<std::uint64_t> pages_in(std::uint64_t begin, std::uint64_t end) {
     std::vector<std::uint64_t> found;
-    tables().for_each({Vpn{begin}, Vpn{end}}, [&](Vpn page, Entry*) {
+    tables().for_each({Vpn{begin}, Vpn{end}}, [&](Vpn page, EntrySlot) {
       found.push_back(page.value());
       return true;
     });
@@ -71,7 +71,7 @@ using Geometries = testing::Types<ProductionGeometry, CheckedGeometry>;
 TYPED_TEST_SUITE(TablesTest, Geometries);
 
 TYPED_TEST(TablesTest, NothingIsThereUntilItIsMade) {
-  EXPECT_EQ(this->tables().find(Vpn{0}), nullptr);
+  EXPECT_FALSE(this->tables().find(Vpn{0}));
   EXPECT_TRUE(this->tables().get(Vpn{this->kUserPages - 1}).none());
   EXPECT_EQ(this->check_counts(), 1u);
 }
@@ -110,7 +110,7 @@ TYPED_TEST(TablesTest, PruneOfWhatIsNotThereDoesNothing) {
   this->map(0, 40);
   const PageCount before = this->frames_.free_count();
   for (const std::uint64_t page : {std::uint64_t{1}, this->kEntries, this->kUserPages - 1}) {
-    this->tables().prune(Vpn{page});
+    this->tables().prune(Vpn{page}, [] {});
   }
   EXPECT_EQ(this->frames_.free_count(), before);
   EXPECT_EQ(this->tables().get(Vpn{0}).frame(), FrameNumber{40});
@@ -120,10 +120,10 @@ TYPED_TEST(TablesTest, SettingAnEntryTwiceCountsItOnce) {
   this->map(3, 40);
   this->map(3, 41);
   this->check_counts();
-  auto* slot = this->tables().find(Vpn{3});
+  const EntrySlot slot = this->tables().find(Vpn{3});
   this->tables().set(slot, Entry{});
   this->tables().set(slot, Entry{});
-  EXPECT_EQ(this->frames_.descriptor(this->frames_.frame_of(slot)).mapcount(), 0u);
+  EXPECT_EQ(this->frames_.descriptor(this->tables().table_of(slot)).mapcount(), 0u);
 }
 
 TYPED_TEST(TablesTest, AFailedObtainLeavesNoTableBehind) {
@@ -156,7 +156,7 @@ TYPED_TEST(TablesTest, ForEachKeepsToItsRangeAndStopsWhenTold) {
   EXPECT_EQ(this->pages_in(step + 1, 3 * step + 1), (std::vector{2 * step, 3 * step}));
   EXPECT_TRUE(this->pages_in(step, step).empty());
   int visits = 0;
-  EXPECT_FALSE(this->tables().for_each({Vpn{0}, Vpn{this->kUserPages}}, [&](Vpn, Entry*) { return ++visits < 3; }));
+  EXPECT_FALSE(this->tables().for_each({Vpn{0}, Vpn{this->kUserPages}}, [&](Vpn, EntrySlot) { return ++visits < 3; }));
   EXPECT_EQ(visits, 3);
 }
 
@@ -195,8 +195,8 @@ TYPED_TEST(TablesTest, RandomEntriesAgreeWithAMap) {
     }
     if (step % 100 == 0) {
       std::map<std::uint64_t, std::uint32_t> found;
-      this->tables().for_each({Vpn{0}, Vpn{this->kUserPages}}, [&](Vpn at, Entry* slot) {
-        found[at.value()] = slot->frame().value();
+      this->tables().for_each({Vpn{0}, Vpn{this->kUserPages}}, [&](Vpn at, EntrySlot slot) {
+        found[at.value()] = slot.load().frame().value();
         return true;
       });
       ASSERT_EQ(found, model);

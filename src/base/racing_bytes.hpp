@@ -1,0 +1,29 @@
+#pragma once
+
+#include <atomic>
+#include <cstddef>
+#include <cstdint>
+#include <cstring>
+
+namespace cowherd {
+
+/// Copies bytes of a simulated computer's RAM, which its processors and devices may be reading and writing at the same
+/// time: each aligned word is old or new, as on hardware. The compiler may not assume that they stay as they are.
+inline void copy_racing(std::byte* to, const std::byte* from, std::size_t size) {
+  const auto both = reinterpret_cast<std::uintptr_t>(to) | reinterpret_cast<std::uintptr_t>(from);
+  if (size == sizeof(std::uint64_t) && both % sizeof(std::uint64_t) == 0) {
+    auto* source = const_cast<std::uint64_t*>(reinterpret_cast<const std::uint64_t*>(from));
+    auto* target = reinterpret_cast<std::uint64_t*>(to);
+    std::atomic_ref(*target).store(std::atomic_ref(*source).load(std::memory_order_relaxed), std::memory_order_relaxed);
+    return;
+  }
+#if defined(__x86_64__)
+  asm volatile("rep movsb" : "+D"(to), "+S"(from), "+c"(size) : : "memory");
+#else
+  volatile std::byte* target = to;
+  const volatile std::byte* source = from;
+  for (std::size_t i = 0; i < size; ++i) target[i] = source[i];
+#endif
+}
+
+}  // namespace cowherd

@@ -1,0 +1,161 @@
+#include "mm/areas.hpp"
+#include "mm/flush.hpp"
+#include "mm/lifecycle.hpp"
+#include "mm/locks.hpp"
+#include "mm/operations.hpp"
+#include "mm/page.hpp"
+
+namespace cowherd::mm {
+
+namespace {
+
+/// Takes write permission from every entry in `range`, with a page-table lock at a time.
+template <class G>
+void protect_range(System<G>& system, Mm& mm, PageRange range, PendingFlush<G>& flush) {
+  auto tables = system.tables(mm);
+  Vpn at = tables.next_used(range.begin, range.end);
+  const Live live(system, "protect-range", at);
+  while (at < range.end) {
+    const PageRange chunk = intersect(range, {at, Tables<G>::table_end(at)});
+    const PageTableGuard<G> guard(system, mm, tables.find(at));
+    if (guard.blocked()) {
+      return;
+    }
+    tables.for_each(chunk, [&](Vpn page, EntrySlot slot) {
+      at = page;
+      if (!slot.load().writable()) return true;
+      if (system.rules().clear_refs_pinned == ClearRefsPinned::kSkip) {
+        point(system, Point::kReadCounts);
+        if (maybe_pinned(system.rules(), system.state(slot.load().frame()))) return true;
+      }
+      point(system, mm, Point::kProtectEntry);
+      (void)protect_entry(slot);
+      flush.add({page, page + PageCount{1}});
+      return true;
+    });
+    at = tables.next_used(chunk.end, range.end);
+  }
+}
+
+/// The flush comes before the mmap lock goes. With the lock held for reading only, others fault in between:
+///
+///   clear_refs                             two threads of the process
+///   write-protect the entry
+///                                          T1 faults, copies the page, stores to the copy
+///                                          T2's CPU still knows the old page as writable: its store is lost
+///   flush
+///
+/// Allowed because a fault needs the mmap lock, which is held for writing.
+template <class G, bool kShared>
+Result<void> clear_refs_locked(System<G>& system, Mm& mm, PageRange range) {
+  PendingFlush<G> flush(system, mm);
+  const Live live(system, "clear-refs", flush.range());
+  {
+    const MmapGuard<G, kShared> guard(system, mm);
+    if (guard.blocked() || stuck(mm)) {
+      return would_block(system, Point::kMmapLock);
+    }
+    protect_range(system, mm, range, flush);
+    flush.before_unlock();
+  }
+  flush.after_unlock();
+  return {};
+}
+
+/// Nobody may take a pin between the test for pins and the mark's clearing; the entry is gone meanwhile:
+///
+///   try_share                              fast pin for reading
+///                                          read the entry
+///   clear the entry, flush
+///   is the page pinned? no
+///                                          take a reference
+///                                          read the entry again: it has changed
+///                                          let go
+///   clear the mark, set the entry read-only
+///
+/// Allowed because a pin that was there before the entry was cleared is seen by the test, and one that comes after
+/// sees the entry changed, or the mark gone. Compare Linux mm/rmap.h: folio_try_share_anon_rmap_pte().
+template <class G>
+Result<void> try_share_entry(System<G>& system, Mm& mm, Vpn page, PendingFlush<G>& flush) {
+  auto tables = system.tables(mm);
+  const EntrySlot slot = tables.find(page);
+  if (!slot) {
+    return Errno::kFault;
+  }
+  const PageTableGuard<G> guard(system, mm, slot);
+  if (guard.blocked()) {
+    return would_block(system, Point::kPageTableLock);
+  }
+  Entry entry = slot.load();
+  const FrameNumber frame = entry.frame();
+  if (!entry.present() || frame == Frames<G>::kZeroPage) {
+    return Errno::kFault;
+  }
+  FrameDescriptor& descriptor = system.descriptor(frame);
+  if (!descriptor.exclusive()) {
+    return {};
+  }
+  const Live live(system, "try-share-entry", entry);
+  const auto is_pinned = [&] {
+    point(system, Point::kReadCounts);
+    return maybe_pinned(system.rules(), system.state(frame));
+  };
+  if (system.rules().exclusive_clear == ExclusiveClear::kTestThenClear && is_pinned()) {
+    return Errno::kBusy;
+  }
+  point(system, mm, Point::kClearEntry);
+  entry = tables.set(slot, Entry{});
+  flush.add({page, page + PageCount{1}});
+  flush.before_unlock();
+  if (system.rules().exclusive_clear == ExclusiveClear::kClearThenTest && is_pinned()) {
+    point(system, mm, Point::kSetEntry);
+    tables.set(slot, entry);
+    return Errno::kBusy;
+  }
+  point(system, Point::kExclusive);
+  descriptor.set_exclusive(false);
+  point(system, mm, Point::kSetEntry);
+  tables.set(slot, entry.with_writable(false));
+  return {};
+}
+
+}  // namespace
+
+template <class G>
+Result<void> clear_refs(System<G>& system, ProcessId process, Vaddr address, ByteCount length) {
+  COWHERD_TRY_ASSIGN(range, page_range<G>(address, length));
+  const HeldMm<G> held(system, process);
+  const Live live(system, "clear-refs-of", held.ref());
+  return system.rules().clear_refs_lock == ClearRefsLock::kRead ? clear_refs_locked<G, true>(system, held.mm(), range)
+                                                                : clear_refs_locked<G, false>(system, held.mm(), range);
+}
+
+template <class G>
+Result<void> try_share(System<G>& system, ProcessId process, Vaddr address) {
+  const Vpn page = Geometry<G>::page_of(address);
+  if (page.value() >= Geometry<G>::kUserPages) {
+    return Errno::kFault;
+  }
+  const HeldMm<G> held(system, process);
+  Mm& mm = held.mm();
+  PendingFlush<G> flush(system, mm);
+  const Live live(system, "try-share", held.ref(), flush.range());
+  Result<void> shared;
+  {
+    const MmapReadGuard<G> guard(system, mm);
+    if (guard.blocked() || stuck(mm)) {
+      return would_block(system, Point::kMmapLock);
+    }
+    shared = try_share_entry(system, mm, page, flush);
+  }
+  flush.after_unlock();
+  return shared;
+}
+
+#define COWHERD_INSTANTIATE(G)                                                  \
+  template Result<void> clear_refs<G>(System<G>&, ProcessId, Vaddr, ByteCount); \
+  template Result<void> try_share<G>(System<G>&, ProcessId, Vaddr);
+COWHERD_FOR_EACH_GEOMETRY(COWHERD_INSTANTIATE)
+#undef COWHERD_INSTANTIATE
+
+}  // namespace cowherd::mm

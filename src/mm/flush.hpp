@@ -1,0 +1,69 @@
+#pragma once
+
+#include "mm/sync.hpp"
+#include "mm/system.hpp"
+
+namespace cowherd::mm {
+
+/// Makes every CPU forget what it remembers of `pages`: when this returns nobody loads or stores through an entry that
+/// was there before. Compare Linux flush_tlb_range().
+template <class G>
+void flush_range(System<G>& system, Mm& mm, PageRange pages) {
+  if (pages.empty()) return;
+  const std::uint32_t number = system.ref(mm).unit;
+  if constexpr (G::kExplored) {
+    if (system.scheduler() == nullptr) return;
+    point(system, mm, Point::kFlush);
+    system.scheduler()->forget_translations(number, pages);
+  } else {
+    system.walker_slots().wait(number, pages, false);
+  }
+}
+
+/// As flush_range(), and no walker that has read the entry of a table there is still inside it: the table may be freed.
+template <class G>
+void wait_for_walkers(System<G>& system, Mm& mm, PageRange pages) {
+  if constexpr (G::kExplored) {
+    if (system.scheduler() == nullptr || (alone(system, mm) && mm.walkers == 0)) return;
+    (void)wait_until<G, Mm>(system, Point::kFreeTable, mm, [](const Mm& m) { return m.walkers == 0; });
+  } else {
+    system.walker_slots().wait(system.ref(mm).unit, pages, true);
+  }
+}
+
+/// Permissions that an operation takes away, and when the CPUs hear of it: where the rules say so, only after the
+/// operation has let go of its locks. Part of the operation's live state.
+template <class G>
+class PendingFlush {
+ public:
+  PendingFlush(System<G>& system, Mm& mm) : system_(system), mm_(mm) {}
+
+  void add(PageRange pages) {
+    if (range_.empty()) {
+      range_ = pages;
+    } else {
+      range_.begin = range_.begin < pages.begin ? range_.begin : pages.begin;
+      range_.end = range_.end < pages.end ? pages.end : range_.end;
+    }
+  }
+  /// Called with the locks held that keep others from acting on the change.
+  void before_unlock() {
+    if (system_.rules().tlb_flush == TlbFlush::kBeforeUnlock) flush();
+  }
+  /// Called without.
+  void after_unlock() { flush(); }
+
+  [[nodiscard]] const PageRange& range() const { return range_; }
+
+ private:
+  void flush() {
+    flush_range(system_, mm_, range_);
+    range_ = {};
+  }
+
+  System<G>& system_;
+  Mm& mm_;
+  PageRange range_;
+};
+
+}  // namespace cowherd::mm

@@ -1,0 +1,317 @@
+#include "mm/write_protect_fault.hpp"
+
+#include "back/anon_rmap.hpp"
+#include "mm/flush.hpp"
+#include "mm/locks.hpp"
+#include "mm/page.hpp"
+
+namespace cowherd::mm {
+
+namespace {
+
+/// One fault: what it is about, and the entry as it was under the lock.
+template <class G>
+struct Fault {
+  System<G>& system;
+  Mm& mm;
+  Ref<Vma> vma;
+  Vpn page;
+  FaultKind kind;
+  EntrySlot slot;
+  Entry entry;
+
+  [[nodiscard]] FrameNumber frame() const { return entry.frame(); }
+  [[nodiscard]] FrameDescriptor& descriptor() const { return system.descriptor(frame()); }
+  /// Precondition: the page-table lock is held.
+  [[nodiscard]] bool changed() const { return slot.load() != entry; }
+};
+
+/// The faulting process goes on with the page as it is, which is its own now. Compare Linux mm/memory.c:
+/// wp_page_reuse().
+template <class G>
+void reuse_page(const Fault<G>& fault) {
+  System<G>& system = fault.system;
+  const Vma& vma = system.at(fault.vma);
+  FrameDescriptor& descriptor = fault.descriptor();
+  if (!descriptor.exclusive()) {
+    point(system, Point::kExclusive);
+    descriptor.set_owner(vma.own_anon_vma().unit, vma.index_of(fault.page));
+    descriptor.set_exclusive(true);
+  }
+  if (fault.kind == FaultKind::kWrite) {
+    point(system, fault.mm, Point::kSetEntry);
+    system.tables(fault.mm).set(fault.slot, make_entry(fault.frame(), vma, true));
+    system.note({.kind = EventKind::kReused, .decision = Decision::kReuse, .page = fault.page, .frame = fault.frame()});
+  }
+}
+
+/// The faulting process gets a copy of the page. Called with the page-table lock held, which it lets go while it
+/// allocates and copies; a reference keeps the page meanwhile. Compare Linux mm/memory.c: wp_page_copy().
+template <class G>
+Result<void> copy_mapped_page(const Fault<G>& fault, PageTableGuard<G>& locked) {
+  System<G>& system = fault.system;
+  const FrameNumber old = fault.frame();
+  const bool was_anon = old != Frames<G>::kZeroPage;
+  const Live live(system, "copy-mapped-page", fault.entry);
+  if (was_anon) {
+    point(system, Point::kTakeReference);
+    fault.descriptor().add_references(1);
+  }
+  locked.release();
+  auto allocated = system.allocate_page();
+  if (!allocated) {
+    if (was_anon) put_page(system, old);
+    return allocated.error();
+  }
+  const FrameNumber copy = *allocated;
+  const Live copied(system, "copied", copy);
+  copy_page(system, copy, old);
+
+  PendingFlush<G> flush(system, fault.mm);
+  const Live pending(system, "flush", flush.range());
+  std::uint32_t references = was_anon ? 1 : 0;
+  const Live held(system, "references", references);
+  {
+    PageTableGuard<G> guard(system, fault.mm, fault.slot);
+    if (guard.blocked() || fault.changed()) {
+      const bool blocked = guard.blocked();
+      guard.release();
+      system.frames().free(copy);
+      if (was_anon) put_page(system, old);
+      return blocked ? Result<void>(would_block(system, Point::kPageTableLock)) : Result<void>();
+    }
+    const bool unneeded = was_anon && fault.descriptor().mapcount() == 1 && fault.descriptor().references() == 2;
+    point(system, fault.mm, Point::kClearEntry);
+    system.tables(fault.mm).set(fault.slot, Entry{});
+    flush.add({fault.page, fault.page + PageCount{1}});
+    flush.before_unlock();
+    const Vma& vma = system.at(fault.vma);
+    add_new_anon_page(system, copy, vma, fault.page);
+    const bool write = fault.kind == FaultKind::kWrite;
+    if (!write) {
+      // The copy is nowhere else, and nothing has written it through this entry.
+      system.descriptor(copy).set_dirty(true);
+    }
+    point(system, fault.mm, Point::kSetEntry);
+    system.tables(fault.mm).set(fault.slot, make_entry(copy, vma, write));
+    system.note({.kind = write ? EventKind::kCopiedOnWrite : EventKind::kUnshared,
+                 .decision = write ? Decision::kReuse : Decision::kGupRead,
+                 .page = fault.page,
+                 .frame = old,
+                 .new_frame = copy,
+                 .unneeded = unneeded});
+    // The old mapping goes last: a mapcount of one lets another process write the page, and it must not while this
+    // process can still read it.
+    if (was_anon) {
+      drop_mapcount(system, old);
+      ++references;
+    } else {
+      add_rss<G>(fault.mm, 1);
+    }
+  }
+  flush.after_unlock();
+  if (references != 0) put_page(system, old, references);
+  return {};
+}
+
+/// Some mapping of a frame other than the faulting one.
+struct OtherMapping {
+  Ref<Vma> vma;
+  Vpn page;
+};
+
+template <class G>
+OtherMapping find_other_mapping(const Fault<G>& fault) {
+  System<G>& system = fault.system;
+  OtherMapping found;
+  rmap_walk(system.frames(), fault.frame(), [&](Ref<Vma> other, Vpn other_page) {
+    if ((other == fault.vma && other_page == fault.page) || found.vma) {
+      return;
+    }
+    const Entry entry = system.tables(system.at(system.at(other).mm)).get(other_page);
+    if (entry.present() && entry.frame() == fault.frame()) {
+      found = {other, other_page};
+    }
+  });
+  return found;
+}
+
+/// Gives one other mapper of the page a copy of its own. Called with the anon_vma lock held, which keeps the mapper's
+/// VMA, and nothing else.
+template <class G>
+Result<void> copy_to_other(const Fault<G>& fault, OtherMapping other) {
+  System<G>& system = fault.system;
+  Vma& vma = system.at(other.vma);
+  Mm& mm = system.at(vma.mm);
+  COWHERD_TRY_ASSIGN(copy, system.allocate_page());
+  const Live live(system, "copy-to-other", other.vma, other.page, copy);
+  copy_page(system, copy, fault.frame());
+  const EntrySlot slot = system.tables(mm).find(other.page);
+  if (!slot) {
+    system.frames().free(copy);
+    return {};
+  }
+  PageTableGuard<G> guard(system, mm, slot);
+  const Entry entry = guard.blocked() ? Entry{} : slot.load();
+  if (!entry.present() || entry.frame() != fault.frame()) {
+    const bool blocked = guard.blocked();
+    guard.release();
+    system.frames().free(copy);
+    return blocked ? Result<void>(would_block(system, Point::kPageTableLock)) : Result<void>();
+  }
+  point(system, Point::kClearEntry);
+  system.tables(mm).set(slot, Entry{});
+  flush_range(system, mm, {other.page, other.page + PageCount{1}});
+  add_new_anon_page(system, copy, vma, other.page);
+  system.descriptor(copy).set_dirty(true);
+  point(system, Point::kSetEntry);
+  system.tables(mm).set(slot, make_entry(copy, vma, false));
+  drop_mapcount(system, fault.frame());
+  system.note({.kind = EventKind::kCopiedToOther,
+               .decision = Decision::kReuse,
+               .page = other.page,
+               .frame = fault.frame(),
+               .new_frame = copy});
+  guard.release();
+  put_page(system, fault.frame());
+  return {};
+}
+
+/// Everybody else who maps the page gets a copy; the faulting process is left as its only user, and faults again. A
+/// reference keeps the page meanwhile.
+template <class G>
+Result<void> copy_to_others(const Fault<G>& fault, PageTableGuard<G>& locked) {
+  System<G>& system = fault.system;
+  point(system, Point::kTakeReference);
+  fault.descriptor().add_references(1);
+  locked.release();
+  Result<void> result;
+  {
+    const AnonVmaGuard<G> guard(system, fault.mm, fault.vma);
+    while (result) {
+      const OtherMapping other = find_other_mapping(fault);
+      if (!other.vma) break;
+      result = copy_to_other(fault, other);
+    }
+  }
+  put_page(system, fault.frame());
+  return result;
+}
+
+template <class G>
+WriteFault decide(const Fault<G>& fault, bool locked_by_other) {
+  System<G>& system = fault.system;
+  const FrameDescriptor& descriptor = fault.descriptor();
+  return on_write_fault(system.rules(), system.state(fault.frame()), locked_by_other,
+                        descriptor.owner() == system.at(fault.vma).own_anon_vma().unit, descriptor.pins() != 0);
+}
+
+/// Decides with the page-table lock held. Counts may only be judged under the page lock, which `page_locked` then says
+/// is held; an exclusive mark, or too many references, settle it without.
+template <class G>
+WriteFault judge(const Fault<G>& fault, bool& page_locked) {
+  System<G>& system = fault.system;
+  const Rules& rules = system.rules();
+  if (fault.frame() == Frames<G>::kZeroPage || rules.reuse == Reuse::kNever) {
+    return decide(fault, false);
+  }
+  if (rules.reuse != Reuse::kMapcount && rules.reuse != Reuse::kDirected) {
+    point(system, Point::kReadCounts);
+    const WriteFault verdict = decide(fault, false);
+    const bool by_mark = rules.reuse == Reuse::kExclusive && fault.descriptor().exclusive();
+    if (verdict != WriteFault::kReuse || by_mark) {
+      return verdict;
+    }
+  }
+  point(system, Point::kTryPageLock);
+  page_locked = try_lock_page_of(system, fault.frame());
+  if (page_locked) {
+    point(system, Point::kReadCounts);
+  }
+  return decide(fault, !page_locked);
+}
+
+/// Waits for the page lock without the page-table lock, which is not to be slept under, and holds both in the end. A
+/// reference keeps the page. False: the entry has changed meanwhile, and neither is held. kWouldBlock.
+template <class G>
+Result<bool> sleep_for_page_lock(const Fault<G>& fault, PageTableGuard<G>& guard) {
+  System<G>& system = fault.system;
+  if (G::kExplored && system.scheduler() == nullptr) {
+    return Errno::kWouldBlock;
+  }
+  point(system, Point::kTakeReference);
+  fault.descriptor().add_references(1);
+  guard.release();
+  lock_page_of(system, fault.frame());
+  if (!guard.lock_again() || fault.changed()) {
+    guard.release();
+    unlock_page_of(system, fault.frame());
+    put_page(system, fault.frame());
+    return false;
+  }
+  put_page(system, fault.frame());
+  return true;
+}
+
+template <class G>
+Result<void> wait_for_reader(const Fault<G>& fault) {
+  const bool gone = wait_until<G, FrameDescriptor>(fault.system, Point::kReadCounts, fault.descriptor(),
+                                                   [](const FrameDescriptor& page) { return page.pins() == 0; });
+  return gone ? Result<void>() : Errno::kWouldBlock;
+}
+
+}  // namespace
+
+template <class G>
+Result<void> fault_write_protected(System<G>& system, Mm& mm, Ref<Vma> vma, Vpn page, FaultKind kind) {
+  Fault<G> fault{system, mm, vma, page, kind, system.tables(mm).find(page), {}};
+  if (!fault.slot) {
+    return {};
+  }
+  PageTableGuard<G> guard(system, mm, fault.slot);
+  if (guard.blocked()) {
+    return would_block(system, Point::kPageTableLock);
+  }
+  fault.entry = fault.slot.load();
+  if (!fault.entry.present() || fault.entry.writable()) {
+    return {};
+  }
+  bool page_locked = false;
+  const Live live(system, "fault-write-protected", fault.entry, page_locked);
+  WriteFault verdict = judge(fault, page_locked);
+  if (verdict == WriteFault::kWaitForPageLock) {
+    COWHERD_TRY_ASSIGN(unchanged, sleep_for_page_lock(fault, guard));
+    if (!unchanged) {
+      return {};
+    }
+    page_locked = true;
+    verdict = decide(fault, false);
+  }
+  if (verdict == WriteFault::kReuse) {
+    reuse_page(fault);
+  }
+  if (page_locked) {
+    unlock_page_of(system, fault.frame());
+    page_locked = false;
+  }
+  switch (verdict) {
+    case WriteFault::kCopy:
+      return copy_mapped_page(fault, guard);
+    case WriteFault::kCopyToOthers:
+      return copy_to_others(fault, guard);
+    case WriteFault::kWaitForReader:
+      guard.release();
+      return wait_for_reader(fault);
+    case WriteFault::kReuse:
+    case WriteFault::kWaitForPageLock:
+      break;
+  }
+  return {};
+}
+
+#define COWHERD_INSTANTIATE(G) \
+  template Result<void> fault_write_protected<G>(System<G>&, Mm&, Ref<Vma>, Vpn, FaultKind);
+COWHERD_FOR_EACH_GEOMETRY(COWHERD_INSTANTIATE)
+#undef COWHERD_INSTANTIATE
+
+}  // namespace cowherd::mm

@@ -1,0 +1,109 @@
+#pragma once
+
+#include <array>
+#include <atomic>
+#include <cstddef>
+#include <cstdint>
+
+#include "base/geometry.hpp"
+#include "base/lock_word.hpp"
+#include "cowherd/types.hpp"
+
+namespace cowherd {
+
+/// What a thread does that is inside page tables without holding a lock.
+enum class WalkerKind : std::uint8_t {
+  /// Loads or stores through the entry that it found: whoever takes permissions away waits for it.
+  kAccess,
+  /// Takes references: whoever frees a table waits for it. It rechecks what it found by itself.
+  kGup,
+};
+
+/// Which threads walk page tables without a lock, and where: what a TLB shootdown's interrupts and RCU's grace periods
+/// are to a kernel. A walker says where it is before it reads an entry; whoever has changed an entry or unhooked a
+/// table waits until nobody is there who may have read it before.
+///
+///   walker                                 whoever takes the entry away
+///   slot = here
+///                                          clear the entry
+///   read the entry: it is gone
+///                                          is anybody here? wait
+///   slot = nowhere
+///                                          free the page
+///
+/// Either the walker sees the entry cleared or it is seen: allowed because both sides write first and read then, with
+/// a full barrier between.
+///
+/// Lives in a Machine, zero is empty. In a geometry that is explored there are none: a modelled TLB and a counter stand
+/// for them.
+template <class G>
+class WalkerSlots {
+ public:
+  /// Where one walker is, until it leaves.
+  class Inside {
+   public:
+    Inside(WalkerSlots& slots, std::uint32_t mm, Vpn page, WalkerKind kind) : slot_(slots.enter(key(mm, page, kind))) {}
+    ~Inside() { slot_.store(0, std::memory_order_release); }
+    Inside(const Inside&) = delete;
+    Inside& operator=(const Inside&) = delete;
+
+   private:
+    std::atomic_ref<std::uint64_t> slot_;
+  };
+
+  /// Returns once every walker who was in `pages` of `mm` when it was called has left. Walkers of kind kGup are waited
+  /// for only by who frees tables.
+  void wait(std::uint32_t mm, PageRange pages, bool frees_tables) {
+    full_barrier();
+    const std::uint64_t first = region(pages.begin);
+    const std::uint64_t last = region(Vpn{pages.end.value() - 1});
+    for (Slot& slot : slots_) {
+      const std::atomic_ref<std::uint64_t> word(slot.key);
+      const std::uint64_t seen = word.load(std::memory_order_seq_cst);
+      if (seen == 0 || seen >> 32 != mm) continue;
+      const std::uint64_t at = (seen & kRegionMask) - 1;
+      const bool matters = at >= first && at <= last && (frees_tables || (seen & kGupBit) == 0);
+      for (unsigned round = 0; matters && word.load(std::memory_order_seq_cst) == seen; ++round) spin_pause(round);
+    }
+  }
+
+ private:
+  static constexpr std::size_t kSlots = 64;
+  static constexpr std::uint64_t kGupBit = std::uint64_t{1} << 31;
+  static constexpr std::uint64_t kRegionMask = kGupBit - 1;
+  static_assert(G::kExplored || G::kUserPageBits - G::kTableShift < 31);
+
+  /// On a cache line of its own.
+  struct alignas(64) Slot {
+    std::uint64_t key = 0;
+  };
+
+  /// A lowest table's worth of pages.
+  static std::uint64_t region(Vpn page) { return page.value() >> G::kTableShift; }
+  static std::uint64_t key(std::uint32_t mm, Vpn page, WalkerKind kind) {
+    return std::uint64_t{mm} << 32 | (kind == WalkerKind::kGup ? kGupBit : 0) | (region(page) + 1);
+  }
+
+  std::atomic_ref<std::uint64_t> enter(std::uint64_t key) {
+    // Threads have different stacks, so most begin at different slots.
+    static thread_local const char here = 0;
+    std::size_t at = reinterpret_cast<std::uintptr_t>(&here) / 64 * 0x9E3779B97F4A7C15 >> 32;
+    for (unsigned round = 0;; ++round) {
+      const std::atomic_ref<std::uint64_t> word(slots_[at++ % kSlots].key);
+      std::uint64_t empty = 0;
+      if (word.load(std::memory_order_relaxed) == 0 && word.compare_exchange_strong(empty, key)) return word;
+      if (round % kSlots == kSlots - 1) spin_pause(round);
+    }
+  }
+  /// Orders the caller's stores before its loads. A locked access does, and unlike a fence every checker knows it.
+  void full_barrier() { (void)std::atomic_ref(barrier_.key).fetch_add(0, std::memory_order_seq_cst); }
+
+  std::array<Slot, kSlots> slots_{};
+  Slot barrier_;
+};
+
+template <class G>
+requires G::kExplored class WalkerSlots<G> {
+};
+
+}  // namespace cowherd
