@@ -138,25 +138,45 @@ Access access(System<G>& system, Mm& mm, Vaddr address, std::size_t size, bool w
   return {ByteCount{done}};
 }
 
+/// Moves one part of a remote access, with the mmap lock from the look-up to the last byte: a fork that came between
+/// would share the page, and the debugger would write what parent and child both have.
+template <class G, class Move>
+Result<void> access_remote_page(System<G>& system, Mm& mm, Vpn page, PinFlags flags, Move&& move) {
+  const MmapReadGuard<G> guard(system, mm);
+  if (guard.blocked()) {
+    return would_block(system, Point::kMmapLock);
+  }
+  COWHERD_TRY_ASSIGN(frame, grab_page(system, mm, page, flags, 1));
+  const Live live(system, "access-remote-page", frame);
+  point(system, Point::kDevice);
+  move(system.frames().bytes(frame));
+  if (has(flags, PinFlags::kWrite) && counted(system, frame)) {
+    system.descriptor(frame).set_dirty(true);
+  }
+  drop_references(system, frame, flags, 1);
+  return {};
+}
+
 /// One page at a time through a short reference. Compare Linux mm/memory.c: __access_remote_vm().
 template <class G, class Move>
 Access access_remote(System<G>& system, ProcessId process, Vaddr address, std::size_t size, PinFlags flags,
                      Move&& move) {
   const HeldMm<G> held(system, process);
   std::size_t done = 0;
+  const Live live(system, "access-remote", held.ref(), done);
   while (done < size) {
     const Vaddr at = address + ByteCount{done};
+    const Vpn page = Geometry<G>::page_of(at);
     const std::size_t offset = Geometry<G>::offset_of(at);
     const std::size_t part = std::min(size - done, Geometry<G>::kPageBytes - offset);
-    auto pinned = pin_in(system, held.mm(), at, PageCount{1}, flags, 1);
-    if (!pinned) {
-      return {ByteCount{done}, pinned.error()};
+    if (page.value() >= Geometry<G>::kUserPages) {
+      return {ByteCount{done}, Errno::kFault};
     }
-    const bool write = has(flags, PinFlags::kWrite);
-    const Live live(system, "access-remote", held.ref(), done, pinned->id);
-    point(system, Point::kDevice);
-    move(system.frames().bytes(pinned_frame(system, pinned->id, PageCount{0})) + offset, done, part);
-    unpin(system, pinned->id, write);
+    auto moved =
+        access_remote_page(system, held.mm(), page, flags, [&](std::byte* bytes) { move(bytes + offset, done, part); });
+    if (!moved) {
+      return {ByteCount{done}, moved.error()};
+    }
     done += part;
   }
   return {ByteCount{done}};

@@ -75,41 +75,6 @@ Result<Grabbed> try_grab(System<G>& system, Mm& mm, Vpn page, PinFlags flags, st
   return Grabbed{look, entry.frame()};
 }
 
-/// Finds the page, faulting it in as often as it takes, and takes the references. EFAULT, ENOMEM, kWouldBlock.
-/// Compare Linux mm/gup.c: __get_user_pages().
-template <class G>
-Result<FrameNumber> grab_page(System<G>& system, Mm& mm, Vpn page, PinFlags flags, std::uint32_t times)
-    COWHERD_REQUIRES(mm.mmap_lock) {
-  const Ref<Vma> vma = system.areas(mm).at(page);
-  if (!vma || !vma_allows(system.at(vma), flags)) {
-    return Errno::kFault;
-  }
-  bool as_write = gup_as_write(system.rules(), flags);
-  bool faulted_for_write = false;
-  const Live live(system, "grab-page", as_write, faulted_for_write);
-  for (RetryLimit<G> limit(system); !limit.reached();) {
-    COWHERD_TRY_ASSIGN(grabbed, try_grab(system, mm, page, flags, times, as_write, faulted_for_write));
-    if (grabbed.look == Look::kTake) {
-      return grabbed.frame;
-    }
-    if (has(flags, PinFlags::kNoFault)) {
-      return Errno::kFault;
-    }
-    const FaultKind kind = grabbed.look == Look::kFaultWrite     ? FaultKind::kWrite
-                           : grabbed.look == Look::kFaultUnshare ? FaultKind::kUnshare
-                                                                 : FaultKind::kRead;
-    COWHERD_TRY(handle_fault(system, mm, vma, page, kind));
-    if (kind == FaultKind::kWrite) {
-      faulted_for_write = true;
-      if (system.rules().gup_force == GupForce::kRetryAsRead &&
-          !has(system.at(vma).flags.protection, Protection::kWrite)) {
-        as_write = false;
-      }
-    }
-  }
-  return Errno::kFault;
-}
-
 template <class G>
 Ref<PinRecord> record_ref(PinId id) {
   return Ref<PinRecord>{id.value()};
@@ -166,6 +131,38 @@ Access access_pinned(System<G>& system, PinId id, ByteCount offset, std::size_t 
 }
 
 }  // namespace
+
+template <class G>
+Result<FrameNumber> grab_page(System<G>& system, Mm& mm, Vpn page, PinFlags flags, std::uint32_t times) {
+  const Ref<Vma> vma = system.areas(mm).at(page);
+  if (!vma || !vma_allows(system.at(vma), flags)) {
+    return Errno::kFault;
+  }
+  bool as_write = gup_as_write(system.rules(), flags);
+  bool faulted_for_write = false;
+  const Live live(system, "grab-page", as_write, faulted_for_write);
+  for (RetryLimit<G> limit(system); !limit.reached();) {
+    COWHERD_TRY_ASSIGN(grabbed, try_grab(system, mm, page, flags, times, as_write, faulted_for_write));
+    if (grabbed.look == Look::kTake) {
+      return grabbed.frame;
+    }
+    if (has(flags, PinFlags::kNoFault)) {
+      return Errno::kFault;
+    }
+    const FaultKind kind = grabbed.look == Look::kFaultWrite     ? FaultKind::kWrite
+                           : grabbed.look == Look::kFaultUnshare ? FaultKind::kUnshare
+                                                                 : FaultKind::kRead;
+    COWHERD_TRY(handle_fault(system, mm, vma, page, kind));
+    if (kind == FaultKind::kWrite) {
+      faulted_for_write = true;
+      if (system.rules().gup_force == GupForce::kRetryAsRead &&
+          !has(system.at(vma).flags.protection, Protection::kWrite)) {
+        as_write = false;
+      }
+    }
+  }
+  return Errno::kFault;
+}
 
 template <class G>
 Result<void> take_references(System<G>& system, FrameNumber frame, PinFlags flags, std::uint32_t times) {
@@ -308,6 +305,7 @@ Access dma_write(System<G>& system, PinId id, ByteCount offset, std::span<const 
   template Result<void> take_references<G>(System<G>&, FrameNumber, PinFlags, std::uint32_t);       \
   template void drop_references<G>(System<G>&, FrameNumber, PinFlags, std::uint32_t);               \
   template Result<FrameNumber*> append<G>(System<G>&, PinRecord&);                                  \
+  template Result<FrameNumber> grab_page<G>(System<G>&, Mm&, Vpn, PinFlags, std::uint32_t);         \
   template FrameNumber pinned_frame<G>(System<G>&, PinId, PageCount);                               \
   template Access dma_read<G>(System<G>&, PinId, ByteCount, std::span<std::byte>);                  \
   template Access dma_write<G>(System<G>&, PinId, ByteCount, std::span<const std::byte>);

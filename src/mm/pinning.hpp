@@ -10,6 +10,12 @@ namespace cowherd::mm {
 template <class G>
 Result<Pinned> pin_in(System<G>& system, Mm& mm, Vaddr address, PageCount pages, PinFlags flags, std::uint32_t times);
 
+/// Finds the page, faulting it in as often as it takes, and takes the references. EFAULT, ENOMEM, kWouldBlock.
+/// Compare Linux mm/gup.c: __get_user_pages().
+template <class G>
+Result<FrameNumber> grab_page(System<G>& system, Mm& mm, Vpn page, PinFlags flags, std::uint32_t times)
+    COWHERD_REQUIRES(mm.mmap_lock);
+
 /// References through addresses stop here; the upper half of the counter is for mappings, which nobody asks for by
 /// name.
 inline constexpr std::uint32_t kMaxGupReferences = FrameDescriptor::kMaxReferences / 2;
