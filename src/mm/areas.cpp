@@ -170,7 +170,7 @@ void free_tables(System<G>& system, Mm& mm, PageRange range) {
   const Live live(system, "free-tables", at);
   while (at < range.end) {
     const Vpn end = Tables<G>::table_end(at);
-    tables.prune(at, [&] { wait_for_walkers(system, mm, {at, end}); });
+    tables.prune(at, [&](PageRange covered) { wait_for_walkers(system, mm, covered); });
     at = tables.next_used(end, range.end);
   }
 }

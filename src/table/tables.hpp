@@ -142,8 +142,8 @@ class Tables {
   /// The table that holds `where`.
   [[nodiscard]] FrameNumber table_of(Slot where) const { return frames_.frame_of(where.place()); }
 
-  /// Frees the tables on the way to `page` that hold nothing, after `retire()` has made sure that no walker is in the
-  /// one that was just taken out. The caller is the only one who changes upper tables.
+  /// Frees the tables on the way to `page` that hold nothing, after `retire(pages)` has made sure that no walker is in
+  /// the one that was just taken out, which covered `pages`. The caller is the only one who changes upper tables.
   template <class Retire>
   void prune(Vpn page, Retire&& retire) {
     Slot path[G::kLevels] = {};
@@ -163,7 +163,8 @@ class Tables {
         return;
       }
       set(path[level], Entry{});
-      retire();
+      const Vpn first{page.value() / span(level) * span(level)};
+      retire(PageRange{first, first + PageCount{span(level)}});
       frames_.put(below);
     }
   }

@@ -35,7 +35,7 @@ class TablesTest : public testing::Test {
   }
   void unmap(std::uint64_t page) {
     tables().set(tables().find(Vpn{page}), Entry{});
-    tables().prune(Vpn{page}, [] {});
+    tables().prune(Vpn{page}, [](PageRange) {});
   }
 
   /// Every table's count is right, and none but the root is empty. Returns how many there are.
@@ -106,11 +106,21 @@ TYPED_TEST(TablesTest, PruneFreesWhatHoldsNothingAndNoMore) {
   EXPECT_EQ(this->check_counts(), 1u);
 }
 
+TYPED_TEST(TablesTest, PruneWaitsForWalkersOfAllThatTheTableCovered) {
+  this->map(this->kEntries + 1, 40);
+  this->tables().set(this->tables().find(Vpn{this->kEntries + 1}), Entry{});
+  std::vector<PageRange> retired;
+  this->tables().prune(Vpn{this->kEntries + 1}, [&](PageRange pages) { retired.push_back(pages); });
+  ASSERT_EQ(retired.size(), TypeParam::kLevels - 1);
+  EXPECT_EQ(retired[0], (PageRange{Vpn{this->kEntries}, Vpn{2 * this->kEntries}}));
+  EXPECT_EQ(retired[1], (PageRange{Vpn{0}, Vpn{this->kEntries * this->kEntries}}));
+}
+
 TYPED_TEST(TablesTest, PruneOfWhatIsNotThereDoesNothing) {
   this->map(0, 40);
   const PageCount before = this->frames_.free_count();
   for (const std::uint64_t page : {std::uint64_t{1}, this->kEntries, this->kUserPages - 1}) {
-    this->tables().prune(Vpn{page}, [] {});
+    this->tables().prune(Vpn{page}, [](PageRange) {});
   }
   EXPECT_EQ(this->frames_.free_count(), before);
   EXPECT_EQ(this->tables().get(Vpn{0}).frame(), FrameNumber{40});
