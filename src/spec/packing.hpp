@@ -1,5 +1,6 @@
 #pragma once
 
+#include <algorithm>
 #include <cassert>
 #include <cstddef>
 #include <cstring>
@@ -20,6 +21,12 @@ class Packer {
     if (buffer_.size() - size_ < sizeof value) buffer_.resize(2 * buffer_.size() + sizeof value);
     std::memcpy(buffer_.data() + size_, &value, sizeof value);
     size_ += sizeof value;
+  }
+
+  void put_bytes(std::span<const std::byte> bytes) {
+    if (buffer_.size() - size_ < bytes.size()) buffer_.resize(2 * buffer_.size() + bytes.size());
+    std::copy(bytes.begin(), bytes.end(), buffer_.begin() + static_cast<std::ptrdiff_t>(size_));
+    size_ += bytes.size();
   }
 
   [[nodiscard]] std::size_t size() const { return size_; }
@@ -44,7 +51,15 @@ class Unpacker {
     return value;
   }
 
+  std::span<const std::byte> get_bytes(std::size_t count) {
+    assert(left() >= count);
+    const std::span<const std::byte> bytes = bytes_.subspan(at_, count);
+    at_ += count;
+    return bytes;
+  }
+
   [[nodiscard]] bool at_end() const { return at_ == bytes_.size(); }
+  [[nodiscard]] std::size_t left() const { return bytes_.size() - at_; }
 
  private:
   std::span<const std::byte> bytes_;

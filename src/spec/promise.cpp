@@ -2,6 +2,16 @@
 
 namespace cowherd::spec {
 
+Judgement judge_result(Errno expected, const Observation& seen) {
+  Judgement judgement;
+  judgement.expected_error = expected;
+  if (seen.error != expected) {
+    judgement.broken = Clause::kAccess;
+    judgement.harm = Harm::kWrongResult;
+  }
+  return judgement;
+}
+
 const char* name_of(Clause clause) {
   switch (clause) {
     case Clause::kNone:

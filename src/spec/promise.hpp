@@ -77,6 +77,11 @@ struct Observation {
   /// A memory shortage really happened (an injected failure, no frame left, a counter at its limit): ENOMEM, EAGAIN and
   /// SIGBUS are then allowed.
   bool short_of_memory = false;
+
+  /// The system ran out of something and said so: always allowed, and nothing has happened.
+  [[nodiscard]] bool for_shortage() const {
+    return short_of_memory && (error == Errno::kNoMemory || error == Errno::kAgain || error == Errno::kSigBus);
+  }
 };
 
 /// The judgement of one observation. On success of the system under test the spec's state has moved on as it must have;
@@ -95,5 +100,8 @@ struct Judgement {
 
   [[nodiscard]] bool ok() const { return broken == Clause::kNone; }
 };
+
+/// The judgement of a result that had to be `expected`.
+Judgement judge_result(Errno expected, const Observation& seen);
 
 }  // namespace cowherd::spec

@@ -9,22 +9,6 @@ namespace {
 
 constexpr Errno kSuccess{0};
 
-/// The system ran out of something and said so: always allowed, and nothing has happened.
-bool refused_for_shortage(const Observation& seen) {
-  return seen.short_of_memory &&
-         (seen.error == Errno::kNoMemory || seen.error == Errno::kAgain || seen.error == Errno::kSigBus);
-}
-
-Judgement judge_result(Errno expected, const Observation& seen) {
-  Judgement judgement;
-  judgement.expected_error = expected;
-  if (seen.error != expected) {
-    judgement.broken = Clause::kAccess;
-    judgement.harm = Harm::kWrongResult;
-  }
-  return judgement;
-}
-
 // On x86 a page that can be written can be read.
 bool can_read(const Page* page) { return page != nullptr && page->protection != Protection::kNone; }
 bool can_write(const Page* page) { return page != nullptr && has(page->protection, Protection::kWrite); }
@@ -85,11 +69,50 @@ void Spec::assign(std::span<const std::byte> bytes) {
   assert(in.at_end());
 }
 
-SpaceId Spec::create_space() { return change().create(); }
+SpaceId Spec::create_space() {
+  const SpaceId space = state_.free_space();
+  change().create(space);
+  return space;
+}
+
+void Spec::create_space(SpaceId space) { change().create(space); }
 
 void Spec::drop_space(SpaceId space) { change().drop(space); }
 
-SpaceId Spec::fork(SpaceId parent) { return change().fork(parent); }
+SpaceId Spec::fork(SpaceId parent) {
+  const SpaceId child = state_.free_space();
+  change().fork(parent, child);
+  return child;
+}
+
+void Spec::fork(SpaceId parent, SpaceId child) { change().fork(parent, child); }
+
+void Spec::flush(std::uint8_t keeper) { change().forget(keeper); }
+
+bool Spec::reads_stale(const StalePage& stale, std::uint8_t word, std::int64_t value) const {
+  return stale.protection != Protection::kNone && state_.load(stale, word) == value;
+}
+
+bool Spec::write_stale(const StalePage& stale, std::uint8_t word, std::int64_t value) {
+  if (!has(stale.protection, Protection::kWrite)) return false;
+  change().store(stale, word, value);
+  return true;
+}
+
+void Spec::tear(SpaceId child, std::uint8_t page, std::uint8_t word, std::int64_t value) {
+  change().adopt(child, page, word, value);
+}
+
+bool Spec::hands_on(SpaceId space, std::uint8_t page) const {
+  const Page* at = state_.find(space, page);
+  return at != nullptr && !at->dont_fork && !at->wipe_on_fork;
+}
+
+std::optional<Protection> Spec::protection(SpaceId space, std::uint8_t page) const {
+  const Page* at = state_.find(space, page);
+  if (at == nullptr) return std::nullopt;
+  return at->protection;
+}
 
 std::optional<std::int64_t> Spec::peek(SpaceId space, std::uint8_t page, std::uint8_t word) const {
   const Page* at = state_.find(space, page);
@@ -99,7 +122,7 @@ std::optional<std::int64_t> Spec::peek(SpaceId space, std::uint8_t page, std::ui
 
 Judgement Spec::mmap(SpaceId space, std::uint8_t first, std::uint8_t count, Protection protection, MapFlags flags,
                      Observation seen) {
-  if (refused_for_shortage(seen)) return {};
+  if (seen.for_shortage()) return {};
   Errno expected = kSuccess;
   if (has(flags, MapFlags::kFixedNoReplace)) {
     for (std::uint8_t page = first; page < first + count; ++page) {
@@ -113,14 +136,14 @@ Judgement Spec::mmap(SpaceId space, std::uint8_t first, std::uint8_t count, Prot
 }
 
 Judgement Spec::munmap(SpaceId space, std::uint8_t first, std::uint8_t count, Observation seen) {
-  if (refused_for_shortage(seen)) return {};
+  if (seen.for_shortage()) return {};
   for (std::uint8_t page = first; page < first + count; ++page) change().unmap(space, page);
   return judge_result(kSuccess, seen);
 }
 
 Judgement Spec::mprotect(SpaceId space, std::uint8_t first, std::uint8_t count, Protection protection,
                          Observation seen) {
-  if (refused_for_shortage(seen)) return {};
+  if (seen.for_shortage()) return {};
   for (std::uint8_t i = first; i < first + count; ++i) {
     Page* page = change().find(space, i);
     if (page == nullptr) return judge_result(Errno::kNoMemory, seen);
@@ -130,7 +153,7 @@ Judgement Spec::mprotect(SpaceId space, std::uint8_t first, std::uint8_t count, 
 }
 
 Judgement Spec::madvise(SpaceId space, std::uint8_t first, std::uint8_t count, Advice advice, Observation seen) {
-  if (refused_for_shortage(seen)) return {};
+  if (seen.for_shortage()) return {};
   const bool populates = advice == Advice::kPopulateRead || advice == Advice::kPopulateWrite;
   bool hole = false;
   for (std::uint8_t i = first; i < first + count; ++i) {
@@ -152,7 +175,7 @@ Judgement Spec::madvise(SpaceId space, std::uint8_t first, std::uint8_t count, A
 }
 
 Judgement Spec::read(SpaceId space, std::uint8_t page, std::uint8_t word, Observation seen) {
-  if (refused_for_shortage(seen)) return {};
+  if (seen.for_shortage()) return {};
   const Page* at = state_.find(space, page);
   const Errno expected = can_read(at) ? kSuccess : Errno::kSigSegv;
   if (expected != kSuccess || seen.error != kSuccess) return judge_result(expected, seen);
@@ -160,14 +183,14 @@ Judgement Spec::read(SpaceId space, std::uint8_t page, std::uint8_t word, Observ
 }
 
 Judgement Spec::write(SpaceId space, std::uint8_t page, std::uint8_t word, std::int64_t value, Observation seen) {
-  if (refused_for_shortage(seen)) return {};
+  if (seen.for_shortage()) return {};
   if (!can_write(state_.find(space, page))) return judge_result(Errno::kSigSegv, seen);
   change().store(space, page, word, value, Writer::kCpu);
   return judge_result(kSuccess, seen);
 }
 
 Judgement Spec::force_read(SpaceId space, std::uint8_t page, std::uint8_t word, Observation seen) {
-  if (refused_for_shortage(seen)) return {};
+  if (seen.for_shortage()) return {};
   const Page* at = state_.find(space, page);
   const Errno expected = at != nullptr ? kSuccess : Errno::kFault;
   if (expected != kSuccess || seen.error != kSuccess) return judge_result(expected, seen);
@@ -175,7 +198,7 @@ Judgement Spec::force_read(SpaceId space, std::uint8_t page, std::uint8_t word, 
 }
 
 Judgement Spec::force_write(SpaceId space, std::uint8_t page, std::uint8_t word, std::int64_t value, Observation seen) {
-  if (refused_for_shortage(seen)) return {};
+  if (seen.for_shortage()) return {};
   if (state_.find(space, page) == nullptr) return judge_result(Errno::kFault, seen);
   change().store(space, page, word, value, Writer::kForce);
   return judge_result(kSuccess, seen);
@@ -183,23 +206,31 @@ Judgement Spec::force_write(SpaceId space, std::uint8_t page, std::uint8_t word,
 
 Judgement Spec::pin(SpaceId space, std::uint8_t first, std::uint8_t count, PinFlags flags, Observation seen,
                     SpecPinId& pin) {
-  pin = kNoPin;
-  if (refused_for_shortage(seen)) return {};
+  const SpecPinId name = state_.free_pin();
+  const Judgement judgement = this->pin(name, space, first, count, flags, PinSoFar{}, seen);
+  pin = state_.held(name) > 0 ? name : kNoPin;
+  return judgement;
+}
+
+Judgement Spec::pin(SpecPinId name, SpaceId space, std::uint8_t first, std::uint8_t count, PinFlags flags,
+                    PinSoFar so_far, Observation seen) {
+  if (seen.for_shortage()) return so_far.bound == 0 ? Judgement{} : judge_result(kSuccess, seen);
   if (has(flags, PinFlags::kGet | PinFlags::kLongTerm)) return judge_result(Errno::kInvalid, seen);
 
   // Pages up to `sure` must be granted, those up to `most` may be.
-  std::uint8_t sure = 0;
-  std::uint8_t most = 0;
-  for (; most < count; ++most) {
+  std::uint8_t sure = so_far.bound;
+  std::uint8_t most = so_far.bound;
+  for (; !so_far.stopped && most < count; ++most) {
     const Grant grant = grants(state_.find(space, static_cast<std::uint8_t>(first + most)), flags);
     if (grant == Grant::kNo) break;
     if (grant == Grant::kYes && sure == most) ++sure;
   }
   if (most == 0) return judge_result(Errno::kFault, seen);
   const bool no_fault = has(flags, PinFlags::kNoFault);
-  if (seen.error == Errno::kFault && (no_fault || sure == 0)) return {};
+  if (seen.error == Errno::kFault && so_far.bound == 0 && (no_fault || sure == 0)) return {};
   if (seen.error != kSuccess) return judge_result(kSuccess, seen);
-  const std::uint8_t least = no_fault || seen.short_of_memory ? std::uint8_t{0} : std::max(sure, std::uint8_t{1});
+  const bool may_hold_fewer = no_fault || seen.short_of_memory;
+  const std::uint8_t least = std::max(so_far.bound, may_hold_fewer ? std::uint8_t{0} : std::max<std::uint8_t>(sure, 1));
 
   Judgement judgement;
   judgement.allowed[0] = most;
@@ -211,21 +242,36 @@ Judgement Spec::pin(SpaceId space, std::uint8_t first, std::uint8_t count, PinFl
     judgement.broken = Clause::kAccess;
     judgement.harm = Harm::kWrongResult;
   }
-  if (held > 0) pin = change().bind(space, first, held, strength_of(flags), has(flags, PinFlags::kGet));
+  if (so_far.bound == 0) change().bind(name, space, first, strength_of(flags), has(flags, PinFlags::kGet));
+  for (std::uint8_t page = so_far.bound; page < held; ++page) change().extend(name);
   return judgement;
+}
+
+bool Spec::pin_next(SpecPinId name, SpaceId space, std::uint8_t first, PinFlags flags) {
+  const std::uint8_t bound = state_.held(name);
+  // An address space has to end before its name is another one's, and what is bound in it stays there.
+  if (bound > 0 && state_.owner(name) != space) return false;
+  if (grants(state_.find(space, static_cast<std::uint8_t>(first + bound)), flags) == Grant::kNo) return false;
+  if (bound == 0) change().bind(name, space, first, strength_of(flags), has(flags, PinFlags::kGet));
+  change().extend(name);
+  return true;
+}
+
+bool Spec::may_refuse_pin(SpaceId space, std::uint8_t page, PinFlags flags) const {
+  return grants(state_.find(space, page), flags) != Grant::kYes;
 }
 
 void Spec::unpin(SpecPinId pin) { change().release(pin); }
 
 Judgement Spec::dma_read(SpecPinId pin, std::uint8_t page, std::uint8_t word, Observation seen) {
-  if (refused_for_shortage(seen)) return {};
+  if (seen.for_shortage()) return {};
   const Errno expected = page < state_.held(pin) ? kSuccess : Errno::kNoDevice;
   if (expected != kSuccess || seen.error != kSuccess) return judge_result(expected, seen);
   return judge_dma(pin, page, word, seen.value);
 }
 
 Judgement Spec::dma_write(SpecPinId pin, std::uint8_t page, std::uint8_t word, std::int64_t value, Observation seen) {
-  if (refused_for_shortage(seen)) return {};
+  if (seen.for_shortage()) return {};
   const bool held = page < state_.held(pin);
   const bool read_only = state_.held(pin) > 0 && state_.strength(pin) != Strength::kWrite;
   // Where both are wrong, either may be found first.

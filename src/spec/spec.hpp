@@ -15,8 +15,19 @@ namespace cowherd::spec {
 // What may be observed, under no rules at all. Nothing is shared here: an address space is a function from page and
 // word to a value, and fork copies it.
 
+/// How far a pin has got that takes hold of its pages one by one.
+struct PinSoFar {
+  /// Pages that it has taken hold of.
+  std::uint8_t bound = 0;
+  /// It met a page that it was refused, and takes no further one.
+  bool stopped = false;
+};
+
 /// The reference state of one machine, and the judge of what is seen of it. Plain memory: copying bytes() and assigning
 /// them back is a snapshot, equal states have equal bytes. Each call is one atomic operation. Not thread-safe.
+///
+/// Operations that overlap are told in parts: an operation on several pages as one operation on each, and a pin page by
+/// page. Which parts and in which order is for the caller to know (check/reference.hpp).
 ///
 /// Preconditions of every call: the space exists; first + count <= kMaxPages, count >= 1; page < kMaxPages (of a pin:
 /// any number); word < kWordsPerPage.
@@ -31,10 +42,15 @@ class Spec {
 
   /// A new, empty address space. Precondition: fewer than kMaxSpaces exist.
   SpaceId create_space();
+  /// Under a number that the caller chose. Precondition: it names no space.
+  void create_space(SpaceId space);
   /// The last user of `space` has gone (exit, exec): its pages are discarded, pins on them detach.
   void drop_space(SpaceId space);
   /// What fork gives the child. Precondition: fewer than kMaxSpaces exist.
   SpaceId fork(SpaceId parent);
+  /// Precondition: `child` names no space.
+  void fork(SpaceId parent, SpaceId child);
+  [[nodiscard]] bool exists(SpaceId space) const { return state_.alive(space); }
 
   // Mapping operations on pages [first, first + count). Each judges the result and moves on.
 
@@ -57,6 +73,15 @@ class Spec {
   /// kNoPin. Precondition: fewer than kMaxPins exist.
   Judgement pin(SpaceId space, std::uint8_t first, std::uint8_t count, PinFlags flags, Observation seen,
                 SpecPinId& pin);
+  /// The same under a name that the caller chose, of a pin that has got as far as `so_far` already. It exists from its
+  /// first page on. Precondition: with no page bound, `name` names no pin; with some, they are the space's.
+  Judgement pin(SpecPinId name, SpaceId space, std::uint8_t first, std::uint8_t count, PinFlags flags, PinSoFar so_far,
+                Observation seen);
+  /// Takes hold of the pin's next page, the one behind its last, or of `first` with none. False, and nothing happens,
+  /// where the page may not be given.
+  bool pin_next(SpecPinId name, SpaceId space, std::uint8_t first, PinFlags flags);
+  /// Whether a pin that reaches the page now may be refused it.
+  [[nodiscard]] bool may_refuse_pin(SpaceId space, std::uint8_t page, PinFlags flags) const;
   /// kNoPin is let go without effect.
   void unpin(SpecPinId pin);
   /// ENXIO for a page that the pin does not hold; kNoPin holds none.
@@ -64,10 +89,34 @@ class Spec {
   /// As dma_read(), and EPERM through a reference for reading; where both apply, either.
   Judgement dma_write(SpecPinId pin, std::uint8_t page, std::uint8_t word, std::int64_t value, Observation seen);
 
+  // While an operation that discards pages is under way, some CPU may not yet have forgotten its translation of them.
+
+  /// Discarded pages stay within reach of CPUs for `keeper` until flush(keeper); State::kNobody: they do not.
+  void keep_discarded(std::uint8_t keeper) { state_.keep_for(keeper); }
+  void flush(std::uint8_t keeper);
+  [[nodiscard]] std::span<const StalePage> stale() const { return state_.stale(); }
+  /// Whether a thread may read `value` through a stale translation.
+  [[nodiscard]] bool reads_stale(const StalePage& stale, std::uint8_t word, std::int64_t value) const;
+  /// A thread's store through a stale translation; false, and nothing happens, where the translation forbids it.
+  bool write_stale(const StalePage& stale, std::uint8_t word, std::int64_t value);
+
+  /// The pages of the space that a pin is attached to, as a set of bits.
+  [[nodiscard]] std::uint16_t pinned_pages(SpaceId space) const { return state_.attached_pages(space); }
+  /// fork copied the word at another moment than the rest of the page: it holds `value`, as the parent's page did then.
+  /// Precondition: mapped in the child.
+  void tear(SpaceId child, std::uint8_t page, std::uint8_t word, std::int64_t value);
+
+  /// Whether fork gives the child the contents of the page.
+  [[nodiscard]] bool hands_on(SpaceId space, std::uint8_t page) const;
+  /// Nothing where nothing is mapped.
+  [[nodiscard]] std::optional<Protection> protection(SpaceId space, std::uint8_t page) const;
   /// What the word holds, whatever the protection; nothing where nothing is mapped.
   [[nodiscard]] std::optional<std::int64_t> peek(SpaceId space, std::uint8_t page, std::uint8_t word) const;
   /// Pages that the pin holds; 0 for kNoPin.
   [[nodiscard]] std::uint8_t pages_held(SpecPinId pin) const { return state_.held(pin); }
+  /// Precondition of both: the pin exists.
+  [[nodiscard]] SpaceId owner(SpecPinId pin) const { return state_.owner(pin); }
+  [[nodiscard]] std::uint8_t first_page(SpecPinId pin) const { return state_.first_page(pin); }
   /// Whether the owner of the pin's page `page` has not discarded it. Precondition: page < pages_held(pin).
   [[nodiscard]] bool attached(SpecPinId pin, std::uint8_t page) const { return state_.attached(pin, page); }
 

@@ -37,7 +37,7 @@ void State::for_each_holder(SpaceId space, std::uint8_t page, Visit visit) {
 }
 
 template <class Visit>
-void State::for_each_holder_of_slot(std::uint8_t slot, Visit visit) {
+void State::for_each_holder_of_slot(std::uint16_t slot, Visit visit) {
   for (std::uint8_t i = 0; i < kMaxPins; ++i) {
     for (std::uint8_t index = 0; index < pins_[i].count; ++index) {
       if (!contains(pins_[i].attached, index) && pins_[i].slots[index] == slot) visit(SpecPinId{i}, index);
@@ -45,28 +45,28 @@ void State::for_each_holder_of_slot(std::uint8_t slot, Visit visit) {
   }
 }
 
-SpaceId State::create() {
+SpaceId State::free_space() const {
   std::uint8_t chosen = kMaxSpaces;
   for (std::uint8_t i = 0; i < kMaxSpaces; ++i) {
     if (alive(SpaceId{i})) continue;
-    if (!remembered(SpaceId{i})) {
-      chosen = i;
-      break;
-    }
+    if (!remembered(SpaceId{i})) return SpaceId{i};
     if (chosen == kMaxSpaces) chosen = i;
   }
   assert(chosen < kMaxSpaces);
-  const SpaceId space{chosen};
-  // Where pins remember every free number, one of them has to name two spaces; only the culprit of a wrong value can
-  // get the wrong name by that.
-  if (remembered(space)) provenance_.retire(space);
-  alive_ = with(alive_, chosen);
-  spaces_[chosen].mapped = 0;
-  return space;
+  return SpaceId{chosen};
 }
 
-SpaceId State::fork(SpaceId parent) {
-  const SpaceId child = create();
+void State::create(SpaceId space) {
+  assert(!alive(space));
+  // Where a pin remembers the number, it names two spaces from now on; only the culprit of a wrong value can get the
+  // wrong name by that.
+  if (remembered(space)) provenance_.retire(space);
+  alive_ = with(alive_, space.value());
+  spaces_[space.value()].mapped = 0;
+}
+
+void State::fork(SpaceId parent, SpaceId child) {
+  create(child);
   Space& to = spaces_[child.value()];
   const Space& from = spaces_[parent.value()];
   std::uint16_t handed_on = 0xffff;
@@ -83,7 +83,6 @@ SpaceId State::fork(SpaceId parent) {
     }
   }
   provenance_.inherit(parent, child, handed_on);
-  return child;
 }
 
 void State::drop(SpaceId space) {
@@ -124,16 +123,42 @@ void State::wipe(SpaceId space, std::uint8_t page) {
 }
 
 void State::discard(SpaceId space, std::uint8_t page) {
-  std::uint8_t slot = kMaxDetached;
+  const Page& gone = spaces_[space.value()].pages[page];
+  std::uint16_t slot = kMaxDetached;
+  const auto detach = [&] {
+    if (slot != kMaxDetached) return;
+    slot = free_slot();
+    detached_[slot] = gone.words;
+  };
   for_each_holder(space, page, [&](SpecPinId holder, std::uint8_t index) {
-    if (slot == kMaxDetached) {
-      slot = free_slot();
-      detached_[slot].words = spaces_[space.value()].pages[page].words;
-    }
+    detach();
     Pin& pin = pins_[holder.value()];
     pin.attached = without(pin.attached, index);
     pin.slots[index] = slot;
   });
+  if (keeper_ == kNobody) return;
+  detach();
+  const StalePage kept{.keeper = keeper_, .space = space, .page = page, .protection = gone.protection, .slot = slot};
+  stale_.insert(std::lower_bound(stale_.begin(), stale_.end(), kept,
+                                 [](const StalePage& a, const StalePage& b) { return a.before(b); }),
+                kept);
+}
+
+bool StalePage::before(const StalePage& other) const {
+  if (keeper != other.keeper) return keeper < other.keeper;
+  if (space != other.space) return space.value() < other.space.value();
+  return page < other.page;
+}
+
+void State::forget(std::uint8_t keeper) {
+  std::erase_if(stale_, [&](const StalePage& stale) { return stale.keeper == keeper; });
+}
+
+std::int64_t State::load(const StalePage& stale, std::uint8_t word) const { return detached_[stale.slot][word]; }
+
+void State::store(const StalePage& stale, std::uint8_t word, std::int64_t value) {
+  store_detached(stale.slot, word, value);
+  provenance_.wrote(stale.space, Provenance::kNoPage, Writer::kCpu, value);
 }
 
 void State::store(SpaceId space, std::uint8_t page, std::uint8_t word, std::int64_t value, Writer writer) {
@@ -145,6 +170,12 @@ void State::store(SpaceId space, std::uint8_t page, std::uint8_t word, std::int6
   provenance_.wrote(space, page, writer, value);
 }
 
+void State::adopt(SpaceId space, std::uint8_t page, std::uint8_t word, std::int64_t value) {
+  Page& into = spaces_[space.value()].pages[page];
+  into.words[word] = value;
+  provenance_.wrote(space, page, into.writers[word], value);
+}
+
 void State::store(SpecPinId pin, std::uint8_t page, std::uint8_t word, std::int64_t value) {
   const Pin& by = pins_[pin.value()];
   const Writer writer = by.get ? Writer::kGet : Writer::kPin;
@@ -152,13 +183,15 @@ void State::store(SpecPinId pin, std::uint8_t page, std::uint8_t word, std::int6
     store(by.space, static_cast<std::uint8_t>(by.first + page), word, value, writer);
     return;
   }
-  const std::uint8_t slot = by.slots[page];
-  Page& into = detached_[slot];
-  const std::int64_t before = into.words[word];
+  store_detached(by.slots[page], word, value);
+  provenance_.wrote(by.space, Provenance::kNoPage, writer, value);
+}
+
+void State::store_detached(std::uint16_t slot, std::uint8_t word, std::int64_t value) {
+  const std::int64_t before = detached_[slot][word];
   for_each_holder_of_slot(slot,
                           [&](SpecPinId holder, std::uint8_t index) { note_past(holder, index, word, before, value); });
-  into.words[word] = value;
-  provenance_.wrote(by.space, Provenance::kNoPage, writer, value);
+  detached_[slot][word] = value;
 }
 
 void State::note_past(SpecPinId pin, std::uint8_t page, std::uint8_t word, std::int64_t from, std::int64_t to) {
@@ -178,18 +211,24 @@ std::span<const PastValue> State::past(SpecPinId pin, std::uint8_t page, std::ui
   return {begin, end};
 }
 
-SpecPinId State::bind(SpaceId space, std::uint8_t first, std::uint8_t count, Strength strength, bool get) {
+SpecPinId State::free_pin() const {
   std::uint8_t free = 0;
   while (free < kMaxPins && pins_[free].count != 0) ++free;
   assert(free < kMaxPins);
-  pins_[free] = {.space = space,
-                 .first = first,
-                 .count = count,
-                 .strength = strength,
-                 .get = get,
-                 .attached = static_cast<std::uint16_t>((1u << count) - 1u),
-                 .slots = {}};
   return SpecPinId{free};
+}
+
+void State::bind(SpecPinId pin, SpaceId space, std::uint8_t first, Strength strength, bool get) {
+  assert(held(pin) == 0);
+  pins_[pin.value()] = {
+      .space = space, .first = first, .count = 0, .strength = strength, .get = get, .attached = 0, .slots = {}};
+}
+
+void State::extend(SpecPinId pin) {
+  Pin& extended = pins_[pin.value()];
+  assert(find(extended.space, static_cast<std::uint8_t>(extended.first + extended.count)) != nullptr);
+  extended.attached = with(extended.attached, extended.count);
+  ++extended.count;
 }
 
 void State::release(SpecPinId pin) {
@@ -204,28 +243,33 @@ std::uint8_t State::held(SpecPinId pin) const { return pin.value() < kMaxPins ? 
 
 bool State::attached(SpecPinId pin, std::uint8_t page) const { return contains(pins_[pin.value()].attached, page); }
 
-const Page& State::page_of(SpecPinId pin, std::uint8_t page) const {
+std::int64_t State::load(SpecPinId pin, std::uint8_t page, std::uint8_t word) const {
   const Pin& of = pins_[pin.value()];
-  if (!contains(of.attached, page)) return detached_[of.slots[page]];
-  return spaces_[of.space.value()].pages[static_cast<std::size_t>(of.first + page)];
+  if (!contains(of.attached, page)) return detached_[of.slots[page]][word];
+  return spaces_[of.space.value()].pages[static_cast<std::size_t>(of.first + page)].words[word];
 }
 
-std::int64_t State::load(SpecPinId pin, std::uint8_t page, std::uint8_t word) const {
-  return page_of(pin, page).words[word];
+std::uint16_t State::attached_pages(SpaceId space) const {
+  unsigned pages = 0;
+  for (const Pin& pin : pins_) {
+    if (pin.count != 0 && pin.space == space) pages |= unsigned{pin.attached} << pin.first;
+  }
+  return static_cast<std::uint16_t>(pages);
 }
 
 bool State::remembered(SpaceId space) const {
   return std::any_of(pins_.begin(), pins_.end(), [&](const Pin& pin) { return pin.count != 0 && pin.space == space; });
 }
 
-std::uint8_t State::free_slot() const {
+std::uint16_t State::free_slot() const {
   std::bitset<kMaxDetached> taken;
   for (const Pin& pin : pins_) {
     for (std::uint8_t index = 0; index < pin.count; ++index) {
       if (!contains(pin.attached, index)) taken.set(pin.slots[index]);
     }
   }
-  std::uint8_t slot = 0;
+  for (const StalePage& stale : stale_) taken.set(stale.slot);
+  std::uint16_t slot = 0;
   while (taken[slot]) ++slot;
   return slot;
 }

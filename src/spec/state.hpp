@@ -41,20 +41,40 @@ struct PastValue {
   auto operator<=>(const PastValue&) const = default;
 };
 
+/// A discarded page that a CPU may still reach: the operation that discarded it has not ended, so that not every CPU
+/// needs to have forgotten its translation.
+struct StalePage {
+  /// Who discarded it.
+  std::uint8_t keeper = 0;
+  SpaceId space;
+  std::uint8_t page = 0;
+  /// What the stale translation allows.
+  Protection protection = Protection::kNone;
+  std::uint16_t slot = 0;
+
+  /// Their order; no two are equal in it.
+  [[nodiscard]] bool before(const StalePage& other) const;
+};
+
 /// The memory of one machine in which nothing is shared, and the pins on it. Judges nothing.
 ///
 /// A page lives in its address space. When its owner discards it while a pin holds it, it moves into a slot of its own
 /// that only pins can reach, and the pins are *detached*. Not thread-safe.
 class State {
  public:
+  static constexpr std::uint8_t kNobody = 0xff;
+
   State() { past_.reserve(64); }
 
   // Address spaces. Precondition of all that follows: the space, page (< kMaxPages) and word (< kWordsPerPage) exist.
 
   [[nodiscard]] bool alive(SpaceId space) const { return ((alive_ >> space.value()) & 1u) != 0; }
-  /// A new one without pages, of the lowest number that no pin remembers. Precondition: fewer than kMaxSpaces exist.
-  SpaceId create();
-  SpaceId fork(SpaceId parent);
+  /// The lowest number of no space, if possible one that no pin remembers. Precondition: fewer than kMaxSpaces exist.
+  [[nodiscard]] SpaceId free_space() const;
+  /// A new one without pages. Precondition: `space` does not exist.
+  void create(SpaceId space);
+  /// Precondition: `child` does not exist.
+  void fork(SpaceId parent, SpaceId child);
   void drop(SpaceId space);
 
   /// Null where nothing is mapped.
@@ -67,11 +87,29 @@ class State {
   void wipe(SpaceId space, std::uint8_t page);
   /// Precondition: mapped.
   void store(SpaceId space, std::uint8_t page, std::uint8_t word, std::int64_t value, Writer writer);
+  /// The word holds what somebody else wrote, and it is in the space's past like what the space wrote itself.
+  void adopt(SpaceId space, std::uint8_t page, std::uint8_t word, std::int64_t value);
+
+  // Stale pages.
+
+  /// From now on pages that are discarded stay within reach of CPUs for `keeper`; kNobody: for no one.
+  void keep_for(std::uint8_t keeper) { keeper_ = keeper; }
+  /// No CPU reaches the pages of `keeper` any more.
+  void forget(std::uint8_t keeper);
+  /// In their order.
+  [[nodiscard]] std::span<const StalePage> stale() const { return stale_; }
+  [[nodiscard]] std::int64_t load(const StalePage& stale, std::uint8_t word) const;
+  /// A thread's store through a stale translation.
+  void store(const StalePage& stale, std::uint8_t word, std::int64_t value);
 
   // Pins. A `page` counts from the pin's first one.
 
-  /// Precondition: all pages are mapped; fewer than kMaxPins exist.
-  SpecPinId bind(SpaceId space, std::uint8_t first, std::uint8_t count, Strength strength, bool get);
+  /// Precondition: fewer than kMaxPins exist.
+  [[nodiscard]] SpecPinId free_pin() const;
+  /// A pin on no page yet, which exists from its first extend() on. Precondition: `pin` does not exist.
+  void bind(SpecPinId pin, SpaceId space, std::uint8_t first, Strength strength, bool get);
+  /// One page more. Precondition: it is mapped.
+  void extend(SpecPinId pin);
   /// A pin that does not exist is let go without effect.
   void release(SpecPinId pin);
   /// 0 for a pin that does not exist; pages from this number on do not exist.
@@ -79,6 +117,7 @@ class State {
   [[nodiscard]] Strength strength(SpecPinId pin) const { return pins_[pin.value()].strength; }
   [[nodiscard]] bool by_get(SpecPinId pin) const { return pins_[pin.value()].get; }
   [[nodiscard]] SpaceId owner(SpecPinId pin) const { return pins_[pin.value()].space; }
+  [[nodiscard]] std::uint8_t first_page(SpecPinId pin) const { return pins_[pin.value()].first; }
   /// Whether the owner has not discarded the page.
   [[nodiscard]] bool attached(SpecPinId pin, std::uint8_t page) const;
   [[nodiscard]] std::int64_t load(SpecPinId pin, std::uint8_t page, std::uint8_t word) const;
@@ -89,13 +128,17 @@ class State {
 
   [[nodiscard]] const Provenance& provenance() const { return provenance_; }
 
+  /// The pages of the space that a pin is attached to, as a set of bits.
+  [[nodiscard]] std::uint16_t attached_pages(SpaceId space) const;
+
   /// Equal memories, pins and pasts give equal bytes, however they came about.
   void pack(Packer& out) const;
   /// Precondition: `in` reads what pack() wrote.
   void unpack(Unpacker& in);
 
  private:
-  static constexpr std::size_t kMaxDetached = kMaxPins * kMaxPages;
+  /// Pages that pins hold, and as many again for each space where an operation is discarding them.
+  static constexpr std::size_t kMaxDetached = (kMaxPins + kMaxSpaces) * kMaxPages;
 
   struct Space {
     std::uint16_t mapped = 0;
@@ -112,7 +155,7 @@ class State {
     bool get = false;
     std::uint16_t attached = 0;
     /// Slot of a page that is not attached.
-    std::array<std::uint8_t, kMaxPages> slots{};
+    std::array<std::uint16_t, kMaxPages> slots{};
   };
 
   static std::uint16_t place_of(SpecPinId pin, std::uint8_t page, std::uint8_t word);
@@ -121,28 +164,32 @@ class State {
   template <class Visit>
   void for_each_holder(SpaceId space, std::uint8_t page, Visit visit);
   template <class Visit>
-  void for_each_holder_of_slot(std::uint8_t slot, Visit visit);
+  void for_each_holder_of_slot(std::uint16_t slot, Visit visit);
 
-  /// The owner gives up the page; pins on it detach and take it along.
+  /// The owner gives up the page; pins on it detach and take it along, and stale translations go on leading to it.
   void discard(SpaceId space, std::uint8_t page);
   /// A short reader that has seen `from` may from now on also see `to`.
   void note_past(SpecPinId pin, std::uint8_t page, std::uint8_t word, std::int64_t from, std::int64_t to);
-  [[nodiscard]] const Page& page_of(SpecPinId pin, std::uint8_t page) const;
   /// Whether a pin was taken on pages of this space, dead or alive.
   [[nodiscard]] bool remembered(SpaceId space) const;
-  /// A slot that no pin has. There always is one while a page is attached.
-  [[nodiscard]] std::uint8_t free_slot() const;
+  /// A slot that nothing leads to.
+  [[nodiscard]] std::uint16_t free_slot() const;
+  void store_detached(std::uint16_t slot, std::uint8_t word, std::int64_t value);
 
   /// The set of pages of the pin that are not attached.
   static unsigned detached_pages(const Pin& pin) { return ((1u << pin.count) - 1u) & ~unsigned{pin.attached}; }
+  class DetachedPacker;
+  class DetachedUnpacker;
+  /// Pins, then stale pages: both lead to detached ones.
   void pack_pins(Packer& out) const;
   void unpack_pins(Unpacker& in);
 
   std::uint16_t alive_ = 0;
   std::array<Space, kMaxSpaces> spaces_;
   std::array<Pin, kMaxPins> pins_;
-  /// Only the words count.
-  std::array<Page, kMaxDetached> detached_;
+  std::array<std::array<std::int64_t, kWordsPerPage>, kMaxDetached> detached_;
+  std::vector<StalePage> stale_;
+  std::uint8_t keeper_ = kNobody;
   /// Sorted.
   std::vector<PastValue> past_;
   Provenance provenance_;

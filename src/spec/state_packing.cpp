@@ -11,7 +11,7 @@ namespace cowherd::spec {
 
 namespace {
 
-constexpr std::uint8_t kUnnumbered = 0xff;
+constexpr std::uint16_t kUnnumbered = 0xffff;
 
 bool contains(unsigned set, std::size_t element) { return ((set >> element) & 1u) != 0; }
 
@@ -22,31 +22,33 @@ std::size_t take(unsigned& set) {
   return element;
 }
 
-unsigned set_words(const Page& page) {
+using Words = std::array<std::int64_t, kWordsPerPage>;
+
+unsigned set_words(const Words& words) {
   unsigned set = 0;
-  for (std::size_t word = 0; word < kWordsPerPage; ++word) set |= (page.words[word] != 0 ? 1u : 0u) << word;
+  for (std::size_t word = 0; word < kWordsPerPage; ++word) set |= (words[word] != 0 ? 1u : 0u) << word;
   return set;
 }
 
-void pack_words(Packer& out, const Page& page) {
-  for (const std::int64_t word : page.words) {
+void pack_words(Packer& out, const Words& words) {
+  for (const std::int64_t word : words) {
     if (word != 0) out.put(word);
   }
 }
 
-void unpack_words(Unpacker& in, Page& page, unsigned set) {
+void unpack_words(Unpacker& in, Words& words, unsigned set) {
   for (std::size_t word = 0; word < kWordsPerPage; ++word) {
-    page.words[word] = contains(set, word) ? in.get<std::int64_t>() : 0;
+    words[word] = contains(set, word) ? in.get<std::int64_t>() : 0;
   }
 }
 
 void pack_page(Packer& out, const Page& page) {
   const unsigned flags = (page.dont_fork ? 4u : 0u) | (page.wipe_on_fork ? 8u : 0u);
-  out.put(static_cast<std::uint8_t>(static_cast<unsigned>(page.protection) | flags | set_words(page) << 4));
+  out.put(static_cast<std::uint8_t>(static_cast<unsigned>(page.protection) | flags | set_words(page.words) << 4));
   unsigned writers = 0;
   for (const Writer writer : page.writers) writers = writers << 3 | static_cast<unsigned>(writer);
   out.put(static_cast<std::uint16_t>(writers));
-  pack_words(out, page);
+  pack_words(out, page.words);
 }
 
 void unpack_page(Unpacker& in, Page& page) {
@@ -58,7 +60,7 @@ void unpack_page(Unpacker& in, Page& page) {
   for (std::size_t word = 0; word < kWordsPerPage; ++word) {
     page.writers[word] = static_cast<Writer>((writers >> (3 * (kWordsPerPage - 1 - word))) & 7u);
   }
-  unpack_words(in, page, head >> 4);
+  unpack_words(in, page.words, head >> 4);
 }
 
 }  // namespace
@@ -79,35 +81,69 @@ void State::pack(Packer& out) const {
   provenance_.pack(out);
 }
 
+/// Numbers detached pages as they are led to, and packs the words of each behind its first mention.
+class State::DetachedPacker {
+ public:
+  DetachedPacker(const State& state, Packer& out) : state_(state), out_(out) {}
+
+  void put(std::uint16_t slot) {
+    if (numbered_ == 0) number_.fill(kUnnumbered);
+    const bool first_time = number_[slot] == kUnnumbered;
+    if (first_time) number_[slot] = numbered_++;
+    out_.put(number_[slot]);
+    if (!first_time) return;
+    const Words& words = state_.detached_[slot];
+    out_.put(static_cast<std::uint8_t>(set_words(words)));
+    pack_words(out_, words);
+  }
+
+ private:
+  const State& state_;
+  Packer& out_;
+  std::uint16_t numbered_ = 0;
+  // Left alone until a page is detached: most states have none, and all states are packed.
+  std::array<std::uint16_t, kMaxDetached> number_;
+};
+
+class State::DetachedUnpacker {
+ public:
+  DetachedUnpacker(State& state, Unpacker& in) : state_(state), in_(in) {}
+
+  std::uint16_t get() {
+    const auto slot = in_.get<std::uint16_t>();
+    if (slot != numbered_) return slot;
+    ++numbered_;
+    unpack_words(in_, state_.detached_[slot], in_.get<std::uint8_t>());
+    return slot;
+  }
+
+ private:
+  State& state_;
+  Unpacker& in_;
+  std::uint16_t numbered_ = 0;
+};
+
 void State::pack_pins(Packer& out) const {
   unsigned existing = 0;
-  unsigned detached = 0;
-  for (std::size_t i = 0; i < kMaxPins; ++i) {
-    if (pins_[i].count == 0) continue;
-    existing |= 1u << i;
-    detached |= detached_pages(pins_[i]);
-  }
+  for (std::size_t i = 0; i < kMaxPins; ++i) existing |= (pins_[i].count != 0 ? 1u : 0u) << i;
   out.put(static_cast<std::uint8_t>(existing));
-
-  std::array<std::uint8_t, kMaxDetached> number;
-  if (detached != 0) number.fill(kUnnumbered);
-  std::uint8_t numbered = 0;
-  for (; existing != 0;) {
+  DetachedPacker detached(*this, out);
+  while (existing != 0) {
     const Pin& pin = pins_[take(existing)];
     out.put(pin.count);
     out.put(pin.space.value());
     out.put(pin.first);
     out.put(static_cast<std::uint8_t>(static_cast<unsigned>(pin.strength) << 1 | (pin.get ? 1u : 0u)));
     out.put(pin.attached);
-    for (unsigned pages = detached_pages(pin); pages != 0;) {
-      const std::uint8_t slot = pin.slots[take(pages)];
-      const bool first_time = number[slot] == kUnnumbered;
-      if (first_time) number[slot] = numbered++;
-      out.put(number[slot]);
-      if (!first_time) continue;
-      out.put(static_cast<std::uint8_t>(set_words(detached_[slot])));
-      pack_words(out, detached_[slot]);
-    }
+    for (unsigned pages = detached_pages(pin); pages != 0;) detached.put(pin.slots[take(pages)]);
+  }
+  out.put(static_cast<std::uint8_t>(stale_.size()));
+  for (const StalePage& stale : stale_) {
+    out.put(stale.keeper);
+    out.put(stale.space.value());
+    out.put(stale.page);
+    out.put(stale.protection);
+    detached.put(stale.slot);
   }
 }
 
@@ -129,7 +165,7 @@ void State::unpack(Unpacker& in) {
 
 void State::unpack_pins(Unpacker& in) {
   for (Pin& pin : pins_) pin.count = 0;
-  std::uint8_t numbered = 0;
+  DetachedUnpacker detached(*this, in);
   for (unsigned existing = in.get<std::uint8_t>(); existing != 0;) {
     Pin& pin = pins_[take(existing)];
     pin.count = in.get<std::uint8_t>();
@@ -140,12 +176,19 @@ void State::unpack_pins(Unpacker& in) {
     pin.get = (how & 1u) != 0;
     pin.attached = in.get<std::uint16_t>();
     for (unsigned pages = detached_pages(pin); pages != 0;) {
-      const auto slot = in.get<std::uint8_t>();
-      pin.slots[take(pages)] = slot;
-      if (slot != numbered) continue;
-      ++numbered;
-      unpack_words(in, detached_[slot], in.get<std::uint8_t>());
+      const std::size_t index = take(pages);
+      pin.slots[index] = detached.get();
     }
+  }
+  stale_.clear();
+  for (auto left = in.get<std::uint8_t>(); left > 0; --left) {
+    StalePage stale;
+    stale.keeper = in.get<std::uint8_t>();
+    stale.space = SpaceId{in.get<std::uint8_t>()};
+    stale.page = in.get<std::uint8_t>();
+    stale.protection = in.get<Protection>();
+    stale.slot = detached.get();
+    stale_.push_back(stale);
   }
 }
 

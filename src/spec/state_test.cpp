@@ -102,30 +102,43 @@ TEST(State, IsSmall) {
   EXPECT_LE(bytes.size(), 200u);
 }
 
+SpaceId create(State& state) {
+  const SpaceId space = state.free_space();
+  state.create(space);
+  return space;
+}
+
+SpecPinId bind(State& state, SpaceId space, std::size_t count, Strength strength) {
+  const SpecPinId pin = state.free_pin();
+  state.bind(pin, space, 0, strength, false);
+  for (std::size_t page = 0; page < count; ++page) state.extend(pin);
+  return pin;
+}
+
 TEST(State, GivesOutTheLowestNumberThatNoPinRemembers) {
   State state;
-  EXPECT_EQ(state.create(), SpaceId{0});
-  EXPECT_EQ(state.create(), SpaceId{1});
+  EXPECT_EQ(create(state), SpaceId{0});
+  EXPECT_EQ(create(state), SpaceId{1});
   state.map(SpaceId{0}, 0, Protection::kReadWrite);
-  const SpecPinId pin = state.bind(SpaceId{0}, 0, 1, Strength::kWrite, false);
+  const SpecPinId pin = bind(state, SpaceId{0}, 1, Strength::kWrite);
   EXPECT_EQ(pin, SpecPinId{0});
   state.drop(SpaceId{0});
-  EXPECT_EQ(state.create(), SpaceId{2});
+  EXPECT_EQ(create(state), SpaceId{2});
   state.release(pin);
-  EXPECT_EQ(state.create(), SpaceId{0});
+  EXPECT_EQ(create(state), SpaceId{0});
 }
 
 TEST(State, NumbersAreForgottenRatherThanMissing) {
   State state;
   for (std::size_t i = 0; i < kMaxPins; ++i) {
-    const SpaceId space = state.create();
+    const SpaceId space = create(state);
     state.map(space, 0, Protection::kReadWrite);
-    state.bind(space, 0, 1, Strength::kWrite, false);
+    bind(state, space, 1, Strength::kWrite);
     state.store(space, 0, 0, 7, Writer::kCpu);
     state.drop(space);
   }
   for (std::size_t i = 0; i < kMaxSpaces; ++i) {
-    const SpaceId space = state.create();
+    const SpaceId space = create(state);
     EXPECT_TRUE(state.alive(space));
     EXPECT_FALSE(state.provenance().origin(space, 7).own) << "the past of the one who had the number before";
   }
@@ -133,13 +146,13 @@ TEST(State, NumbersAreForgottenRatherThanMissing) {
 
 TEST(State, EveryPageOfEveryPinCanDetach) {
   State state;
-  const SpaceId space = state.create();
+  const SpaceId space = create(state);
   for (std::size_t round = 0; round < kMaxPins; ++round) {
     for (std::uint8_t page = 0; page < kMaxPages; ++page) {
       state.map(space, page, Protection::kReadWrite);
       state.store(space, page, 3, static_cast<std::int64_t>(100 * round + page + 1), Writer::kCpu);
     }
-    state.bind(space, 0, kMaxPages, Strength::kWrite, false);
+    bind(state, space, kMaxPages, Strength::kWrite);
   }
   state.drop(space);
   for (std::uint8_t pin = 0; pin < kMaxPins; ++pin) {
@@ -150,11 +163,51 @@ TEST(State, EveryPageOfEveryPinCanDetach) {
   }
 }
 
+TEST(State, StalePagesArePagesThatPinsHold) {
+  State state;
+  const SpaceId space = create(state);
+  state.map(space, 0, Protection::kReadWrite);
+  state.store(space, 0, 1, 7, Writer::kCpu);
+  const SpecPinId pin = bind(state, space, 1, Strength::kWrite);
+  state.keep_for(3);
+  state.wipe(space, 0);
+  state.keep_for(State::kNobody);
+  ASSERT_EQ(state.stale().size(), 1u);
+  const StalePage stale = state.stale()[0];
+  EXPECT_EQ(state.load(stale, 1), 7);
+  state.store(stale, 1, 8);
+  EXPECT_EQ(state.load(pin, 0, 1), 8);
+  EXPECT_EQ(state.find(space, 0)->words[1], 0);
+
+  std::vector<std::byte> bytes;
+  Packer out(bytes);
+  state.pack(out);
+  State copy;
+  Unpacker in(std::span<const std::byte>(bytes).first(out.size()));
+  copy.unpack(in);
+  EXPECT_TRUE(in.at_end());
+  ASSERT_EQ(copy.stale().size(), 1u);
+  copy.store(copy.stale()[0], 1, 9);
+  EXPECT_EQ(copy.load(pin, 0, 1), 9);
+
+  state.forget(3);
+  EXPECT_TRUE(state.stale().empty());
+  EXPECT_EQ(state.load(pin, 0, 1), 8);
+}
+
+TEST(State, NobodyKeepsWhatIsDiscardedAtOnce) {
+  State state;
+  const SpaceId space = create(state);
+  state.map(space, 0, Protection::kReadWrite);
+  state.wipe(space, 0);
+  EXPECT_TRUE(state.stale().empty());
+}
+
 TEST(State, ShortReaderForgetsNothing) {
   State state;
-  const SpaceId space = state.create();
+  const SpaceId space = create(state);
   state.map(space, 0, Protection::kReadWrite);
-  const SpecPinId pin = state.bind(space, 0, 1, Strength::kReadShort, false);
+  const SpecPinId pin = bind(state, space, 1, Strength::kReadShort);
   constexpr std::int64_t kWrites = 1000;
   for (std::int64_t value = 1; value <= kWrites; ++value) state.store(space, 0, 0, value, Writer::kCpu);
   const std::span<const PastValue> past = state.past(pin, 0, 0);
