@@ -9,12 +9,16 @@ namespace {
 using litmus::OpCode;
 using litmus::Operation;
 
+/// A test means this address and no other one.
+MapFlags map_flags_of(const Operation& op) {
+  return has(op.map_flags, MapFlags::kFixedNoReplace) ? op.map_flags : op.map_flags | MapFlags::kFixed;
+}
+
 class Stepper {
  public:
   Stepper(World& world, std::uint8_t block)
       : world_(world),
         system_(world.system()),
-        spec_(world.spec),
         block_(block),
         process_(world.scene().process_of(block)),
         op_(world.scene().block(block).operations[world.control.agents[block].pc]) {}
@@ -23,6 +27,8 @@ class Stepper {
     system_.frames().clear_shortage();
     if (op_.fail_nth != 0) system_.frames().injector().arm(op_.fail_nth);
     execute();
+    // What ended before it came to where memory is concerned.
+    if (!report_.blocked && world_.reference.under_way(block_)) world_.reference.abandon(block_);
     if (op_.fail_nth != 0) system_.frames().injector().arm(0);
     if (report_.blocked) return report_;
     AgentControl& agent = world_.control.agents[block_];
@@ -53,7 +59,13 @@ class Stepper {
   static Errno error_of(const Result<T>& result) {
     return result.ok() ? Errno{0} : result.error();
   }
-  void judged(const spec::Judgement& judgement) { report_.judgement = judgement; }
+  /// Ends the operation in the reference, where it has begun if others may overlap it.
+  void judge(const spec::Observation& observed) { judge(call_of(world_, block_), observed); }
+  void judge(const Call& call, const spec::Observation& observed) {
+    Reference& reference = world_.reference;
+    report_.judgement =
+        reference.under_way(block_) ? reference.complete(block_, observed) : reference.run(block_, call, observed);
+  }
   /// For what the reference has no opinion about but that it may not fail for nothing.
   void judge_success(const spec::Observation& observed) {
     const bool for_lack = observed.short_of_memory && observed.error == Errno::kNoMemory;
@@ -133,41 +145,28 @@ class Stepper {
         [&](auto from) { return mm::write<G>(system_, id, address(), from); });
     if (report_.blocked) return;
     if (observed.error == Errno::kSigSegv || observed.error == Errno::kSigBus) ++world_.control.agents[block_].faults;
-    judged(writes ? spec_.write(own().space, page(), op_.place.word, value(), observed)
-                  : spec_.read(own().space, page(), op_.place.word, observed));
+    judge(observed);
   }
 
   void change_mapping() {
     const ProcessId id = own().id;
-    const spec::SpaceId space = own().space;
-    const std::uint8_t first = page();
-    const std::uint8_t count = op_.place.pages;
-    const Vaddr at = world_.scene().address_of_page(first);
+    const Vaddr at = world_.scene().address_of_page(page());
+    spec::Observation observed;
     switch (op_.code) {
-      case OpCode::kMmap: {
-        // A test means this address and no other one.
-        const bool no_replace = has(op_.map_flags, MapFlags::kFixedNoReplace);
-        const MapFlags flags = no_replace ? op_.map_flags : op_.map_flags | MapFlags::kFixed;
-        const auto observed = seen(error_of(mm::mmap(system_, id, at, length(), op_.protection, flags)));
-        if (!report_.blocked) judged(spec_.mmap(space, first, count, op_.protection, flags, observed));
-        return;
-      }
-      case OpCode::kMunmap: {
-        const auto observed = seen(error_of(mm::munmap(system_, id, at, length())));
-        if (!report_.blocked) judged(spec_.munmap(space, first, count, observed));
-        return;
-      }
-      case OpCode::kMprotect: {
-        const auto observed = seen(error_of(mm::mprotect(system_, id, at, length(), op_.protection)));
-        if (!report_.blocked) judged(spec_.mprotect(space, first, count, op_.protection, observed));
-        return;
-      }
-      default: {
-        const auto observed = seen(error_of(mm::madvise(system_, id, at, length(), op_.advice)));
-        if (!report_.blocked) judged(spec_.madvise(space, first, count, op_.advice, observed));
-        return;
-      }
+      case OpCode::kMmap:
+        observed = seen(error_of(mm::mmap(system_, id, at, length(), op_.protection, map_flags_of(op_))));
+        break;
+      case OpCode::kMunmap:
+        observed = seen(error_of(mm::munmap(system_, id, at, length())));
+        break;
+      case OpCode::kMprotect:
+        observed = seen(error_of(mm::mprotect(system_, id, at, length(), op_.protection)));
+        break;
+      default:
+        observed = seen(error_of(mm::madvise(system_, id, at, length(), op_.advice)));
+        break;
     }
+    if (!report_.blocked) judge(observed);
   }
 
   void start() {
@@ -180,14 +179,12 @@ class Stepper {
     const auto child = borrows ? mm::vfork(system_, own().id) : mm::fork(system_, own().id);
     const auto observed = seen(error_of(child));
     if (report_.blocked) return;
+    judge(observed);
     if (!child) {
       started.phase = Phase::kNever;
-      // Rules may refuse to fork while pages are pinned; that breaks no promise about memory.
-      if (observed.error != Errno::kBusy) judge_success(observed);
       return;
     }
-    const spec::SpaceId space = borrows ? own().space : spec_.fork(own().space);
-    world_.control.processes[op_.block] = {*child, space, Life::kAlive, borrows, 0};
+    world_.control.processes[op_.block] = {*child, Life::kAlive, borrows, 0};
     started.phase = Phase::kRunning;
   }
 
@@ -201,10 +198,8 @@ class Stepper {
   void exec() {
     const auto observed = seen(error_of(mm::exec(system_, own().id)));
     if (report_.blocked) return;
-    judge_success(observed);
+    judge(observed);
     if (observed.error != Errno{0}) return;
-    if (!world_.shares_space(process_)) spec_.drop_space(own().space);
-    own().space = spec_.create_space();
     own().borrows = false;
     end_threads(static_cast<BlockSet>(world_.scene().threads_of(process_) & ~bit_of(block_)));
   }
@@ -212,8 +207,10 @@ class Stepper {
   void exit() {
     const BlockSet others = static_cast<BlockSet>(world_.scene().threads_of(process_) & ~bit_of(block_));
     if ((others & world_.unfinished()) == 0) {
-      (void)seen(error_of(world_.exit_process(process_)));
+      const Call call = call_of(world_, block_);
+      const auto observed = seen(error_of(world_.exit_process(process_)));
       if (report_.blocked) return;
+      judge(call, observed);
     }
     world_.control.agents[block_].phase = Phase::kDone;
   }
@@ -228,8 +225,10 @@ class Stepper {
     }
     if (phase == Phase::kNever || child.life == Life::kReaped) return refuse(Errno::kNoChild);
     if (child.life == Life::kAlive) {
-      (void)seen(error_of(world_.exit_process(op_.block)));
+      const Call call = call_of(world_, block_);
+      const auto observed = seen(error_of(world_.exit_process(op_.block)));
       if (report_.blocked) return;
+      judge(call, observed);
     }
     const auto observed = seen(error_of(mm::wait(system_, own().id, child.id)));
     if (report_.blocked) return;
@@ -247,17 +246,16 @@ class Stepper {
     const auto observed =
         seen(error_of(pinned), pinned.ok() ? static_cast<std::int64_t>(pinned->pages.value()) : std::int64_t{0});
     if (report_.blocked) return;
-    spec::SpecPinId name = spec::kNoPin;
-    judged(spec_.pin(owner.space, page(), op_.place.pages, op_.pin_flags, observed, name));
+    judge(observed);
     if (!pinned) return;
-    device() = {pinned->id, name, static_cast<std::uint8_t>(pinned->pages.value()), op_.pin_flags, 0};
+    device() = {pinned->id, static_cast<std::uint8_t>(pinned->pages.value()), op_.pin_flags, 0};
   }
 
   void unpin() {
     if (device().pages == 0) return refuse(Errno::kNoDevice);
     mm::unpin(system_, device().pin, op_.code == OpCode::kUnpinDirty);
-    spec_.unpin(device().spec_pin);
-    device() = {mm::PinId{}, spec::kNoPin, 0, PinFlags::kNone, 0};
+    judge({});
+    device() = {mm::PinId{}, 0, PinFlags::kNone, 0};
   }
 
   void dma() {
@@ -273,8 +271,7 @@ class Stepper {
           [&](auto from) { return mm::dma_write<G>(system_, held.pin, offset, from); });
     }
     if (report_.blocked) return;
-    judged(writes ? spec_.dma_write(held.spec_pin, op_.place.page, op_.place.word, value(), observed)
-                  : spec_.dma_read(held.spec_pin, op_.place.page, op_.place.word, observed));
+    judge(observed);
   }
 
   void ptrace() {
@@ -285,8 +282,7 @@ class Stepper {
         writes, [&](auto to) { return mm::ptrace_read<G>(system_, owner.id, address(), to); },
         [&](auto from) { return mm::ptrace_write<G>(system_, owner.id, address(), from); });
     if (report_.blocked) return;
-    judged(writes ? spec_.force_write(owner.space, page(), op_.place.word, value(), observed)
-                  : spec_.force_read(owner.space, page(), op_.place.word, observed));
+    judge(observed);
   }
 
   void lock_page() {
@@ -315,7 +311,6 @@ class Stepper {
 
   World& world_;
   mm::System<G>& system_;
-  spec::Spec& spec_;
   std::uint8_t block_;
   std::uint8_t process_;
   const Operation& op_;
@@ -323,6 +318,90 @@ class Stepper {
 };
 
 }  // namespace
+
+Call call_of(World& world, std::uint8_t block) {
+  using Kind = Call::Kind;
+  const Scene& scene = world.scene();
+  const Operation& op = scene.block(block).operations[world.control.agents[block].pc];
+  Call call;
+  call.process = op.target.value_or(scene.process_of(block));
+  call.child = op.block;
+  call.device = op.device;
+  call.page = scene.page_of(op.place);
+  call.count = op.place.pages;
+  call.word = op.place.word;
+  call.protection = op.protection;
+  call.map_flags = map_flags_of(op);
+  call.advice = op.advice;
+  call.pin_flags = op.pin_flags;
+  call.value = op.value.is_register ? world.reg(block, op.value.reg) : op.value.literal;
+  const bool on_device = op.code == OpCode::kDmaRead || op.code == OpCode::kDmaWrite;
+  if (on_device) call.page = op.place.page;
+  switch (op.code) {
+    case OpCode::kRead:
+      call.kind = Kind::kRead;
+      break;
+    case OpCode::kWrite:
+      call.kind = Kind::kWrite;
+      break;
+    case OpCode::kMmap:
+      call.kind = Kind::kMmap;
+      break;
+    case OpCode::kMunmap:
+      call.kind = Kind::kMunmap;
+      break;
+    case OpCode::kMprotect:
+      call.kind = Kind::kMprotect;
+      break;
+    case OpCode::kMadvise:
+      call.kind = Kind::kMadvise;
+      break;
+    case OpCode::kFork:
+      call.kind = Kind::kFork;
+      break;
+    case OpCode::kVfork:
+      call.kind = Kind::kVfork;
+      break;
+    case OpCode::kExec:
+      call.kind = Kind::kExec;
+      break;
+    case OpCode::kExit: {
+      const auto others = static_cast<BlockSet>(scene.threads_of(call.process) & ~bit_of(block));
+      if ((others & world.unfinished()) == 0) call.kind = Kind::kExit;
+      break;
+    }
+    case OpCode::kWait:
+      call.process = op.block;
+      if (scene.block(op.block).start != litmus::BlockStart::kThread && world.alive(op.block)) call.kind = Kind::kExit;
+      break;
+    case OpCode::kPin:
+      if (world.alive(call.process) && world.control.devices[op.device].pages == 0) call.kind = Kind::kPin;
+      break;
+    case OpCode::kUnpin:
+    case OpCode::kUnpinDirty:
+      if (world.control.devices[op.device].pages != 0) call.kind = Kind::kUnpin;
+      break;
+    case OpCode::kDmaRead:
+      call.kind = Kind::kDmaRead;
+      break;
+    case OpCode::kDmaWrite:
+      call.kind = Kind::kDmaWrite;
+      break;
+    case OpCode::kPtraceRead:
+      if (world.alive(call.process)) call.kind = Kind::kForceRead;
+      break;
+    case OpCode::kPtraceWrite:
+      if (world.alive(call.process)) call.kind = Kind::kForceWrite;
+      break;
+    case OpCode::kThread:
+    case OpCode::kLockPage:
+    case OpCode::kUnlockPage:
+    case OpCode::kClearRefs:
+    case OpCode::kTryShare:
+      break;
+  }
+  return call;
+}
 
 StepReport step(World& world, std::uint8_t block) { return Stepper(world, block).run(); }
 

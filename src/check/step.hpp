@@ -19,6 +19,9 @@ struct StepReport {
   mm::Violations fresh;
 };
 
+/// What the next operation of `block` asks of the reference. Precondition: it has one.
+Call call_of(World& world, std::uint8_t block);
+
 /// Runs the next operation of `block` in the machine and in the reference, judges it and notes what broke in the
 /// world's control block. Precondition: the block is runnable.
 StepReport step(World& world, std::uint8_t block);

@@ -165,7 +165,7 @@ std::vector<Holding> Tracer::look_at_holdings() {
       holding.owner = owners_[d].process;
       holding.page = static_cast<std::uint8_t>(owners_[d].page + i);
       holding.frame = mm::pinned_frame(world_.system(), device.pin, PageCount{i});
-      holding.attached = i < world_.spec.pages_held(device.spec_pin) && world_.spec.attached(device.spec_pin, i);
+      holding.attached = world_.reference.attached(d, i);
       holding.flags = device.flags;
       if (world_.alive(holding.owner)) {
         const mm::PageView view = mm::inspect(world_.system(), world_.control.processes[holding.owner].id,

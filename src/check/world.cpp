@@ -25,7 +25,7 @@ std::string World::begin(const Scene& scene, const Rules& rules) {
   }
   mm::System<G>::format(memory_.get(), scene.frames(), rules);
   system_ = std::make_unique<mm::System<G>>(memory_.get());
-  spec = spec::Spec();
+  reference.clear();
   std::memset(static_cast<void*>(&control), 0, sizeof control);
   registers_.assign(scene.registers(), 0);
   return build();
@@ -33,7 +33,6 @@ std::string World::begin(const Scene& scene, const Rules& rules) {
 
 std::string World::build() {
   const litmus::Program& program = scene_->program();
-  for (DeviceControl& device : control.devices) device.spec_pin = spec::kNoPin;
   for (std::uint8_t b = 0; b < scene_->blocks(); ++b) {
     const litmus::Block& block = scene_->block(b);
     if (block.start != litmus::BlockStart::kAtTimeZero) continue;
@@ -41,7 +40,8 @@ std::string World::build() {
     if (block.kind != litmus::BlockKind::kProcess) continue;
     auto process = mm::spawn(*system_);
     if (!process) return fmt::format("{}: no memory for the process", block.name);
-    control.processes[b] = {*process, spec.create_space(), Life::kAlive, false, 0};
+    control.processes[b] = {*process, Life::kAlive, false, 0};
+    reference.spawn(b);
     for (const litmus::Variable& variable : program.variables) {
       if (auto error = build_variable(b, variable); !error.empty()) return error;
     }
@@ -58,39 +58,43 @@ std::string World::build_variable(std::uint8_t process, const litmus::Variable& 
   const auto count = static_cast<std::uint8_t>(variable.pages);
   const Vaddr address = scene_->address_of_page(first);
   const ByteCount length{count * Geometry<G>::kPageBytes};
-  bool right = true;
+  Call call{.kind = Call::Kind::kMmap, .process = process, .page = first, .count = count};
+  call.protection = Protection::kReadWrite;
+  call.map_flags = MapFlags::kFixed;
+  const auto in_reference = [&](std::int64_t seen) { return reference.run(process, call, {.value = seen}).ok(); };
 
-  const auto mapped = mm::mmap(*system_, owner.id, address, length, Protection::kReadWrite, MapFlags::kFixed);
-  right =
-      right && mapped.ok() && spec.mmap(owner.space, first, count, Protection::kReadWrite, MapFlags::kFixed, {}).ok();
+  bool right = mm::mmap(*system_, owner.id, address, length, call.protection, call.map_flags).ok() && in_reference(0);
   for (std::uint8_t page = first; right && page < first + count; ++page) {
     std::int64_t word = variable.value;
     const std::span bytes = std::as_writable_bytes(std::span(&word, 1));
+    call = {.kind = Call::Kind::kWrite, .process = process, .page = page, .value = variable.value};
     if (variable.kind == VariableKind::kAnonValue) {
-      right = mm::write<G>(*system_, owner.id, scene_->address_of_page(page), bytes).error == Errno{0} &&
-              spec.write(owner.space, page, 0, variable.value, {}).ok();
+      right =
+          mm::write<G>(*system_, owner.id, scene_->address_of_page(page), bytes).error == Errno{0} && in_reference(0);
     } else if (variable.kind == VariableKind::kZeroPage) {
-      right = mm::read<G>(*system_, owner.id, scene_->address_of_page(page), bytes).error == Errno{0} &&
-              spec.read(owner.space, page, 0, {Errno{0}, word}).ok();
+      call.kind = Call::Kind::kRead;
+      right =
+          mm::read<G>(*system_, owner.id, scene_->address_of_page(page), bytes).error == Errno{0} && in_reference(word);
     }
   }
   if (right && variable.protection != Protection::kReadWrite) {
-    right = mm::mprotect(*system_, owner.id, address, length, variable.protection).ok() &&
-            spec.mprotect(owner.space, first, count, variable.protection, {}).ok();
+    call = {.kind = Call::Kind::kMprotect, .process = process, .page = first, .count = count};
+    call.protection = variable.protection;
+    right = mm::mprotect(*system_, owner.id, address, length, variable.protection).ok() && in_reference(0);
   }
   if (right) return {};
   return fmt::format("{}: the init block cannot be built: {}", scene_->block(process).name, variable.name);
 }
 
 std::span<const std::byte> World::pack() {
-  const std::span<const std::byte> spec_bytes = spec.bytes();
+  const std::span<const std::byte> reference_bytes = reference.bytes();
   const std::size_t used = system_->frames().used_frames().value();
   control.used_frames = static_cast<std::uint32_t>(used);
-  control.spec_bytes = static_cast<std::uint32_t>(spec_bytes.size());
+  control.reference_bytes = static_cast<std::uint32_t>(reference_bytes.size());
   const std::size_t prefix = system_->descriptor_offset() + used * sizeof(FrameDescriptor);
   const std::size_t ram = used * Geometry<G>::kPageBytes;
   const std::size_t registers = registers_.size() * sizeof(std::int64_t);
-  const std::size_t total = sizeof control + registers + spec_bytes.size() + prefix + ram;
+  const std::size_t total = sizeof control + registers + reference_bytes.size() + prefix + ram;
   if (packed_.size() < total) packed_.resize(2 * total);
   std::byte* to = packed_.data();
   const auto put = [&to](const void* from, std::size_t bytes) {
@@ -101,14 +105,14 @@ std::span<const std::byte> World::pack() {
   if (registers != 0) put(registers_.data(), registers);
   put(system_->memory(), prefix);
   put(system_->memory() + system_->ram_offset(), ram);
-  put(spec_bytes.data(), spec_bytes.size());
+  put(reference_bytes.data(), reference_bytes.size());
   packed_bytes_ = total;
   return std::span(packed_).first(total);
 }
 
 StateParts World::packed_parts() const {
   const std::size_t ram = control.used_frames * Geometry<G>::kPageBytes;
-  const std::size_t first = packed_bytes_ - control.spec_bytes - ram;
+  const std::size_t first = packed_bytes_ - control.reference_bytes - ram;
   const std::span all = std::span<const std::byte>(packed_).first(packed_bytes_);
   return {all.first(first), all.subspan(first, ram), all.subspan(first + ram)};
 }
@@ -127,7 +131,7 @@ void World::restore(std::span<const std::byte> packed) {
   get(system_->memory(), descriptors + used * sizeof(FrameDescriptor));
   std::byte* ram = system_->memory() + system_->ram_offset();
   get(ram, used * Geometry<G>::kPageBytes);
-  spec.assign({from, control.spec_bytes});
+  reference.assign({from, control.reference_bytes});
   if (live > used) {
     // A snapshot holds no frame above the last one in use; there they are as format() and free() leave them.
     std::memset(system_->memory() + descriptors + used * sizeof(FrameDescriptor), 0,
@@ -189,26 +193,16 @@ void World::settle() {
   for (std::uint8_t b = 0; b < blocks; ++b) {
     const bool at_end = alive(b) && control.processes[b].borrows && (scene_->threads_of(b) & unfinished()) == 0;
     // Its parent still lives in that memory, so nothing has to be torn down that a lock could forbid.
-    if (at_end) (void)exit_process(b);
+    if (!at_end || !exit_process(b)) continue;
+    (void)reference.run(b, {.kind = Call::Kind::kExit, .process = b}, {});
   }
-}
-
-bool World::shares_space(std::uint8_t process) const {
-  for (std::uint8_t other = 0; other < scene_->blocks(); ++other) {
-    if (other != process && alive(other) && control.processes[other].space == control.processes[process].space) {
-      return true;
-    }
-  }
-  return false;
 }
 
 Result<void> World::exit_process(std::uint8_t process) {
   ProcessControl& state = control.processes[process];
   if (auto gone = mm::exit(*system_, state.id); !gone) return gone;
-  if (!shares_space(process)) spec.drop_space(state.space);
   state.life = Life::kExited;
   state.borrows = false;
-  state.space = spec::SpaceId{};
   return {};
 }
 

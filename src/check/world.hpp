@@ -8,11 +8,11 @@
 #include <type_traits>
 #include <vector>
 
+#include "check/reference.hpp"
 #include "check/scene.hpp"
 #include "check/snapshots.hpp"
 #include "mm/operations.hpp"
 #include "mm/system.hpp"
-#include "spec/spec.hpp"
 
 namespace cowherd::check {
 
@@ -46,20 +46,18 @@ struct AgentControl {
 
 struct ProcessControl {
   ProcessId id;
-  spec::SpaceId space;
   Life life;
   /// A vfork child that still lives in its parent's memory.
   bool borrows;
-  std::uint8_t unused;
+  std::uint16_t unused;
 };
 
 struct DeviceControl {
   mm::PinId pin;
-  spec::SpecPinId spec_pin;
   /// 0: the device holds nothing.
   std::uint8_t pages;
   PinFlags flags;
-  std::uint8_t unused;
+  std::uint16_t unused;
 };
 
 /// A page lock that a kernel block holds.
@@ -75,7 +73,7 @@ inline constexpr std::size_t kMaxPageLocks = 8;
 
 struct Control {
   std::uint32_t used_frames;
-  std::uint32_t spec_bytes;
+  std::uint32_t reference_bytes;
   /// What the run has broken so far: mm::Violations; clauses and harms as bits by number.
   std::uint32_t violations;
   std::uint16_t clauses;
@@ -122,14 +120,13 @@ class World {
   /// Draws the conclusions from an operation: blocks at their end are done, what nobody will start never runs, a
   /// vfork child at its end exits.
   void settle();
-  /// Ends a process that is alive. kWouldBlock where a lock that was left held forbids it.
+  /// Ends a process that is alive, in the machine; the reference hears of it from the caller. kWouldBlock where a lock
+  /// that was left held forbids it.
   Result<void> exit_process(std::uint8_t process);
-  /// Whether some other process lives in the same memory.
-  [[nodiscard]] bool shares_space(std::uint8_t process) const;
   [[nodiscard]] bool alive(std::uint8_t process) const { return control.processes[process].life == Life::kAlive; }
 
   Control control{};
-  spec::Spec spec;
+  Reference reference;
   mm::System<G>& system() { return *system_; }
 
  private:

@@ -1,0 +1,78 @@
+#pragma once
+
+#include <array>
+#include <cstdint>
+
+#include "cowherd/flags.hpp"
+#include "litmus/program.hpp"
+#include "spec/promise.hpp"
+
+namespace cowherd::check {
+
+/// What an operation of a test asks of the reference. Processes, devices and pages by their numbers in the scene.
+struct Call {
+  enum class Kind : std::uint8_t {
+    /// Nothing that the reference knows of.
+    kNothing,
+    kRead,
+    kWrite,
+    kMmap,
+    kMunmap,
+    kMprotect,
+    kMadvise,
+    kFork,
+    kVfork,
+    kExec,
+    /// The last thread of `process` ends.
+    kExit,
+    kPin,
+    kUnpin,
+    /// `page` counts from the first one of the pin.
+    kDmaRead,
+    kDmaWrite,
+    kForceRead,
+    kForceWrite,
+  };
+
+  Kind kind = Kind::kNothing;
+  /// Whose memory it is about.
+  std::uint8_t process = 0;
+  std::uint8_t child = 0;
+  std::uint8_t device = 0;
+  std::uint8_t page = 0;
+  std::uint8_t count = 1;
+  std::uint8_t word = 0;
+  Protection protection = Protection::kNone;
+  MapFlags map_flags = MapFlags::kNone;
+  Advice advice = Advice::kDontNeed;
+  PinFlags pin_flags = PinFlags::kNone;
+  std::int64_t value = 0;
+};
+
+/// A call that has begun and has not ended.
+struct Pending {
+  Call call;
+  /// Of call.process.
+  spec::SpaceId space;
+  /// The one that fork or exec creates.
+  spec::SpaceId fresh;
+  /// exec and exit: nobody else lives in the space, so that it goes.
+  bool drops = false;
+
+  /// Of call.device; a device has one pin at a time.
+  [[nodiscard]] spec::SpecPinId pin() const { return spec::SpecPinId{call.device}; }
+};
+
+/// What is under way, by agent (block).
+struct InFlight {
+  /// As a set of bits.
+  std::uint8_t agents = 0;
+  /// Meaningful for those in `agents`.
+  std::array<Pending, litmus::kMaxBlocks> pending;
+
+  [[nodiscard]] bool has(std::uint8_t agent) const { return (agents >> agent & 1u) != 0; }
+};
+
+static_assert(litmus::kMaxBlocks <= 8 && litmus::kMaxDevices <= spec::kMaxPins);
+
+}  // namespace cowherd::check

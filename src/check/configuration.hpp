@@ -1,0 +1,90 @@
+#pragma once
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <span>
+#include <vector>
+
+#include "check/call.hpp"
+#include "check/footprint.hpp"
+#include "spec/spec.hpp"
+
+namespace cowherd::check {
+
+/// A part of an operation that takes effect at one moment, while the operation is under way.
+struct Effect {
+  std::uint8_t agent = 0;
+  /// Of the pages of the operation; 0 where it takes effect as a whole.
+  std::uint8_t index = 0;
+  /// The operation finds that it may not, and goes no further.
+  bool refused = false;
+};
+
+/// How far an operation under way has taken effect.
+struct PartsDone {
+  /// Pages done. Of a fork: pages that a pin held at some moment since it began, so that it may have copied them.
+  std::uint16_t pages = 0;
+  /// It has taken effect as a whole.
+  bool taken = false;
+  /// It has met what makes it fail or end early.
+  bool refused = false;
+  /// What made it so: an error; or what a read has read.
+  std::int64_t value = 0;
+};
+
+/// One past that explains what was seen: the reference as it would be then, and which parts of the operations under way
+/// have taken effect in it. Not thread-safe.
+class Configuration {
+ public:
+  spec::Spec spec;
+
+  void clear();
+  /// Appends: equal pasts give equal bytes, and those in which less has happened early come first.
+  void pack(std::vector<std::byte>& to) const;
+  /// Precondition: `bytes` is what pack() appended.
+  void unpack(std::span<const std::byte> bytes);
+
+  /// The effects that may come next.
+  void effects(const InFlight& in_flight, std::vector<Effect>& to) const;
+  [[nodiscard]] Footprint footprint(const InFlight& in_flight, const Effect& effect) const;
+  /// Of the last moment of an operation that takes effect there and nowhere before.
+  [[nodiscard]] Footprint footprint(const Pending& pending) const;
+  /// Precondition: among effects().
+  void apply(const InFlight& in_flight, const Effect& effect);
+
+  /// Notes for every fork under way which of its pages pins hold now.
+  void note_pinned(const InFlight& in_flight);
+  /// The word of a page was stored to: what a fork under way copies of a pinned page may be either value.
+  void note_store(const InFlight& in_flight, spec::SpaceId space, std::uint8_t page, std::uint8_t word,
+                  std::int64_t before, std::int64_t after);
+  /// A value that a word of a pinned page held while a fork was under way.
+  struct Torn {
+    std::uint8_t agent = 0;
+    std::uint8_t page = 0;
+    std::uint8_t word = 0;
+    std::int64_t value = 0;
+
+    auto operator<=>(const Torn&) const = default;
+  };
+  /// Takes out what was noted for the fork of `agent`, sorted.
+  std::vector<Torn> take_torn(std::uint8_t agent);
+
+  /// Nothing of the operation of `agent` has taken effect.
+  [[nodiscard]] bool untouched(std::uint8_t agent) const;
+  [[nodiscard]] const PartsDone& done(std::uint8_t agent) const { return done_[agent]; }
+  /// The operation of `agent` has ended.
+  void forget(std::uint8_t agent);
+
+ private:
+  void apply_to_page(const Pending& pending, PartsDone& done, std::uint8_t index);
+  void populate(const Pending& pending, PartsDone& done, const Effect& effect);
+  void apply_force(const InFlight& in_flight, const Pending& pending, PartsDone& done);
+
+  std::array<PartsDone, litmus::kMaxBlocks> done_{};
+  /// Sorted, without repetition.
+  std::vector<Torn> torn_;
+  mutable std::vector<std::byte> buffer_;
+};
+
+}  // namespace cowherd::check

@@ -1,0 +1,249 @@
+#include "check/ending.hpp"
+
+#include <bit>
+
+namespace cowherd::check {
+
+namespace {
+
+using Kind = Call::Kind;
+using spec::judge_result;
+using spec::Judgement;
+using spec::Observation;
+
+constexpr Errno kSuccess{0};
+
+class Ending {
+ public:
+  Ending(Configuration& past, const InFlight& in_flight, std::uint8_t agent, const Observation& seen)
+      : past_(past),
+        spec_(past.spec),
+        in_flight_(in_flight),
+        pending_(in_flight.pending[agent]),
+        call_(pending_.call),
+        done_(past.done(agent)),
+        seen_(seen) {}
+
+  Judgement run() {
+    switch (call_.kind) {
+      case Kind::kRead:
+        return spec_.read(pending_.space, call_.page, call_.word, seen_);
+      case Kind::kWrite:
+        return write();
+      case Kind::kMmap:
+      case Kind::kMunmap:
+      case Kind::kMprotect:
+      case Kind::kMadvise:
+        return change_mapping();
+      case Kind::kFork:
+        return fork();
+      case Kind::kExec:
+        return exec();
+      case Kind::kExit:
+        if (succeeded() && pending_.drops && !done_.taken) spec_.drop_space(pending_.space);
+        return {};
+      case Kind::kPin:
+        return pin();
+      case Kind::kUnpin:
+        spec_.unpin(pending_.pin());
+        return {};
+      case Kind::kDmaRead:
+        return spec_.dma_read(pending_.pin(), call_.page, call_.word, seen_);
+      case Kind::kDmaWrite:
+        return dma_write();
+      case Kind::kForceRead:
+      case Kind::kForceWrite:
+        return force();
+      case Kind::kVfork:
+        return succeeded() ? Judgement{} : judge_start();
+      case Kind::kNothing:
+        break;
+    }
+    return {};
+  }
+
+  Judgement run_stale(const spec::StalePage& stale) {
+    const bool possible =
+        succeeded() && (call_.kind == Kind::kRead ? spec_.reads_stale(stale, call_.word, seen_.value)
+                                                  : spec_.write_stale(stale, call_.word, call_.value));
+    Judgement judgement;
+    if (!possible) judgement.broken = spec::Clause::kAccess;
+    return judgement;
+  }
+
+ private:
+  [[nodiscard]] bool succeeded() const { return seen_.error == kSuccess; }
+  [[nodiscard]] bool done(std::uint8_t index) const { return (done_.pages >> index & 1u) != 0; }
+  [[nodiscard]] std::uint8_t page(std::uint8_t index) const { return static_cast<std::uint8_t>(call_.page + index); }
+
+  Judgement write() {
+    const auto before = spec_.peek(pending_.space, call_.page, call_.word);
+    const Judgement judgement = spec_.write(pending_.space, call_.page, call_.word, call_.value, seen_);
+    note_store(pending_.space, call_.page, before);
+    return judgement;
+  }
+
+  void note_store(spec::SpaceId space, std::uint8_t at, std::optional<std::int64_t> before) {
+    const auto after = spec_.peek(space, at, call_.word);
+    if (before && after) past_.note_store(in_flight_, space, at, call_.word, *before, *after);
+  }
+
+  Judgement dma_write() {
+    const spec::SpecPinId pin = pending_.pin();
+    const bool attached = call_.page < spec_.pages_held(pin) && spec_.attached(pin, call_.page);
+    if (!attached) return spec_.dma_write(pin, call_.page, call_.word, call_.value, seen_);
+    const spec::SpaceId owner = spec_.owner(pin);
+    const auto at = static_cast<std::uint8_t>(spec_.first_page(pin) + call_.page);
+    const auto before = spec_.peek(owner, at, call_.word);
+    const Judgement judgement = spec_.dma_write(pin, call_.page, call_.word, call_.value, seen_);
+    note_store(owner, at, before);
+    return judgement;
+  }
+
+  Judgement change_mapping() {
+    if (done_.pages == 0 && !done_.refused) return change_whole_mapping();
+    if (call_.kind == Kind::kMadvise &&
+        (call_.advice == Advice::kPopulateRead || call_.advice == Advice::kPopulateWrite)) {
+      return populate_rest();
+    }
+    // What fails for want of memory changes nothing, and here it has.
+    if (seen_.for_shortage() && done_.pages != 0) return judge_result(kSuccess, seen_);
+    if (seen_.for_shortage()) return {};
+    switch (call_.kind) {
+      case Kind::kMmap:
+        return map_rest();
+      case Kind::kMunmap:
+        for (std::uint8_t i = 0; i < call_.count; ++i) {
+          if (!done(i)) (void)spec_.munmap(pending_.space, page(i), 1, {});
+        }
+        return judge_result(kSuccess, seen_);
+      case Kind::kMprotect:
+        return protect_rest();
+      default:
+        return advise_rest();
+    }
+  }
+
+  Judgement change_whole_mapping() {
+    switch (call_.kind) {
+      case Kind::kMmap:
+        return spec_.mmap(pending_.space, call_.page, call_.count, call_.protection, call_.map_flags, seen_);
+      case Kind::kMunmap:
+        return spec_.munmap(pending_.space, call_.page, call_.count, seen_);
+      case Kind::kMprotect:
+        return spec_.mprotect(pending_.space, call_.page, call_.count, call_.protection, seen_);
+      default:
+        return spec_.madvise(pending_.space, call_.page, call_.count, call_.advice, seen_);
+    }
+  }
+
+  Judgement map_rest() {
+    if (done_.refused) return judge_result(Errno::kExist, seen_);
+    for (std::uint8_t i = 0; i < call_.count; ++i) {
+      if (!done(i)) (void)spec_.mmap(pending_.space, page(i), 1, call_.protection, MapFlags::kFixed, {});
+    }
+    return judge_result(kSuccess, seen_);
+  }
+
+  Judgement protect_rest() {
+    const auto count = done_.refused ? static_cast<std::uint8_t>(done_.value) : call_.count;
+    for (std::uint8_t i = 0; i < count; ++i) {
+      if (done(i)) continue;
+      if (!spec_.mprotect(pending_.space, page(i), 1, call_.protection, {}).ok()) {
+        return judge_result(Errno::kNoMemory, seen_);
+      }
+    }
+    return judge_result(done_.refused ? Errno::kNoMemory : kSuccess, seen_);
+  }
+
+  Judgement advise_rest() {
+    bool hole = done_.refused;
+    for (std::uint8_t i = 0; i < call_.count; ++i) {
+      if (!done(i)) hole = !spec_.madvise(pending_.space, page(i), 1, call_.advice, {}).ok() || hole;
+    }
+    return judge_result(hole ? Errno::kNoMemory : kSuccess, seen_);
+  }
+
+  Judgement populate_rest() {
+    if (seen_.for_shortage()) return {};
+    if (done_.refused) return judge_result(static_cast<Errno>(done_.value), seen_);
+    for (std::uint8_t i = 0; i < call_.count; ++i) {
+      if (done(i)) continue;
+      const Judgement as_seen = spec_.madvise(pending_.space, page(i), 1, call_.advice, seen_);
+      if (!succeeded() && as_seen.ok()) return as_seen;
+      const Judgement as_good = spec_.madvise(pending_.space, page(i), 1, call_.advice, {});
+      if (!as_good.ok()) return judge_result(as_good.expected_error, seen_);
+    }
+    return judge_result(kSuccess, seen_);
+  }
+
+  /// Of fork, vfork and exec: they may fail for want of memory, and for nothing else that the reference knows of.
+  [[nodiscard]] Judgement judge_start() const {
+    if (seen_.short_of_memory && seen_.error == Errno::kNoMemory) return {};
+    // Rules may refuse to fork while pages are pinned; that breaks no promise about memory.
+    if (seen_.error == Errno::kBusy && call_.kind != Kind::kExec) return {};
+    return judge_result(kSuccess, seen_);
+  }
+
+  Judgement fork() {
+    if (!succeeded()) return done_.taken ? judge_result(kSuccess, seen_) : judge_start();
+    if (!done_.taken) spec_.fork(pending_.space, pending_.fresh);
+    return {};
+  }
+
+  Judgement exec() {
+    if (!succeeded()) return done_.taken ? judge_result(kSuccess, seen_) : judge_start();
+    if (pending_.drops && !done_.taken) spec_.drop_space(pending_.space);
+    spec_.create_space(pending_.fresh);
+    return {};
+  }
+
+  /// The process had ended when the operation looked for it.
+  [[nodiscard]] bool met_nobody() const {
+    return !spec_.exists(pending_.space) && seen_.error == Errno::kNoProcess && done_.pages == 0 && !done_.taken;
+  }
+
+  Judgement pin() {
+    if (met_nobody()) return {};
+    spec::PinSoFar so_far{static_cast<std::uint8_t>(std::popcount(done_.pages)), done_.refused};
+    // The process has another address space by now, where this pin has no business.
+    if (so_far.bound > 0 && spec_.owner(pending_.pin()) != pending_.space) so_far.stopped = true;
+    const Judgement judgement =
+        spec_.pin(pending_.pin(), pending_.space, call_.page, call_.count, call_.pin_flags, so_far, seen_);
+    // Whatever it should have got: a device that holds nothing can be given another pin.
+    if (!succeeded() || seen_.value == 0) spec_.unpin(pending_.pin());
+    return judgement;
+  }
+
+  Judgement force() {
+    if (met_nobody()) return {};
+    if (done_.refused) return seen_.for_shortage() ? Judgement{} : judge_result(Errno::kFault, seen_);
+    const bool reads = call_.kind == Kind::kForceRead;
+    if (done_.taken && (!reads || !succeeded() || seen_.value == done_.value)) {
+      return reads && seen_.for_shortage() ? Judgement{} : judge_result(kSuccess, seen_);
+    }
+    if (reads) return spec_.force_read(pending_.space, call_.page, call_.word, seen_);
+    const auto before = spec_.peek(pending_.space, call_.page, call_.word);
+    const Judgement judgement = spec_.force_write(pending_.space, call_.page, call_.word, call_.value, seen_);
+    note_store(pending_.space, call_.page, before);
+    return judgement;
+  }
+
+  Configuration& past_;
+  spec::Spec& spec_;
+  const InFlight& in_flight_;
+  const Pending& pending_;
+  const Call& call_;
+  const PartsDone& done_;
+  const Observation& seen_;
+};
+
+}  // namespace
+
+Judgement end(Configuration& past, const InFlight& in_flight, std::uint8_t agent, const Observation& seen,
+              const spec::StalePage* stale) {
+  Ending ending(past, in_flight, agent, seen);
+  return stale == nullptr ? ending.run() : ending.run_stale(*stale);
+}
+
+}  // namespace cowherd::check

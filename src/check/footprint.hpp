@@ -1,0 +1,45 @@
+#pragma once
+
+#include <cstdint>
+
+#include "spec/promise.hpp"
+
+namespace cowherd::check {
+
+/// What a part of an operation looks at and changes in the reference: enough to know which parts may change places.
+struct Footprint {
+  enum Touch : std::uint32_t {
+    kReadsWords = 1u << 0,
+    kWritesWords = 1u << 1,
+    /// Through a pin: to whichever page the pin holds, attached or not.
+    kDeviceReads = 1u << 2,
+    kDeviceWrites = 1u << 3,
+    kDiscards = 1u << 4,
+    /// Takes hold of the page itself; of a short reader, of its value too.
+    kHolds = 1u << 5,
+    kRemembersValue = 1u << 6,
+    kReadsMapped = 1u << 7,
+    kWritesMapped = 1u << 8,
+    /// Whether a load, a store may be done.
+    kReadsReadable = 1u << 9,
+    kReadsWritable = 1u << 10,
+    kWritesReadable = 1u << 11,
+    kWritesWritable = 1u << 12,
+    kReadsProtection = 1u << 13,
+    kWritesProtection = 1u << 14,
+    /// MADV_DONTFORK and its like.
+    kReadsMarks = 1u << 15,
+    kWritesMarks = 1u << 16,
+  };
+
+  spec::SpaceId space;
+  /// As a set of bits; kReadsWords and kWritesWords mean those of `word_pages` only.
+  std::uint16_t pages = 0;
+  std::uint16_t word_pages = 0;
+  std::uint32_t touches = 0;
+};
+
+/// False only where the two may change places and nobody can tell.
+[[nodiscard]] bool conflict(const Footprint& a, const Footprint& b);
+
+}  // namespace cowherd::check

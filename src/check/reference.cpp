@@ -1,0 +1,446 @@
+#include "check/reference.hpp"
+
+#include <algorithm>
+#include <cassert>
+
+#include "check/ending.hpp"
+
+namespace cowherd::check {
+
+namespace {
+
+using Kind = Call::Kind;
+
+std::uint8_t bit(std::uint8_t agent) { return static_cast<std::uint8_t>(1u << agent); }
+
+/// Whether the operation has its whole effect in one part, or none before its end.
+bool in_one_part(const Call& call) {
+  const bool by_page = call.kind == Kind::kMmap || call.kind == Kind::kMunmap || call.kind == Kind::kMprotect ||
+                       call.kind == Kind::kMadvise || call.kind == Kind::kPin;
+  return !by_page || call.count == 1;
+}
+
+/// Adds what was allowed in another past.
+void allow_too(spec::Judgement& judgement, const spec::Judgement& other) {
+  for (std::size_t i = 0; i < std::min<std::size_t>(other.allowed_count, std::size(other.allowed)); ++i) {
+    const std::size_t known = std::min<std::size_t>(judgement.allowed_count, std::size(judgement.allowed));
+    const bool new_one =
+        std::find(judgement.allowed, judgement.allowed + known, other.allowed[i]) == judgement.allowed + known;
+    if (!new_one || judgement.allowed_count == 255) continue;
+    if (known < std::size(judgement.allowed)) judgement.allowed[known] = other.allowed[i];
+    ++judgement.allowed_count;
+  }
+}
+
+}  // namespace
+
+void Reference::clear() {
+  space_of_.fill(kNoSpace);
+  in_flight_.agents = 0;
+  past_.clear();
+  pasts_.assign(1, {});
+  parsed_ = true;
+  loaded_ = true;
+  packed_is_current_ = false;
+  overflowed_ = false;
+}
+
+std::span<const std::byte> Reference::bytes() const {
+  if (packed_is_current_) return std::span(packed_).first(packed_size_);
+  if (loaded_) {
+    pasts_[0].clear();
+    past_.pack(pasts_[0]);
+  }
+  spec::Packer out(packed_);
+  pack_calls(out);
+  out.put(static_cast<std::uint16_t>(pasts_.size()));
+  for (const Bytes& past : pasts_) {
+    out.put(static_cast<std::uint32_t>(past.size()));
+    out.put_bytes(past);
+  }
+  packed_size_ = out.size();
+  packed_is_current_ = true;
+  return std::span(packed_).first(packed_size_);
+}
+
+void Reference::assign(std::span<const std::byte> bytes) {
+  if (packed_.size() < bytes.size()) packed_.resize(2 * bytes.size());
+  std::copy(bytes.begin(), bytes.end(), packed_.begin());
+  packed_size_ = bytes.size();
+  packed_is_current_ = true;
+  parsed_ = false;
+}
+
+void Reference::parse() const {
+  if (parsed_) return;
+  spec::Unpacker in(std::span<const std::byte>(packed_).first(packed_size_));
+  unpack_calls(in);
+  pasts_.resize(in.get<std::uint16_t>());
+  for (Bytes& past : pasts_) {
+    const std::span<const std::byte> bytes = in.get_bytes(in.get<std::uint32_t>());
+    past.assign(bytes.begin(), bytes.end());
+  }
+  loaded_ = false;
+  parsed_ = true;
+}
+
+void Reference::pack_calls(spec::Packer& out) const {
+  std::uint8_t processes = 0;
+  for (std::uint8_t p = 0; p < space_of_.size(); ++p) {
+    if (space_of_[p] != kNoSpace) processes = static_cast<std::uint8_t>(processes | bit(p));
+  }
+  out.put(processes);
+  for (const spec::SpaceId space : space_of_) {
+    if (space != kNoSpace) out.put(space.value());
+  }
+  out.put(in_flight_.agents);
+  for (std::uint8_t agent = 0; agent < in_flight_.pending.size(); ++agent) {
+    if (!in_flight_.has(agent)) continue;
+    const Pending& pending = in_flight_.pending[agent];
+    const Call& call = pending.call;
+    out.put(call.kind);
+    for (const std::uint8_t number : {call.process, call.child, call.device, call.page, call.count, call.word,
+                                      pending.space.value(), pending.fresh.value()}) {
+      out.put(number);
+    }
+    out.put(call.protection);
+    out.put(call.map_flags);
+    out.put(call.advice);
+    out.put(call.pin_flags);
+    out.put(static_cast<std::uint8_t>(pending.drops ? 1 : 0));
+    out.put(call.value);
+  }
+}
+
+void Reference::unpack_calls(spec::Unpacker& in) const {
+  const auto processes = in.get<std::uint8_t>();
+  for (std::uint8_t p = 0; p < space_of_.size(); ++p) {
+    space_of_[p] = (processes & bit(p)) != 0 ? spec::SpaceId{in.get<std::uint8_t>()} : kNoSpace;
+  }
+  in_flight_.agents = in.get<std::uint8_t>();
+  for (std::uint8_t agent = 0; agent < in_flight_.pending.size(); ++agent) {
+    if (!in_flight_.has(agent)) continue;
+    Pending& pending = in_flight_.pending[agent];
+    Call& call = pending.call;
+    call.kind = in.get<Kind>();
+    for (std::uint8_t* number : {&call.process, &call.child, &call.device, &call.page, &call.count, &call.word}) {
+      *number = in.get<std::uint8_t>();
+    }
+    pending.space = spec::SpaceId{in.get<std::uint8_t>()};
+    pending.fresh = spec::SpaceId{in.get<std::uint8_t>()};
+    call.protection = in.get<Protection>();
+    call.map_flags = in.get<MapFlags>();
+    call.advice = in.get<Advice>();
+    call.pin_flags = in.get<PinFlags>();
+    pending.drops = in.get<std::uint8_t>() != 0;
+    call.value = in.get<std::int64_t>();
+  }
+}
+
+void Reference::load(const Bytes& past) { past_.unpack(past); }
+
+Reference::Bytes Reference::packed() const {
+  Bytes bytes;
+  past_.pack(bytes);
+  return bytes;
+}
+
+bool Reference::under_way(std::uint8_t agent) const {
+  parse();
+  return in_flight_.has(agent);
+}
+
+std::size_t Reference::pasts() const {
+  parse();
+  return pasts_.size();
+}
+
+std::uint8_t Reference::pages_held(std::uint8_t device) const {
+  parse();
+  if (!loaded_) past_.unpack(pasts_[0]);
+  loaded_ = pasts_.size() == 1;
+  return past_.spec.pages_held(spec::SpecPinId{device});
+}
+
+bool Reference::attached(std::uint8_t device, std::uint8_t page) const {
+  return page < pages_held(device) && past_.spec.attached(spec::SpecPinId{device}, page);
+}
+
+void Reference::spawn(std::uint8_t process) {
+  parse();
+  assert(in_flight_.agents == 0 && pasts_.size() == 1 && space_of_[process] == kNoSpace);
+  if (!loaded_) load(pasts_[0]);
+  loaded_ = true;
+  space_of_[process] = spec::SpaceId{process};
+  past_.spec.create_space(space_of_[process]);
+  packed_is_current_ = false;
+}
+
+spec::SpaceId Reference::free_space() const {
+  // The first ones are for those who are forked, each of which is forked once; an exec takes one of the others, and not
+  // its last one again, which a pin may still remember.
+  constexpr std::uint8_t kFirst = litmus::kMaxBlocks;
+  static_assert(spec::kMaxSpaces >= kFirst + litmus::kMaxBlocks);
+  for (std::uint8_t number = kFirst; number < spec::kMaxSpaces; ++number) {
+    const spec::SpaceId space{number};
+    bool taken = std::find(space_of_.begin(), space_of_.end(), space) != space_of_.end();
+    for (std::uint8_t agent = 0; agent < in_flight_.pending.size(); ++agent) {
+      const Pending& pending = in_flight_.pending[agent];
+      taken = taken || (in_flight_.has(agent) && (pending.fresh == space || pending.space == space));
+    }
+    if (!taken) return space;
+  }
+  return kNoSpace;
+}
+
+bool Reference::shared(std::uint8_t process) const {
+  return std::count(space_of_.begin(), space_of_.end(), space_of_[process]) > 1;
+}
+
+void Reference::begin(std::uint8_t agent, const Call& call) {
+  parse();
+  assert(!in_flight_.has(agent));
+  Pending pending{.call = call, .space = space_of_[call.process], .fresh = kNoSpace, .drops = false};
+  if (call.kind == Kind::kFork) pending.fresh = spec::SpaceId{call.child};
+  if (call.kind == Kind::kExec) pending.fresh = free_space();
+  if (call.kind == Kind::kExec || call.kind == Kind::kExit) pending.drops = !shared(call.process);
+  in_flight_.pending[agent] = pending;
+  in_flight_.agents = static_cast<std::uint8_t>(in_flight_.agents | bit(agent));
+  packed_is_current_ = false;
+}
+
+spec::Judgement Reference::run(std::uint8_t agent, const Call& call, const spec::Observation& seen) {
+  begin(agent, call);
+  return complete(agent, seen);
+}
+
+spec::Judgement Reference::complete(std::uint8_t agent, const spec::Observation& seen) {
+  parse();
+  assert(in_flight_.has(agent));
+  packed_is_current_ = false;
+  if (in_flight_.agents == bit(agent) && pasts_.size() == 1) {
+    // Nobody else to meet: one past, and one end of it, unless the operation was met itself.
+    if (!loaded_) load(pasts_[0]);
+    loaded_ = true;
+    if (past_.untouched(agent)) {
+      const spec::Judgement judgement = end(past_, in_flight_, agent, seen, nullptr);
+      past_.forget(agent);
+      conclude(agent, seen);
+      return judgement;
+    }
+  }
+  if (loaded_) pasts_[0] = packed();
+  loaded_ = false;
+  Outcome outcome;
+  for (const Bytes& past : pasts_) end_in(past, agent, seen, outcome);
+  const std::set<Bytes>& left = outcome.right.empty() ? outcome.wrong : outcome.right;
+  pasts_.assign(left.begin(), left.end());
+  conclude(agent, seen);
+  return outcome.right.empty() ? outcome.judgement : spec::Judgement{};
+}
+
+void Reference::abandon(std::uint8_t agent) {
+  parse();
+  if (loaded_) pasts_[0] = packed();
+  loaded_ = false;
+  Outcome outcome;
+  for (const Bytes& past : pasts_) {
+    load(past);
+    const bool is_fork = in_flight_.pending[agent].call.kind == Kind::kFork;
+    const bool untouched = is_fork ? !past_.done(agent).taken : past_.untouched(agent);
+    past_.forget(agent);
+    add(untouched ? outcome.right : outcome.wrong);
+  }
+  const std::set<Bytes>& left = outcome.right.empty() ? outcome.wrong : outcome.right;
+  pasts_.assign(left.begin(), left.end());
+  in_flight_.agents = static_cast<std::uint8_t>(in_flight_.agents & ~bit(agent));
+  packed_is_current_ = false;
+}
+
+void Reference::conclude(std::uint8_t agent, const spec::Observation& seen) {
+  in_flight_.agents = static_cast<std::uint8_t>(in_flight_.agents & ~bit(agent));
+  if (seen.error != Errno{0}) return;
+  const Pending& pending = in_flight_.pending[agent];
+  const Call& call = pending.call;
+  switch (call.kind) {
+    case Kind::kFork:
+      space_of_[call.child] = pending.fresh;
+      break;
+    case Kind::kVfork:
+      space_of_[call.child] = pending.space;
+      break;
+    case Kind::kExec:
+      space_of_[call.process] = pending.fresh;
+      // Whoever looks for the process's memory from another one finds the new memory.
+      for (std::uint8_t other = 0; other < in_flight_.pending.size(); ++other) {
+        Pending& met = in_flight_.pending[other];
+        if (in_flight_.has(other) && met.call.process == call.process) met.space = pending.fresh;
+      }
+      break;
+    case Kind::kExit:
+      space_of_[call.process] = kNoSpace;
+      break;
+    default:
+      break;
+  }
+}
+
+void Reference::end_in(const Bytes& past, std::uint8_t agent, const spec::Observation& seen, Outcome& outcome) {
+  load(past);
+  past_.note_pinned(in_flight_);
+  const std::uint32_t keepers = stale_keepers(agent);
+  std::vector<Bytes> reached{packed()};
+  std::set<Bytes> known(reached.begin(), reached.end());
+  std::vector<Effect> relevant;
+  for (std::size_t i = 0; i < reached.size(); ++i) {
+    const Bytes now = reached[i];
+    load(now);
+    find_relevant(agent, relevant);
+    end_at(now, i != 0, agent, seen, keepers, outcome);
+    for (const Effect& effect : relevant) {
+      load(now);
+      past_.apply(in_flight_, effect);
+      Bytes next = packed();
+      if (!known.insert(next).second) continue;
+      if (known.size() > kMaxPasts) {
+        overflowed_ = true;
+        return;
+      }
+      reached.push_back(std::move(next));
+    }
+  }
+}
+
+void Reference::find_relevant(std::uint8_t agent, std::vector<Effect>& relevant) {
+  struct Candidate {
+    Effect effect;
+    Footprint print;
+    bool relevant = false;
+    /// Not only because a fork looks at all pages.
+    bool by_page = false;
+  };
+  relevant.clear();
+  std::vector<Effect> effects;
+  past_.effects(in_flight_, effects);
+  const Pending& ending = in_flight_.pending[agent];
+  std::vector<Candidate> candidates;
+  struct Met {
+    Footprint print;
+    std::uint8_t by = 0;
+    bool is_fork = false;
+  };
+  std::vector<Met> met;
+  for (const Effect& effect : effects) {
+    const Footprint print = past_.footprint(in_flight_, effect);
+    if (effect.agent == agent) met.push_back({print, agent, ending.call.kind == Kind::kFork});
+    if (effect.agent != agent || !in_one_part(ending.call)) candidates.push_back({.effect = effect, .print = print});
+  }
+  if (met.empty()) met.push_back({past_.footprint(ending), agent, false});
+
+  bool others = false;
+  for (std::size_t i = 0; i < met.size(); ++i) {
+    const auto [print, met_by, is_fork] = met[i];
+    for (Candidate& candidate : candidates) {
+      const std::uint8_t by = candidate.effect.agent;
+      if ((by == agent && !others) || (candidate.relevant && (candidate.by_page || is_fork))) continue;
+      if (by == met_by || !conflict(candidate.print, print)) continue;
+      if (!candidate.relevant) met.push_back({candidate.print, by, in_flight_.pending[by].call.kind == Kind::kFork});
+      candidate.relevant = true;
+      candidate.by_page = candidate.by_page || !is_fork;
+      if (by != agent && !others) {
+        others = true;
+        // Its own parts count only where somebody else may come between them: look again.
+        i = static_cast<std::size_t>(-1);
+        break;
+      }
+    }
+  }
+  // Pages are done in their order. A fork meets those before some page; for all else only its own page counts, and the
+  // ones before it may as well come later.
+  std::uint8_t behind = 0;
+  for (const Candidate& candidate : candidates) {
+    const Effect& effect = candidate.effect;
+    const bool first = (behind & bit(effect.agent)) == 0;
+    if (in_flight_.pending[effect.agent].call.kind != Kind::kPin) {
+      behind = static_cast<std::uint8_t>(behind | bit(effect.agent));
+    }
+    if (candidate.relevant && (candidate.by_page || first)) relevant.push_back(effect);
+  }
+}
+
+std::uint32_t Reference::stale_keepers(std::uint8_t agent) const {
+  const Pending& pending = in_flight_.pending[agent];
+  if (pending.call.kind != Kind::kRead && pending.call.kind != Kind::kWrite) return 0;
+  std::uint32_t keepers = 0;
+  for (const spec::StalePage& stale : past_.spec.stale()) {
+    if (stale.space == pending.space && stale.page == pending.call.page) keepers |= 1u << stale.keeper;
+  }
+  return keepers;
+}
+
+void Reference::end_at(const Bytes& past, bool early, std::uint8_t agent, const spec::Observation& seen,
+                       std::uint32_t stale_keepers, Outcome& outcome) {
+  load(past);
+  const spec::Judgement judgement = end(past_, in_flight_, agent, seen, nullptr);
+  if (judgement.ok()) {
+    keep(agent, outcome);
+  } else if (!early) {
+    past_.forget(agent);
+    if (outcome.wrong.empty()) {
+      outcome.judgement = judgement;
+    } else {
+      allow_too(outcome.judgement, judgement);
+    }
+    add(outcome.wrong);
+  }
+  const Pending& pending = in_flight_.pending[agent];
+  // A load that both explain leaves no trace of which it was.
+  if (judgement.ok() && pending.call.kind == Kind::kRead) return;
+  for (std::uint8_t keeper = 0; keeper < in_flight_.pending.size(); ++keeper) {
+    if ((stale_keepers >> keeper & 1u) == 0) continue;
+    load(past);
+    for (const spec::StalePage& stale : past_.spec.stale()) {
+      if (stale.keeper != keeper || stale.space != pending.space || stale.page != pending.call.page) continue;
+      if (end(past_, in_flight_, agent, seen, &stale).ok()) keep(agent, outcome);
+      break;
+    }
+  }
+}
+
+void Reference::keep(std::uint8_t agent, Outcome& outcome) {
+  const Pending& pending = in_flight_.pending[agent];
+  const std::vector<Configuration::Torn> torn = past_.take_torn(agent);
+  past_.forget(agent);
+  if (pending.call.kind == Kind::kFork && past_.spec.exists(pending.fresh)) {
+    keep_torn(torn, 0, pending.fresh, outcome);
+  } else {
+    add(outcome.right);
+  }
+}
+
+void Reference::keep_torn(const std::vector<Configuration::Torn>& torn, std::size_t from, spec::SpaceId child,
+                          Outcome& outcome) {
+  if (from == torn.size() || overflowed_) return add(outcome.right);
+  // All values of one word, and beside them the one that it has.
+  std::size_t to = from;
+  while (to < torn.size() && torn[to].page == torn[from].page && torn[to].word == torn[from].word) ++to;
+  keep_torn(torn, to, child, outcome);
+  const Bytes as_it_was = packed();
+  for (std::size_t i = from; i < to; ++i) {
+    const auto now = past_.spec.peek(child, torn[i].page, torn[i].word);
+    if (!now || !past_.spec.hands_on(child, torn[i].page)) break;
+    past_.spec.tear(child, torn[i].page, torn[i].word, torn[i].value);
+    keep_torn(torn, to, child, outcome);
+    load(as_it_was);
+  }
+}
+
+void Reference::add(std::set<Bytes>& to) {
+  if (to.size() >= kMaxPasts) {
+    overflowed_ = true;
+    return;
+  }
+  to.insert(packed());
+}
+
+}  // namespace cowherd::check
