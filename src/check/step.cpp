@@ -123,8 +123,9 @@ class Stepper {
       case OpCode::kUnlockPage:
         return unlock_page();
       case OpCode::kClearRefs:
+        return clear_refs();
       case OpCode::kTryShare:
-        return refuse(Errno::kInvalid);
+        return try_share();
     }
   }
 
@@ -307,6 +308,22 @@ class Stepper {
       return;
     }
     refuse(Errno::kInvalid);
+  }
+
+  // The reference knows neither of the two: they change nothing that may be observed.
+
+  void clear_refs() {
+    if (!world_.alive(target())) return refuse(Errno::kNoProcess);
+    const ProcessId owner = world_.control.processes[target()].id;
+    const auto observed =
+        seen(error_of(mm::clear_refs(system_, owner, world_.scene().address_of_page(page()), length())));
+    if (!report_.blocked) judge_success(observed);
+  }
+
+  void try_share() {
+    if (!world_.alive(target())) return refuse(Errno::kNoProcess);
+    const auto observed = seen(error_of(mm::try_share(system_, world_.control.processes[target()].id, address())));
+    if (!report_.blocked && observed.error != Errno::kBusy && observed.error != Errno::kFault) judge_success(observed);
   }
 
   World& world_;

@@ -86,6 +86,14 @@ constexpr Case kCases[] = {
      "P0() { }\nkernel K0() { r0 = lock_page(P0:x); r1 = unlock_page(P0:x); r2 = unlock_page(P0:x); "
      "r3 = lock_page(P0:y); }",
      "K0:r0=0; K0:r1=0; K0:r2=-EINVAL; K0:r3=-EFAULT;"},
+    {"ClearRefs", "x = anon(1); y = anon[2];",
+     "P0() { fork(P1); wait(P1); r0 = clear_refs(x); r1 = clear_refs(y); r2 = clear_refs(P1:x); WRITE_ONCE(*x, 2); "
+     "r3 = READ_ONCE(*x); }\nP1() { }\nlocations [0:r0; 0:r1; 0:r2; 0:r3; writable(0:x);]",
+     "0:r0=0; 0:r1=0; 0:r2=-ESRCH; 0:r3=2; writable(0:x)=1;"},
+    {"TryShareOfAPinnedPage", "x = anon(1); y = anon; d = device;",
+     "P0() { pin(d, x, 0); }\nkernel K0() { r0 = try_share(P0:x); r1 = try_share(P0:y); }\n"
+     "locations [K0:r0; K0:r1; excl(0:x);]",
+     "K0:r0=-EBUSY; K0:r1=-EFAULT; excl(0:x)=1; | K0:r0=0; K0:r1=-EFAULT; excl(0:x)=1;"},
 };
 
 INSTANTIATE_TEST_SUITE_P(Language, Statements, testing::ValuesIn(kCases),
