@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <thread>
 
+#include "base/memory_orders.h"
 #include "base/thread_annotations.hpp"
 
 namespace cowherd {
@@ -33,23 +34,23 @@ struct COWHERD_CAPABILITY("lock") LockWord {
   bool try_lock() {
     std::uint32_t seen = load();
     while ((seen & (kWriter | kReaders)) == 0) {
-      if (word().compare_exchange_weak(seen, (seen & ~kWaiting) | kWriter, std::memory_order_acquire)) return true;
+      if (word().compare_exchange_weak(seen, (seen & ~kWaiting) | kWriter, order::kLockTake)) return true;
     }
     return false;
   }
   bool try_lock_shared() {
     std::uint32_t seen = load();
     while ((seen & (kWriter | kWaiting)) == 0) {
-      if (word().compare_exchange_weak(seen, seen + 1, std::memory_order_acquire)) return true;
+      if (word().compare_exchange_weak(seen, seen + 1, order::kLockTake)) return true;
     }
     return false;
   }
   void unlock() {
-    word().fetch_and(~(kWriter | kWaiting), std::memory_order_release);
+    word().fetch_and(~(kWriter | kWaiting), order::kLockDrop);
     word().notify_all();
   }
   void unlock_shared() {
-    const std::uint32_t before = word().fetch_sub(1, std::memory_order_release);
+    const std::uint32_t before = word().fetch_sub(1, order::kLockDrop);
     if ((before & kReaders) == 1 && (before & kWaiting) != 0) word().notify_all();
   }
   /// The holder goes away and leaves the lock as it is.

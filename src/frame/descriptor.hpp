@@ -6,6 +6,7 @@
 #include <cstdint>
 
 #include "base/lock_word.hpp"
+#include "base/memory_orders.h"
 #include "cowherd/types.hpp"
 
 namespace cowherd {
@@ -50,7 +51,7 @@ class FrameDescriptor {
     std::uint32_t references;
     std::uint32_t pins;
   };
-  [[nodiscard]] Counts counts() const { return split(counts_word().load(std::memory_order_acquire)); }
+  [[nodiscard]] Counts counts() const { return split(counts_word().load(order::kCountsLoad)); }
   [[nodiscard]] std::uint32_t references() const { return counts().references; }
   [[nodiscard]] std::uint32_t pins() const { return counts().pins; }
 
@@ -68,7 +69,7 @@ class FrameDescriptor {
         return false;
       }
       if (counts_word().compare_exchange_weak(seen, join(now.references + references, now.pins + pins),
-                                              std::memory_order_acq_rel)) {
+                                              order::kCountsChange)) {
         return true;
       }
     }
@@ -102,9 +103,9 @@ class FrameDescriptor {
 
   /// The page lock of a user page (Linux: PG_locked), the page-table lock of a table.
   [[nodiscard]] bool locked() const { return flag(kLocked); }
-  bool try_lock() { return !locked() && (flags_word().fetch_or(kLocked, std::memory_order_acquire) & kLocked) == 0; }
+  bool try_lock() { return !locked() && (flags_word().fetch_or(kLocked, order::kFrameLockTake) & kLocked) == 0; }
   void unlock() {
-    flags_word().fetch_and(~kLocked, std::memory_order_release);
+    flags_word().fetch_and(~kLocked, order::kFrameLockDrop);
     flags_word().notify_all();
   }
   /// Waits for the lock; `spins`: whether its holder is sure to let go soon.
@@ -172,14 +173,14 @@ class FrameDescriptor {
   [[nodiscard]] std::atomic_ref<std::uint32_t> counts_word() const { return std::atomic_ref(references_and_pins_); }
   [[nodiscard]] std::atomic_ref<std::uint32_t> flags_word() const { return std::atomic_ref(mapcount_and_flags_); }
   [[nodiscard]] std::atomic_ref<std::uint64_t> owner_word() const { return std::atomic_ref(owner_and_index_); }
-  [[nodiscard]] std::uint32_t flags() const { return flags_word().load(std::memory_order_acquire); }
+  [[nodiscard]] std::uint32_t flags() const { return flags_word().load(order::kFlagsLoad); }
 
   template <class Change>
   std::uint32_t update_counts(Change&& change) {
     std::uint32_t seen = counts_word().load(std::memory_order_relaxed);
     while (true) {
       const std::uint32_t next = change(split(seen));
-      if (counts_word().compare_exchange_weak(seen, next, std::memory_order_acq_rel)) return next;
+      if (counts_word().compare_exchange_weak(seen, next, order::kCountsChange)) return next;
     }
   }
   template <class Change>
@@ -187,7 +188,7 @@ class FrameDescriptor {
     std::uint32_t seen = flags_word().load(std::memory_order_relaxed);
     while (true) {
       const std::uint32_t next = change(seen);
-      if (flags_word().compare_exchange_weak(seen, next, std::memory_order_acq_rel)) return next;
+      if (flags_word().compare_exchange_weak(seen, next, order::kFlagsChange)) return next;
     }
   }
   std::uint32_t add_to_mapcount(std::uint32_t count) {
@@ -198,9 +199,9 @@ class FrameDescriptor {
   [[nodiscard]] bool flag(std::uint32_t bit) const { return (flags() & bit) != 0; }
   void set_flag(std::uint32_t bit, bool on) {
     if (on) {
-      flags_word().fetch_or(bit, std::memory_order_acq_rel);
+      flags_word().fetch_or(bit, order::kFlagsChange);
     } else {
-      flags_word().fetch_and(~bit, std::memory_order_acq_rel);
+      flags_word().fetch_and(~bit, order::kFlagsChange);
     }
   }
 

@@ -1,4 +1,5 @@
 #include "back/anon_rmap.hpp"
+#include "base/memory_orders.h"
 #include "mm/areas.hpp"
 #include "mm/flush.hpp"
 #include "mm/lifecycle.hpp"
@@ -176,7 +177,7 @@ Result<Step> copy_entry(Copying<G>& copying, Vpn page, EntrySlot from, EntrySlot
     copying.flush.add({page, page + PageCount{1}});
   }
   point(system, Point::kReadCounts);
-  const bool has_pinned = std::atomic_ref(copying.parent.has_pinned).load() != 0;
+  const bool has_pinned = std::atomic_ref(copying.parent.has_pinned).load(order::kHasPinnedLoad) != 0;
   const ForkPage verdict =
       on_fork(system.rules(), system.state(entry.frame()), {.writable = entry.writable(), .dirty = entry.dirty()},
               has_pinned, copying.entry_holds_pin);
@@ -283,7 +284,7 @@ class SequenceOdd {
   void step() {
     if (system_.rules().fork_sequence == ForkSequence::kNone) return;
     point(system_, mm_, Point::kSequence);
-    std::atomic_ref(mm_.fork_sequence).fetch_add(1, std::memory_order_seq_cst);
+    std::atomic_ref(mm_.fork_sequence).fetch_add(1, order::kSequenceChange);
   }
 
   System<G>& system_;
@@ -350,7 +351,7 @@ ForkStart may_start(System<G>& system, Mm& parent) {
     const VmaFlags flags = system.at(vma).flags;
     pinned = !flags.dont_fork && !flags.wipe_on_fork && any_page_pinned(system, parent, system.at(vma).pages);
   }
-  return on_fork_start(rules, parent.has_pinned != 0, pinned);
+  return on_fork_start(rules, std::atomic_ref(parent.has_pinned).load(order::kHasPinnedLoad) != 0, pinned);
 }
 
 /// Waits, with the mmap lock, until the rules let fork begin; EBUSY where they forbid it. kWouldBlock.

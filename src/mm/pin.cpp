@@ -1,5 +1,6 @@
 #include <algorithm>
 
+#include "base/memory_orders.h"
 #include "mm/fault.hpp"
 #include "mm/list.hpp"
 #include "mm/locks.hpp"
@@ -82,10 +83,10 @@ Ref<PinRecord> record_ref(PinId id) {
 
 template <class G>
 Result<void> fill(System<G>& system, Mm& mm, PinRecord& record, Vpn first, PageCount pages) {
-  if (counts_as_pin(system.rules(), record.flags) && std::atomic_ref(mm.has_pinned).load() == 0) {
+  if (counts_as_pin(system.rules(), record.flags) && std::atomic_ref(mm.has_pinned).load(order::kHasPinnedLoad) == 0) {
     // Before any reference, so that a fork that comes after the reference finds it.
     point(system, mm, Point::kHasPinned);
-    std::atomic_ref(mm.has_pinned).store(1);
+    std::atomic_ref(mm.has_pinned).store(1, order::kHasPinnedStore);
   }
   if (has(record.flags, PinFlags::kFast) && !has(record.flags, PinFlags::kForce)) {
     pin_fast(system, mm, record, first, pages);

@@ -1,3 +1,4 @@
+#include "base/memory_orders.h"
 #include "mm/locks.hpp"
 #include "mm/page.hpp"
 #include "mm/pinning.hpp"
@@ -151,7 +152,7 @@ void pin_fast(System<G>& system, Mm& mm, PinRecord& record, Vpn first, PageCount
   std::uint32_t before = 0;
   if (with_sequence) {
     point(system, mm, Point::kSequence);
-    before = sequence.load(std::memory_order_acquire);
+    before = sequence.load(order::kSequenceLoad);
     if (before % 2 != 0) {
       return;
     }
@@ -172,7 +173,7 @@ void pin_fast(System<G>& system, Mm& mm, PinRecord& record, Vpn first, PageCount
   // A fork that began meanwhile may have asked the pages about pins before these were there, and may write-protect
   // them after: the mmap lock makes the next attempt wait until it is done.
   point(system, mm, Point::kSequence);
-  if (sequence.load(std::memory_order_acquire) == before) {
+  if (sequence.load(order::kSequenceLoad) == before) {
     return;
   }
   for_each_frame(system, record, [&](FrameNumber frame) { let_go(system, frame, record.flags, record.times); });

@@ -4,6 +4,7 @@
 #include <cstddef>
 #include <cstdint>
 
+#include "base/memory_orders.h"
 #include "cowherd/types.hpp"
 
 namespace cowherd {
@@ -66,15 +67,15 @@ class EntrySlot {
   explicit operator bool() const { return place_ != nullptr; }
   [[nodiscard]] const void* place() const { return place_; }
 
-  [[nodiscard]] Entry load() const { return Entry{word().load(std::memory_order_acquire)}; }
+  [[nodiscard]] Entry load() const { return Entry{word().load(order::kEntryLoad)}; }
   /// Whoever sees `entry` sees what was done to its page before.
-  void store(Entry entry) const { word().store(entry.bits(), std::memory_order_release); }
+  void store(Entry entry) const { word().store(entry.bits(), order::kEntryStore); }
   /// Returns what was there, with the bits that a processor set until then.
-  Entry exchange(Entry entry) const { return Entry{word().exchange(entry.bits(), std::memory_order_acq_rel)}; }
+  Entry exchange(Entry entry) const { return Entry{word().exchange(entry.bits(), order::kEntryChange)}; }
   /// Stores `wanted` if `seen` is still there; else updates `seen`.
   bool replace(Entry& seen, Entry wanted) const {
     std::uint64_t bits = seen.bits();
-    const bool done = word().compare_exchange_strong(bits, wanted.bits(), std::memory_order_acq_rel);
+    const bool done = word().compare_exchange_strong(bits, wanted.bits(), order::kEntryChange);
     if (!done) seen = Entry{bits};
     return done;
   }

@@ -7,6 +7,7 @@
 
 #include "base/geometry.hpp"
 #include "base/lock_word.hpp"
+#include "base/memory_orders.h"
 #include "cowherd/types.hpp"
 
 namespace cowherd {
@@ -31,8 +32,8 @@ enum class WalkerKind : std::uint8_t {
 ///   slot = nowhere
 ///                                          free the page
 ///
-/// Either the walker sees the entry cleared or it is seen: allowed because both sides write first and read then, with
-/// a full barrier between.
+/// Either the walker sees the entry cleared or it is seen: allowed because both sides write first and read then, all
+/// four of it sequentially consistent.
 ///
 /// Lives in a Machine, zero is empty. In a geometry that is explored there are none: a modelled TLB and a counter stand
 /// for them.
@@ -43,7 +44,7 @@ class WalkerSlots {
   class Inside {
    public:
     Inside(WalkerSlots& slots, std::uint32_t mm, Vpn page, WalkerKind kind) : slot_(slots.enter(key(mm, page, kind))) {}
-    ~Inside() { slot_.store(0, std::memory_order_release); }
+    ~Inside() { slot_.store(0, order::kSlotLeave); }
     Inside(const Inside&) = delete;
     Inside& operator=(const Inside&) = delete;
 
@@ -54,16 +55,15 @@ class WalkerSlots {
   /// Returns once every walker who was in `pages` of `mm` when it was called has left. Walkers of kind kGup are waited
   /// for only by who frees tables.
   void wait(std::uint32_t mm, PageRange pages, bool frees_tables) {
-    full_barrier();
     const std::uint64_t first = region(pages.begin);
     const std::uint64_t last = region(Vpn{pages.end.value() - 1});
     for (Slot& slot : slots_) {
       const std::atomic_ref<std::uint64_t> word(slot.key);
-      const std::uint64_t seen = word.load(std::memory_order_seq_cst);
+      const std::uint64_t seen = word.load(order::kSlotLoad);
       if (seen == 0 || seen >> 32 != mm) continue;
       const std::uint64_t at = (seen & kRegionMask) - 1;
       const bool matters = at >= first && at <= last && (frees_tables || (seen & kGupBit) == 0);
-      for (unsigned round = 0; matters && word.load(std::memory_order_seq_cst) == seen; ++round) spin_pause(round);
+      for (unsigned round = 0; matters && word.load(order::kSlotLoad) == seen; ++round) spin_pause(round);
     }
   }
 
@@ -91,15 +91,14 @@ class WalkerSlots {
     for (unsigned round = 0;; ++round) {
       const std::atomic_ref<std::uint64_t> word(slots_[at++ % kSlots].key);
       std::uint64_t empty = 0;
-      if (word.load(std::memory_order_relaxed) == 0 && word.compare_exchange_strong(empty, key)) return word;
+      if (word.load(std::memory_order_relaxed) == 0 && word.compare_exchange_strong(empty, key, order::kSlotEnter)) {
+        return word;
+      }
       if (round % kSlots == kSlots - 1) spin_pause(round);
     }
   }
-  /// Orders the caller's stores before its loads. A locked access does, and unlike a fence every checker knows it.
-  void full_barrier() { (void)std::atomic_ref(barrier_.key).fetch_add(0, std::memory_order_seq_cst); }
 
   std::array<Slot, kSlots> slots_{};
-  Slot barrier_;
 };
 
 template <class G>
