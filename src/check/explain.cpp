@@ -199,7 +199,7 @@ void mark_breach(Trace& trace, const FindingKey& key) {
 
 bool explain(Finding& finding, const FindingKey& key, const Schedule& schedule, const CheckOptions& options) {
   const Scene scene(finding.program);
-  Tracer tracer(scene, options.rules, options.rules_name);
+  Tracer tracer(scene, options);
   if (!tracer.begin().empty()) return false;
   for (const std::uint8_t block : schedule) {
     if (!tracer.step(block)) return false;

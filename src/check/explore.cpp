@@ -39,12 +39,13 @@ Exploration Explorer::run(const Scene& scene, const CheckOptions& options, Outco
   outcomes_ = outcomes;
   wanted_ = wanted;
   reset(options);
-  result_.error = world_.begin(scene, options.rules);
+  result_.error = world_.begin(scene, options.rules, setting_of(options));
   if (!result_.error.empty()) return std::move(result_);
   CopyCounter counter;
   world_.system().set_event_sink(&counter);
   search();
   world_.system().set_event_sink(nullptr);
+  if (options.grain == litmus::Grain::kStep && result_.error.empty()) look_for_livelock();
 
   Stats& stats = result_.stats;
   stats.states = nodes_.size();
@@ -63,6 +64,7 @@ void Explorer::reset(const CheckOptions& options) {
   visited_.clear();
   nodes_.clear();
   arrivals_.clear();
+  circling_.clear();
   now_.clear();
   later_.clear();
   live_ = kNone;
@@ -76,10 +78,9 @@ void Explorer::search() {
   const mm::Violations at_start = verify_step(world_);
   arrivals_.push_back({});
   for_each(at_start, [&](mm::Violation violation) { note(key_of(violation), kNone, kNobody); });
-  const auto packed = world_.pack();
+  visited_.insert(world_.hash(), 0);
   snapshots_.reset(world_.packed_parts());
-  visited_.insert(hash_of(packed), 0);
-  live_ = add_node();
+  live_ = add_node(0);
   schedule_new(live_, 0, kNobody);
   while (!now_.empty() && !stop()) {
     while (!now_.empty() && !stop()) {
@@ -88,6 +89,11 @@ void Explorer::search() {
       take(task);
     }
     if (!now_.empty() || (goal_ == Goal::kSimplest && found_wanted_)) break;
+    if (options_->preemptions == level_ && !later_.empty()) {
+      result_.coverage.stopped_by = Bound::kPreemptions;
+      ++level_;
+      break;
+    }
     now_.swap(later_);
     std::reverse(now_.begin(), now_.end());
     if (!now_.empty()) ++level_;
@@ -97,62 +103,82 @@ void Explorer::search() {
 
 void Explorer::take(Task task) {
   Node& node = nodes_[task.node];
-  task.blocks = static_cast<BlockSet>(task.blocks & ~node.taken);
-  if (task.blocks == 0) return;
-  const auto block = static_cast<std::uint8_t>(std::countr_zero(task.blocks));
-  const auto rest = static_cast<BlockSet>(task.blocks & ~bit_of(block));
+  task.moves = static_cast<MoveSet>(task.moves & ~node.taken);
+  if (task.moves == 0) return;
+  const auto move = static_cast<Move>(std::countr_zero(task.moves));
+  const auto rest = static_cast<MoveSet>(task.moves & ~set_of(move));
   if (rest != 0) now_.push_back({task.node, task.arrival, rest, task.last});
-  node.taken = static_cast<BlockSet>(node.taken | bit_of(block));
+  node.taken = static_cast<MoveSet>(node.taken | set_of(move));
 
   if (live_ != task.node) world_.restore(snapshots_.load(node.snapshot));
+  if (options_->run_twice && !same_twice(node, move)) return;
   if (node.taken == node.runnable) forget_snapshot(node);
-  const StepReport report = step(world_, block);
+  const StepReport report = step(world_, move);
   ++result_.stats.transitions;
   if (report.blocked) {
     live_ = kNone;
-    node.blocked = static_cast<BlockSet>(node.blocked | bit_of(block));
-    const auto others = static_cast<BlockSet>(node.runnable & ~node.taken);
+    node.blocked = static_cast<MoveSet>(node.blocked | set_of(move));
+    const auto others = static_cast<MoveSet>(node.runnable & ~node.taken);
     // Whoever ran last cannot go on after all: to switch costs nothing.
-    if (block == task.last && others != 0) now_.push_back({task.node, task.arrival, others, kNobody});
+    const bool last_stopped = block_of(move) == task.last && !goes_on(node, task.last);
+    if (last_stopped && others != 0) now_.push_back({task.node, task.arrival, others, kNobody});
     if (node.blocked == node.runnable) add_deadlock(task.arrival);
     return;
   }
-  if (!report.judgement.ok()) note(key_of(report.judgement), task.arrival, block);
-  for_each(report.fresh, [&](mm::Violation violation) { note(key_of(violation), task.arrival, block); });
-  arrive(task.arrival, block);
+  if (!report.judgement.ok()) note(key_of(report.judgement), task.arrival, move);
+  for_each(report.fresh, [&](mm::Violation violation) { note(key_of(violation), task.arrival, move); });
+  arrive(task, move, report.completed);
 }
 
-void Explorer::arrive(std::uint32_t from, std::uint8_t block) {
+bool Explorer::goes_on(const Node& node, std::uint8_t block) {
+  return moves_of(static_cast<MoveSet>(node.runnable & ~node.blocked), block) != 0;
+}
+
+bool Explorer::same_twice(const Node& node, Move move) {
+  std::uint64_t hashes[2];
+  for (std::uint64_t& hash : hashes) {
+    const bool blocked = step(world_, move).blocked;
+    hash = blocked ? 0 : world_.hash();
+    world_.restore(snapshots_.load(node.snapshot));
+  }
+  if (hashes[0] == hashes[1]) return true;
+  result_.error = "the same step leads to two states: something in it depends on more than the state";
+  return false;
+}
+
+void Explorer::arrive(Task from, Move move, bool completed) {
   // A machine too small for its program would make failures look allowed.
   if (world_.system().frames().free_count() == PageCount{0}) result_.error = "the machine ran out of frames";
-  auto packed = world_.pack();
   const auto fresh_number = static_cast<std::uint32_t>(nodes_.size());
-  const std::uint64_t hash = hash_of(packed);
+  const std::uint64_t hash = world_.hash();
   auto [number, is_new] = visited_.insert(hash, fresh_number);
-  if (is_new) {
+  if (is_new && world_.quiescent()) {
     const mm::Violations fresh = verify_step(world_);
     if (!fresh.none()) {
-      for_each(fresh, [&](mm::Violation violation) { note(key_of(violation), from, block); });
+      for_each(fresh, [&](mm::Violation violation) { note(key_of(violation), from.arrival, move); });
       // What the run has broken is part of the state. The state without it stays known, as a name for this one.
-      packed = world_.pack();
-      std::tie(number, is_new) = visited_.insert(hash_of(packed), fresh_number);
+      std::tie(number, is_new) = visited_.insert(world_.hash(), fresh_number);
       if (!is_new) visited_.rename(hash, number);
     }
   }
   live_ = number;
-  if (!is_new) return schedule_known(number, from, block);
-  add_node();
-  arrivals_.push_back({from, block});
-  schedule_new(number, static_cast<std::uint32_t>(arrivals_.size() - 1), block);
+  if (!completed && options_->grain == litmus::Grain::kStep) circling_.push_back({from.node, number, move});
+  const std::uint8_t block = block_of(move);
+  if (!is_new) return schedule_known(number, from.arrival, move);
+  arrivals_.push_back({from.arrival, move});
+  const auto arrival = static_cast<std::uint32_t>(arrivals_.size() - 1);
+  add_node(arrival);
+  schedule_new(number, arrival, block);
 }
 
-std::uint32_t Explorer::add_node() {
+std::uint32_t Explorer::add_node(std::uint32_t arrival) {
   Node node;
   node.level = level_;
-  node.runnable = world_.runnable();
+  node.arrival = arrival;
+  node.runnable = world_.moves();
   node.unfinished = world_.unfinished() != 0;
-  // With one block to run, its step is taken next, while the world is still in this state.
-  if (std::popcount(node.runnable) > 1) {
+  // With one step to take, it is taken next, while the world is still in this state.
+  if (std::popcount(node.runnable) > 1 || (options_->run_twice && node.runnable != 0)) {
     node.snapshot = snapshots_.store(world_.packed_parts());
   }
   nodes_.push_back(node);
@@ -169,25 +195,28 @@ void Explorer::schedule_new(std::uint32_t number, std::uint32_t arrival, std::ui
     }
     return;
   }
-  if (last == kNobody || !contains(node.runnable, last)) {
+  if (last == kNobody || moves_of(node.runnable, last) == 0) {
     now_.push_back({number, arrival, node.runnable, kNobody});
     return;
   }
-  const auto others = static_cast<BlockSet>(node.runnable & ~bit_of(last));
+  const MoveSet own = moves_of(node.runnable, last);
+  const auto others = static_cast<MoveSet>(node.runnable & ~own);
   if (others != 0) later_.push_back({number, arrival, others, kNobody});
-  now_.push_back({number, arrival, bit_of(last), last});
+  now_.push_back({number, arrival, own, last});
 }
 
-void Explorer::schedule_known(std::uint32_t number, std::uint32_t from, std::uint8_t last) {
+void Explorer::schedule_known(std::uint32_t number, std::uint32_t from, Move move) {
   const Node& node = nodes_[number];
-  const auto left = static_cast<BlockSet>(node.runnable & ~node.taken);
+  const auto left = static_cast<MoveSet>(node.runnable & ~node.taken);
   // At any later level everything is scheduled already.
   if (left == 0 || node.level != level_) return;
-  const bool goes_on = contains(node.runnable, last) && !contains(node.blocked, last);
-  if (goes_on && contains(node.taken, last)) return;
-  arrivals_.push_back({from, last});
+  const std::uint8_t last = block_of(move);
+  const bool own = goes_on(node, last);
+  const MoveSet moves = own ? moves_of(left, last) : left;
+  if (moves == 0) return;
+  arrivals_.push_back({from, move});
   const auto arrival = static_cast<std::uint32_t>(arrivals_.size() - 1);
-  now_.push_back({number, arrival, goes_on ? bit_of(last) : left, goes_on ? last : kNobody});
+  now_.push_back({number, arrival, moves, own ? last : kNobody});
 }
 
 void Explorer::add_deadlock(std::uint32_t arrival) {
@@ -200,7 +229,7 @@ void Explorer::forget_snapshot(Node& node) {
   snapshots_.release(node.snapshot);
 }
 
-void Explorer::note(const FindingKey& key, std::uint32_t arrival, std::uint8_t block) {
+void Explorer::note(const FindingKey& key, std::uint32_t arrival, Move move) {
   if (wanted_ != nullptr) {
     found_wanted_ = found_wanted_ || key == *wanted_;
     if (key != *wanted_) return;
@@ -208,7 +237,7 @@ void Explorer::note(const FindingKey& key, std::uint32_t arrival, std::uint8_t b
   const auto known = result_.found.find(key);
   // Levels come in order: what was met at an earlier one is simpler.
   if (known != result_.found.end() && known->second.preemptions < level_) return;
-  FoundAt at{schedule_of(arrival, block), level_};
+  FoundAt at{schedule_of(arrival, move), level_};
   if (known == result_.found.end()) {
     result_.found.emplace(key, std::move(at));
   } else if (at.simpler_than(known->second)) {
@@ -216,18 +245,32 @@ void Explorer::note(const FindingKey& key, std::uint32_t arrival, std::uint8_t b
   }
 }
 
-Schedule Explorer::schedule_of(std::uint32_t arrival, std::uint8_t block) const {
+void Explorer::look_for_livelock() {
+  if (wanted_ != nullptr && *wanted_ != livelock_key()) return;
+  const auto found = find_livelock(circling_, static_cast<std::uint32_t>(nodes_.size()), [this](std::uint32_t state) {
+    return blocks_of(static_cast<MoveSet>(nodes_[state].runnable & ~nodes_[state].blocked));
+  });
+  if (!found) return;
+  const Node& node = nodes_[found->state];
+  FoundAt at{schedule_of(node.arrival, kNobody), node.level};
+  at.schedule.insert(at.schedule.end(), found->round.begin(), found->round.end());
+  result_.found.emplace(livelock_key(), std::move(at));
+  found_wanted_ = true;
+}
+
+Schedule Explorer::schedule_of(std::uint32_t arrival, Move move) const {
   Schedule schedule;
-  if (block != kNobody) schedule.push_back(block);
+  if (move != kNobody) schedule.push_back(move);
   for (; arrival != kNone && arrivals_[arrival].parent != kNone; arrival = arrivals_[arrival].parent) {
-    schedule.push_back(arrivals_[arrival].block);
+    schedule.push_back(arrivals_[arrival].move);
   }
   std::reverse(schedule.begin(), schedule.end());
   return schedule;
 }
 
 std::size_t Explorer::bytes() const {
-  return visited_.bytes() + nodes_.capacity() * sizeof(Node) + arrivals_.capacity() * sizeof(Arrival) +
+  return world_.steps().images().bytes() + circling_.capacity() * sizeof(Circling) + visited_.bytes() +
+         nodes_.capacity() * sizeof(Node) + arrivals_.capacity() * sizeof(Arrival) +
          (now_.capacity() + later_.capacity()) * sizeof(Task) + snapshots_.reserved();
 }
 

@@ -7,6 +7,8 @@
 #include <string>
 #include <vector>
 
+#include "check/livelock.hpp"
+#include "check/moves.hpp"
 #include "check/oracle.hpp"
 #include "check/outcome.hpp"
 #include "check/result.hpp"
@@ -16,12 +18,12 @@
 
 namespace cowherd::check {
 
-/// The order in which blocks took their steps.
-using Schedule = std::vector<std::uint8_t>;
+/// The moves that were made, in order.
+using Schedule = std::vector<Move>;
 
 /// Where a finding was first met.
 struct FoundAt {
-  /// The last step is the one that broke something; a deadlock breaks after it.
+  /// The last step is the one that broke something; a deadlock breaks after it, and a livelock ends with one round.
   Schedule schedule;
   std::uint32_t preemptions = 0;
 
@@ -71,39 +73,46 @@ class Explorer {
     SnapshotStore::Handle snapshot;
     /// Fewest preemptions that lead here.
     std::uint32_t level = 0;
-    BlockSet runnable = 0;
-    BlockSet taken = 0;
-    BlockSet blocked = 0;
+    MoveSet runnable = 0;
+    MoveSet taken = 0;
+    MoveSet blocked = 0;
     bool unfinished = false;
+    /// Where it was first come to.
+    std::uint32_t arrival = kNone;
   };
 
   /// One way to come to a state; they form the tree that schedules are read from.
   struct Arrival {
     std::uint32_t parent = kNone;
-    std::uint8_t block = kNobody;
+    Move move = kNobody;
   };
 
   /// Steps to take in a state.
   struct Task {
     std::uint32_t node;
     std::uint32_t arrival;
-    BlockSet blocks;
-    /// Who ran last, where nothing yet says that it cannot go on.
+    MoveSet moves;
+    /// The block that ran last, where nothing yet says that it cannot go on.
     std::uint8_t last;
   };
 
   void reset(const CheckOptions& options);
   void search();
   void take(Task task);
-  void arrive(std::uint32_t from, std::uint8_t block);
+  void arrive(Task from, Move move, bool completed);
   /// For the state that the world has just packed.
-  std::uint32_t add_node();
+  std::uint32_t add_node(std::uint32_t arrival);
+  /// Whether `block` has a move there that is not known to be blocked.
+  [[nodiscard]] static bool goes_on(const Node& node, std::uint8_t block);
+  /// Takes the step twice and leaves the world where it was.
+  bool same_twice(const Node& node, Move move);
   void schedule_new(std::uint32_t node, std::uint32_t arrival, std::uint8_t last);
-  void schedule_known(std::uint32_t node, std::uint32_t from, std::uint8_t last);
+  void schedule_known(std::uint32_t node, std::uint32_t from, Move move);
   void add_deadlock(std::uint32_t arrival);
   void forget_snapshot(Node& node);
-  void note(const FindingKey& key, std::uint32_t arrival, std::uint8_t block);
-  [[nodiscard]] Schedule schedule_of(std::uint32_t arrival, std::uint8_t block) const;
+  void note(const FindingKey& key, std::uint32_t arrival, Move move);
+  void look_for_livelock();
+  [[nodiscard]] Schedule schedule_of(std::uint32_t arrival, Move move) const;
   [[nodiscard]] std::size_t bytes() const;
   [[nodiscard]] bool stop();
   void look_at_clock();
@@ -113,6 +122,8 @@ class Explorer {
   VisitedSet visited_;
   std::vector<Node> nodes_;
   std::vector<Arrival> arrivals_;
+  /// Steps that ended no operation.
+  std::vector<Circling> circling_;
   std::vector<Task> now_;
   std::vector<Task> later_;
   /// The state that the world is in; kNone after a step that blocked.

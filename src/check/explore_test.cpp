@@ -60,7 +60,7 @@ TEST(Explorer, LevelsArePreemptions) {
       const CheckOptions options = under(rules);
       const Exploration explored = explore(program, options);
       for (const auto& [key, at] : explored.found) {
-        Tracer tracer(scene, options.rules, rules);
+        Tracer tracer(scene, options);
         ASSERT_EQ(tracer.begin(), "");
         for (const std::uint8_t block : at.schedule) ASSERT_TRUE(tracer.step(block));
         ASSERT_EQ(tracer.trace().preemptions, at.preemptions) << rules << " seed " << seed;

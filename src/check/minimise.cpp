@@ -90,8 +90,10 @@ class Minimiser {
   }
 
   void drop_what_did_not_run(const Schedule& schedule) {
+    // Of the steps of an operation the schedule does not say which was the last.
+    if (options_.grain == litmus::Grain::kStep) return;
     std::vector<std::size_t> ran(original_.blocks.size(), 0);
-    for (const std::uint8_t block : schedule) ++ran[block];
+    for (const Move move : schedule) ++ran[block_of(move)];
     Keep keep;
     for (std::size_t b = 0; b < original_.blocks.size(); ++b) {
       for (std::size_t i = 0; i < original_.blocks[b].operations.size(); ++i) keep.push_back(i < ran[b]);

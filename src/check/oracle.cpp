@@ -61,6 +61,8 @@ const char* name_of(Bound bound) {
       return "timeout";
     case Bound::kInterrupt:
       return "interrupt";
+    case Bound::kPreemptions:
+      return "preemptions";
   }
   return "?";
 }
@@ -103,6 +105,12 @@ FindingKey deadlock_key() {
   return key;
 }
 
+FindingKey livelock_key() {
+  FindingKey key;
+  key.source = FindingKey::Source::kLivelock;
+  return key;
+}
+
 FindingKind kind_of(const FindingKey& key) {
   switch (key.source) {
     case FindingKey::Source::kPromise:
@@ -110,6 +118,7 @@ FindingKind kind_of(const FindingKey& key) {
     case FindingKey::Source::kInvariant:
       return kind_of(key.violation);
     case FindingKey::Source::kDeadlock:
+    case FindingKey::Source::kLivelock:
       break;
   }
   return FindingKind::kStuck;
@@ -132,6 +141,10 @@ Finding describe(const FindingKey& key) {
     case FindingKey::Source::kDeadlock:
       finding.subtype = "deadlock";
       finding.sentence = "Some block has not ended, and none can go on.";
+      break;
+    case FindingKey::Source::kLivelock:
+      finding.subtype = "livelock";
+      finding.sentence = "Blocks go round in circles, each going on whenever it can, and no operation ever ends.";
       break;
   }
   if (key.by_get) finding.remark = kGetResidual;

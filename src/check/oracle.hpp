@@ -21,6 +21,8 @@ struct FindingKey {
     kInvariant,
     /// Blocks that have not ended, and none can go on.
     kDeadlock,
+    /// Blocks that can go on for ever without any operation's ending.
+    kLivelock,
   };
   Source source = Source::kPromise;
   spec::Clause clause = spec::Clause::kNone;
@@ -36,6 +38,7 @@ struct FindingKey {
 FindingKey key_of(const spec::Judgement& judgement);
 FindingKey key_of(mm::Violation violation);
 FindingKey deadlock_key();
+FindingKey livelock_key();
 
 FindingKind kind_of(const FindingKey& key);
 

@@ -44,7 +44,7 @@ ReplayResult replay(const litmus::Program& program, const CheckOptions& options,
   const auto runs = parse_schedule(schedule, result.error);
   if (!runs) return result;
   const Scene scene(program);
-  Tracer tracer(scene, options.rules, options.rules_name);
+  Tracer tracer(scene, options);
   result.error = tracer.begin();
   for (const ScheduleRun& run : *runs) {
     if (!result.ok()) break;

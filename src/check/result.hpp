@@ -31,6 +31,14 @@ struct Progress {
   double seconds = 0;
 };
 
+/// Where freed frames go, at the grain of steps.
+enum class FrameReuse : std::uint8_t {
+  /// Each block takes frames from a share of its own, so that allocations of different blocks commute.
+  kPools,
+  /// Whoever allocates next gets the lowest free frame: what was freed comes back at once, in other hands.
+  kImmediate,
+};
+
 enum class Search : std::uint8_t {
   /// Remembers states: every state is explored once.
   kStateful,
@@ -41,7 +49,16 @@ enum class Search : std::uint8_t {
 struct CheckOptions {
   Rules rules;
   std::string rules_name = "cowherd";
+  litmus::Grain grain = litmus::Grain::kOperation;
   Search search = Search::kStateful;
+  FrameReuse reuse = FrameReuse::kPools;
+  /// At the grain of steps: tell suspended operations apart by every byte of their stacks, and skip no point. Slow; a
+  /// check of what operations declare of themselves.
+  bool raw = false;
+  /// Take every step twice, and compare the states that it leads to.
+  bool run_twice = false;
+  /// Explore schedules with up to so many preemptions.
+  std::optional<std::uint32_t> preemptions;
   /// Bytes for states.
   std::size_t max_memory = std::size_t{2} << 30;
   /// 0: no limit.
@@ -71,9 +88,9 @@ struct Outcome {
   std::uint64_t satisfied = 0;
 };
 
-enum class Bound : std::uint8_t { kNone, kStates, kMemory, kTimeout, kInterrupt };
+enum class Bound : std::uint8_t { kNone, kStates, kMemory, kTimeout, kInterrupt, kPreemptions };
 
-/// "states", "memory", "timeout", "interrupt"; "none" for kNone. Never null.
+/// "states", "memory", "timeout", "interrupt", "preemptions"; "none" for kNone. Never null.
 const char* name_of(Bound bound);
 
 struct Coverage {

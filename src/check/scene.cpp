@@ -27,6 +27,7 @@ Scene::Scene(const litmus::Program& program) : program_(&program) {
     ++next;
     for (std::uint32_t i = 0; i < variable.pages; ++i) vpn_[page++] = Vpn{next++};
   }
+  look_at_accesses();
   // To each process its pages, its tables and, at worst, an object or two of several frames to each page; a pin of a
   // page that its owner gave up keeps one more.
   const std::uint64_t pages = program.page_count();
@@ -35,6 +36,33 @@ Scene::Scene(const litmus::Program& program) : program_(&program) {
   const std::uint64_t wanted = 64 + processes * (pages + tables + 8 * (pages + 2)) + 8 * pages * forks + held;
   constexpr std::uint64_t kStep = 64;
   frames_ = PageCount{(wanted + kStep - 1) / kStep * kStep};
+}
+
+void Scene::look_at_accesses() {
+  for (std::uint8_t b = 0; b < blocks(); ++b) {
+    const auto& operations = block(b).operations;
+    auto& accessed = accessed_from_[b];
+    accessed.assign(operations.size() + 1, 0);
+    for (std::size_t pc = operations.size(); pc-- > 0;) {
+      const litmus::Operation& op = operations[pc];
+      const bool own_access = op.code == litmus::OpCode::kRead || op.code == litmus::OpCode::kWrite;
+      accessed[pc] = accessed[pc + 1] | (own_access ? 1u << page_of(op.place) : 0u);
+      fails_by_choice_ = fails_by_choice_ || op.fail_any;
+    }
+    only_user_of_[b] = others_reach(b) ? std::uint8_t{0} : static_cast<std::uint8_t>(b + 1);
+  }
+}
+
+/// Whether a block other than `process`, the first of its process, may touch the memory that it lives in.
+bool Scene::others_reach(std::uint8_t process) const {
+  if (threads_of_[process] != 1u << process || block(process).start == litmus::BlockStart::kVfork) return true;
+  for (std::uint8_t b = 0; b < blocks(); ++b) {
+    if (block(b).start == litmus::BlockStart::kVfork && block(b).starter == process) return true;
+    for (const litmus::Operation& op : block(b).operations) {
+      if (op.target == process) return true;
+    }
+  }
+  return false;
 }
 
 std::uint8_t Scene::page_at(Vpn vpn) const {

@@ -2,7 +2,9 @@
 
 #include <array>
 #include <cstdint>
+#include <span>
 #include <string>
+#include <vector>
 
 #include "base/geometry.hpp"
 #include "cowherd/types.hpp"
@@ -45,6 +47,17 @@ class Scene {
   [[nodiscard]] Vaddr address_of(const litmus::Place& place) const {
     return address_of_page(page_of(place)) + ByteCount{place.word * sizeof(std::int64_t)};
   }
+  /// Where all pages are mapped, by number.
+  [[nodiscard]] std::span<const Vpn> vpns() const { return std::span(vpn_).first(pages()); }
+  /// The pages that loads and stores of `block` from operation `pc` on go to, bits by number.
+  [[nodiscard]] std::uint32_t pages_accessed_from(std::uint8_t block, std::uint8_t pc) const {
+    return accessed_from_[block][pc];
+  }
+  /// The one block that can ever touch the memory of `process` as it is after its start, plus one; 0 where there may be
+  /// several.
+  [[nodiscard]] std::uint8_t only_user_of(std::uint8_t process) const { return only_user_of_[process]; }
+  /// Whether some operation chooses which of its allocations fails.
+  [[nodiscard]] bool fails_by_choice() const { return fails_by_choice_; }
   /// The page number at `vpn`; kMaxPages where no variable lies.
   [[nodiscard]] std::uint8_t page_at(Vpn vpn) const;
   /// "x", "x[2]"
@@ -56,11 +69,17 @@ class Scene {
   [[nodiscard]] PageCount frames() const { return frames_; }
 
  private:
+  void look_at_accesses();
+  [[nodiscard]] bool others_reach(std::uint8_t process) const;
+
   const litmus::Program* program_;
   std::array<std::uint8_t, litmus::kMaxBlocks> process_of_{};
   std::array<std::uint8_t, litmus::kMaxBlocks> threads_of_{};
   std::array<std::uint8_t, litmus::kMaxBlocks> first_register_{};
   std::uint8_t registers_ = 0;
+  std::array<std::vector<std::uint32_t>, litmus::kMaxBlocks> accessed_from_;
+  std::array<std::uint8_t, litmus::kMaxBlocks> only_user_of_{};
+  bool fails_by_choice_ = false;
   std::array<Vpn, litmus::kMaxPages> vpn_{};
   PageCount frames_;
 };

@@ -11,40 +11,76 @@ std::string StatelessSearch::run(const Scene& scene, const CheckOptions& options
   coverage_ = {};
   runs_ = 0;
   transitions_ = 0;
+  depth_ = 0;
+  cut_ = false;
   started_ = std::chrono::steady_clock::now();
-  if (auto error = world_.begin(scene, options.rules); !error.empty()) return error;
+  if (auto error = world_.begin(scene, options.rules, setting_of(options)); !error.empty()) return error;
   for_each(verify_step(world_), [&](mm::Violation violation) { found_.insert(key_of(violation)); });
-  explore();
+  explore(kNobody, 0);
+  if (cut_ && !stop()) coverage_ = {Bound::kPreemptions, *options.preemptions + 1};
   return {};
 }
 
 bool StatelessSearch::stop() const { return coverage_.stopped_by != Bound::kNone; }
 
-void StatelessSearch::explore() {
+void StatelessSearch::explore(std::uint8_t last, std::uint32_t preemptions) {
+  if (depth_ == kLongestRun) {
+    coverage_.stopped_by = Bound::kStates;
+    return;
+  }
+  ++depth_;
   const std::span<const std::byte> packed = world_.pack();
   const std::vector<std::byte> here(packed.begin(), packed.end());
-  const BlockSet runnable = world_.runnable();
+  const MoveSet moves = world_.moves();
   const bool unfinished = world_.unfinished() != 0;
-  bool went_on = false;
-  for (std::uint8_t block = 0; block < world_.scene().blocks() && !stop(); ++block) {
-    if (!contains(runnable, block)) continue;
-    world_.restore(here);
-    const StepReport report = step(world_, block);
-    ++transitions_;
-    if (report.blocked) continue;
-    went_on = true;
-    if (!report.judgement.ok()) found_.insert(key_of(report.judgement));
-    for_each(report.fresh, [&](mm::Violation violation) { found_.insert(key_of(violation)); });
-    for_each(verify_step(world_), [&](mm::Violation violation) { found_.insert(key_of(violation)); });
-    explore();
+  // Whoever ran last goes first: whether it can go on decides what the others cost.
+  bool goes_on = false;
+  for (unsigned way = 0; last != kNobody && way < kMaxWays && !stop(); ++way) {
+    const Move move = move_of(last, way);
+    if (has_move(moves, move)) goes_on = try_move(here, move, preemptions) || goes_on;
   }
-  if (went_on || stop()) return;
+  const std::uint32_t switched = preemptions + (goes_on ? 1 : 0);
+  const bool too_many = options_->preemptions && switched > *options_->preemptions;
+  bool went_on = goes_on;
+  for (std::uint8_t block = 0; block < world_.scene().blocks() && !stop(); ++block) {
+    if (block == last) continue;
+    for (unsigned way = 0; way < kMaxWays && !stop(); ++way) {
+      const Move move = move_of(block, way);
+      if (!has_move(moves, move)) continue;
+      if (too_many) {
+        cut_ = true;
+      } else {
+        went_on = try_move(here, move, switched) || went_on;
+      }
+    }
+  }
+  if (!went_on && !stop()) {
+    world_.restore(here);
+    end_of_run(here, unfinished);
+  }
+  --depth_;
+}
+
+bool StatelessSearch::try_move(const std::vector<std::byte>& here, Move move, std::uint32_t preemptions) {
+  world_.restore(here);
+  const StepReport report = step(world_, move);
+  ++transitions_;
+  if (report.blocked) return false;
+  if (!report.judgement.ok()) found_.insert(key_of(report.judgement));
+  for_each(report.fresh, [&](mm::Violation violation) { found_.insert(key_of(violation)); });
+  if (world_.quiescent()) {
+    for_each(verify_step(world_), [&](mm::Violation violation) { found_.insert(key_of(violation)); });
+  }
+  explore(block_of(move), preemptions);
+  return true;
+}
+
+void StatelessSearch::end_of_run(const std::vector<std::byte>& here, bool unfinished) {
   ++runs_;
   if (unfinished) {
     found_.insert(deadlock_key());
     if (outcomes_ != nullptr) outcomes_->add_stuck();
   } else if (outcomes_ != nullptr) {
-    world_.restore(here);
     outcomes_->add(world_, here);
   }
   if (options_->interrupted != nullptr && options_->interrupted->load(std::memory_order_relaxed)) {

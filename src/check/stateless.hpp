@@ -13,10 +13,12 @@
 
 namespace cowherd::check {
 
-/// Every interleaving, run to its end, with nothing remembered from one to the next: no hash, no reduction, no order by
-/// preemptions. Slow, and independent of the other search in everything but the steps themselves.
+/// Every interleaving, or every one with as few preemptions as asked for, run to its end, with nothing remembered from
+/// one to the next: no hash, no reduction, no order by preemptions. Slow, and independent of the other search in
+/// everything but the steps themselves.
 ///
-/// Not thread-safe.
+/// A run that goes on for too long is cut and counts as a bound on states: only a livelock is that long. Not
+/// thread-safe.
 class StatelessSearch {
  public:
   /// `outcomes` counts runs here, where the other search counts states; it may be null.
@@ -29,8 +31,15 @@ class StatelessSearch {
   [[nodiscard]] std::uint64_t transitions() const { return transitions_; }
 
  private:
-  void explore();
+  /// The run came here by a step of `last`, with `preemptions` behind it.
+  void explore(std::uint8_t last, std::uint32_t preemptions);
+  /// Takes a move from the state in `here`; false: it is blocked.
+  bool try_move(const std::vector<std::byte>& here, Move move, std::uint32_t preemptions);
+  void end_of_run(const std::vector<std::byte>& here, bool unfinished);
   [[nodiscard]] bool stop() const;
+
+  static constexpr std::uint8_t kNobody = 0xff;
+  static constexpr std::size_t kLongestRun = 5'000;
 
   World world_;
   const CheckOptions* options_ = nullptr;
@@ -39,6 +48,9 @@ class StatelessSearch {
   Coverage coverage_;
   std::uint64_t runs_ = 0;
   std::uint64_t transitions_ = 0;
+  std::size_t depth_ = 0;
+  /// Some run was not explored for its preemptions.
+  bool cut_ = false;
   std::chrono::steady_clock::time_point started_;
 };
 

@@ -2,6 +2,8 @@
 
 #include <cstring>
 
+#include "mm/sync.hpp"
+
 namespace cowherd::check {
 
 namespace {
@@ -21,16 +23,14 @@ class Stepper {
         system_(world.system()),
         block_(block),
         process_(world.scene().process_of(block)),
-        op_(world.scene().block(block).operations[world.control.agents[block].pc]) {}
+        op_(world.operation(block)) {}
 
   StepReport run() {
-    system_.frames().clear_shortage();
-    if (op_.fail_nth != 0) system_.frames().injector().arm(op_.fail_nth);
     execute();
     // What ended before it came to where memory is concerned.
     if (!report_.blocked && world_.reference.under_way(block_)) world_.reference.abandon(block_);
-    if (op_.fail_nth != 0) system_.frames().injector().arm(0);
     if (report_.blocked) return report_;
+    report_.completed = true;
     AgentControl& agent = world_.control.agents[block_];
     if (op_.result) world_.reg(block_, *op_.result) = report_.result;
     ++agent.pc;
@@ -78,13 +78,9 @@ class Stepper {
   void note_breach() {
     Control& control = world_.control;
     const spec::Judgement& judgement = report_.judgement;
-    if (!judgement.ok()) {
-      control.clauses = static_cast<std::uint16_t>(control.clauses | 1u << static_cast<unsigned>(judgement.broken));
-      control.harms = static_cast<std::uint8_t>(control.harms | 1u << static_cast<unsigned>(judgement.harm));
-    }
-    const mm::Violations reported = system_.take_violations();
-    report_.fresh.bits = reported.bits & ~control.violations;
-    control.violations |= reported.bits;
+    if (judgement.ok()) return;
+    control.clauses = static_cast<std::uint16_t>(control.clauses | 1u << static_cast<unsigned>(judgement.broken));
+    control.harms = static_cast<std::uint8_t>(control.harms | 1u << static_cast<unsigned>(judgement.harm));
   }
 
   void execute() {
@@ -133,6 +129,7 @@ class Stepper {
   template <class Read, class Write>
   spec::Observation word_access(bool writes, Read&& read, Write&& write) {
     std::int64_t word = writes ? value() : 0;
+    const mm::Live live(system_, "word", word);
     const mm::Access access =
         writes ? write(std::as_bytes(std::span(&word, 1))) : read(std::as_writable_bytes(std::span(&word, 1)));
     return seen(access.error, writes || access.error != Errno{0} ? 0 : word);
@@ -186,6 +183,7 @@ class Stepper {
       return;
     }
     world_.control.processes[op_.block] = {*child, Life::kAlive, borrows, 0};
+    if (!borrows) world_.note_new_space(op_.block);
     started.phase = Phase::kRunning;
   }
 
@@ -202,6 +200,7 @@ class Stepper {
     judge(observed);
     if (observed.error != Errno{0}) return;
     own().borrows = false;
+    world_.note_new_space(process_);
     end_threads(static_cast<BlockSet>(world_.scene().threads_of(process_) & ~bit_of(block_)));
   }
 
@@ -420,7 +419,47 @@ Call call_of(World& world, std::uint8_t block) {
   return call;
 }
 
-StepReport step(World& world, std::uint8_t block) { return Stepper(world, block).run(); }
+namespace {
+
+StepReport run_at_once(World& world, std::uint8_t block) {
+  Frames<G>& frames = world.system().frames();
+  frames.clear_shortage();
+  const std::uint32_t fail_nth = world.operation(block).fail_nth;
+  if (fail_nth != 0) frames.injector().arm(fail_nth);
+  const StepReport report = Stepper(world, block).run();
+  if (fail_nth != 0) frames.injector().arm(0);
+  return report;
+}
+
+StepReport run_on(World& world, Move move) {
+  const auto body = [](void* argument) {
+    World& here = *static_cast<World*>(argument);
+    here.report = Stepper(here, here.running()).run();
+  };
+  const std::uint8_t block = block_of(move);
+  const bool begins = !world.inside(block);
+  const Call call = begins ? call_of(world, block) : Call{};
+  const auto stop = world.advance(move, body, &world);
+  // What ends in its first step overlaps nothing.
+  if (begins && stop == StepScheduler::Stop::kSuspended && call.kind != Call::Kind::kNothing) {
+    world.reference.begin(block, call);
+  }
+  StepReport report;
+  if (stop == StepScheduler::Stop::kCompleted) report = world.report;
+  report.blocked = report.blocked || stop == StepScheduler::Stop::kHasToWait;
+  return report;
+}
+
+}  // namespace
+
+StepReport step(World& world, Move move) {
+  StepReport report = world.fibers() ? run_on(world, move) : run_at_once(world, block_of(move));
+  if (report.blocked) return report;
+  const mm::Violations reported = world.system().take_violations();
+  report.fresh.bits = reported.bits & ~world.control.violations;
+  world.control.violations |= reported.bits;
+  return report;
+}
 
 mm::Violations verify_step(World& world) {
   const mm::Violations found = mm::verify(world.system());

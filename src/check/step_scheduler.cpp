@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cassert>
 #include <cstring>
+#include <utility>
 
 #include "check/hash.hpp"
 
@@ -32,6 +33,7 @@ void StepScheduler::begin(std::size_t agents, std::span<const Vpn> pages, bool r
 StepScheduler::Stop StepScheduler::start(std::size_t agent, Fiber::Body body, void* argument) {
   running_ = agent;
   untouched_ = true;
+  only_locked_ = false;
   has_to_wait_ = false;
   contexts_[agent].live = nullptr;
   contexts_[agent].held.clear();
@@ -42,6 +44,7 @@ StepScheduler::Stop StepScheduler::start(std::size_t agent, Fiber::Body body, vo
 StepScheduler::Stop StepScheduler::resume(std::size_t agent, unsigned choice) {
   running_ = agent;
   untouched_ = false;
+  only_locked_ = takes_lock(states_[agent].point);
   has_to_wait_ = false;
   choice_ = choice;
   fibers_[agent]->resume();
@@ -63,16 +66,25 @@ StepScheduler::Stop StepScheduler::stopped() {
 }
 
 unsigned StepScheduler::suspend(Point point, Moves moves, const void* what) {
-  if (untouched_) {
-    untouched_ = false;
-    const unsigned count = moves(what);
-    if (count == 1) return 0;
-    has_to_wait_ = count == 0;
-  }
+  if (may_pass(point, moves, what)) return 0;
   waiting_[running_] = {moves, what};
   states_[running_].point = point;
   fibers_[running_]->suspend();
   return choice_;
+}
+
+/// Whether the running agent goes on without a choice.
+bool StepScheduler::may_pass(Point point, Moves moves, const void* what) {
+  const bool begins = std::exchange(untouched_, false);
+  const bool locked = std::exchange(only_locked_, false);
+  if (raw_ || (!begins && !locked)) return false;
+  const unsigned count = moves(what);
+  if (begins) {
+    has_to_wait_ = count == 0;
+    only_locked_ = count == 1 && takes_lock(point);
+    return count == 1;
+  }
+  return count == 1 && !takes_lock(point);
 }
 
 std::uint64_t StepScheduler::hash_of_live(std::size_t agent) {

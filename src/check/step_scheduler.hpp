@@ -50,7 +50,7 @@ class StepScheduler final : public Scheduler {
   static_assert(std::has_unique_object_representations_v<AgentState>);
 
   /// Forgets everything. Translations are remembered for `pages` only. `raw`: tell suspended agents apart by every byte
-  /// of their stacks, as a check of what they declare.
+  /// of their stacks, and suspend them at every point, as a check of what they declare and of what is skipped.
   void begin(std::size_t agents, std::span<const Vpn> pages, bool raw);
 
   /// Runs `body` on the agent's stack until it suspends itself or returns. Precondition: !inside(agent).
@@ -61,10 +61,13 @@ class StepScheduler final : public Scheduler {
   [[nodiscard]] bool inside(std::size_t agent) const { return states_[agent].inside; }
   [[nodiscard]] bool any_inside() const;
   /// In how many ways the agent can go on; 0: it has to wait. Precondition: inside(agent).
-  [[nodiscard]] unsigned ways(std::size_t agent) const { return waiting_[agent].moves(waiting_[agent].what); }
+  [[nodiscard]] unsigned ways(std::size_t agent) {
+    running_ = agent;
+    return waiting_[agent].moves(waiting_[agent].what);
+  }
   [[nodiscard]] AgentState& state(std::size_t agent) { return states_[agent]; }
   [[nodiscard]] const AgentState& state(std::size_t agent) const { return states_[agent]; }
-  /// The agent that runs; the last one that ran.
+  /// The agent that runs or is asked, or the last one of them.
   [[nodiscard]] std::size_t running() const { return running_; }
 
   /// Drops what the agent's CPU remembers of all pages but those in `pages`, bits by their place in begin()'s list.
@@ -114,6 +117,7 @@ class StepScheduler final : public Scheduler {
   static_assert(std::is_trivially_copyable_v<ImageHead>);
 
   Stop stopped();
+  bool may_pass(Point point, Moves moves, const void* what);
   [[nodiscard]] std::uint64_t hash_of_live(std::size_t agent);
   StackImages::Number image_of(std::size_t agent);
   void load(std::size_t agent, StackImages::Number number);
@@ -125,8 +129,9 @@ class StepScheduler final : public Scheduler {
   bool raw_ = false;
   std::size_t running_ = 0;
   unsigned choice_ = 0;
-  /// The running agent has been started and has touched nothing.
+  /// The running agent has been started and has touched nothing; or it has only taken a lock since it was chosen.
   bool untouched_ = false;
+  bool only_locked_ = false;
   bool has_to_wait_ = false;
 
   std::array<AgentState, kMaxAgents> states_{};

@@ -34,22 +34,23 @@ std::vector<std::int64_t> expected_of(const spec::Judgement& judgement) {
   return {judgement.allowed, judgement.allowed + shown};
 }
 
-Tracer::Tracer(const Scene& scene, const Rules& rules, std::string rules_name) : scene_(&scene), rules_(rules) {
-  trace_.rules = std::move(rules_name);
+Tracer::Tracer(const Scene& scene, const CheckOptions& options)
+    : scene_(&scene), rules_(options.rules), setting_(setting_of(options)) {
+  trace_.rules = options.rules_name;
 }
 
 std::string Tracer::begin() {
-  if (auto error = world_.begin(*scene_, rules_); !error.empty()) return error;
+  if (auto error = world_.begin(*scene_, rules_, setting_); !error.empty()) return error;
   (void)verify_step(world_);
   trace_.initial_pages = look_at_pages();
   write_schedule();
   return {};
 }
 
-bool Tracer::could_go_on(std::uint8_t block) {
-  if (!contains(world_.runnable(), block)) return false;
+bool Tracer::could_go_on(Move move) {
+  if (!has_move(world_.moves(), move)) return false;
   const auto here = copy_of(world_.pack());
-  const bool goes_on = !check::step(world_, block).blocked;
+  const bool goes_on = !check::step(world_, move).blocked;
   world_.restore(here);
   return goes_on;
 }
@@ -62,10 +63,11 @@ bool Tracer::deadlocked() {
   return unfinished != 0;
 }
 
-std::string Tracer::state_hash() { return format_hash(hash_of(world_.pack())); }
+std::string Tracer::state_hash() { return format_hash(world_.hash()); }
 
-bool Tracer::step(std::uint8_t block) {
-  if (!could_go_on(block)) return false;
+bool Tracer::step(Move move) {
+  if (!could_go_on(move)) return false;
+  const std::uint8_t block = block_of(move);
   if (!details_.empty() && details_.back().block != block && could_go_on(details_.back().block)) ++trace_.preemptions;
 
   const litmus::Operation& op = scene_->block(block).operations[world_.control.agents[block].pc];
@@ -73,9 +75,9 @@ bool Tracer::step(std::uint8_t block) {
   detail.block = block;
   Recorder recorder(detail.events);
   world_.system().set_event_sink(&recorder);
-  detail.report = check::step(world_, block);
+  detail.report = check::step(world_, move);
   world_.system().set_event_sink(nullptr);
-  detail.recount = verify_step(world_);
+  if (world_.quiescent()) detail.recount = verify_step(world_);
   if (op.code == litmus::OpCode::kPin && detail.report.result > 0) {
     owners_[op.device] = {op.target.value_or(scene_->process_of(block)), scene_->page_of(op.place)};
   }

@@ -43,12 +43,12 @@ struct StepDetail {
 class Tracer {
  public:
   /// `scene` must outlive the tracer.
-  Tracer(const Scene& scene, const Rules& rules, std::string rules_name);
+  Tracer(const Scene& scene, const CheckOptions& options);
 
   /// Empty, or why the program cannot begin. Call once, first.
   std::string begin();
   /// False, and nothing has changed, where the block cannot go on.
-  bool step(std::uint8_t block);
+  bool step(Move move);
 
   /// Whether some block has not ended and none can go on. Changes nothing.
   [[nodiscard]] bool deadlocked();
@@ -62,7 +62,7 @@ class Tracer {
   [[nodiscard]] const Rules& rules() const { return rules_; }
 
  private:
-  [[nodiscard]] bool could_go_on(std::uint8_t block);
+  [[nodiscard]] bool could_go_on(Move move);
   [[nodiscard]] std::vector<PageSight> look_at_pages();
   [[nodiscard]] std::vector<DeviceSight> look_at_devices();
   [[nodiscard]] std::vector<Holding> look_at_holdings();
@@ -77,6 +77,7 @@ class Tracer {
 
   const Scene* scene_;
   Rules rules_;
+  Setting setting_;
   World world_;
   Trace trace_;
   std::vector<StepDetail> details_;

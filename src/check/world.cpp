@@ -6,6 +6,9 @@
 #include <cstring>
 #include <new>
 
+#include "check/hash.hpp"
+#include "mm/page.hpp"
+
 namespace cowherd::check {
 
 namespace {
@@ -16,8 +19,14 @@ constexpr std::align_val_t kAlignment{64};
 
 void World::AlignedDelete::operator()(std::byte* memory) const { ::operator delete[](memory, kAlignment); }
 
-std::string World::begin(const Scene& scene, const Rules& rules) {
+std::string World::begin(const Scene& scene, const Rules& rules, const Setting& setting) {
   scene_ = &scene;
+  setting_ = setting;
+  fibers_ = setting.grain == litmus::Grain::kStep || scene.fails_by_choice();
+  if (fibers_ && !kFibersWork) return "steps inside operations cannot be explored under ThreadSanitizer";
+  if (fibers_) steps_.begin(scene.blocks(), scene.vpns(), setting.raw);
+  const bool pools = setting.grain == litmus::Grain::kStep && setting.reuse == FrameReuse::kPools;
+  stripes_ = pools ? std::bit_ceil(static_cast<unsigned>(scene.blocks())) : 1;
   const std::size_t bytes = mm::System<G>::footprint(scene.frames());
   if (bytes > memory_bytes_) {
     memory_.reset(static_cast<std::byte*>(::operator new[](bytes, kAlignment)));
@@ -42,6 +51,7 @@ std::string World::build() {
     if (!process) return fmt::format("{}: no memory for the process", block.name);
     control.processes[b] = {*process, Life::kAlive, false, 0};
     reference.spawn(b);
+    note_new_space(b);
     for (const litmus::Variable& variable : program.variables) {
       if (auto error = build_variable(b, variable); !error.empty()) return error;
     }
@@ -86,7 +96,7 @@ std::string World::build_variable(std::uint8_t process, const litmus::Variable& 
   return fmt::format("{}: the init block cannot be built: {}", scene_->block(process).name, variable.name);
 }
 
-std::span<const std::byte> World::pack() {
+void World::assemble() {
   const std::span<const std::byte> reference_bytes = reference.bytes();
   const std::size_t used = system_->frames().used_frames().value();
   control.used_frames = static_cast<std::uint32_t>(used);
@@ -94,23 +104,39 @@ std::span<const std::byte> World::pack() {
   const std::size_t prefix = system_->descriptor_offset() + used * sizeof(FrameDescriptor);
   const std::size_t ram = used * Geometry<G>::kPageBytes;
   const std::size_t registers = registers_.size() * sizeof(std::int64_t);
-  const std::size_t total = sizeof control + registers + reference_bytes.size() + prefix + ram;
+  const std::size_t steps = fibers_ ? steps_.state_bytes() : 0;
+  const std::size_t total = stacks_bytes() + sizeof control + registers + steps + reference_bytes.size() + prefix + ram;
   if (packed_.size() < total) packed_.resize(2 * total);
-  std::byte* to = packed_.data();
+  std::byte* to = packed_.data() + stacks_bytes();
   const auto put = [&to](const void* from, std::size_t bytes) {
     std::memcpy(to, from, bytes);
     to += bytes;
   };
   put(&control, sizeof control);
   if (registers != 0) put(registers_.data(), registers);
+  if (fibers_) {
+    steps_.save_state(to);
+    to += steps;
+  }
   put(system_->memory(), prefix);
   put(system_->memory() + system_->ram_offset(), ram);
   put(reference_bytes.data(), reference_bytes.size());
   packed_bytes_ = total;
-  return std::span(packed_).first(total);
 }
 
-StateParts World::packed_parts() const {
+std::span<const std::byte> World::pack() {
+  assemble();
+  if (fibers_) steps_.save_stacks(packed_.data());
+  return std::span(packed_).first(packed_bytes_);
+}
+
+std::uint64_t World::hash() {
+  assemble();
+  return hash_of(std::span(packed_).first(packed_bytes_).subspan(stacks_bytes()));
+}
+
+StateParts World::packed_parts() {
+  if (fibers_) steps_.save_stacks(packed_.data());
   const std::size_t ram = control.used_frames * Geometry<G>::kPageBytes;
   const std::size_t first = packed_bytes_ - control.reference_bytes - ram;
   const std::span all = std::span<const std::byte>(packed_).first(packed_bytes_);
@@ -119,13 +145,17 @@ StateParts World::packed_parts() const {
 
 void World::restore(std::span<const std::byte> packed) {
   const std::size_t live = system_->frames().used_frames().value();
-  const std::byte* from = packed.data();
+  const std::byte* from = packed.data() + stacks_bytes();
   const auto get = [&from](void* to, std::size_t bytes) {
     std::memcpy(to, from, bytes);
     from += bytes;
   };
   get(&control, sizeof control);
   if (!registers_.empty()) get(registers_.data(), registers_.size() * sizeof(std::int64_t));
+  if (fibers_) {
+    steps_.restore(from, packed.data());
+    from += steps_.state_bytes();
+  }
   const std::size_t used = control.used_frames;
   const std::size_t descriptors = system_->descriptor_offset();
   get(system_->memory(), descriptors + used * sizeof(FrameDescriptor));
@@ -142,6 +172,56 @@ void World::restore(std::span<const std::byte> packed) {
   (void)system_->take_violations();
 }
 
+StepScheduler::Stop World::advance(Move move, Fiber::Body body, void* argument) {
+  const std::uint8_t block = block_of(move);
+  StepScheduler::AgentState& agent = steps_.state(block);
+  const bool begins = !agent.inside;
+  if (begins) {
+    agent.fail_in = operation(block).fail_nth;
+    agent.may_fail = operation(block).fail_any;
+    agent.short_of_memory = false;
+  }
+  Frames<G>& frames = system_->frames();
+  FailureInjector& injector = frames.injector();
+  if (agent.may_fail) {
+    injector.arm(
+        [](void* steps) {
+          return static_cast<StepScheduler*>(steps)->suspend(
+                     Point::kAllocate, [](const void*) { return 2u; }, nullptr) != 0;
+        },
+        &steps_);
+  } else {
+    injector.arm(agent.fail_in);
+  }
+  if (agent.short_of_memory) {
+    frames.note_shortage();
+  } else {
+    frames.clear_shortage();
+  }
+  if (setting_.grain == litmus::Grain::kStep) system_->set_scheduler(&steps_);
+  frames.set_stripe(stripes_ == 1 ? 0 : block, stripes_);
+
+  const auto stop = begins ? steps_.start(block, body, argument) : steps_.resume(block, way_of(move));
+
+  system_->set_scheduler(nullptr);
+  frames.set_stripe(0, 1);
+  if (stop == StepScheduler::Stop::kCompleted) {
+    agent.fail_in = 0;
+    agent.may_fail = false;
+    agent.short_of_memory = false;
+    for (std::uint8_t b = 0; b < scene_->blocks(); ++b) {
+      const bool runs_on = control.agents[b].phase == Phase::kRunning;
+      steps_.keep_translations(b, runs_on ? scene_->pages_accessed_from(b, control.agents[b].pc) : 0);
+    }
+  } else {
+    agent.short_of_memory = frames.shortage();
+    agent.may_fail = agent.may_fail && !injector.fired();
+    agent.fail_in = injector.fired() || agent.fail_in == 0 ? 0 : agent.fail_in - injector.seen();
+  }
+  injector.arm(0);
+  return stop;
+}
+
 BlockSet World::unfinished() const {
   BlockSet set = 0;
   for (std::uint8_t b = 0; b < scene_->blocks(); ++b) {
@@ -150,28 +230,73 @@ BlockSet World::unfinished() const {
   return set;
 }
 
-BlockSet World::runnable() const {
-  BlockSet set = 0;
+MoveSet World::moves() {
+  // Suspended operations are asked, and look at the machine with their own eyes.
+  if (setting_.grain == litmus::Grain::kStep) system_->set_scheduler(&steps_);
+  // At the grain of operations one may be inside only where it chooses which allocation fails; nobody else runs then.
+  const bool one_at_a_time = setting_.grain == litmus::Grain::kOperation && !quiescent();
+  unsigned set = 0;
   for (std::uint8_t b = 0; b < scene_->blocks(); ++b) {
-    if (control.agents[b].phase == Phase::kRunning && may_proceed(b)) set = static_cast<BlockSet>(set | bit_of(b));
+    if (control.agents[b].phase != Phase::kRunning) continue;
+    if (inside(b)) {
+      const unsigned ways = steps_.ways(b);
+      for (unsigned way = 0; way < ways; ++way) set |= set_of(move_of(b, way));
+    } else if (!one_at_a_time && may_proceed(b) && may_overlap(b)) {
+      set |= set_of(move_of(b, 0));
+    }
   }
-  return set;
+  system_->set_scheduler(nullptr);
+  return static_cast<MoveSet>(set);
+}
+
+namespace {
+
+bool is_on_device(litmus::OpCode code) {
+  using litmus::OpCode;
+  return code == OpCode::kPin || code == OpCode::kUnpin || code == OpCode::kUnpinDirty || code == OpCode::kDmaRead ||
+         code == OpCode::kDmaWrite;
+}
+
+bool changes_device(litmus::OpCode code) {
+  using litmus::OpCode;
+  return code == OpCode::kPin || code == OpCode::kUnpin || code == OpCode::kUnpinDirty;
+}
+
+}  // namespace
+
+/// Whether the next operation of `b` may begin while others are inside theirs.
+bool World::may_overlap(std::uint8_t b) const {
+  if (quiescent()) return true;
+  const litmus::Operation& op = operation(b);
+  for (std::uint8_t other = 0; other < scene_->blocks(); ++other) {
+    if (!inside(other)) continue;
+    const litmus::Operation& running = operation(other);
+    // exec ends the other threads before it touches anything, and none is ended in the middle.
+    const bool execs = op.code == litmus::OpCode::kExec || running.code == litmus::OpCode::kExec;
+    if (execs && scene_->process_of(other) == scene_->process_of(b)) return false;
+    // A driver takes and gives back a pin while it has no transfer under way.
+    const bool same_device = is_on_device(op.code) && is_on_device(running.code) && op.device == running.device;
+    if (same_device && (changes_device(op.code) || changes_device(running.code))) return false;
+  }
+  return true;
 }
 
 bool World::may_proceed(std::uint8_t b) const {
-  const litmus::Block& block = scene_->block(b);
   for (std::uint8_t child = 0; child < scene_->blocks(); ++child) {
     const bool suspends = scene_->block(child).start == litmus::BlockStart::kVfork &&
                           scene_->block(child).starter == b && control.processes[child].borrows;
     if (suspends) return false;
   }
-  const litmus::Operation& op = block.operations[control.agents[b].pc];
+  const litmus::Operation& op = operation(b);
   if (op.code != litmus::OpCode::kWait) return true;
   const Phase phase = control.agents[op.block].phase;
   if (phase == Phase::kNever) return true;
   if (phase == Phase::kUnborn) return false;
   if (scene_->block(op.block).start == litmus::BlockStart::kThread) return phase == Phase::kDone;
-  return control.processes[op.block].life != Life::kAlive || (scene_->threads_of(op.block) & unfinished()) == 0;
+  const Life life = control.processes[op.block].life;
+  // Somebody else's wait is about to end it.
+  if (life == Life::kExiting) return false;
+  return life != Life::kAlive || (scene_->threads_of(op.block) & unfinished()) == 0;
 }
 
 void World::settle() {
@@ -192,14 +317,30 @@ void World::settle() {
   }
   for (std::uint8_t b = 0; b < blocks; ++b) {
     const bool at_end = alive(b) && control.processes[b].borrows && (scene_->threads_of(b) & unfinished()) == 0;
-    // Its parent still lives in that memory, so nothing has to be torn down that a lock could forbid.
-    if (!at_end || !exit_process(b)) continue;
-    (void)reference.run(b, {.kind = Call::Kind::kExit, .process = b}, {});
+    if (!at_end) continue;
+    // Its parent still lives in that memory, so nothing has to be torn down that others could look at.
+    Scheduler* const scheduler = system_->scheduler();
+    system_->set_scheduler(nullptr);
+    const bool gone = exit_process(b).ok();
+    system_->set_scheduler(scheduler);
+    if (gone) (void)reference.run(b, {.kind = Call::Kind::kExit, .process = b}, {});
   }
+}
+
+void World::note_new_space(std::uint8_t process) {
+  // Under directed rules one process's fault changes the page tables of others.
+  const bool may_be_alone =
+      setting_.grain == litmus::Grain::kStep && !setting_.raw && system_->rules().reuse != Reuse::kDirected;
+  if (may_be_alone) mm::mm_of(*system_, control.processes[process].id).sole_agent = scene_->only_user_of(process);
 }
 
 Result<void> World::exit_process(std::uint8_t process) {
   ProcessControl& state = control.processes[process];
+  state.life = Life::kExiting;
+  // Whoever waits for a process that ran off its end ends it; nobody of its own is left then.
+  if (mm::Mm& mm = mm::mm_of(*system_, state.id); mm.sole_agent != 0) {
+    mm.sole_agent = static_cast<std::uint8_t>(running() + 1);
+  }
   if (auto gone = mm::exit(*system_, state.id); !gone) return gone;
   state.life = Life::kExited;
   state.borrows = false;

@@ -8,20 +8,17 @@
 #include <type_traits>
 #include <vector>
 
+#include "check/moves.hpp"
 #include "check/reference.hpp"
+#include "check/result.hpp"
 #include "check/scene.hpp"
 #include "check/snapshots.hpp"
+#include "check/step_report.hpp"
+#include "check/step_scheduler.hpp"
 #include "mm/operations.hpp"
 #include "mm/system.hpp"
 
 namespace cowherd::check {
-
-/// A set of blocks.
-using BlockSet = std::uint8_t;
-static_assert(litmus::kMaxBlocks <= 8);
-
-constexpr BlockSet bit_of(std::uint8_t block) { return static_cast<BlockSet>(1u << block); }
-constexpr bool contains(BlockSet set, std::uint8_t block) { return (set >> block & 1u) != 0; }
 
 enum class Phase : std::uint8_t {
   /// Nobody has started the block yet.
@@ -32,7 +29,7 @@ enum class Phase : std::uint8_t {
   kNever,
 };
 
-enum class Life : std::uint8_t { kUnborn, kAlive, kExited, kReaped };
+enum class Life : std::uint8_t { kUnborn, kAlive, kExiting, kExited, kReaped };
 
 // The part of a state that is neither the machine nor the reference: where everybody stands. No padding: states are
 // compared by their bytes.
@@ -88,31 +85,62 @@ static_assert(std::is_trivially_copyable_v<Control>);
 static_assert(sizeof(Control) ==
               16 + 4 * litmus::kMaxBlocks + 8 * (litmus::kMaxBlocks + litmus::kMaxDevices) + 8 * kMaxPageLocks);
 
+/// How a program runs: see CheckOptions.
+struct Setting {
+  litmus::Grain grain = litmus::Grain::kOperation;
+  FrameReuse reuse = FrameReuse::kPools;
+  bool raw = false;
+};
+inline Setting setting_of(const CheckOptions& options) { return {options.grain, options.reuse, options.raw}; }
+
 /// One program in one machine, beside the reference: the state that is searched. Holds its memory from one program to
-/// the next. Not thread-safe.
+/// the next. Not thread-safe, and stays where it is while a program runs.
 class World {
  public:
   World() = default;
 
   /// Lays out the machine and builds what the init block says. `scene` must outlive the runs. Empty, or why the program
   /// cannot begin.
-  std::string begin(const Scene& scene, const Rules& rules);
+  std::string begin(const Scene& scene, const Rules& rules, const Setting& setting = {});
 
   /// The state in bytes: equal states have equal bytes. Valid until the next call.
   std::span<const std::byte> pack();
-  /// What pack() returned last, in parts: where everybody stands and what is known of the frames; RAM; the reference.
-  [[nodiscard]] StateParts packed_parts() const;
-  /// Precondition: `packed` came from pack(), of any World that began the same scene under the same rules.
+  /// What states are told apart by: of everything in pack() but where the bytes of suspended stacks are kept. Packs
+  /// what packed_parts() gives.
+  std::uint64_t hash();
+  /// What hash() or pack() packed last, in parts: where everybody stands and what is known of the frames; RAM; the
+  /// reference.
+  StateParts packed_parts();
+  /// Precondition: `packed` came from pack() of this World since it began; where no block runs on a stack of its own,
+  /// of any World that began the same scene under the same rules.
   void restore(std::span<const std::byte> packed);
 
   /// Blocks that have been started and have not ended.
   [[nodiscard]] BlockSet unfinished() const;
-  /// Of those, the ones whose next operation may be tried: not those that wait for another block.
-  [[nodiscard]] BlockSet runnable() const;
+  /// What may be tried next: not for blocks that wait for another one.
+  [[nodiscard]] MoveSet moves();
+  /// Blocks that have such a move.
+  [[nodiscard]] BlockSet runnable() { return blocks_of(moves()); }
+  /// Whether no block is inside an operation.
+  [[nodiscard]] bool quiescent() const { return !fibers_ || !steps_.any_inside(); }
+  /// Whether `block` is inside an operation, and, if it is, before which point.
+  [[nodiscard]] bool inside(std::uint8_t block) const { return fibers_ && steps_.inside(block); }
+  [[nodiscard]] Point point(std::uint8_t block) const { return steps_.state(block).point; }
+
+  /// Whether operations run on stacks of their own, by advance().
+  [[nodiscard]] bool fibers() const { return fibers_; }
+  /// Starts `body` as the operation of the move's block, or goes on with the one that it is inside of.
+  StepScheduler::Stop advance(Move move, Fiber::Body body, void* argument);
+  /// The block whose body runs in advance().
+  [[nodiscard]] std::uint8_t running() const { return static_cast<std::uint8_t>(steps_.running()); }
 
   [[nodiscard]] const Scene& scene() const { return *scene_; }
   [[nodiscard]] std::int64_t& reg(std::uint8_t block, std::uint8_t number) {
     return registers_[scene_->first_register(block) + std::size_t{number}];
+  }
+  /// The operation that `block` is inside of, or begins next. Precondition: the block has not ended.
+  [[nodiscard]] const litmus::Operation& operation(std::uint8_t block) const {
+    return scene_->block(block).operations[control.agents[block].pc];
   }
   /// Whether the run so far broke a promise or an invariant.
   [[nodiscard]] bool broken() const { return control.violations != 0 || control.clauses != 0; }
@@ -123,22 +151,35 @@ class World {
   /// Ends a process that is alive, in the machine; the reference hears of it from the caller. kWouldBlock where a lock
   /// that was left held forbids it.
   Result<void> exit_process(std::uint8_t process);
+  /// Says who can touch the memory of a process that has just come to be.
+  void note_new_space(std::uint8_t process);
   [[nodiscard]] bool alive(std::uint8_t process) const { return control.processes[process].life == Life::kAlive; }
 
   Control control{};
   Reference reference;
+  /// What the operation that ended last left behind.
+  StepReport report;
   mm::System<G>& system() { return *system_; }
+  [[nodiscard]] const StepScheduler& steps() const { return steps_; }
 
  private:
   std::string build();
   std::string build_variable(std::uint8_t process, const litmus::Variable& variable);
   [[nodiscard]] bool may_proceed(std::uint8_t block) const;
+  [[nodiscard]] bool may_overlap(std::uint8_t block) const;
+  /// Fills packed_ but for the numbers of stacks.
+  void assemble();
+  [[nodiscard]] std::size_t stacks_bytes() const { return fibers_ ? steps_.stack_numbers_bytes() : 0; }
 
   struct AlignedDelete {
     void operator()(std::byte* memory) const;
   };
 
   const Scene* scene_ = nullptr;
+  Setting setting_;
+  bool fibers_ = false;
+  unsigned stripes_ = 1;
+  StepScheduler steps_;
   std::unique_ptr<std::byte[], AlignedDelete> memory_;
   std::size_t memory_bytes_ = 0;
   std::unique_ptr<mm::System<G>> system_;

@@ -47,10 +47,14 @@ const std::map<std::string, Format> kAllFormats = {{"text", Format::kText},
                                                    {"ktap", Format::kKtap},
                                                    {"tap", Format::kTap},
                                                    {"junit", Format::kJunit}};
+const std::map<std::string, litmus::Grain> kGrains = {
+    {"op", litmus::Grain::kOperation}, {"operation", litmus::Grain::kOperation}, {"step", litmus::Grain::kStep}};
+const std::map<std::string, check::FrameReuse> kReuses = {{"pools", check::FrameReuse::kPools},
+                                                          {"immediate", check::FrameReuse::kImmediate}};
 const std::map<std::string, Format> kTextAndJson = {{"text", Format::kText}, {"json", Format::kJson}};
 
-template <class Value>
-void add_choice(CLI::App& app, const std::string& name, Value& to, const std::map<std::string, Value>& choices,
+template <class Target, class Value>
+void add_choice(CLI::App& app, const std::string& name, Target& to, const std::map<std::string, Value>& choices,
                 const std::string& help) {
   std::string words;
   for (const auto& [word, value] : choices) words += (words.empty() ? "" : "|") + word;
@@ -108,6 +112,19 @@ void Parser::add_search(CLI::App& app, SearchArguments& to) {
       ->check(CLI::PositiveNumber)
       ->type_name("N");
   add_amount(app, "--timeout", to.timeout, parse_duration, "TIME", "stop a search after TIME (10, 500ms, 2m)");
+  add_choice(app, "--grain", to.grain, kGrains,
+             "what runs without interruption: an operation, or a step of it (op, or what the test says)");
+  add_amount(
+      app, "--preemptions", to.preemptions,
+      [](const std::string& word) -> std::optional<std::uint32_t> {
+        if (word.empty() || word.size() > 3 || word.find_first_not_of("0123456789") != std::string::npos) {
+          return std::nullopt;
+        }
+        return static_cast<std::uint32_t>(std::stoul(word));
+      },
+      "N", "only schedules with up to N switches away from a block that could have gone on");
+  add_choice(app, "--reuse", to.reuse, kReuses,
+             "at step grain, freed frames go back to the block's own share, or to whoever comes next (pools)");
 }
 
 void Parser::add_check() {
@@ -136,10 +153,9 @@ void Parser::add_check() {
       ->type_name("trace|none");
   sub.add_flag_callback(
       "--no-minimise", [this] { check.minimise = false; }, "show findings as they were met");
-  add_choice(sub, "--grain", check.grain, {{"op", Grain::kOperation}, {"operation", Grain::kOperation}},
-             "what runs without interruption: a whole operation (op)");
   sub.add_flag("--unreduced", check.unreduced,
-               "walk every interleaving, without remembering states: slow, a cross-check");
+               "a slow cross-check: every interleaving one by one; at step grain, states told apart by raw stacks");
+  sub.add_flag("--twice", check.twice, "take every step twice: does the same lead to the same?");
   sub.add_option("--traces", check.traces, "write each finding as a trace file for --replay")->type_name("FOLDER");
   add_search(sub, check.search);
   add_output(sub, check.output, kAllFormats);

@@ -7,12 +7,13 @@
 #include <variant>
 #include <vector>
 
+#include "check/result.hpp"
 #include "cowherd/types.hpp"
+#include "litmus/program.hpp"
 
 namespace cowherd::cli {
 
 enum class Format : std::uint8_t { kText, kJson, kKtap, kTap, kJunit };
-enum class Grain : std::uint8_t { kOperation };
 
 /// What every verb that writes results can be told about them.
 struct OutputArguments {
@@ -34,6 +35,10 @@ struct SearchArguments {
   std::optional<std::uint64_t> max_states;
   /// For each test under each rule set.
   std::optional<std::chrono::milliseconds> timeout;
+  /// Else what the test says.
+  std::optional<litmus::Grain> grain;
+  std::optional<std::uint32_t> preemptions;
+  check::FrameReuse reuse = check::FrameReuse::kPools;
 };
 
 struct CheckArguments {
@@ -44,7 +49,8 @@ struct CheckArguments {
   bool show_traces = true;
   bool minimise = true;
   bool unreduced = false;
-  Grain grain = Grain::kOperation;
+  /// Every step is taken twice, and the states compared.
+  bool twice = false;
   /// A folder for a trace file to each finding; empty: none.
   std::string traces;
   /// A trace file or the string of a schedule.

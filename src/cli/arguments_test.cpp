@@ -95,7 +95,7 @@ TEST(Arguments, WrongUsageIsStatusTwoAndOnStderr) {
                          {"check", "-j", "0", "a"},
                          {"check", "--rules"},
                          {"check", "--nosuch", "a"},
-                         {"check", "--grain", "step", "a"},
+                         {"check", "--grain", "half", "a"},
                          {"rules", "a", "b", "c"},
                          {"fmt", "--check", "--write", "a"},
                          {"gen", "--max-ops", "1000"},

@@ -71,6 +71,11 @@ void run_batch(const LoadedTests& tests, const RulesOf& rules_of, const SearchAr
       if (search.max_memory) job.options.max_memory = static_cast<std::size_t>(search.max_memory->value());
       if (search.max_states) job.options.max_states = *search.max_states;
       if (search.timeout) job.options.timeout = *search.timeout;
+      job.options.grain = search.grain.value_or(job.program->grain);
+      job.options.preemptions = search.preemptions;
+      job.options.reuse = search.reuse;
+      const bool one_by_one = base.raw && job.options.grain == litmus::Grain::kOperation;
+      if (one_by_one) job.options.search = check::Search::kStateless;
       runs.push_back({i, std::move(choice)});
     }
   }

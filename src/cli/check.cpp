@@ -67,7 +67,8 @@ std::vector<RuleChoice> with_stated(std::vector<RuleChoice> rules, const litmus:
 /// Explains every finding of a whole verdict; a batch that prints one line to a run has no use for that.
 check::CheckOptions search_options(const CheckArguments& arguments, const report::ReportOptions& report) {
   check::CheckOptions options;
-  options.search = arguments.unreduced ? check::Search::kStateless : check::Search::kStateful;
+  options.raw = arguments.unreduced;
+  options.run_twice = arguments.twice;
   options.explain = (arguments.show_traces && !report.compact) || !arguments.traces.empty();
   options.minimise = arguments.minimise && options.explain;
   return options;

@@ -56,7 +56,8 @@ _cowherd() {{
     --rules) mapfile -t COMPREPLY < <(compgen -W "$rules" -- "$word"); return ;;
     --format) mapfile -t COMPREPLY < <(compgen -W 'text json ktap tap junit' -- "$word"); return ;;
     --show) mapfile -t COMPREPLY < <(compgen -W 'trace none' -- "$word"); return ;;
-    --grain) mapfile -t COMPREPLY < <(compgen -W 'op' -- "$word"); return ;;
+    --grain) mapfile -t COMPREPLY < <(compgen -W 'op step' -- "$word"); return ;;
+    --reuse) mapfile -t COMPREPLY < <(compgen -W 'pools immediate' -- "$word"); return ;;
   esac
   case $verb in
 {}  esac
@@ -98,7 +99,8 @@ _cowherd() {{
     --rules) compadd -a rules; return ;;
     --format) compadd text json ktap tap junit; return ;;
     --show) compadd trace none; return ;;
-    --grain) compadd op; return ;;
+    --grain) compadd op step; return ;;
+    --reuse) compadd pools immediate; return ;;
   esac
   case $words[2] in
 {}  esac

@@ -107,6 +107,8 @@ ExitStatus run_replay(const CheckArguments& arguments) {
   check::CheckOptions options;
   options.rules = request->rules.rules;
   options.rules_name = request->rules.name;
+  options.grain = arguments.search.grain.value_or(request->program.grain);
+  options.reuse = arguments.search.reuse;
   const check::ReplayResult result = check::replay(request->program, options, request->schedule);
 
   std::string text = fmt::format("Replay {}\nRules {}\n{}", request->program.name, request->rules.name,

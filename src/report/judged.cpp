@@ -60,6 +60,7 @@ Judgement of_bound(check::Bound bound) {
     case check::Bound::kNone:
     case check::Bound::kStates:
     case check::Bound::kMemory:
+    case check::Bound::kPreemptions:
       break;
   }
   return Judgement::kInconclusive;

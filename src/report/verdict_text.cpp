@@ -70,6 +70,9 @@ std::string coverage_text(const check::CheckResult& result) {
   std::string text;
   if (coverage.exhaustive()) {
     text = fmt::format("exhaustive states={}", result.stats.states);
+  } else if (coverage.stopped_by == check::Bound::kPreemptions) {
+    text =
+        fmt::format("bounded preemptions<={} states={}", coverage.complete_below_preemptions - 1, result.stats.states);
   } else {
     text = fmt::format("partial {} states={}", check::name_of(coverage.stopped_by), result.stats.states);
     if (coverage.complete_below_preemptions != 0) {
