@@ -324,7 +324,6 @@ Result<void> copy_vma(System<G>& system, Mm& parent, Ref<Mm> child_ref, Ref<Vma>
     return {};
   }
   const Live live(system, "copy-vma", made);
-  const SequenceOdd<G> odd(system, parent);
   bool holds_pin = false;
   if (system.rules().fork_pinned == ForkPinned::kCopyEntry) {
     point(system, Point::kReadCounts);
@@ -389,6 +388,7 @@ Result<void> copy_vmas(System<G>& system, Mm& parent, Ref<Mm> child) {
     if (parent_guard.blocked() || stuck(parent)) {
       return would_block(system, Point::kMmapLock);
     }
+    const SequenceOdd<G> odd(system, parent);
     COWHERD_TRY(start_fork(system, parent));
     const MmapWriteGuard<G> child_guard(system, system.at(child));
     VmaTree areas = system.areas(parent);
