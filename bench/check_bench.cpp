@@ -2,6 +2,7 @@
 
 #include <benchmark/benchmark.h>
 
+#include <optional>
 #include <vector>
 
 #include "check/check.hpp"
@@ -50,11 +51,35 @@ P3() { r0 = READ_ONCE(*x); WRITE_ONCE(*x, 7); r1 = READ_ONCE(*y); exit(); }
 exists (0:r0=1)
 )";
 
-void BM_States(benchmark::State& state, std::string_view text) {
+/// Inside the operations: two threads and a child that write the same page while it is pinned.
+constexpr std::string_view kSteps = R"(COW steps
+(* Grain: step *)
+{
+  x = anon(1);
+  y = anon(7);
+  d = device;
+}
+P0()
+{
+  thread(P1);
+  fork(P2);
+  pin(d, x, FOLL_WRITE | FOLL_LONGTERM);
+  WRITE_ONCE(*x, 2);
+  WRITE_ONCE(*y, 2);
+  r0 = dma_read(d);
+}
+P1() { WRITE_ONCE(*x, 3); r0 = READ_ONCE(*x); madvise(y, MADV_DONTNEED); }
+P2() { r0 = READ_ONCE(*x); WRITE_ONCE(*x, 4); r1 = READ_ONCE(*x); WRITE_ONCE(*y, 5); }
+exists (0:r0=1)
+)";
+
+void BM_States(benchmark::State& state, std::string_view text, std::optional<std::uint32_t> preemptions) {
   const auto parsed = litmus::parse(text, "bench");
   if (!parsed.ok()) return state.SkipWithError(parsed.to_text().c_str());
   const Scene scene(*parsed.program);
-  const CheckOptions options;
+  CheckOptions options;
+  options.grain = parsed.program->grain;
+  options.preemptions = preemptions;
   Explorer explorer;
   double states = 0;
   for (auto _ : state) {
@@ -64,8 +89,10 @@ void BM_States(benchmark::State& state, std::string_view text) {
   state.counters["states/s"] = benchmark::Counter(states, benchmark::Counter::kIsRate);
   state.counters["states"] = states / static_cast<double>(state.iterations());
 }
-BENCHMARK_CAPTURE(BM_States, four_processes, kFourProcesses)->Unit(benchmark::kMillisecond);
-BENCHMARK_CAPTURE(BM_States, threads, kThreads)->Unit(benchmark::kMillisecond);
+BENCHMARK_CAPTURE(BM_States, four_processes, kFourProcesses, std::nullopt)->Unit(benchmark::kMillisecond);
+BENCHMARK_CAPTURE(BM_States, threads, kThreads, std::nullopt)->Unit(benchmark::kMillisecond);
+BENCHMARK_CAPTURE(BM_States, steps, kSteps, std::nullopt)->Unit(benchmark::kMillisecond);
+BENCHMARK_CAPTURE(BM_States, steps_to_two_preemptions, kSteps, 2)->Unit(benchmark::kMillisecond);
 
 /// Every rule set on every program, as a search for the shortest program that tells rule sets apart does it.
 void run_all_rules(benchmark::State& state, const std::vector<litmus::Program>& programs) {

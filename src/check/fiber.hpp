@@ -66,7 +66,7 @@ class Fiber {
   std::size_t outside_stack_bytes_ = 0;
   Body body_ = nullptr;
   void* argument_ = nullptr;
-  std::size_t scrubbed_ = 1024;
+  std::size_t scrubbed_ = 0;
 };
 
 }  // namespace cowherd::check

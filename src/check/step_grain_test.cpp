@@ -122,6 +122,61 @@ class StepGrain : public testing::Test {
   }
 };
 
+TEST_F(StepGrain, WhoWaitsForEverIsADeadlock) {
+  const litmus::Program program = program_of(R"(COW t
+{ x = anon(1); d = device; }
+P0() { pin(d, x, FOLL_WRITE); fork(P1); unpin(d); }
+P1() { }
+)");
+  EXPECT_TRUE(stateful(program, step_options("wait")).seen.findings.contains(deadlock_key()));
+  EXPECT_TRUE(stateful(program, step_options("cowherd")).seen.findings.empty());
+}
+
+/// Which allocation fails is a choice like any other, at either grain.
+TEST_F(StepGrain, AnyAllocationMayFail) {
+  const litmus::Program program = program_of(R"(COW t
+{ x = anon(1); }
+P0() { r0 = fork(P1) fail_nth(any); WRITE_ONCE(*x, 2); }
+P1() { r0 = READ_ONCE(*x); }
+locations [0:r0; 1:r0;]
+)");
+  for (const litmus::Grain grain : {litmus::Grain::kOperation, litmus::Grain::kStep}) {
+    CheckOptions options = under("cowherd");
+    options.grain = grain;
+    const CheckResult result = check(program, options);
+    EXPECT_EQ(outcomes_text(program, result), "0:r0=-ENOMEM; 1:r0=0; | 0:r0=0; 1:r0=1;");
+    EXPECT_TRUE(result.findings.empty());
+    EXPECT_TRUE(result.coverage.exhaustive());
+    // Fork allocates the child's tables and objects one by one; each of them is asked once.
+    EXPECT_GT(result.stats.transitions, 10u);
+  }
+}
+
+TEST_F(StepGrain, BoundsOnPreemptionsAreExact) {
+  const litmus::Program program = program_of(R"(COW t
+{ x = anon(1); }
+P0() { thread(P1); fork(P2); WRITE_ONCE(*x, 2); r0 = READ_ONCE(*x); }
+P1() { WRITE_ONCE(*x, 3); }
+P2() { WRITE_ONCE(*x, 4); }
+)");
+  CheckOptions options = step_options("cowherd");
+  std::uint64_t before = 0;
+  for (std::uint32_t preemptions = 0;; ++preemptions) {
+    options.preemptions = preemptions;
+    const Searched bounded = stateful(program, options);
+    ASSERT_LT(preemptions, 100u);
+    EXPECT_GE(bounded.states, before);
+    before = bounded.states;
+    if (bounded.coverage.exhaustive()) break;
+    EXPECT_EQ(bounded.coverage.stopped_by, Bound::kPreemptions);
+    EXPECT_EQ(bounded.coverage.complete_below_preemptions, preemptions + 1);
+  }
+  options.preemptions = 1;
+  EXPECT_LT(stateful(program, options).states, before);
+  options.preemptions.reset();
+  EXPECT_EQ(stateful(program, options).states, before);
+}
+
 /// Telling suspended operations apart by their whole stacks, and suspending them at every point, shows nothing else.
 TEST_F(StepGrain, NothingLiveIsLeftOut) {
   int compared = 0;

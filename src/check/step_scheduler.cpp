@@ -17,6 +17,7 @@ void StepScheduler::begin(std::size_t agents, std::span<const Vpn> pages, bool r
   states_ = {};
   contexts_ = {};
   loaded_.fill(StackImages::kNone);
+  wanted_.fill(StackImages::kNone);
   images_.clear();
   translations_.assign(agents * pages.size(), Translation{});
   slot_of_.fill(kNoSlot);
@@ -25,7 +26,7 @@ void StepScheduler::begin(std::size_t agents, std::span<const Vpn> pages, bool r
   }
   for (std::size_t agent = 0; agent < agents; ++agent) {
     if (fibers_[agent] == nullptr) fibers_[agent] = std::make_unique<Fiber>();
-    if (raw) fibers_[agent]->set_scrubbed(kRawScrub);
+    fibers_[agent]->set_scrubbed(raw ? kRawScrub : kScrub);
     contexts_[agent].number = static_cast<std::uint8_t>(agent + 1);
   }
 }
@@ -42,6 +43,7 @@ StepScheduler::Stop StepScheduler::start(std::size_t agent, Fiber::Body body, vo
 }
 
 StepScheduler::Stop StepScheduler::resume(std::size_t agent, unsigned choice) {
+  load(agent);
   running_ = agent;
   untouched_ = false;
   only_locked_ = takes_lock(states_[agent].point);
@@ -52,7 +54,7 @@ StepScheduler::Stop StepScheduler::resume(std::size_t agent, unsigned choice) {
 }
 
 StepScheduler::Stop StepScheduler::stopped() {
-  loaded_[running_] = StackImages::kNone;
+  loaded_[running_] = wanted_[running_] = StackImages::kNone;
   AgentState& state = states_[running_];
   state.inside = fibers_[running_]->suspended();
   if (!state.inside) {
@@ -89,10 +91,11 @@ bool StepScheduler::may_pass(Point point, Moves moves, const void* what) {
 
 std::uint64_t StepScheduler::hash_of_live(std::size_t agent) {
   if (raw_) return hash_of(fibers_[agent]->image());
-  scratch_.clear();
-  const auto put = [this](const void* from, std::size_t bytes) {
-    const auto* first = static_cast<const std::byte*>(from);
-    scratch_.insert(scratch_.end(), first, first + bytes);
+  std::size_t used = 0;
+  const auto put = [&](const void* from, std::size_t bytes) {
+    if (scratch_.size() < used + bytes) scratch_.resize(2 * (used + bytes));
+    std::memcpy(scratch_.data() + used, from, bytes);
+    used += bytes;
   };
   put(&contexts_[agent].held, sizeof contexts_[agent].held);
   for (const LiveScope* scope = contexts_[agent].live; scope != nullptr; scope = scope->outer) {
@@ -102,7 +105,7 @@ std::uint64_t StepScheduler::hash_of_live(std::size_t agent) {
       put(scope->locals[i].bytes, scope->locals[i].size);
     }
   }
-  return hash_of(scratch_);
+  return hash_of(std::span(scratch_).first(used));
 }
 
 bool StepScheduler::any_inside() const {
@@ -138,33 +141,41 @@ void StepScheduler::restore(const std::byte* state, const std::byte* stacks) {
     if (!states_[agent].inside) continue;
     StackImages::Number number = 0;
     std::memcpy(&number, stacks, sizeof number);
-    if (loaded_[agent] != number) load(agent, number);
+    wanted_[agent] = number;
   }
 }
 
 StackImages::Number StepScheduler::image_of(std::size_t agent) {
-  if (loaded_[agent] != StackImages::kNone) return loaded_[agent];
+  if (wanted_[agent] != StackImages::kNone) return wanted_[agent];
   ImageHead head{};
   head.waiting = waiting_[agent];
   head.live = contexts_[agent].live;
   head.held = contexts_[agent].held;
   const auto stack = fibers_[agent]->image();
-  scratch_.resize(sizeof head + stack.size());
+  const std::size_t bytes = sizeof head + stack.size();
+  if (scratch_.size() < bytes) scratch_.resize(2 * bytes);
   std::memcpy(scratch_.data(), &head, sizeof head);
   std::memcpy(scratch_.data() + sizeof head, stack.data(), stack.size());
-  loaded_[agent] = images_.intern(scratch_);
-  return loaded_[agent];
+  loaded_[agent] = wanted_[agent] = images_.intern(std::span(scratch_).first(bytes));
+  return wanted_[agent];
 }
 
-void StepScheduler::load(std::size_t agent, StackImages::Number number) {
-  const std::span<const std::byte> image = images_[number];
+void StepScheduler::load(std::size_t agent) {
+  if (loaded_[agent] == wanted_[agent]) return;
+  loaded_[agent] = wanted_[agent];
+  const std::span<const std::byte> image = images_[wanted_[agent]];
   ImageHead head;
   std::memcpy(&head, image.data(), sizeof head);
   waiting_[agent] = head.waiting;
   contexts_[agent].live = head.live;
   contexts_[agent].held = head.held;
   fibers_[agent]->restore(image.subspan(sizeof head));
-  loaded_[agent] = number;
+}
+
+unsigned StepScheduler::ways(std::size_t agent) {
+  load(agent);
+  running_ = agent;
+  return waiting_[agent].moves(waiting_[agent].what);
 }
 
 std::uint8_t StepScheduler::slot_of(Vpn page) const {

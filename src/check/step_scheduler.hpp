@@ -61,12 +61,14 @@ class StepScheduler final : public Scheduler {
   [[nodiscard]] bool inside(std::size_t agent) const { return states_[agent].inside; }
   [[nodiscard]] bool any_inside() const;
   /// In how many ways the agent can go on; 0: it has to wait. Precondition: inside(agent).
-  [[nodiscard]] unsigned ways(std::size_t agent) {
-    running_ = agent;
-    return waiting_[agent].moves(waiting_[agent].what);
-  }
+  [[nodiscard]] unsigned ways(std::size_t agent);
   [[nodiscard]] AgentState& state(std::size_t agent) { return states_[agent]; }
   [[nodiscard]] const AgentState& state(std::size_t agent) const { return states_[agent]; }
+  /// Those that it holds while it is suspended.
+  [[nodiscard]] HeldLocks& held_locks(std::size_t agent) {
+    load(agent);
+    return contexts_[agent].held;
+  }
   /// The agent that runs or is asked, or the last one of them.
   [[nodiscard]] std::size_t running() const { return running_; }
 
@@ -94,8 +96,10 @@ class StepScheduler final : public Scheduler {
 
  private:
   static constexpr std::uint8_t kNoSlot = 0xff;
-  /// Enough for any path below a resumption in an optimized build.
+  /// Of the dead stack, filled with zeros before each step. Raw states depend on all that a path below a resumption may
+  /// have left there; others would only be kept more often than needed.
   static constexpr std::size_t kRawScrub = std::size_t{32} << 10;
+  static constexpr std::size_t kScrub = 1024;
 
   /// What a suspended agent waits for. `what` lies on its stack or in the machine.
   struct Waiting {
@@ -120,7 +124,8 @@ class StepScheduler final : public Scheduler {
   bool may_pass(Point point, Moves moves, const void* what);
   [[nodiscard]] std::uint64_t hash_of_live(std::size_t agent);
   StackImages::Number image_of(std::size_t agent);
-  void load(std::size_t agent, StackImages::Number number);
+  /// Puts the wanted stack in place.
+  void load(std::size_t agent);
   [[nodiscard]] Translation* translation(std::size_t agent, Vpn page);
   [[nodiscard]] std::uint8_t slot_of(Vpn page) const;
 
@@ -138,8 +143,10 @@ class StepScheduler final : public Scheduler {
   std::array<AgentContext, kMaxAgents> contexts_{};
   std::array<Waiting, kMaxAgents> waiting_{};
   std::array<std::unique_ptr<Fiber>, kMaxAgents> fibers_;
-  /// What lies on each agent's stack, where it has not run since.
+  /// What lies on each agent's stack, and what the state says should; kNone where the agent has run since. A restored
+  /// stack is put in place when somebody looks: most states that are put back take one step of one agent.
   std::array<StackImages::Number, kMaxAgents> loaded_{};
+  std::array<StackImages::Number, kMaxAgents> wanted_{};
   /// By agent and slot of the page.
   std::vector<Translation> translations_;
   std::array<std::uint8_t, Geometry<CheckedGeometry>::kUserPages> slot_of_{};

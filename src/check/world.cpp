@@ -198,7 +198,12 @@ StepScheduler::Stop World::advance(Move move, Fiber::Body body, void* argument) 
   } else {
     frames.clear_shortage();
   }
-  if (setting_.grain == litmus::Grain::kStep) system_->set_scheduler(&steps_);
+  const bool steps = setting_.grain == litmus::Grain::kStep;
+  if (steps) {
+    system_->set_scheduler(&steps_);
+  } else {
+    system_->held_locks() = begins ? HeldLocks{} : steps_.held_locks(block);
+  }
   frames.set_stripe(stripes_ == 1 ? 0 : block, stripes_);
 
   const auto stop = begins ? steps_.start(block, body, argument) : steps_.resume(block, way_of(move));
@@ -216,7 +221,13 @@ StepScheduler::Stop World::advance(Move move, Fiber::Body body, void* argument) 
   } else {
     agent.short_of_memory = frames.shortage();
     agent.may_fail = agent.may_fail && !injector.fired();
-    agent.fail_in = injector.fired() || agent.fail_in == 0 ? 0 : agent.fail_in - injector.seen();
+    if (steps) {
+      agent.fail_in = injector.fired() || agent.fail_in == 0 ? 0 : agent.fail_in - injector.seen();
+    } else {
+      // Without a scheduler operations declare nothing; how many allocations it has asked for says where it is.
+      agent.fail_in += injector.seen();
+      steps_.held_locks(block) = system_->held_locks();
+    }
   }
   injector.arm(0);
   return stop;
