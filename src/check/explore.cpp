@@ -149,6 +149,7 @@ bool Explorer::same_twice(const Node& node, Move move) {
 void Explorer::arrive(Task from, Move move, bool completed) {
   // A machine too small for its program would make failures look allowed.
   if (world_.system().frames().free_count() == PageCount{0}) result_.error = "the machine ran out of frames";
+  if (world_.reference.overflowed()) result_.error = "the reference has too many pasts to choose from";
   const auto fresh_number = static_cast<std::uint32_t>(nodes_.size());
   const std::uint64_t hash = world_.hash();
   auto [number, is_new] = visited_.insert(hash, fresh_number);

@@ -17,6 +17,7 @@ std::string StatelessSearch::run(const Scene& scene, const CheckOptions& options
   if (auto error = world_.begin(scene, options.rules, setting_of(options)); !error.empty()) return error;
   for_each(verify_step(world_), [&](mm::Violation violation) { found_.insert(key_of(violation)); });
   explore(kNobody, 0);
+  if (world_.reference.overflowed()) return "the reference has too many pasts to choose from";
   if (cut_ && !stop()) coverage_ = {Bound::kPreemptions, *options.preemptions + 1};
   return {};
 }
