@@ -79,7 +79,7 @@ void Explorer::search() {
   arrivals_.push_back({});
   for_each(at_start, [&](mm::Violation violation) { note(key_of(violation), kNone, kNobody); });
   visited_.insert(world_.hash(), 0);
-  snapshots_.reset(world_.packed_parts());
+  snapshots_.reset(world_.packed_parts_with_free_frames());
   live_ = add_node(0);
   schedule_new(live_, 0, kNobody);
   while (!now_.empty() && !stop()) {

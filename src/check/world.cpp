@@ -143,6 +143,13 @@ StateParts World::packed_parts() {
   return {all.first(first), all.subspan(first, ram), all.subspan(first + ram)};
 }
 
+StateParts World::packed_parts_with_free_frames() {
+  StateParts parts = packed_parts();
+  const std::size_t frames = system_->frames().frame_count().value();
+  parts[1] = {system_->memory() + system_->ram_offset(), frames * Geometry<G>::kPageBytes};
+  return parts;
+}
+
 void World::restore(std::span<const std::byte> packed) {
   const std::size_t live = system_->frames().used_frames().value();
   const std::byte* from = packed.data() + stacks_bytes();

@@ -111,6 +111,9 @@ class World {
   /// What hash() or pack() packed last, in parts: where everybody stands and what is known of the frames; RAM; the
   /// reference.
   StateParts packed_parts();
+  /// As packed_parts(), with RAM up to its end: what later states are best compared with. Precondition: nothing has
+  /// happened since hash() or pack().
+  StateParts packed_parts_with_free_frames();
   /// Precondition: `packed` came from pack() of this World since it began; where no block runs on a stack of its own,
   /// of any World that began the same scene under the same rules.
   void restore(std::span<const std::byte> packed);
