@@ -29,7 +29,10 @@ Result<void> fault_access(System<G>& system, Mm& mm, Vpn page, bool write) {
     return Errno::kSigSegv;
   }
   auto done = handle_fault(system, mm, vma, page, write ? FaultKind::kWrite : FaultKind::kRead);
-  return !done && done.error() == Errno::kNoMemory ? Result<void>(Errno::kSigBus) : done;
+  if (done) {
+    return {};
+  }
+  return done.error() == Errno::kNoMemory ? Errno::kSigBus : done.error();
 }
 
 constexpr bool permits(Entry entry, bool write) {

@@ -103,7 +103,7 @@ Result<void> fault_anonymous_page(System<G>& system, Mm& mm, Ref<Vma> vma_ref, V
 }  // namespace
 
 template <class G>
-Result<void> handle_fault(System<G>& system, Mm& mm, Ref<Vma> vma, Vpn page, FaultKind kind) {
+Result<Faulted> handle_fault(System<G>& system, Mm& mm, Ref<Vma> vma, Vpn page, FaultKind kind) {
   if (stuck(mm)) {
     return would_block(system, Point::kPageTableLock);
   }
@@ -114,7 +114,7 @@ Result<void> handle_fault(System<G>& system, Mm& mm, Ref<Vma> vma, Vpn page, Fau
       // The access failed on what its CPU remembers.
       if (system.scheduler() != nullptr) system.scheduler()->forget_own_translation(system.ref(mm).unit, page);
     }
-    return {};
+    return Faulted::kRetry;
   }
   const Live live(system, "handle-fault", page, kind, entry);
   if (entry.present() || kind == FaultKind::kWrite) {
@@ -123,10 +123,11 @@ Result<void> handle_fault(System<G>& system, Mm& mm, Ref<Vma> vma, Vpn page, Fau
   if (entry.present()) {
     return fault_write_protected(system, mm, vma, page, kind);
   }
-  return fault_anonymous_page(system, mm, vma, page, kind);
+  COWHERD_TRY(fault_anonymous_page(system, mm, vma, page, kind));
+  return Faulted::kRetry;
 }
 
-#define COWHERD_INSTANTIATE(G) template Result<void> handle_fault<G>(System<G>&, Mm&, Ref<Vma>, Vpn, FaultKind);
+#define COWHERD_INSTANTIATE(G) template Result<Faulted> handle_fault<G>(System<G>&, Mm&, Ref<Vma>, Vpn, FaultKind);
 COWHERD_FOR_EACH_GEOMETRY(COWHERD_INSTANTIATE)
 #undef COWHERD_INSTANTIATE
 

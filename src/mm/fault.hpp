@@ -31,11 +31,20 @@ class RetryLimit {
   std::uint32_t tries_ = 0;
 };
 
+/// What a fault has done.
+enum class Faulted : std::uint8_t {
+  /// The access is to be tried again; perhaps another agent was faster, and there was nothing to do.
+  kRetry,
+  /// As kRetry; and this fault itself broke copy-on-write, or found that there was nobody to share with. Compare Linux
+  /// VM_FAULT_WRITE, until 6.0.
+  kMadeOwn,
+};
+
 /// Makes `page` of `vma` accessible, as far as the VMA allows; the access has to be tried again, and may find that
 /// another agent has undone it. The caller has checked that it may ask for it. ENOMEM, kWouldBlock; nothing has changed
 /// then. Compare Linux mm/memory.c: handle_mm_fault().
 template <class G>
-Result<void> handle_fault(System<G>& system, Mm& mm, Ref<Vma> vma, Vpn page, FaultKind kind)
+Result<Faulted> handle_fault(System<G>& system, Mm& mm, Ref<Vma> vma, Vpn page, FaultKind kind)
     COWHERD_REQUIRES(mm.mmap_lock);
 
 }  // namespace cowherd::mm

@@ -153,8 +153,9 @@ Result<FrameNumber> grab_page(System<G>& system, Mm& mm, Vpn page, PinFlags flag
     const FaultKind kind = grabbed.look == Look::kFaultWrite     ? FaultKind::kWrite
                            : grabbed.look == Look::kFaultUnshare ? FaultKind::kUnshare
                                                                  : FaultKind::kRead;
-    COWHERD_TRY(handle_fault(system, mm, vma, page, kind));
-    if (kind == FaultKind::kWrite) {
+    COWHERD_TRY_ASSIGN(faulted, handle_fault(system, mm, vma, page, kind));
+    // A fault that another agent has forestalled says nothing about whose the page is.
+    if (kind == FaultKind::kWrite && faulted == Faulted::kMadeOwn) {
       faulted_for_write = true;
       if (system.rules().gup_force == GupForce::kRetryAsRead &&
           !has(system.at(vma).flags.protection, Protection::kWrite)) {

@@ -22,9 +22,7 @@ Result<void> populate(System<G>& system, Mm& mm, PageRange range, FaultKind kind
     if (kind == FaultKind::kWrite ? !has(protection, Protection::kWrite) : protection == Protection::kNone) {
       return Errno::kInvalid;
     }
-    if (auto done = handle_fault(system, mm, vma, page, kind); !done) {
-      return done;
-    }
+    COWHERD_TRY(handle_fault(system, mm, vma, page, kind));
   }
   return {};
 }

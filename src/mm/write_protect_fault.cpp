@@ -48,7 +48,7 @@ void reuse_page(const Fault<G>& fault) {
 /// The faulting process gets a copy of the page. Called with the page-table lock held, which it lets go while it
 /// allocates and copies; a reference keeps the page meanwhile. Compare Linux mm/memory.c: wp_page_copy().
 template <class G>
-Result<void> copy_mapped_page(const Fault<G>& fault, PageTableGuard<G>& locked) {
+Result<Faulted> copy_mapped_page(const Fault<G>& fault, PageTableGuard<G>& locked) {
   System<G>& system = fault.system;
   const FrameNumber old = fault.frame();
   const bool was_anon = old != Frames<G>::kZeroPage;
@@ -78,7 +78,7 @@ Result<void> copy_mapped_page(const Fault<G>& fault, PageTableGuard<G>& locked) 
       guard.release();
       system.frames().free(copy);
       if (was_anon) put_page(system, old);
-      return blocked ? Result<void>(would_block(system, Point::kPageTableLock)) : Result<void>();
+      return blocked ? Result<Faulted>(would_block(system, Point::kPageTableLock)) : Faulted::kRetry;
     }
     const bool unneeded = was_anon && fault.descriptor().mapcount() == 1 && fault.descriptor().references() == 2;
     point(system, fault.mm, Point::kClearEntry);
@@ -111,7 +111,7 @@ Result<void> copy_mapped_page(const Fault<G>& fault, PageTableGuard<G>& locked) 
   }
   flush.after_unlock();
   if (references != 0) put_page(system, old, references);
-  return {};
+  return Faulted::kMadeOwn;
 }
 
 /// Some mapping of a frame other than the faulting one.
@@ -254,19 +254,19 @@ Result<bool> sleep_for_page_lock(const Fault<G>& fault, PageTableGuard<G>& guard
 }
 
 template <class G>
-Result<void> wait_for_reader(const Fault<G>& fault) {
+Result<Faulted> wait_for_reader(const Fault<G>& fault) {
   const bool gone = wait_until<G, FrameDescriptor>(fault.system, Point::kReadCounts, fault.descriptor(),
                                                    [](const FrameDescriptor& page) { return page.pins() == 0; });
-  return gone ? Result<void>() : Errno::kWouldBlock;
+  return gone ? Result<Faulted>(Faulted::kRetry) : Errno::kWouldBlock;
 }
 
 }  // namespace
 
 template <class G>
-Result<void> fault_write_protected(System<G>& system, Mm& mm, Ref<Vma> vma, Vpn page, FaultKind kind) {
+Result<Faulted> fault_write_protected(System<G>& system, Mm& mm, Ref<Vma> vma, Vpn page, FaultKind kind) {
   Fault<G> fault{system, mm, vma, page, kind, system.tables(mm).find(page), {}};
   if (!fault.slot) {
-    return {};
+    return Faulted::kRetry;
   }
   PageTableGuard<G> guard(system, mm, fault.slot);
   if (guard.blocked()) {
@@ -274,7 +274,7 @@ Result<void> fault_write_protected(System<G>& system, Mm& mm, Ref<Vma> vma, Vpn 
   }
   fault.entry = fault.slot.load();
   if (!fault.entry.present() || fault.entry.writable()) {
-    return {};
+    return Faulted::kRetry;
   }
   bool page_locked = false;
   const Live live(system, "fault-write-protected", fault.entry, page_locked);
@@ -282,7 +282,7 @@ Result<void> fault_write_protected(System<G>& system, Mm& mm, Ref<Vma> vma, Vpn 
   if (verdict == WriteFault::kWaitForPageLock) {
     COWHERD_TRY_ASSIGN(unchanged, sleep_for_page_lock(fault, guard));
     if (!unchanged) {
-      return {};
+      return Faulted::kRetry;
     }
     page_locked = true;
     verdict = decide(fault, false);
@@ -298,7 +298,8 @@ Result<void> fault_write_protected(System<G>& system, Mm& mm, Ref<Vma> vma, Vpn 
     case WriteFault::kCopy:
       return copy_mapped_page(fault, guard);
     case WriteFault::kCopyToOthers:
-      return copy_to_others(fault, guard);
+      COWHERD_TRY(copy_to_others(fault, guard));
+      return Faulted::kRetry;
     case WriteFault::kWaitForReader:
       guard.release();
       return wait_for_reader(fault);
@@ -306,11 +307,11 @@ Result<void> fault_write_protected(System<G>& system, Mm& mm, Ref<Vma> vma, Vpn 
     case WriteFault::kWaitForPageLock:
       break;
   }
-  return {};
+  return verdict == WriteFault::kReuse ? Faulted::kMadeOwn : Faulted::kRetry;
 }
 
 #define COWHERD_INSTANTIATE(G) \
-  template Result<void> fault_write_protected<G>(System<G>&, Mm&, Ref<Vma>, Vpn, FaultKind);
+  template Result<Faulted> fault_write_protected<G>(System<G>&, Mm&, Ref<Vma>, Vpn, FaultKind);
 COWHERD_FOR_EACH_GEOMETRY(COWHERD_INSTANTIATE)
 #undef COWHERD_INSTANTIATE
 

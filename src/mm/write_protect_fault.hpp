@@ -9,7 +9,7 @@ namespace cowherd::mm {
 /// VMA has an anon_vma. Without error the access may be tried again. ENOMEM, kWouldBlock.
 /// Compare Linux mm/memory.c: do_wp_page().
 template <class G>
-Result<void> fault_write_protected(System<G>& system, Mm& mm, Ref<Vma> vma, Vpn page, FaultKind kind)
+Result<Faulted> fault_write_protected(System<G>& system, Mm& mm, Ref<Vma> vma, Vpn page, FaultKind kind)
     COWHERD_REQUIRES(mm.mmap_lock);
 
 }  // namespace cowherd::mm
