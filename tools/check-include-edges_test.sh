@@ -1,7 +1,7 @@
 # The include checker accepts each kind of edge that is allowed and names each one that is not.
 set -eu
 check="$COWHERD_SOURCE/tools/check-include-edges"
-mkdir -p cmake include/cowherd src/{base,frame,mm,spec,litmus,check} examples bench
+mkdir -p cmake include/cowherd src/{base,frame,mm,spec,litmus,check} examples bench tests/stress
 cp "$COWHERD_SOURCE/cmake/edges.txt" cmake/
 
 printf '#include "cowherd/b.hpp"\n#include <vector>\n' >include/cowherd/a.hpp
@@ -13,6 +13,8 @@ printf '#include <fmt/core.h>\n' >src/litmus/good.cpp
 printf '#include "mm/machine.hpp"\n#include <xxhash.h>\n' >src/check/good.cpp
 printf '#include <cowherd/a.hpp>\n' >examples/embed.cpp
 printf '#include "check/explorer.hpp"\n#include <benchmark/benchmark.h>\n' >bench/all_bench.cpp
+printf '#pragma once\n' >tests/stress/house.hpp
+printf '#include "stress/house.hpp"\n#include "mm/machine.hpp"\n' >tests/stress/main.cpp
 python3 "$check" . >out || { cat out; exit 1; }
 
 # expect FILE INCLUDE REASON: one bad line is found, alone, and explained.
@@ -40,5 +42,6 @@ expect src/mm/bad.cpp '<fmt/core.h>' "mm may not use fmt"
 expect src/mm/bad.cpp '<gtest/gtest.h>' "mm may not use GoogleTest"
 expect src/mm/bad.cpp '<cowherd/a.hpp>' "in quotes"
 expect examples/embed.cpp '"mm/machine.hpp"' "public headers only"
+expect tests/stress/bad.cpp '"stress/nosuch.hpp"' "write the path from src/ or include/"
 mkdir src/novel
 expect src/novel/bad.cpp '<vector>' "no line in cmake/edges.txt"

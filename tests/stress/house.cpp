@@ -1,0 +1,112 @@
+#include "stress/house.hpp"
+
+#include <cstdlib>
+#include <cstring>
+
+#include "mm/page.hpp"
+
+namespace cowherd::stress {
+
+namespace {
+
+mm::System<P> format(std::byte* memory, const Plan& plan) {
+  mm::System<P>::format(memory, PageCount{plan.frames}, plan.rules);
+  return mm::System<P>(memory);
+}
+
+}  // namespace
+
+House::House(const Plan& plan)
+    : plan_(plan),
+      bytes_((mm::System<P>::footprint(PageCount{plan.frames}) + 4095) / 4096 * 4096),
+      memory_(static_cast<std::byte*>(std::aligned_alloc(4096, bytes_))),
+      system_(format(memory_.get(), plan)),
+      spaces_(kRoots + plan.threads * kForkedByThread),
+      threads_(plan.threads) {}
+
+// A visitor says where he is before he looks whether the space is open; who closes it does the reverse: one of them
+// sees the other.
+
+House::Visit::Visit(House& house, unsigned thread, unsigned slot, User user) : where_(house.threads_[thread].slot) {
+  where_.store((slot + 1) | (user == User::kStranger ? kStranger : 0), std::memory_order_seq_cst);
+  const std::uint32_t life = house.spaces_[slot].life.load(std::memory_order_seq_cst);
+  if (life != 0 && (user == User::kStranger || (life & kExecs) == 0)) {
+    life_ = life & ~kExecs;
+    process_ = ProcessId{house.spaces_[slot].process.load(std::memory_order_relaxed)};
+  }
+}
+
+House::Visit::~Visit() { where_.store(0, std::memory_order_release); }
+
+void House::open(unsigned slot, Life life, ProcessId process) {
+  spaces_[slot].process.store(process.value(), std::memory_order_relaxed);
+  spaces_[slot].life.store(life, std::memory_order_release);
+}
+
+bool House::is_open(unsigned slot) const { return spaces_[slot].life.load(std::memory_order_relaxed) != 0; }
+
+ProcessId House::process_in(unsigned slot) const {
+  return ProcessId{spaces_[slot].process.load(std::memory_order_relaxed)};
+}
+
+ProcessId House::close(unsigned slot) {
+  spaces_[slot].life.store(0, std::memory_order_seq_cst);
+  wait_for_visitors(slot, true);
+  return process_in(slot);
+}
+
+Life House::close_to_threads(unsigned slot) {
+  std::uint32_t life = spaces_[slot].life.load(std::memory_order_relaxed);
+  if (life == 0 || (life & kExecs) != 0 || !spaces_[slot].life.compare_exchange_strong(life, life | kExecs)) return 0;
+  wait_for_visitors(slot, false);
+  return life;
+}
+
+void House::open_to_threads(unsigned slot) { spaces_[slot].life.fetch_and(~kExecs, std::memory_order_release); }
+
+void House::wait_for_visitors(unsigned slot, bool strangers_too) {
+  for (Whereabouts& thread : threads_) {
+    const auto visits = [&] {
+      const std::uint32_t where = thread.slot.load(std::memory_order_seq_cst);
+      return (where & ~kStranger) == slot + 1 && (strangers_too || (where & kStranger) == 0);
+    };
+    for (unsigned round = 0; visits(); ++round) spin_pause(round);
+  }
+}
+
+std::optional<ProcessId> House::process_of(Life life) const {
+  for (const Slot& slot : spaces_) {
+    if (slot.life.load(std::memory_order_relaxed) == life) {
+      return ProcessId{slot.process.load(std::memory_order_relaxed)};
+    }
+  }
+  return std::nullopt;
+}
+
+Facts House::facts() {
+  Facts facts;
+  facts.protection = [this](Life life, std::uint8_t page) -> std::uint64_t {
+    const auto process = process_of(life);
+    if (!process) return kUnmapped;
+    const Ref<Vma> vma = system_.areas(mm::mm_of(system_, *process)).at(Vpn{kFirstPage + page});
+    return vma ? static_cast<std::uint64_t>(system_.at(vma).flags.protection) : kUnmapped;
+  };
+  facts.word = [this](Life life, std::uint8_t page, std::uint8_t word) -> std::uint64_t {
+    const Vaddr address = address_of(page, word);
+    const mm::PageView view = mm::inspect(system_, *process_of(life), address);
+    std::uint64_t value = 0;
+    if (view.entry.present()) {
+      std::memcpy(&value, system_.frames().bytes(view.frame) + Geometry<P>::offset_of(address), sizeof value);
+    }
+    return value;
+  };
+  facts.device_word = [this](std::uint32_t pin, std::uint8_t page, std::uint8_t word) -> std::uint64_t {
+    const FrameNumber frame = mm::pinned_frame(system_, pins_.at(pin), PageCount{page});
+    std::uint64_t value = 0;
+    std::memcpy(&value, system_.frames().bytes(frame) + Geometry<P>::offset_of(address_of(0, word)), sizeof value);
+    return value;
+  };
+  return facts;
+}
+
+}  // namespace cowherd::stress
