@@ -165,6 +165,9 @@ template <class G, class Move>
 Access access_remote(System<G>& system, ProcessId process, Vaddr address, std::size_t size, PinFlags flags,
                      Move&& move) {
   const HeldMm<G> held(system, process);
+  if (!held) {
+    return {ByteCount{0}, Errno::kNoProcess};
+  }
   std::size_t done = 0;
   const Live live(system, "access-remote", held.ref(), done);
   while (done < size) {

@@ -125,6 +125,9 @@ template <class G>
 Result<void> clear_refs(System<G>& system, ProcessId process, Vaddr address, ByteCount length) {
   COWHERD_TRY_ASSIGN(range, page_range<G>(address, length));
   const HeldMm<G> held(system, process);
+  if (!held) {
+    return Errno::kNoProcess;
+  }
   const Live live(system, "clear-refs-of", held.ref());
   return system.rules().clear_refs_lock == ClearRefsLock::kRead ? clear_refs_locked<G, true>(system, held.mm(), range)
                                                                 : clear_refs_locked<G, false>(system, held.mm(), range);
@@ -137,6 +140,9 @@ Result<void> try_share(System<G>& system, ProcessId process, Vaddr address) {
     return Errno::kFault;
   }
   const HeldMm<G> held(system, process);
+  if (!held) {
+    return Errno::kNoProcess;
+  }
   Mm& mm = held.mm();
   PendingFlush<G> flush(system, mm);
   const Live live(system, "try-share", held.ref(), flush.range());

@@ -12,7 +12,8 @@ Result<Ref<Mm>> create_mm(System<G>& system);
 template <class G>
 void put_mm(System<G>& system, Ref<Mm> mm);
 
-/// One more use of the address space of `process`, which runs; for operations of others on it. put_mm() gives it back.
+/// One more use of the address space of `process`, for operations of others on it; null where it is exiting. put_mm()
+/// gives it back.
 /// Compare Linux kernel/fork.c: get_task_mm().
 template <class G>
 Ref<Mm> hold_mm(System<G>& system, ProcessId process);
@@ -22,10 +23,14 @@ template <class G>
 class HeldMm {
  public:
   HeldMm(System<G>& system, ProcessId process) : system_(system), ref_(hold_mm(system, process)) {}
-  ~HeldMm() { put_mm(system_, ref_); }
+  ~HeldMm() {
+    if (ref_) put_mm(system_, ref_);
+  }
   HeldMm(const HeldMm&) = delete;
   HeldMm& operator=(const HeldMm&) = delete;
 
+  /// False: the process is exiting.
+  explicit operator bool() const { return static_cast<bool>(ref_); }
   [[nodiscard]] Mm& mm() const { return system_.at(ref_); }
   /// For the state of a suspended operation.
   [[nodiscard]] const Ref<Mm>& ref() const { return ref_; }

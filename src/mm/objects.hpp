@@ -37,13 +37,15 @@ struct Mm {
 struct Process {
   static constexpr SlabKind kSlab = SlabKind::kProcess;
 
-  /// Null once it has exited and waits for its parent.
+  /// Null once it has exited and waits for its parent. Changes under the list lock.
   Ref<Mm> mm;
   Ref<Process> parent;
   Ref<Process> next;
   Ref<Process> previous;
   /// Made by vfork and still in the parent's address space: the parent does not run.
   bool suspends_parent = false;
+  /// Its address space is being taken down.
+  bool exiting = false;
 };
 
 /// Some of the frames that a pin holds, in order.

@@ -1,4 +1,5 @@
 #include <atomic>
+#include <utility>
 
 #include "mm/areas.hpp"
 #include "mm/lifecycle.hpp"
@@ -74,10 +75,12 @@ Result<Ref<Process>> create_process(System<G>& system, Ref<Mm> mm, Ref<Process> 
 }
 
 template <class G>
-Ref<Mm> hold_mm(System<G>& system, ProcessId process) {
-  const Ref<Mm> mm = system.at(process_ref<G>(process)).mm;
-  (void)add_users(system.at(mm), 1);
-  return mm;
+Ref<Mm> hold_mm(System<G>& system, ProcessId id) {
+  const ListGuard<G> guard(system, true);
+  const Process& process = system.at(process_ref<G>(id));
+  if (process.exiting) return {};
+  (void)add_users(system.at(process.mm), 1);
+  return process.mm;
 }
 
 template <class G>
@@ -119,10 +122,21 @@ Result<void> exec(System<G>& system, ProcessId id) {
     return would_block(system, Point::kMmapLock);
   }
   COWHERD_TRY_ASSIGN(fresh, create_mm(system));
-  const Live live(system, "exec", fresh);
-  put_mm(system, process.mm);
-  process.mm = fresh;
-  process.suspends_parent = false;
+  Ref<Mm> old;
+  {
+    // Others may reach in from outside meanwhile, a debugger say. The old address space goes after the exchange:
+    //
+    //   exec                                 debugger
+    //   give up the last use of the mm
+    //                                        find the mm, take a use of it
+    //   free it
+    //
+    // Allowed because who looks under this lock finds one that is still used.
+    const ListGuard<G> guard(system, true);
+    old = std::exchange(process.mm, fresh);
+    process.suspends_parent = false;
+  }
+  put_mm(system, old);
   return {};
 }
 
@@ -132,6 +146,11 @@ Result<void> exit(System<G>& system, ProcessId id) {
   const Ref<Mm> mm = system.at(gone).mm;
   if (last_user(system.at(mm)) && stuck(system.at(mm))) {
     return would_block(system, Point::kMmapLock);
+  }
+  {
+    // From now on nobody takes another use of the address space. The process has not exited() before that is gone.
+    const ListGuard<G> guard(system, true);
+    system.at(gone).exiting = true;
   }
   put_mm(system, mm);
   const ListGuard<G> guard(system);
@@ -170,11 +189,13 @@ Result<void> wait(System<G>& system, ProcessId parent, ProcessId child) {
 
 template <class G>
 void disown(System<G>& system, ProcessId child) {
+  const ListGuard<G> guard(system, true);
   system.at(process_ref<G>(child)).parent = {};
 }
 
 template <class G>
 bool exited(System<G>& system, ProcessId process) {
+  const ListGuard<G> guard(system, true);
   return !system.at(process_ref<G>(process)).mm;
 }
 

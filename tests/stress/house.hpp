@@ -32,8 +32,8 @@ struct Plan {
 class House {
  public:
   /// Address spaces that never exit, shared by all threads; and those that each thread forks and ends.
-  static constexpr unsigned kRoots = 2;
-  static constexpr unsigned kForkedByThread = 2;
+  static constexpr unsigned kRoots = 1;
+  static constexpr unsigned kForkedByThread = 1;
 
   explicit House(const Plan& plan);
 

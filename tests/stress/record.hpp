@@ -24,9 +24,9 @@ struct Interval {
 // What the threads play with in every address space: a few pages on both sides of the border of a lowest table, so
 // that tables come and go. The pages below kFirstDiscardable always stay mapped, and what is in them is never thrown
 // away but by exec and exit.
-inline constexpr std::uint8_t kPages = 8;
-inline constexpr std::uint8_t kFirstDiscardable = 3;
-inline constexpr std::uint64_t kFirstPage = 507;
+inline constexpr std::uint8_t kPages = 4;
+inline constexpr std::uint8_t kFirstDiscardable = 2;
+inline constexpr std::uint64_t kFirstPage = 510;
 /// Words of a page that are written and watched: the first and the last.
 inline constexpr std::uint8_t kWords = 2;
 

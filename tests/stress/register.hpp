@@ -2,6 +2,7 @@
 
 #include <cstdint>
 #include <optional>
+#include <utility>
 #include <vector>
 
 #include "stress/record.hpp"
@@ -29,7 +30,11 @@ class Register {
   Register() = default;
   explicit Register(std::uint64_t base) : base_(base) {}
 
-  void add(std::uint64_t value, Interval when, bool certain = true) { writes_.push_back({value, when, certain}); }
+  void add(std::uint64_t value, Interval when, bool certain = true) {
+    writes_.push_back({value, when, certain});
+    sorted_ = false;
+    indexed_ = false;
+  }
 
   /// A read that ended at `end` saw `value`, which nobody writes twice: so that write has happened by then, whenever
   /// its call returns.
@@ -50,11 +55,24 @@ class Register {
   void settle(std::uint64_t value) {
     base_ = value;
     writes_.clear();
+    indexed_ = false;
   }
 
  private:
+  using Writes = std::vector<Write>;
+
+  /// Those of one value.
+  [[nodiscard]] std::pair<Writes::iterator, Writes::iterator> of_value(std::uint64_t value) const;
+  /// The beginning of the last certain write that was over before `read` began; 0: there was none.
+  [[nodiscard]] Tick overwritten_at(Interval read) const;
+
   std::optional<std::uint64_t> base_;
-  std::vector<Write> writes_;
+  // All writes come first, then all questions: sorted for them at the first one.
+  mutable Writes writes_;
+  mutable bool sorted_ = false;
+  /// Of the certain writes in the order of their ends: when each ended, and the latest beginning up to it.
+  mutable std::vector<Interval> ends_;
+  mutable bool indexed_ = false;
 };
 
 }  // namespace cowherd::stress

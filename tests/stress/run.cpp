@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "stress/failure_text.hpp"
+#include "stress/jitter.hpp"
 #include "stress/litmus_text.hpp"
 #include "stress/worker.hpp"
 
@@ -51,7 +52,7 @@ class Run {
     const auto end = std::chrono::steady_clock::now() + time;
     std::vector<std::thread> threads;
     threads.reserve(workers_.size());
-    for (auto& worker : workers_) threads.emplace_back([this, &worker] { loop(*worker); });
+    for (unsigned i = 0; i < workers_.size(); ++i) threads.emplace_back([this, i] { loop(*workers_[i], i); });
     do {
       gate_.arrive_and_wait();
       gate_.arrive_and_wait();
@@ -65,7 +66,8 @@ class Run {
   }
 
  private:
-  void loop(Worker& worker) {
+  void loop(Worker& worker, unsigned number) {
+    const Jitter jitter(number);
     while (true) {
       gate_.arrive_and_wait();
       if (over_) return;

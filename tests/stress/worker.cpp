@@ -39,8 +39,8 @@ std::uint32_t Worker::choose(std::uint32_t below) {
 }
 
 std::uint8_t Worker::any_page() {
-  // Half of all that happens, happens to one page.
-  return static_cast<std::uint8_t>(choose(2) == 0 ? choose(2) * kFirstDiscardable : choose(kPages));
+  // Half of all that happens, happens to one page that is never thrown away.
+  return static_cast<std::uint8_t>(choose(2) == 0 ? 0 : choose(kPages));
 }
 
 Worker::Pages Worker::any_pages(std::uint8_t from) {
@@ -80,8 +80,7 @@ void Worker::step() {
   if (what < 945) return change_mapping();
   if (what < 955) return populate();
   if (what < 960) return vfork_access();
-  if (what < 980) return fork();
-  if (what < 997) return exit();
+  if (what < 997) return fork_or_exit();
   exec();
 }
 
@@ -89,7 +88,10 @@ void Worker::access(bool write) {
   const Visit visit(house_, number_, any_slot(), User::kThread);
   if (visit.life() == 0) return;
   const std::uint8_t page = any_page();
-  const auto word = static_cast<std::uint8_t>(choose(kWords));
+  access_word(visit, page, static_cast<std::uint8_t>(choose(kWords)), write);
+}
+
+void Worker::access_word(const Visit& visit, std::uint8_t page, std::uint8_t word, bool write) {
   std::uint64_t value = write ? fresh_value() : 0;
   timed(write ? Action::kWrite : Action::kRead, visit.life(), [&](Record& record) {
     record.first = page;
@@ -136,7 +138,8 @@ void Worker::vfork_access() {
 
 void Worker::take_pin() {
   if (pins_.size() >= kMostPins) return drop_pin();
-  const Visit visit(house_, number_, any_slot(), User::kThread);
+  const unsigned slot = any_slot();
+  const Visit visit(house_, number_, slot, User::kThread);
   if (visit.life() == 0) return;
   static constexpr PinFlags kChoices[] = {PinFlags::kWrite | PinFlags::kLongTerm, PinFlags::kWrite, PinFlags::kLongTerm,
                                           PinFlags::kNone, PinFlags::kWrite | PinFlags::kGet};
@@ -159,7 +162,7 @@ void Worker::take_pin() {
       record.value |= std::uint64_t{1} << page;
     }
   }
-  pins_.push_back({number, pinned->id, visit.life(), pages.first, record.count, flags});
+  pins_.push_back({number, pinned->id, visit.life(), slot, pages.first, record.count, flags});
 }
 
 void Worker::drop_pin() {
@@ -176,18 +179,27 @@ void Worker::drop_pin() {
   });
 }
 
+/// The owner stores, the device loads, the device stores, the owner loads; now and then one of them is left out.
 void Worker::use_device() {
   if (pins_.empty()) return take_pin();
   const Held& held = pins_[choose(static_cast<std::uint32_t>(pins_.size()))];
-  const bool write = has(held.flags, PinFlags::kWrite) && choose(2) == 0;
-  const auto page = static_cast<std::uint8_t>(choose(held.count));
+  const auto page = static_cast<std::uint8_t>(held.first + choose(held.count));
   const auto word = static_cast<std::uint8_t>(choose(kWords));
+  const Visit visit(house_, number_, held.slot, User::kThread);
+  const bool owner_there = visit.life() == held.life;
+  if (owner_there && choose(2) == 0) access_word(visit, page, word, true);
+  if (choose(4) != 0) transfer(held, page, word, false);
+  if (has(held.flags, PinFlags::kWrite) && choose(2) == 0) transfer(held, page, word, true);
+  if (owner_there && choose(2) == 0) access_word(visit, page, word, false);
+}
+
+void Worker::transfer(const Held& held, std::uint8_t page, std::uint8_t word, bool write) {
   std::uint64_t value = write ? fresh_value() : 0;
   timed(write ? Action::kDmaWrite : Action::kDmaRead, held.life, [&](Record& record) {
-    record.first = static_cast<std::uint8_t>(held.first + page);
+    record.first = page;
     record.word = word;
     record.other = held.number;
-    const ByteCount offset = offset_in(page, word);
+    const ByteCount offset = offset_in(static_cast<std::uint8_t>(page - held.first), word);
     record.error = write ? mm::dma_write(system_, held.id, offset, bytes_of(value)).error
                          : mm::dma_read(system_, held.id, offset, bytes_of(value)).error;
     record.value = value;
@@ -281,25 +293,22 @@ void Worker::kernel_work() {
   }
 }
 
-void Worker::fork() {
-  for (unsigned i = 0; i < House::kForkedByThread; ++i) {
-    const unsigned slot = house_.own_slot(number_, i);
-    if (house_.is_open(slot)) continue;
-    const Visit visit(house_, number_, any_slot(), User::kThread);
-    if (visit.life() == 0) return;
-    Result<ProcessId> child = Errno::kInvalid;
-    const Life life = house_.next_life();
-    timed(Action::kFork, visit.life(), [&](Record& record) {
-      record.count = kPages;
-      record.other = life;
-      child = mm::fork(system_, visit.process());
-      record.error = error_of(child);
-    });
-    if (!child) return;
-    mm::disown(system_, *child);
-    house_.open(slot, life, *child);
-    return;
-  }
+void Worker::fork_or_exit() {
+  const unsigned slot = house_.own_slot(number_, choose(House::kForkedByThread));
+  if (house_.is_open(slot)) return exit_slot(slot);
+  const Visit visit(house_, number_, any_slot(), User::kThread);
+  if (visit.life() == 0) return;
+  Result<ProcessId> child = Errno::kInvalid;
+  const Life life = house_.next_life();
+  timed(Action::kFork, visit.life(), [&](Record& record) {
+    record.count = kPages;
+    record.other = life;
+    child = mm::fork(system_, visit.process());
+    record.error = error_of(child);
+  });
+  if (!child) return;
+  mm::disown(system_, *child);
+  house_.open(slot, life, *child);
 }
 
 void Worker::exit_slot(unsigned slot) {
@@ -311,8 +320,6 @@ void Worker::exit_slot(unsigned slot) {
     record.error = error_of(mm::exit(system_, gone));
   });
 }
-
-void Worker::exit() { exit_slot(house_.own_slot(number_, choose(House::kForkedByThread))); }
 
 void Worker::exec() {
   const unsigned slot = any_slot();

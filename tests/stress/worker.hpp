@@ -29,6 +29,7 @@ class Worker {
     std::uint32_t number;
     mm::PinId id;
     Life life;
+    unsigned slot;
     std::uint8_t first;
     std::uint8_t count;
     PinFlags flags;
@@ -49,6 +50,8 @@ class Worker {
 
   void step();
   void access(bool write);
+  void access_word(const House::Visit& visit, std::uint8_t page, std::uint8_t word, bool write);
+  void transfer(const Held& held, std::uint8_t page, std::uint8_t word, bool write);
   void ptrace(bool write);
   void vfork_access();
   void take_pin();
@@ -59,8 +62,7 @@ class Worker {
   void discard();
   void populate();
   void kernel_work();
-  void fork();
-  void exit();
+  void fork_or_exit();
   void exec();
   void exit_slot(unsigned slot);
   [[nodiscard]] unsigned any_slot() { return choose(house_.slots()); }
