@@ -2,6 +2,10 @@
 
 #include <gtest/gtest.h>
 
+#include <atomic>
+#include <thread>
+#include <vector>
+
 namespace cowherd {
 namespace {
 
@@ -103,6 +107,86 @@ TEST(FrameDescriptor, CountsWrapWithinTheirFields) {
   EXPECT_EQ(d.use(), FrameUse::kAnon);
   d.add_mapcount();
   EXPECT_EQ(d.mapcount(), 0u);
+}
+
+TEST(FrameDescriptor, NobodyGetsAReferenceToAFreeFrame) {
+  FrameDescriptor d;
+  EXPECT_FALSE(d.try_add_references(1, 0, FrameDescriptor::kMaxReferences));
+  EXPECT_EQ(d.references(), 0u);
+  d.add_references(1);
+  EXPECT_TRUE(d.try_add_references(2, 1, 3));
+  EXPECT_EQ(d.references(), 3u);
+  EXPECT_EQ(d.pins(), 1u);
+}
+
+TEST(FrameDescriptor, LimitsAreKeptExactly) {
+  FrameDescriptor d;
+  d.add_references(1);
+  EXPECT_FALSE(d.try_add_references(3, 3, 3));
+  EXPECT_EQ(d.references(), 1u);
+  EXPECT_EQ(d.pins(), 0u);
+  EXPECT_TRUE(d.try_add_references(2, 2, 3));
+  EXPECT_FALSE(d.try_add_references(1, FrameDescriptor::kMaxPins, FrameDescriptor::kMaxReferences));
+  EXPECT_EQ(d.pins(), 2u);
+}
+
+/// Threads take and give back, and one of them drops the last reference now and then: from that moment on nobody may
+/// get another, until somebody who knows that the frame is free gives it one.
+TEST(FrameDescriptor, NoReferenceIsTakenOrLostBehindTheLastOne) {
+  constexpr unsigned kRounds = 30'000;
+  FrameDescriptor d;
+  d.add_references(1);
+  std::atomic<unsigned> frees{0};
+  std::atomic<bool> over{false};
+  const auto drop = [&] {
+    if (d.drop_references(1, 1).references == 0) ++frees;
+  };
+  std::vector<std::thread> takers;
+  for (int i = 0; i < 3; ++i) {
+    takers.emplace_back([&] {
+      while (!over) {
+        if (d.try_add_references(1, 1, FrameDescriptor::kMaxReferences)) drop();
+      }
+    });
+  }
+  unsigned lives = 1;
+  for (unsigned round = 0; round < kRounds; ++round) {
+    if (d.drop_references(1).references == 0) ++frees;
+    while (frees < lives) std::this_thread::yield();
+    ASSERT_FALSE(d.try_add_references(1, 1, FrameDescriptor::kMaxReferences));
+    ++lives;
+    d.add_references(1);
+  }
+  over = true;
+  for (std::thread& taker : takers) taker.join();
+  EXPECT_EQ(frees, kRounds);
+  EXPECT_EQ(d.references(), 1u);
+  EXPECT_EQ(d.pins(), 0u);
+}
+
+TEST(FrameDescriptor, FlagsOfOneWordDoNotDisturbEachOther) {
+  constexpr unsigned kRounds = 20'000;
+  FrameDescriptor d;
+  unsigned guarded = 0;
+  std::vector<std::thread> threads;
+  for (unsigned thread = 0; thread < 4; ++thread) {
+    threads.emplace_back([&, thread] {
+      for (unsigned i = 0; i < kRounds; ++i) {
+        d.add_mapcount();
+        d.lock(thread % 2 == 0);
+        ++guarded;
+        d.set_dirty(i % 2 == 0);
+        d.unlock();
+        d.set_use(FrameUse::kAnon);
+        d.drop_mapcount();
+      }
+    });
+  }
+  for (std::thread& thread : threads) thread.join();
+  EXPECT_EQ(guarded, 4 * kRounds);
+  EXPECT_EQ(d.mapcount(), 0u);
+  EXPECT_FALSE(d.locked());
+  EXPECT_EQ(d.use(), FrameUse::kAnon);
 }
 
 }  // namespace

@@ -9,7 +9,9 @@ namespace cowherd::stress {
 
 namespace {
 
-constexpr std::size_t kMostStatements = 3;
+constexpr std::size_t kMostOfAKind = 2;
+/// What caused a finding may have ended some operations before what is missing began.
+constexpr Tick kBefore = 40;
 constexpr std::size_t kMostBlocks = 8;
 
 std::string flags_text(PinFlags flags) {
@@ -56,6 +58,7 @@ class Writer {
     } else {
       since_ = finding.since;
     }
+    since_ -= std::min(since_, kBefore);
     choose_lives();
     choose_records();
   }
@@ -85,13 +88,19 @@ class Writer {
     }
   }
 
+  /// Done to an address space by somebody who need not live in it.
+  static bool from_outside(Action action) {
+    return action == Action::kPtraceRead || action == Action::kPtraceWrite || action == Action::kClearRefs ||
+           action == Action::kTryShare;
+  }
+
   void choose_records() {
     std::map<Life, std::size_t> child_blocks;
     for (const Log& log : round_) {
       Block own{root_, {}};
       for (const Record& record : log) {
         if (!in_story(record) || !lives_.contains(record.life)) continue;
-        if (record.life == root_) {
+        if (record.life == root_ || from_outside(record.action)) {
           own.records.push_back(&record);
         } else {
           children_[record.life].push_back(&record);
@@ -112,12 +121,17 @@ class Writer {
     }
   }
 
-  /// Forks stay: without them a child's block would have nobody to start it.
+  static bool moves_bytes(Action action) {
+    return action == Action::kRead || action == Action::kWrite || action == Action::kPtraceRead ||
+           action == Action::kPtraceWrite || action == Action::kDmaRead || action == Action::kDmaWrite;
+  }
+  /// The last accesses, and the last of what changes pages and mappings.
   static void keep_last(std::vector<const Record*>& records) {
-    std::size_t others = 0;
+    std::size_t accesses = 0;
+    std::size_t changes = 0;
     for (auto at = records.end(); at != records.begin();) {
       --at;
-      if ((*at)->action != Action::kFork && ++others > kMostStatements) at = records.erase(at);
+      if (++(moves_bytes((*at)->action) ? accesses : changes) > kMostOfAKind) at = records.erase(at);
     }
   }
 

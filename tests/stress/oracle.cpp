@@ -190,6 +190,8 @@ std::optional<Finding> Oracle::check_value(const Record& record, Life life, std:
       finding.since = birth->fork.begin;
     }
   }
+  // What parted the device from its page came after the pin.
+  if (record.action == Action::kDmaRead) finding.since = std::min(finding.since, pins_.at(record.other).taken.begin);
   return finding;
 }
 
