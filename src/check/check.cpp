@@ -30,6 +30,7 @@ Finding make_finding(Explorer& explorer, const litmus::Program& program, const F
   if (options.explain) {
     explain(finding, key, smaller.at.schedule, options);
     finding.remedies = find_remedies(explorer, finding, key, options);
+    correct_parting(finding, options.rules);
     // A pin can suffer for a get: a page that fork shared under the get is not the pinner's own either.
     const bool behind_get = std::any_of(finding.remedies.begin(), finding.remedies.end(), [](const Remedy& remedy) {
       return remedy.decision_name == decision_name(Decision::kPinCount);

@@ -34,7 +34,9 @@ class Detective {
     const auto& details = tracer_.details();
     for (std::size_t i = 0; i < details.size(); ++i) {
       for (const Holding& holding : details[i].holdings) {
-        if (holding.attached && holding.mapped != holding.frame) return parted(i, holding);
+        if (!apart(holding) || !for_good(i, holding)) continue;
+        const std::size_t end = end_of_operation(i);
+        return parted(end, *find(details[end], holding));
       }
     }
     for (std::size_t i = 0; i < details.size(); ++i) {
@@ -55,10 +57,40 @@ class Detective {
  private:
   [[nodiscard]] const StepDetail& detail(std::size_t step) const { return tracer_.details()[step]; }
 
-  [[nodiscard]] static bool holds(const StepDetail& detail, const Holding& wanted) {
-    return std::any_of(detail.holdings.begin(), detail.holdings.end(), [&](const Holding& holding) {
+  [[nodiscard]] static const Holding* find(const StepDetail& detail, const Holding& wanted) {
+    const auto at = std::find_if(detail.holdings.begin(), detail.holdings.end(), [&](const Holding& holding) {
       return holding.device == wanted.device && holding.index == wanted.index && holding.frame == wanted.frame;
     });
+    return at == detail.holdings.end() ? nullptr : &*at;
+  }
+  [[nodiscard]] static bool holds(const StepDetail& detail, const Holding& wanted) {
+    return find(detail, wanted) != nullptr;
+  }
+
+  [[nodiscard]] static bool apart(const Holding& holding) {
+    return holding.attached && holding.mapped != holding.frame;
+  }
+
+  /// The last step of the operation that step `step` is one of, as far as the trace goes.
+  [[nodiscard]] std::size_t end_of_operation(std::size_t step) const {
+    const std::uint8_t block = detail(step).block;
+    for (std::size_t i = step; i < trace_.steps.size(); ++i) {
+      if (trace_.steps[i].block == block && trace_.steps[i].ends) return i;
+    }
+    return step;
+  }
+
+  /// Whether they never meet again: inside an operation an entry may be gone for a moment.
+  [[nodiscard]] bool for_good(std::size_t step, const Holding& holding) const {
+    if (!trace_.by_steps) return true;
+    const auto& details = tracer_.details();
+    if (!holds(details[end_of_operation(step)], holding)) return false;
+    for (std::size_t i = step; i < details.size(); ++i) {
+      const Holding* later = find(details[i], holding);
+      if (later == nullptr) return i > end_of_operation(step);
+      if (!apart(*later)) return false;
+    }
+    return true;
   }
 
   [[nodiscard]] static bool has_event(const StepDetail& detail, mm::EventKind kind, FrameNumber frame) {
@@ -195,6 +227,21 @@ void mark_breach(Trace& trace, const FindingKey& key) {
   last.broke = true;
   const std::string note = breach_note(last, key);
   last.note = last.note.empty() ? note : last.note + "; " + note;
+}
+
+void correct_parting(Finding& finding, const Rules& rules) {
+  if (!finding.parting || !finding.trace.by_steps || finding.remedies.empty()) return;
+  Parting& parting = *finding.parting;
+  for (const Remedy& remedy : finding.remedies) {
+    if (remedy.decision_name == parting.decision_name) return;
+  }
+  const auto decision = find_decision(finding.remedies.front().decision_name);
+  if (!decision) return;
+  parting.decision = *decision;
+  parting.decision_name = decision_name(*decision);
+  parting.value_name = value_name(*decision, rules);
+  parting.sentence =
+      fmt::format("{}. Here {}.", capitalised(value_meaning(*decision, rules)), finding.trace.steps[parting.step].note);
 }
 
 bool explain(Finding& finding, const FindingKey& key, const Schedule& schedule, const CheckOptions& options) {

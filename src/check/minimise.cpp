@@ -5,6 +5,7 @@
 #include <utility>
 #include <vector>
 
+#include "check/step.hpp"
 #include "litmus/shrink.hpp"
 
 namespace cowherd::check {
@@ -50,6 +51,8 @@ class Minimiser {
   }
 
   Minimised run(const FoundAt& at) {
+    // A smaller program needs no more switches than the one that it came from, and few need few states.
+    if (options_.grain == litmus::Grain::kStep) options_.preemptions = at.preemptions;
     best_ = original_;
     drop_what_did_not_run(at.schedule);
     drop_one_by_one();
@@ -78,7 +81,8 @@ class Minimiser {
     const Exploration tried = explorer_.run(scene, options_, nullptr, Goal::kFirst, &key_);
     steps_ += tried.stats.transitions;
     const bool found = tried.found.contains(key_);
-    complete_ = complete_ && (found || (tried.error.empty() && tried.coverage.exhaustive()));
+    const bool all_seen = tried.coverage.exhaustive() || tried.coverage.stopped_by == Bound::kPreemptions;
+    complete_ = complete_ && (found || (tried.error.empty() && all_seen));
     return found;
   }
 
@@ -90,10 +94,16 @@ class Minimiser {
   }
 
   void drop_what_did_not_run(const Schedule& schedule) {
-    // Of the steps of an operation the schedule does not say which was the last.
-    if (options_.grain == litmus::Grain::kStep) return;
     std::vector<std::size_t> ran(original_.blocks.size(), 0);
-    for (const Move move : schedule) ++ran[block_of(move)];
+    const Scene scene(original_);
+    World world;
+    if (!world.begin(scene, options_.rules, setting_of(options_)).empty()) return;
+    for (const Move move : schedule) {
+      const std::uint8_t block = block_of(move);
+      // A step that begins an operation or goes on with it: it has to stay even where it did not end.
+      ran[block] = std::size_t{world.control.agents[block].pc} + 1;
+      if (step(world, move).blocked) return;
+    }
     Keep keep;
     for (std::size_t b = 0; b < original_.blocks.size(); ++b) {
       for (std::size_t i = 0; i < original_.blocks[b].operations.size(); ++i) keep.push_back(i < ran[b]);

@@ -4,6 +4,13 @@
 
 namespace cowherd::check {
 
+namespace {
+
+/// At the grain of steps, where a search may be long: states for one attempt.
+constexpr std::uint64_t kMaxStates = 200'000;
+
+}  // namespace
+
 std::vector<Remedy> find_remedies(Explorer& explorer, const Finding& finding, const FindingKey& key,
                                   const CheckOptions& options) {
   std::vector<Remedy> remedies;
@@ -15,6 +22,8 @@ std::vector<Remedy> find_remedies(Explorer& explorer, const Finding& finding, co
     CheckOptions changed = options;
     changed.timeout = {};
     changed.progress = nullptr;
+    changed.preemptions.reset();
+    if (options.grain == litmus::Grain::kStep) changed.max_states = kMaxStates;
     decision.set(changed.rules, other);
     const Exploration tried = explorer.run(scene, changed, nullptr, Goal::kFirst, &key);
     if (tried.error.empty() && tried.coverage.exhaustive() && !tried.found.contains(key)) {

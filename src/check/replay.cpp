@@ -48,14 +48,14 @@ ReplayResult replay(const litmus::Program& program, const CheckOptions& options,
   result.error = tracer.begin();
   for (const ScheduleRun& run : *runs) {
     if (!result.ok()) break;
-    if (run.block >= scene.blocks()) {
-      result.error = fmt::format("the test has no block number {}", run.block);
+    const std::uint8_t block = block_of(run.move);
+    if (block >= scene.blocks()) {
+      result.error = fmt::format("the test has no block number {}", block);
       break;
     }
     for (std::size_t i = 0; i < run.steps && result.ok(); ++i) {
-      if (tracer.step(run.block)) continue;
-      result.error =
-          fmt::format("step {}: {} cannot go on", tracer.trace().steps.size() + 1, scene.agent_name(run.block));
+      if (tracer.step(run.move)) continue;
+      result.error = fmt::format("step {}: {} cannot go on", tracer.trace().steps.size() + 1, scene.agent_name(block));
       result.diverged = true;
     }
     if (result.ok() && !run.hash.empty() && run.hash != tracer.state_hash()) {

@@ -157,12 +157,32 @@ struct DeviceSight {
   bool operator==(const DeviceSight&) const = default;
 };
 
+/// A translation that a CPU remembers and the page tables no longer give.
+struct StaleSight {
+  /// Whose CPU, as in TraceStep::agent.
+  std::string agent;
+  /// "0:x"
+  std::string page;
+  FrameNumber frame;
+  bool writable = false;
+
+  bool operator==(const StaleSight&) const = default;
+};
+
 struct TraceStep {
   std::uint8_t block = 0;
   /// "P0/T0" process and thread, "D0", "K0".
   std::string agent;
   /// As in the test: "pin(d, x, FOLL_WRITE | FOLL_LONGTERM)".
   std::string operation;
+  /// Whether this is the first step of the operation, and whether it is the last: only then is there a result.
+  bool begins = true;
+  bool ends = true;
+  /// Where it is not the last: the name of the point that the block is suspended before, and what it does next.
+  std::string point;
+  std::string next;
+  /// Where the block could go on in two ways: which it took, in a few words.
+  std::string choice;
   std::int64_t result = 0;
   /// What the reference semantics allowed, where the result was something else.
   std::vector<std::int64_t> expected;
@@ -171,6 +191,7 @@ struct TraceStep {
   /// All pages and devices after the step, in a fixed order; a reader wants to see what changed.
   std::vector<PageSight> pages;
   std::vector<DeviceSight> devices;
+  std::vector<StaleSight> stale;
   /// What happened inside, in short words: "frame 3 shared write-protected", "frame 3 copied to frame 7".
   std::vector<std::string> events;
   /// Why this step matters: it parted pin and page table, or broke the promise. Empty for most.
@@ -184,11 +205,15 @@ struct TraceStep {
 struct Trace {
   /// Which rules it shows.
   std::string rules;
+  litmus::Grain grain = litmus::Grain::kOperation;
+  FrameReuse reuse = FrameReuse::kPools;
+  /// Operations may be shown in several steps.
+  bool by_steps = false;
   /// After the init block.
   std::vector<PageSight> initial_pages;
   std::vector<TraceStep> steps;
   std::uint32_t preemptions = 0;
-  /// Run-length: "0*2 1 0*2" is block 0 twice, block 1, block 0 twice.
+  /// Run-length: "0*2 1 0*2" is block 0 twice, block 1, block 0 twice; "1!" is block 1 going on in its other way.
   std::string schedule;
   /// The same with the state hash behind each run, "0*2=9f1c2a… 1=…": replay() checks it.
   std::string replay;
@@ -230,7 +255,8 @@ struct Finding {
   std::string remark;
   /// The smallest program that shows it; without a condition of its own.
   litmus::Program program;
-  /// No program with fewer of the operations shows it: all were tried.
+  /// No program with fewer of the operations shows it: all were tried; at the grain of steps, with no more preemptions
+  /// than the test needs.
   bool minimal = false;
   Trace trace;
   /// Nothing where no pin and page table parted, or no decision of the rules stands behind it.

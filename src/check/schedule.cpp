@@ -35,19 +35,35 @@ bool parse_run(std::string_view text, ScheduleRun& run) {
   }
   run.steps = 1;
   if (const auto star = text.find('*'); star != std::string_view::npos) {
-    if (!parse_number<std::size_t>(text.substr(star + 1), 1, litmus::kMaxOperations, run.steps)) return false;
+    if (!parse_number<std::size_t>(text.substr(star + 1), 1, kMaxScheduleSteps, run.steps)) return false;
     text = text.substr(0, star);
   }
-  return parse_number<std::uint8_t>(text, 0, litmus::kMaxBlocks - 1, run.block);
+  const bool other_way = text.ends_with('!');
+  if (other_way) text.remove_suffix(1);
+  std::uint8_t block = 0;
+  if (!parse_number<std::uint8_t>(text, 0, litmus::kMaxBlocks - 1, block)) return false;
+  run.move = move_of(block, other_way ? 1 : 0);
+  return true;
 }
 
 }  // namespace
+
+std::vector<ScheduleRun> runs_of(const std::vector<ScheduleStep>& steps) {
+  std::vector<ScheduleRun> runs;
+  for (std::size_t i = 0; i < steps.size(); ++i) {
+    if (runs.empty() || runs.back().move != steps[i].move) runs.push_back({steps[i].move, 0, {}});
+    ++runs.back().steps;
+    const bool switches = i + 1 == steps.size() || block_of(steps[i + 1].move) != block_of(steps[i].move);
+    if (switches) runs.back().hash = steps[i].hash;
+  }
+  return runs;
+}
 
 std::string print_schedule(const std::vector<ScheduleRun>& runs, bool with_hashes) {
   std::string text;
   for (const ScheduleRun& run : runs) {
     if (!text.empty()) text += ' ';
-    text += fmt::format("{}", run.block);
+    text += fmt::format("{}{}", block_of(run.move), way_of(run.move) == 0 ? "" : "!");
     if (run.steps != 1) text += fmt::format("*{}", run.steps);
     if (with_hashes && !run.hash.empty()) text += "=" + run.hash;
   }
@@ -63,13 +79,14 @@ std::optional<std::vector<ScheduleRun>> parse_schedule(std::string_view text, st
     const std::size_t end = std::min(text.find_first_of(kBlanks, at), text.size());
     ScheduleRun run;
     if (!parse_run(text.substr(at, end - at), run)) {
-      error = fmt::format("'{}' is not part of a schedule: BLOCK, BLOCK*STEPS or BLOCK*STEPS=HASH",
-                          text.substr(at, end - at));
+      error = fmt::format(
+          "'{}' is not part of a schedule: BLOCK, BLOCK*STEPS or BLOCK*STEPS=HASH, with ! behind BLOCK or not",
+          text.substr(at, end - at));
       return std::nullopt;
     }
     total += run.steps;
-    if (total > litmus::kMaxOperations) {
-      error = "the schedule is longer than any test";
+    if (total > kMaxScheduleSteps) {
+      error = "the schedule is too long";
       return std::nullopt;
     }
     runs.push_back(std::move(run));

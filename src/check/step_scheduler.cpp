@@ -187,11 +187,15 @@ StepScheduler::Translation* StepScheduler::translation(std::size_t agent, Vpn pa
   return slot == kNoSlot ? nullptr : &translations_[agent * pages_ + slot];
 }
 
-std::uint64_t StepScheduler::cached_translation(std::uint32_t mm, Vpn page) const {
+std::uint64_t StepScheduler::remembered(std::size_t agent, std::uint32_t mm, Vpn page) const {
   const std::uint8_t slot = slot_of(page);
   if (slot == kNoSlot) return 0;
-  const Translation& cached = translations_[running_ * pages_ + slot];
+  const Translation& cached = translations_[agent * pages_ + slot];
   return cached.mm == mm ? cached.entry : 0;
+}
+
+std::uint64_t StepScheduler::cached_translation(std::uint32_t mm, Vpn page) const {
+  return remembered(running_, mm, page);
 }
 
 void StepScheduler::cache_translation(std::uint32_t mm, Vpn page, std::uint64_t entry) {

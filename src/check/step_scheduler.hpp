@@ -72,6 +72,8 @@ class StepScheduler final : public Scheduler {
   /// The agent that runs or is asked, or the last one of them.
   [[nodiscard]] std::size_t running() const { return running_; }
 
+  /// What the agent's CPU remembers of a page, as cached_translation().
+  [[nodiscard]] std::uint64_t remembered(std::size_t agent, std::uint32_t mm, Vpn page) const;
   /// Drops what the agent's CPU remembers of all pages but those in `pages`, bits by their place in begin()'s list.
   void keep_translations(std::size_t agent, std::uint32_t pages);
 

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 
+#include "check/columns.hpp"
 #include "check/hash.hpp"
 #include "litmus/printer.hpp"
 #include "litmus/symbols.hpp"
@@ -38,7 +39,14 @@ std::string changes(const std::vector<PageSight>& before, const std::vector<Page
 /// Where a step's comment begins, so that they stand in one column.
 constexpr std::size_t kCommentColumn = 48;
 
+/// As wide as two columns need that hold whole statements.
+constexpr std::size_t kColumnsWidth = 110;
+
 void write_steps(std::string& text, const Trace& trace) {
+  if (trace.by_steps) {
+    text += write_columns(trace, kColumnsWidth);
+    return;
+  }
   const std::vector<PageSight>* before = &trace.initial_pages;
   for (std::size_t i = 0; i < trace.steps.size(); ++i) {
     const TraceStep& step = trace.steps[i];
@@ -72,17 +80,22 @@ std::string write_trace(const Finding& finding) {
   const std::size_t end_of_header = text.find('\n') + 1;
   std::string words = fmt::format("# {}: {}\n# {}\n", name_of(finding.kind), finding.subtype, finding.sentence);
   if (finding.parting) {
-    words += fmt::format("# step {}: {}={}: {}\n", finding.parting->step + 1, finding.parting->decision_name,
-                         finding.parting->value_name, finding.parting->sentence);
+    words += fmt::format("# step {}: {}={}: {}\n", shown_number(finding.trace, finding.parting->step),
+                         finding.parting->decision_name, finding.parting->value_name, finding.parting->sentence);
   }
   if (!finding.remark.empty()) words += fmt::format("# {}\n", finding.remark);
-  if (finding.minimal) words += "# minimal: no program with fewer operations shows it\n";
+  if (finding.minimal) {
+    words += fmt::format("# minimal: no program with fewer operations shows it{}\n",
+                         finding.trace.by_steps ? " by so few preemptions" : "");
+  }
   return text.insert(end_of_header, words);
 }
 
 std::string write_trace(const litmus::Program& program, const Trace& trace) {
-  std::string text = fmt::format("{} test={} rules={} hash={} preemptions={}\n", kMagic, program.name, trace.rules,
-                                 program_hash(program), trace.preemptions);
+  std::string text =
+      fmt::format("{} test={} rules={} hash={} preemptions={}{}{}\n", kMagic, program.name, trace.rules,
+                  program_hash(program), trace.preemptions, trace.grain == litmus::Grain::kStep ? " grain=step" : "",
+                  trace.reuse == FrameReuse::kImmediate ? " reuse=immediate" : "");
   write_steps(text, trace);
   text += fmt::format("schedule: {}\n", trace.replay);
   text += fmt::format("{}\n{}", kTestMark, litmus::print(program));
@@ -110,6 +123,8 @@ std::optional<TraceFile> read_trace(std::string_view text, std::string& error) {
       file.test = header_value(line, "test");
       file.rules = header_value(line, "rules");
       file.hash = header_value(line, "hash");
+      if (header_value(line, "grain") == "step") file.grain = litmus::Grain::kStep;
+      if (header_value(line, "reuse") == "immediate") file.reuse = FrameReuse::kImmediate;
       if (file.rules.empty() || file.hash.size() != kHashDigits) {
         error = "line 1: the header needs test=, rules= and hash=";
         return std::nullopt;

@@ -15,6 +15,8 @@ struct TraceFile {
   std::string rules;
   /// Of the test's canonical text.
   std::string hash;
+  litmus::Grain grain = litmus::Grain::kOperation;
+  FrameReuse reuse = FrameReuse::kPools;
   /// With state hashes.
   std::string replay;
   /// The text of the whole test.

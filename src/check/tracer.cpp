@@ -8,6 +8,7 @@
 #include "check/hash.hpp"
 #include "check/schedule.hpp"
 #include "litmus/printer.hpp"
+#include "mm/page.hpp"
 
 namespace cowherd::check {
 
@@ -24,6 +25,12 @@ class Recorder : public mm::EventSink {
 
 std::vector<std::byte> copy_of(std::span<const std::byte> bytes) { return {bytes.begin(), bytes.end()}; }
 
+std::string words_of_choice(Point point, unsigned way) {
+  if (point == Point::kAllocate) return way == 0 ? "the allocation succeeds" : "the allocation fails";
+  if (point == Point::kAccess) return way == 0 ? "through a stale translation" : "by a walk of the tables";
+  return fmt::format("way {} of two", way + 1);
+}
+
 }  // namespace
 
 std::vector<std::int64_t> expected_of(const spec::Judgement& judgement) {
@@ -37,11 +44,14 @@ std::vector<std::int64_t> expected_of(const spec::Judgement& judgement) {
 Tracer::Tracer(const Scene& scene, const CheckOptions& options)
     : scene_(&scene), rules_(options.rules), setting_(setting_of(options)) {
   trace_.rules = options.rules_name;
+  trace_.grain = options.grain;
+  trace_.reuse = options.reuse;
 }
 
 std::string Tracer::begin() {
   if (auto error = world_.begin(*scene_, rules_, setting_); !error.empty()) return error;
   (void)verify_step(world_);
+  trace_.by_steps = world_.fibers();
   trace_.initial_pages = look_at_pages();
   write_schedule();
   return {};
@@ -70,9 +80,14 @@ bool Tracer::step(Move move) {
   const std::uint8_t block = block_of(move);
   if (!details_.empty() && details_.back().block != block && could_go_on(details_.back().block)) ++trace_.preemptions;
 
-  const litmus::Operation& op = scene_->block(block).operations[world_.control.agents[block].pc];
+  const litmus::Operation& op = world_.operation(block);
+  TraceStep shown;
+  shown.begins = !world_.inside(block);
+  const bool chooses = has_move(world_.moves(), move_of(block, 1));
+  if (chooses) shown.choice = words_of_choice(world_.point(block), way_of(move));
   StepDetail detail;
   detail.block = block;
+  detail.move = move;
   Recorder recorder(detail.events);
   world_.system().set_event_sink(&recorder);
   detail.report = check::step(world_, move);
@@ -83,7 +98,12 @@ bool Tracer::step(Move move) {
   }
   detail.holdings = look_at_holdings();
 
-  TraceStep shown;
+  shown.ends = !world_.inside(block);
+  if (!shown.ends) {
+    const PointInfo& point = kPoints[static_cast<std::size_t>(world_.point(block))];
+    shown.point = point.name;
+    shown.next = point.next;
+  }
   shown.block = block;
   shown.agent = scene_->agent_name(block);
   shown.operation = litmus::print_operation(scene_->program(), block, op);
@@ -92,6 +112,7 @@ bool Tracer::step(Move move) {
   shown.expected_cut = detail.report.judgement.allowed_count > shown.expected.size();
   shown.pages = look_at_pages();
   shown.devices = look_at_devices();
+  shown.stale = look_at_stale();
   for (const mm::Event& event : detail.events) {
     if (auto words = describe(event); !words.empty()) shown.events.push_back(std::move(words));
   }
@@ -103,12 +124,9 @@ bool Tracer::step(Move move) {
 }
 
 void Tracer::write_schedule() {
-  std::vector<ScheduleRun> runs;
-  for (const TraceStep& step : trace_.steps) {
-    if (runs.empty() || runs.back().block != step.block) runs.push_back({step.block, 0, {}});
-    ++runs.back().steps;
-    runs.back().hash = step.hash;
-  }
+  std::vector<ScheduleStep> steps;
+  for (std::size_t i = 0; i < details_.size(); ++i) steps.push_back({details_[i].move, trace_.steps[i].hash});
+  const std::vector<ScheduleRun> runs = runs_of(steps);
   trace_.schedule = print_schedule(runs, false);
   trace_.replay = print_schedule(runs, true);
 }
@@ -152,6 +170,27 @@ std::vector<DeviceSight> Tracer::look_at_devices() {
       sight.frames.push_back(mm::pinned_frame(world_.system(), device.pin, PageCount{i}));
     }
     sights.push_back(std::move(sight));
+  }
+  return sights;
+}
+
+std::vector<StaleSight> Tracer::look_at_stale() {
+  std::vector<StaleSight> sights;
+  if (!world_.fibers()) return sights;
+  for (std::uint8_t block = 0; block < scene_->blocks(); ++block) {
+    const std::uint8_t process = scene_->process_of(block);
+    if (!contains(world_.unfinished(), block) || !world_.alive(process)) continue;
+    mm::System<G>& system = world_.system();
+    const std::uint32_t mm = system.ref(mm::mm_of(system, world_.control.processes[process].id)).unit;
+    for (std::uint8_t page = 0; page < scene_->pages(); ++page) {
+      const Vaddr address = scene_->address_of_page(page);
+      const Entry entry{world_.steps().remembered(block, mm, Geometry<G>::page_of(address))};
+      const Entry now = mm::inspect(system, world_.control.processes[process].id, address).entry;
+      const bool current = now.present() && now.frame() == entry.frame() && (now.writable() || !entry.writable());
+      if (!entry.present() || current) continue;
+      sights.push_back({scene_->agent_name(block), fmt::format("{}:{}", process, scene_->page_name(page)),
+                        entry.frame(), entry.writable()});
+    }
   }
   return sights;
 }

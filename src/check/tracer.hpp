@@ -31,6 +31,7 @@ struct Holding {
 /// What a step did, beside what the trace shows.
 struct StepDetail {
   std::uint8_t block = 0;
+  Move move = 0;
   StepReport report;
   /// What recounting found beyond the report.
   mm::Violations recount;
@@ -65,6 +66,7 @@ class Tracer {
   [[nodiscard]] bool could_go_on(Move move);
   [[nodiscard]] std::vector<PageSight> look_at_pages();
   [[nodiscard]] std::vector<DeviceSight> look_at_devices();
+  [[nodiscard]] std::vector<StaleSight> look_at_stale();
   [[nodiscard]] std::vector<Holding> look_at_holdings();
   [[nodiscard]] std::string describe(const mm::Event& event) const;
   void write_schedule();

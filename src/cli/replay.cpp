@@ -29,6 +29,8 @@ struct Request {
   litmus::Program program;
   RuleChoice rules;
   std::string schedule;
+  litmus::Grain grain = litmus::Grain::kOperation;
+  check::FrameReuse reuse = check::FrameReuse::kPools;
 };
 
 std::optional<RuleChoice> single_choice(const std::vector<std::string>& words) {
@@ -62,7 +64,7 @@ std::optional<Request> from_trace(const CheckArguments& arguments, const std::st
   const std::vector<std::string> rules = arguments.rules.empty() ? std::vector{trace->rules} : arguments.rules;
   std::optional<RuleChoice> choice = single_choice(rules);
   if (!choice) return std::nullopt;
-  return Request{std::move(*parsed.program), std::move(*choice), trace->replay};
+  return Request{std::move(*parsed.program), std::move(*choice), trace->replay, trace->grain, trace->reuse};
 }
 
 std::optional<Request> from_schedule(const CheckArguments& arguments) {
@@ -78,7 +80,9 @@ std::optional<Request> from_schedule(const CheckArguments& arguments) {
   std::optional<RuleChoice> choice =
       single_choice(arguments.rules.empty() ? std::vector<std::string>{"cowherd"} : arguments.rules);
   if (!choice) return std::nullopt;
-  return Request{std::move(tests.tests.front().program), std::move(*choice), *arguments.replay};
+  litmus::Program& program = tests.tests.front().program;
+  const litmus::Grain grain = arguments.search.grain.value_or(program.grain);
+  return Request{std::move(program), std::move(*choice), *arguments.replay, grain, arguments.search.reuse};
 }
 
 std::optional<Request> read_request(const CheckArguments& arguments) {
@@ -107,8 +111,8 @@ ExitStatus run_replay(const CheckArguments& arguments) {
   check::CheckOptions options;
   options.rules = request->rules.rules;
   options.rules_name = request->rules.name;
-  options.grain = arguments.search.grain.value_or(request->program.grain);
-  options.reuse = arguments.search.reuse;
+  options.grain = request->grain;
+  options.reuse = request->reuse;
   const check::ReplayResult result = check::replay(request->program, options, request->schedule);
 
   std::string text = fmt::format("Replay {}\nRules {}\n{}", request->program.name, request->rules.name,

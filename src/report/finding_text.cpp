@@ -6,6 +6,7 @@
 #include <string_view>
 #include <vector>
 
+#include "check/columns.hpp"
 #include "litmus/printer.hpp"
 #include "litmus/resolve.hpp"
 #include "litmus/symbols.hpp"
@@ -19,6 +20,10 @@ constexpr std::size_t kLineWidth = 100;
 constexpr std::string_view kKey =
     "   (a line to each PTE that changed: the frame that it maps, R/O or R/W, dirty; then the frame's reference\n"
     "   count, how many PTEs map it, its pins, and whether it is marked as belonging to one address space alone)\n";
+
+constexpr std::string_view kColumnsKey =
+    "   (time flows down, each block has a column; [next: ...] is what it is about to do when another block goes on.\n"
+    "   Below each operation: what happened inside, and what it changed: PTEs, counts of frames, what devices hold)\n";
 
 template <class Sight>
 const Sight* find(const std::vector<Sight>& sights, const std::string& name) {
@@ -94,6 +99,7 @@ bool is_running(const litmus::Program& program, const check::Trace& trace, std::
   bool started = own.start == litmus::BlockStart::kAtTimeZero;
   std::vector<std::size_t> at(program.blocks.size(), 0);
   for (const check::TraceStep& step : trace.steps) {
+    if (!step.ends) continue;
     if (step.block >= at.size() || at[step.block] >= program.blocks[step.block].operations.size()) return false;
     const litmus::Operation& operation = program.blocks[step.block].operations[at[step.block]++];
     const bool starts = operation.code == litmus::OpCode::kFork || operation.code == litmus::OpCode::kVfork ||
@@ -107,17 +113,26 @@ bool is_running(const litmus::Program& program, const check::Trace& trace, std::
   return started && done < own.operations.size();
 }
 
+/// What a block that has begun an operation waits to do in it; nothing where it has not begun.
+std::string waits_to(const check::Trace& trace, std::size_t block) {
+  const auto last = std::find_if(trace.steps.rbegin(), trace.steps.rend(),
+                                 [block](const check::TraceStep& step) { return step.block == block; });
+  return last == trace.steps.rend() || last->ends ? std::string() : last->next;
+}
+
 /// Where everybody stands who cannot go on.
 std::string stuck_text(const check::Finding& finding) {
   const litmus::Program& program = finding.program;
   std::string text;
   for (std::size_t block = 0; block < program.blocks.size(); ++block) {
-    const auto of_block = [block](const check::TraceStep& step) { return step.block == block; };
+    const auto of_block = [block](const check::TraceStep& step) { return step.block == block && step.ends; };
     const auto done =
         static_cast<std::size_t>(std::count_if(finding.trace.steps.begin(), finding.trace.steps.end(), of_block));
     if (!is_running(program, finding.trace, block, done)) continue;
-    text += fmt::format("Stuck: {} before {}\n", program.blocks[block].name,
-                        litmus::print_operation(program, block, program.blocks[block].operations[done]));
+    const std::string next = waits_to(finding.trace, block);
+    text += fmt::format("Stuck: {} {} {}{}\n", program.blocks[block].name, next.empty() ? "before" : "in",
+                        litmus::print_operation(program, block, program.blocks[block].operations[done]),
+                        next.empty() ? "" : ", next: " + next);
   }
   return text;
 }
@@ -160,6 +175,7 @@ std::string trace_text(const check::Trace& trace) {
   for (const check::PageSight& page : trace.initial_pages) {
     if (page.present) text += fmt::format("   at first: {}  {}\n", page.name, sight_text(page));
   }
+  if (trace.by_steps) return text + check::write_columns(trace, kLineWidth);
   const std::vector<check::DeviceSight> no_devices;
   const std::size_t width = fmt::formatted_size("{}", trace.steps.size());
   const std::string indent(width + 4, ' ');
@@ -187,7 +203,9 @@ std::string finding_text(const check::Finding& finding, const FindingTextOptions
   if (!options.trace || finding.trace.steps.empty()) return text + clause_text(finding);
 
   if (options.same_as != 0) {
-    return text + fmt::format("Trace: that of finding {}, step {}\n", options.same_as, finding.trace.steps.size()) +
+    return text +
+           fmt::format("Trace: that of finding {}, step {}\n", options.same_as,
+                       check::shown_number(finding.trace, finding.trace.steps.size() - 1)) +
            clause_text(finding) + remedies_text(finding);
   }
 
@@ -196,22 +214,29 @@ std::string finding_text(const check::Finding& finding, const FindingTextOptions
   if (own_test) {
     text += fmt::format("The smallest test that shows it:\n{}\n", litmus::print(plain_test(finding.program)));
   }
+  const std::string_view key = finding.trace.by_steps ? kColumnsKey : kKey;
   text += fmt::format("Trace under {}, {} preemption{}:\n{}{}", finding.trace.rules, finding.trace.preemptions,
-                      finding.trace.preemptions == 1 ? "" : "s", options.key ? kKey : "", trace_text(finding.trace));
-  if (finding.subtype == "deadlock") text += stuck_text(finding);
+                      finding.trace.preemptions == 1 ? "" : "s", options.key ? key : "", trace_text(finding.trace));
+  if (finding.subtype == "deadlock" || finding.subtype == "livelock") text += stuck_text(finding);
   text += clause_text(finding);
   if (finding.parting) {
     const check::Parting& parting = *finding.parting;
     text += wrapped_line("Decision: ",
-                         fmt::format("step {}, {}={}: {}", parting.step + 1, parting.decision_name, parting.value_name,
-                                     parting.sentence),
+                         fmt::format("step {}, {}={}: {}", check::shown_number(finding.trace, parting.step),
+                                     parting.decision_name, parting.value_name, parting.sentence),
                          "  ");
   }
   text += remedies_text(finding);
-  if (finding.minimal) text += "minimal: no program with fewer operations shows it\n";
+  if (finding.minimal) {
+    text += fmt::format("minimal: no program with fewer operations shows it{}\n",
+                        finding.trace.by_steps ? " by so few preemptions" : "");
+  }
   text += fmt::format("replay: {}\n", finding.trace.replay);
   const std::string file = own_test || options.file.empty() ? "FILE" : options.file;
-  return text + fmt::format("  by: cowherd check --rules {} --replay '{}' {}{}\n", finding.trace.rules,
+  const bool step_grain = finding.trace.grain == litmus::Grain::kStep;
+  return text + fmt::format("  by: cowherd check --rules {}{}{} --replay '{}' {}{}\n", finding.trace.rules,
+                            step_grain ? " --grain step" : "",
+                            finding.trace.reuse == check::FrameReuse::kImmediate ? " --reuse immediate" : "",
                             finding.trace.replay, file, own_test ? ", where FILE holds the smallest test" : "");
 }
 

@@ -45,8 +45,15 @@ Json json_of(const check::DeviceSight& device) {
           {"by", device.get ? "get" : "pin"}};
 }
 
-Json json_of(const check::TraceStep& step) {
-  Json json = {{"agent", step.agent}, {"operation", step.operation}, {"result", litmus::format_value(step.result)}};
+Json json_of(const check::TraceStep& step, bool by_steps) {
+  Json json = {{"agent", step.agent}, {"operation", step.operation}};
+  if (by_steps) {
+    json["begins"] = step.begins;
+    json["ends"] = step.ends;
+    if (!step.ends) json["next"] = {{"point", step.point}, {"text", step.next}};
+    if (!step.choice.empty()) json["choice"] = step.choice;
+  }
+  if (step.ends) json["result"] = litmus::format_value(step.result);
   if (!step.expected.empty()) {
     Json expected = Json::array();
     for (const std::int64_t value : step.expected) expected.push_back(litmus::format_value(value));
@@ -57,6 +64,10 @@ Json json_of(const check::TraceStep& step) {
   Json devices = Json::array();
   for (const check::DeviceSight& device : step.devices) devices.push_back(json_of(device));
   json["devices"] = std::move(devices);
+  for (const check::StaleSight& stale : step.stale) {
+    json["stale"].push_back(
+        {{"agent", stale.agent}, {"page", stale.page}, {"frame", stale.frame.value()}, {"writable", stale.writable}});
+  }
   json["events"] = step.events;
   if (!step.note.empty()) json["note"] = step.note;
   if (step.parted) json["parted"] = true;
@@ -67,9 +78,15 @@ Json json_of(const check::TraceStep& step) {
 
 Json json_of(const check::Trace& trace) {
   Json steps = Json::array();
-  for (const check::TraceStep& step : trace.steps) steps.push_back(json_of(step));
-  return {{"rules", trace.rules},      {"preemptions", trace.preemptions}, {"initial", json_of(trace.initial_pages)},
-          {"steps", std::move(steps)}, {"schedule", trace.schedule},       {"replay", trace.replay}};
+  for (const check::TraceStep& step : trace.steps) steps.push_back(json_of(step, trace.by_steps));
+  return {{"rules", trace.rules},
+          {"grain", trace.grain == litmus::Grain::kStep ? "step" : "operation"},
+          {"reuse", trace.reuse == check::FrameReuse::kImmediate ? "immediate" : "pools"},
+          {"preemptions", trace.preemptions},
+          {"initial", json_of(trace.initial_pages)},
+          {"steps", std::move(steps)},
+          {"schedule", trace.schedule},
+          {"replay", trace.replay}};
 }
 
 Json json_of(const check::Finding& finding, bool with_trace) {
