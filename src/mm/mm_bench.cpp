@@ -213,5 +213,72 @@ void bm_verify_large(benchmark::State& state) {
 }
 BENCHMARK(bm_verify_large);
 
+// Several threads of the host in one address space, each on pages of its own: what they do has no lock in common but
+// the mmap lock for reading, and the frame allocator.
+
+constexpr std::uint64_t kPagesOfThread = 1024;
+
+/// The first thread makes the machine before, and takes it away after, all threads have run.
+class SharedBed {
+ public:
+  SharedBed(benchmark::State& state, bool filled) : state_(state) {
+    if (state.thread_index() != 0) return;
+    const auto pages = kPagesOfThread * static_cast<std::uint64_t>(state.threads());
+    bed = std::make_unique<Bed<P>>(pages + 4096);
+    process = bed->spawn();
+    bed->map(process, 0, pages, filled ? kFill : MapFlags::kFixed);
+  }
+  ~SharedBed() {
+    if (state_.thread_index() == 0) bed.reset();
+  }
+  SharedBed(const SharedBed&) = delete;
+  SharedBed& operator=(const SharedBed&) = delete;
+
+  [[nodiscard]] std::uint64_t page(std::uint64_t number) const {
+    return kPagesOfThread * static_cast<std::uint64_t>(state_.thread_index()) + number % kPagesOfThread;
+  }
+
+  static inline std::unique_ptr<Bed<P>> bed;
+  static inline ProcessId process;
+
+ private:
+  benchmark::State& state_;
+};
+
+void bm_threads_fault(benchmark::State& state) {
+  const SharedBed shared(state, false);
+  std::uint64_t next = 0;
+  for (auto _ : state) {
+    SharedBed::bed->put(SharedBed::process, shared.page(next++));
+    if (next % kPagesOfThread == 0) {
+      benchmark::DoNotOptimize(madvise(**SharedBed::bed, SharedBed::process, Bed<P>::at(shared.page(0)),
+                                       Bed<P>::length(kPagesOfThread), Advice::kDontNeed));
+    }
+  }
+  state.SetItemsProcessed(static_cast<std::int64_t>(state.iterations()));
+}
+BENCHMARK(bm_threads_fault)->ThreadRange(1, 2)->UseRealTime();
+
+void bm_threads_write(benchmark::State& state) {
+  const SharedBed shared(state, true);
+  std::uint64_t next = 0;
+  for (auto _ : state) SharedBed::bed->put(SharedBed::process, shared.page(next++));
+  state.SetItemsProcessed(static_cast<std::int64_t>(state.iterations()));
+}
+BENCHMARK(bm_threads_write)->ThreadRange(1, 2)->UseRealTime();
+
+void bm_threads_pin_unpin(benchmark::State& state) {
+  const PinFlags flags = kDma | (state.range(0) != 0 ? PinFlags::kFast : PinFlags::kNone);
+  const SharedBed shared(state, true);
+  std::uint64_t next = 0;
+  for (auto _ : state) {
+    const auto pinned = pin(**SharedBed::bed, SharedBed::process, Bed<P>::at(shared.page(next++)), PageCount{1}, flags);
+    if (pinned) unpin(**SharedBed::bed, pinned->id, true);
+  }
+  state.SetItemsProcessed(static_cast<std::int64_t>(state.iterations()));
+  state.SetLabel(state.range(0) != 0 ? "fast" : "slow");
+}
+BENCHMARK(bm_threads_pin_unpin)->Arg(0)->Arg(1)->ThreadRange(1, 2)->UseRealTime();
+
 }  // namespace
 }  // namespace cowherd::mm
