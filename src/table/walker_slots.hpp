@@ -70,8 +70,12 @@ class WalkerSlots {
  private:
   static constexpr std::size_t kSlots = 64;
   static constexpr std::uint64_t kGupBit = std::uint64_t{1} << 31;
-  static constexpr std::uint64_t kRegionMask = kGupBit - 1;
-  static_assert(G::kExplored || G::kUserPageBits - G::kTableShift < 31);
+  static constexpr unsigned kRegionBits = 27;
+  static constexpr std::uint64_t kRegionMask = (std::uint64_t{1} << kRegionBits) - 1;
+  /// Between the region and kGupBit: which visit of its thread this is, so that whoever waits for one is not kept by
+  /// the next at the same place.
+  static constexpr std::uint64_t kVisits = std::uint64_t{1} << (31 - kRegionBits);
+  static_assert(G::kExplored || G::kUserPageBits - G::kTableShift < kRegionBits);
 
   /// On a cache line of its own.
   struct alignas(64) Slot {
@@ -85,9 +89,10 @@ class WalkerSlots {
   }
 
   std::atomic_ref<std::uint64_t> enter(std::uint64_t key) {
+    static thread_local std::uint64_t visits = 0;
+    key |= ++visits % kVisits << kRegionBits;
     // Threads have different stacks, so most begin at different slots.
-    static thread_local const char here = 0;
-    std::size_t at = reinterpret_cast<std::uintptr_t>(&here) / 64 * 0x9E3779B97F4A7C15 >> 32;
+    std::size_t at = reinterpret_cast<std::uintptr_t>(&visits) / 64 * 0x9E3779B97F4A7C15 >> 32;
     for (unsigned round = 0;; ++round) {
       const std::atomic_ref<std::uint64_t> word(slots_[at++ % kSlots].key);
       std::uint64_t empty = 0;
