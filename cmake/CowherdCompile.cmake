@@ -18,6 +18,13 @@ function(cowherd_compile_options target)
       target_compile_options(${target} PRIVATE -Wno-maybe-uninitialized)
     endif()
   endif()
+  if(COWHERD_WATCHED)
+    # ThreadSanitizer's calls before every access, for functions of our own (tests/races); what is not a call to memset
+    # or memcpy would have none.
+    target_compile_options(${target} PRIVATE -fsanitize=thread -fno-builtin-memset -fno-builtin-memcpy
+      -fno-builtin-memmove -Wno-maybe-uninitialized)
+    target_compile_definitions(${target} PRIVATE COWHERD_WATCHED)
+  endif()
   if(COWHERD_SANITIZE)
     target_compile_options(${target} PRIVATE
       -fsanitize=${COWHERD_SANITIZE} -fno-sanitize-recover=all -fno-omit-frame-pointer)

@@ -7,6 +7,13 @@
 
 namespace cowherd {
 
+/// Whether this build has its accesses to memory watched (tests/races).
+#ifdef COWHERD_WATCHED
+inline constexpr bool kWatched = true;
+#else
+inline constexpr bool kWatched = false;
+#endif
+
 /// What hardware walks: x86-64, four levels of 512 entries over 4 KiB pages.
 struct ProductionGeometry {
   static constexpr unsigned kPageShift = 12;

@@ -6,8 +6,10 @@
 namespace cowherd::check {
 
 /// Whether this build can put the bytes of a suspended stack aside and back. ThreadSanitizer keeps a shadow of each
-/// stack, which would not follow.
-#if defined(__SANITIZE_THREAD__)
+/// stack, which would not follow; the race detector's build has its calls and not its shadow.
+#if defined(COWHERD_WATCHED)
+inline constexpr bool kFibersWork = true;
+#elif defined(__SANITIZE_THREAD__)
 inline constexpr bool kFibersWork = false;
 #elif defined(__has_feature)
 inline constexpr bool kFibersWork = !__has_feature(thread_sanitizer);

@@ -22,6 +22,12 @@ std::string StatelessSearch::run(const Scene& scene, const CheckOptions& options
   return {};
 }
 
+/// Where a run has come to.
+struct StatelessSearch::Place {
+  std::vector<std::byte> state;
+  std::size_t mark;
+};
+
 bool StatelessSearch::stop() const { return coverage_.stopped_by != Bound::kNone; }
 
 void StatelessSearch::explore(std::uint8_t last, std::uint32_t preemptions) {
@@ -31,7 +37,7 @@ void StatelessSearch::explore(std::uint8_t last, std::uint32_t preemptions) {
   }
   ++depth_;
   const std::span<const std::byte> packed = world_.pack();
-  const std::vector<std::byte> here(packed.begin(), packed.end());
+  const Place here{{packed.begin(), packed.end()}, watcher_ != nullptr ? watcher_->mark() : 0};
   const MoveSet moves = world_.moves();
   const bool unfinished = world_.unfinished() != 0;
   // Whoever ran last goes first: whether it can go on decides what the others cost.
@@ -56,14 +62,15 @@ void StatelessSearch::explore(std::uint8_t last, std::uint32_t preemptions) {
     }
   }
   if (!went_on && !stop()) {
-    world_.restore(here);
-    end_of_run(here, unfinished);
+    world_.restore(here.state);
+    end_of_run(here.state, unfinished);
   }
   --depth_;
 }
 
-bool StatelessSearch::try_move(const std::vector<std::byte>& here, Move move, std::uint32_t preemptions) {
-  world_.restore(here);
+bool StatelessSearch::try_move(const Place& here, Move move, std::uint32_t preemptions) {
+  world_.restore(here.state);
+  if (watcher_ != nullptr) watcher_->rewind(here.mark);
   const StepReport report = step(world_, move);
   ++transitions_;
   if (report.blocked) return false;

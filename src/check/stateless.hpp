@@ -25,6 +25,14 @@ class StatelessSearch {
   /// CheckOptions::max_states limits the runs.
   std::string run(const Scene& scene, const CheckOptions& options, Outcomes* outcomes);
 
+  /// Tells `watcher` of every path; null: nobody.
+  void watch(Watcher* watcher) {
+    watcher_ = watcher;
+    world_.watch(watcher);
+  }
+
+  /// The machine that was searched.
+  [[nodiscard]] mm::System<G>& system() { return world_.system(); }
   [[nodiscard]] const std::set<FindingKey>& found() const { return found_; }
   [[nodiscard]] const Coverage& coverage() const { return coverage_; }
   [[nodiscard]] std::uint64_t runs() const { return runs_; }
@@ -34,7 +42,8 @@ class StatelessSearch {
   /// The run came here by a step of `last`, with `preemptions` behind it.
   void explore(std::uint8_t last, std::uint32_t preemptions);
   /// Takes a move from the state in `here`; false: it is blocked.
-  bool try_move(const std::vector<std::byte>& here, Move move, std::uint32_t preemptions);
+  struct Place;
+  bool try_move(const Place& here, Move move, std::uint32_t preemptions);
   void end_of_run(const std::vector<std::byte>& here, bool unfinished);
   [[nodiscard]] bool stop() const;
 
@@ -42,6 +51,7 @@ class StatelessSearch {
   static constexpr std::size_t kLongestRun = 5'000;
 
   World world_;
+  Watcher* watcher_ = nullptr;
   const CheckOptions* options_ = nullptr;
   Outcomes* outcomes_ = nullptr;
   std::set<FindingKey> found_;

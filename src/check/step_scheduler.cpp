@@ -68,11 +68,15 @@ StepScheduler::Stop StepScheduler::stopped() {
 }
 
 unsigned StepScheduler::suspend(Point point, Moves moves, const void* what) {
-  if (may_pass(point, moves, what)) return 0;
-  waiting_[running_] = {moves, what};
-  states_[running_].point = point;
-  fibers_[running_]->suspend();
-  return choice_;
+  unsigned choice = 0;
+  if (!may_pass(point, moves, what)) {
+    waiting_[running_] = {moves, what};
+    states_[running_].point = point;
+    fibers_[running_]->suspend();
+    choice = choice_;
+  }
+  if (watcher_ != nullptr) watcher_->passes(point);
+  return choice;
 }
 
 /// Whether the running agent goes on without a choice.
@@ -204,6 +208,7 @@ void StepScheduler::cache_translation(std::uint32_t mm, Vpn page, std::uint64_t 
 }
 
 void StepScheduler::forget_translations(std::uint32_t mm, PageRange pages) {
+  if (watcher_ != nullptr) watcher_->flushed();
   for (std::size_t page = pages.begin.value(); page < pages.end.value() && page < slot_of_.size(); ++page) {
     for (std::size_t agent = 0; agent < agents_; ++agent) {
       Translation* cached = translation(agent, Vpn{page});

@@ -12,6 +12,7 @@
 #include "base/schedule.hpp"
 #include "check/fiber.hpp"
 #include "check/stack_images.hpp"
+#include "check/watcher.hpp"
 
 namespace cowherd::check {
 
@@ -86,6 +87,9 @@ class StepScheduler final : public Scheduler {
   /// Both parts, as they were saved since begin().
   void restore(const std::byte* state, const std::byte* stacks);
 
+  /// Tells `watcher` what running agents come to; null: nobody.
+  void watch(Watcher* watcher) { watcher_ = watcher; }
+
   [[nodiscard]] const StackImages& images() const { return images_; }
 
   // Scheduler:
@@ -153,6 +157,7 @@ class StepScheduler final : public Scheduler {
   std::vector<Translation> translations_;
   std::array<std::uint8_t, Geometry<CheckedGeometry>::kUserPages> slot_of_{};
   StackImages images_;
+  Watcher* watcher_ = nullptr;
   std::vector<std::byte> scratch_;
 };
 

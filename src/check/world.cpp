@@ -37,7 +37,9 @@ std::string World::begin(const Scene& scene, const Rules& rules, const Setting& 
   reference.clear();
   std::memset(static_cast<void*>(&control), 0, sizeof control);
   registers_.assign(scene.registers(), 0);
-  return build();
+  auto error = build();
+  if (watcher_ != nullptr && error.empty()) watcher_->begin({memory_.get(), bytes}, scene.blocks());
+  return error;
 }
 
 std::string World::build() {
@@ -213,7 +215,17 @@ StepScheduler::Stop World::advance(Move move, Fiber::Body body, void* argument) 
   }
   frames.set_stripe(stripes_ == 1 ? 0 : block, stripes_);
 
+  const litmus::Operation& running = operation(block);
+  if (watcher_ != nullptr) {
+    if (begins) tell_before(block);
+    watcher_->runs(block, control.agents[block].pc);
+    if (!begins) watcher_->passes(agent.point);
+  }
   const auto stop = begins ? steps_.start(block, body, argument) : steps_.resume(block, way_of(move));
+  if (watcher_ != nullptr) {
+    if (watcher_->stops()) system_->report(mm::Violation::kDataRace);
+    if (stop == StepScheduler::Stop::kCompleted) tell_after(block, running);
+  }
 
   system_->set_scheduler(nullptr);
   frames.set_stripe(0, 1);

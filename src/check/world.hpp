@@ -15,6 +15,7 @@
 #include "check/snapshots.hpp"
 #include "check/step_report.hpp"
 #include "check/step_scheduler.hpp"
+#include "check/watcher.hpp"
 #include "mm/operations.hpp"
 #include "mm/system.hpp"
 
@@ -137,6 +138,12 @@ class World {
   /// The block whose body runs in advance().
   [[nodiscard]] std::uint8_t running() const { return static_cast<std::uint8_t>(steps_.running()); }
 
+  /// Tells `watcher` of all that advance() does from now on; null: nobody. Before begin().
+  void watch(Watcher* watcher) {
+    watcher_ = watcher;
+    steps_.watch(watcher);
+  }
+
   [[nodiscard]] const Scene& scene() const { return *scene_; }
   [[nodiscard]] std::int64_t& reg(std::uint8_t block, std::uint8_t number) {
     return registers_[scene_->first_register(block) + std::size_t{number}];
@@ -170,6 +177,9 @@ class World {
   std::string build_variable(std::uint8_t process, const litmus::Variable& variable);
   [[nodiscard]] bool may_proceed(std::uint8_t block) const;
   [[nodiscard]] bool may_overlap(std::uint8_t block) const;
+  /// Tells the watcher what came before an operation that begins, and whom one that has ended has started.
+  void tell_before(std::uint8_t block);
+  void tell_after(std::uint8_t block, const litmus::Operation& ended);
   /// Fills packed_ but for the numbers of stacks.
   void assemble();
   [[nodiscard]] std::size_t stacks_bytes() const { return fibers_ ? steps_.stack_numbers_bytes() : 0; }
@@ -183,6 +193,7 @@ class World {
   bool fibers_ = false;
   unsigned stripes_ = 1;
   StepScheduler steps_;
+  Watcher* watcher_ = nullptr;
   std::unique_ptr<std::byte[], AlignedDelete> memory_;
   std::size_t memory_bytes_ = 0;
   std::unique_ptr<mm::System<G>> system_;

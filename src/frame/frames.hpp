@@ -133,14 +133,14 @@ class Frames {
     LockWord lock;
   };
 
-  /// Holds the header's lock, where agents are threads.
+  /// Holds the header's lock, where agents are threads, or where who watches them has to see that they would.
   class Hold {
    public:
     explicit Hold(Header& header) : header_(header) {
-      if constexpr (!G::kExplored) (void)header_.lock.lock(true);
+      if constexpr (!G::kExplored || kWatched) (void)header_.lock.lock(true);
     }
     ~Hold() {
-      if constexpr (!G::kExplored) header_.lock.unlock();
+      if constexpr (!G::kExplored || kWatched) header_.lock.unlock();
     }
     Hold(const Hold&) = delete;
     Hold& operator=(const Hold&) = delete;

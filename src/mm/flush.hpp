@@ -1,5 +1,8 @@
 #pragma once
 
+#include <atomic>
+
+#include "base/memory_orders.h"
 #include "mm/sync.hpp"
 #include "mm/system.hpp"
 
@@ -20,12 +23,19 @@ void flush_range(System<G>& system, Mm& mm, PageRange pages) {
   }
 }
 
+/// In an explored geometry.
+inline bool nobody_walks(const Mm& mm) {
+  return std::atomic_ref(const_cast<std::uint8_t&>(mm.walkers)).load(order::kSlotLoad) == 0;
+}
+
 /// As flush_range(), and no walker that has read the entry of a table there is still inside it: the table may be freed.
 template <class G>
 void wait_for_walkers(System<G>& system, Mm& mm, PageRange pages) {
   if constexpr (G::kExplored) {
-    if (system.scheduler() == nullptr || (alone(system, mm) && mm.walkers == 0)) return;
-    (void)wait_until<G, Mm>(system, Point::kFreeTable, mm, [](const Mm& m) { return m.walkers == 0; });
+    if (system.scheduler() == nullptr || (alone(system, mm) && nobody_walks(mm))) return;
+    (void)wait_until<G, Mm>(system, Point::kFreeTable, mm, nobody_walks);
+    // Asked once more by the agent itself: what those who have left did comes before what it will do.
+    (void)nobody_walks(mm);
   } else {
     system.walker_slots().wait(system.ref(mm).unit, pages, true);
   }

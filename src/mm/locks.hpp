@@ -132,8 +132,10 @@ class AnonVmaGuard {
   AnonVmaGuard(System<G>& system, const Mm& mm, Ref<Vma> vma) : system_(system) {
     const Ref<AnonVma> root = anon_vma_root(system.frames(), vma);
     if (root) {
-      // Only the address spaces of one family of processes share lists.
-      const bool only_one = alone(system, mm) && system.at(root).chains == 1 && system.at(root).children == 0;
+      // Only the address spaces of one family of processes share lists. What is read for that is not locked yet, and
+      // natively is not read.
+      const bool only_one =
+          !kWatched && alone(system, mm) && system.at(root).chains == 1 && system.at(root).children == 0;
       if constexpr (G::kExplored) {
         if (system.scheduler() != nullptr && !only_one) {
           (void)wait_until<G, LockWord>(system, Point::kAnonVmaLock, system.at(root).lock,

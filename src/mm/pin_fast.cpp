@@ -22,13 +22,13 @@ class WalkerInside {
 template <class G>
 requires G::kExplored class WalkerInside<G> {
  public:
-  WalkerInside(System<G>&, Mm& mm, Vpn) : mm_(mm) { ++mm_.walkers; }
-  ~WalkerInside() { --mm_.walkers; }
+  WalkerInside(System<G>&, Mm& mm, Vpn) : walkers_(mm.walkers) { walkers_.fetch_add(1, order::kSlotEnter); }
+  ~WalkerInside() { walkers_.fetch_sub(1, order::kSlotLeave); }
   WalkerInside(const WalkerInside&) = delete;
   WalkerInside& operator=(const WalkerInside&) = delete;
 
  private:
-  Mm& mm_;
+  std::atomic_ref<std::uint8_t> walkers_;
 };
 
 /// Takes the references if the frame is in use at all: it may have been freed, and be anything by now. False: not to be

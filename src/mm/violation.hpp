@@ -30,6 +30,7 @@ namespace cowherd::mm {
   X(kSleepInAtomic, "sleep-in-atomic", "an allocation that may sleep was made under a lock that forbids it") \
   X(kWrongPolicy, "wrong-policy", "a page that was allocated for one address came to serve another")         \
   X(kUnguarded, "unguarded-access", "something that a lock guards was touched without it")                   \
+  X(kDataRace, "data-race", "two agents touched the same plain data, and nothing ordered them")              \
   X(kFaultLoop, "fault-loop", "a fault was handled again and again without letting the access through")
 
 enum class Violation : std::uint8_t {
