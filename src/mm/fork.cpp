@@ -425,7 +425,8 @@ Result<ProcessId> fork(System<G>& system, ProcessId parent) {
   // child undoes that. Pages of the parent may stay write-protected then, which nothing can tell.
   COWHERD_TRY_ASSIGN(child, create_mm(system));
   // Where others give the mappers of a page copies, reverse maps lead them to the child before fork is done.
-  if (system.rules().reuse != Reuse::kDirected) system.at(child).sole_agent = agent_number(system);
+  const bool alone_with_child = system.rules().reuse != Reuse::kDirected;
+  if (alone_with_child) system.at(child).sole_agent = agent_number(system);
   auto process = create_process(system, child, caller);
   if (!process) {
     put_mm(system, child);
@@ -442,7 +443,7 @@ Result<ProcessId> fork(System<G>& system, ProcessId parent) {
     }
     return copied.error();
   }
-  system.at(child).sole_agent = 0;
+  if (alone_with_child) system.at(child).sole_agent = 0;
   return ProcessId{process->unit};
 }
 
