@@ -13,9 +13,9 @@
 #include "cow/rule_rows.hpp"
 #include "cow/rules_text.hpp"
 #include "litmus/parser.hpp"
-#include "races_report.hpp"
-#include "runtime.hpp"
-#include "self_test.hpp"
+#include "races/races_report.hpp"
+#include "races/runtime.hpp"
+#include "races/self_test.hpp"
 
 // cowherd_races [--rules all|RULES] [--preemptions N] [--runs N] [--self-test] FILE|FOLDER…
 //

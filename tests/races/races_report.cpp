@@ -1,4 +1,4 @@
-#include "races_report.hpp"
+#include "races/races_report.hpp"
 
 #include <fmt/format.h>
 #include <unistd.h>

@@ -1,4 +1,4 @@
-#include "runtime.hpp"
+#include "races/runtime.hpp"
 
 #include <cstring>
 

@@ -1,4 +1,4 @@
-#include "self_test.hpp"
+#include "races/self_test.hpp"
 
 #include <cstdio>
 #include <cstring>
@@ -11,8 +11,8 @@
 #include "mm/list.hpp"
 #include "mm/locks.hpp"
 #include "mm/operations.hpp"
-#include "races_report.hpp"
-#include "runtime.hpp"
+#include "races/races_report.hpp"
+#include "races/runtime.hpp"
 
 namespace cowherd::races {
 
