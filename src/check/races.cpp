@@ -62,14 +62,18 @@ void RaceDetector::runs(std::size_t agent, std::uint8_t operation) {
   running_ = agent;
   operation_ = operation;
   point_ = kFromStart;
+  asked_ = false;
   accesses_ = false;
   raced_ = false;
 }
 
 void RaceDetector::passes(Point point) {
-  if (!watches()) return;
+  if (running_ == kNobody) return;
+  asked_ = false;
   point_ = point;
   accesses_ = accesses_ || point == Point::kAccess;
+  // Whoever frees a table has waited for every walker, those that load and store too.
+  if (point == Point::kFreeTable) flushed();
 }
 
 bool RaceDetector::stops() {

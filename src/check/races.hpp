@@ -52,6 +52,7 @@ class RaceDetector final : public Watcher {
   // Watcher:
   void begin(std::span<const std::byte> machine, std::size_t agents) override;
   void runs(std::size_t agent, std::uint8_t operation) override;
+  void asks() override { asked_ = true; }
   void passes(Point point) override;
   bool stops() override;
   void flushed() override;
@@ -62,7 +63,7 @@ class RaceDetector final : public Watcher {
   void rewind(std::size_t mark) override;
 
   /// Whether somebody runs, so that accesses count.
-  [[nodiscard]] bool watches() const { return running_ != kNobody; }
+  [[nodiscard]] bool watches() const { return running_ != kNobody && !asked_; }
   /// Whether `address` lies in the machine.
   [[nodiscard]] bool covers(const void* address) const {
     return static_cast<std::size_t>(static_cast<const std::byte*>(address) - machine_.data()) < machine_.size();
@@ -121,6 +122,7 @@ class RaceDetector final : public Watcher {
   std::size_t running_ = kNobody;
   std::uint8_t operation_ = 0;
   Point point_ = kFromStart;
+  bool asked_ = false;
   bool accesses_ = false;
   bool raced_ = false;
 

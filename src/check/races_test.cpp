@@ -153,6 +153,26 @@ TEST_F(Races, AFlushComesAfterAccessesThroughPageTables) {
   }));
 }
 
+TEST_F(Races, FreeingATableComesAfterThemToo) {
+  (void)step(0, [&] {
+    detector.passes(Point::kAccess);
+    detector.plain(data, 8, false, &sites[0]);
+  });
+  EXPECT_FALSE(step(1, [&] {
+    detector.passes(Point::kFreeTable);
+    detector.plain(data, 8, true, &sites[1]);
+  }));
+}
+
+TEST_F(Races, WhatAnAgentIsAskedIsNoAccess) {
+  (void)step(0, [&] {
+    detector.asks();
+    EXPECT_FALSE(detector.watches());
+    detector.passes(Point::kAccess);
+    EXPECT_TRUE(detector.watches());
+  });
+}
+
 TEST_F(Races, AFlushOrdersNothingElse) {
   (void)reads(0);
   EXPECT_TRUE(step(1, [&] {

@@ -69,6 +69,7 @@ StepScheduler::Stop StepScheduler::stopped() {
 
 unsigned StepScheduler::suspend(Point point, Moves moves, const void* what) {
   unsigned choice = 0;
+  if (watcher_ != nullptr) watcher_->asks();
   if (!may_pass(point, moves, what)) {
     waiting_[running_] = {moves, what};
     states_[running_].point = point;

@@ -19,6 +19,8 @@ class Watcher {
 
   /// `agent` runs until stops(), within operation number `operation` of its block.
   virtual void runs(std::size_t agent, std::uint8_t operation) = 0;
+  /// The running agent has come to a point. Until it goes on it is asked whether it can, which is no access of its own.
+  virtual void asks() = 0;
   /// The running agent goes on behind `point`.
   virtual void passes(Point point) = 0;
   /// Returns whether the running agent has done what it may not do.
