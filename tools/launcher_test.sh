@@ -8,6 +8,7 @@ mkdir -p project/include/cowherd project/src/cli project/tests project/examples
 cd project
 cp -r "$COWHERD_SOURCE"/{CMakeLists.txt,CMakePresets.json,cowherd,cowherd.pc.in,cmake,tools} .
 cp "$COWHERD_SOURCE/tests/CMakeLists.txt" tests/
+cp -r "$COWHERD_SOURCE/tests/stress" tests/
 cp "$COWHERD_SOURCE/examples/CMakeLists.txt" examples/
 printf '#include <cstdio>\n#include "cli/word.hpp"\n' >src/cli/main.cpp
 printf 'int main(int argc, char** argv) { std::printf("%%s", kWord); ' >>src/cli/main.cpp
