@@ -1,3 +1,4 @@
+#include "base/mutant.hpp"
 #include "mm/areas.hpp"
 #include "mm/locks.hpp"
 #include "mm/operations.hpp"
@@ -77,11 +78,12 @@ Result<void> madvise(System<G>& system, ProcessId process, Vaddr address, ByteCo
     case Advice::kDontNeed:
     case Advice::kPopulateRead:
     case Advice::kPopulateWrite: {
-      const MmapReadGuard<G> guard(system, mm);
+      MmapReadGuard<G> guard(system, mm);
       if (guard.blocked() || stuck(mm)) {
         return would_block(system, Point::kMmapLock);
       }
       if (advice == Advice::kDontNeed) {
+        if (COWHERD_MUTANT(dontneed_without_mmap_lock)) guard.release();
         return discard(system, mm, range);
       }
       return populate(system, mm, range, advice == Advice::kPopulateWrite ? FaultKind::kWrite : FaultKind::kRead);
