@@ -21,12 +21,12 @@ namespace cowherd {
   X(flush_last_range_only, "of several ranges to flush only the last one is")                                 \
   /* Locks and walkers. */                                                                                    \
   X(fork_unlocks_early, "fork copies the entries without the mmap lock")                                      \
-  X(fault_without_mmap_lock, "the fault of an access runs without the mmap lock")                             \
-  X(pin_without_mmap_lock, "a slow pin runs without the mmap lock")                                           \
+  X(fault_drops_mmap_lock, "the fault of an access lets go of the mmap lock at once")                         \
+  X(pin_drops_mmap_lock, "a slow pin lets go of the mmap lock at once")                                       \
   X(dontneed_without_mmap_lock, "MADV_DONTNEED runs without the mmap lock")                                   \
   X(protect_unlocks_early, "mprotect changes entries without the mmap lock")                                  \
   X(clear_refs_read_lock, "clear_refs holds the mmap lock for reading only")                                  \
-  X(zap_without_table_lock, "entries are cleared without the page-table lock")                                \
+  X(table_lock_ignored, "a page-table lock keeps nobody out")                                                 \
   X(pin_unlocks_early, "a slow pin lets go of the page-table lock before it takes its reference")             \
   X(copy_allocates_under_lock, "the copy of a write fault is allocated under the page-table lock")            \
   X(table_freed_under_walker, "a table is freed while a fast pin is inside it")                               \

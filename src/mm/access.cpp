@@ -20,7 +20,7 @@ Result<void> fault_access(System<G>& system, Mm& mm, Vpn page, bool write) {
   if (guard.blocked()) {
     return would_block(system, Point::kMmapLock);
   }
-  if (COWHERD_MUTANT(fault_without_mmap_lock)) guard.release();
+  if (COWHERD_MUTANT(fault_drops_mmap_lock)) guard.release();
   const Ref<Vma> vma = system.areas(mm).at(page);
   if (!vma) {
     return Errno::kSigSegv;

@@ -74,16 +74,18 @@ template <class G>
 Result<void> madvise(System<G>& system, ProcessId process, Vaddr address, ByteCount length, Advice advice) {
   Mm& mm = mm_of(system, process);
   COWHERD_TRY_ASSIGN(range, page_range<G>(address, length));
+  if (advice == Advice::kDontNeed && COWHERD_MUTANT(dontneed_without_mmap_lock)) {
+    return discard(system, mm, range);
+  }
   switch (advice) {
     case Advice::kDontNeed:
     case Advice::kPopulateRead:
     case Advice::kPopulateWrite: {
-      MmapReadGuard<G> guard(system, mm);
+      const MmapReadGuard<G> guard(system, mm);
       if (guard.blocked() || stuck(mm)) {
         return would_block(system, Point::kMmapLock);
       }
       if (advice == Advice::kDontNeed) {
-        if (COWHERD_MUTANT(dontneed_without_mmap_lock)) guard.release();
         return discard(system, mm, range);
       }
       return populate(system, mm, range, advice == Advice::kPopulateWrite ? FaultKind::kWrite : FaultKind::kRead);

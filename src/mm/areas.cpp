@@ -136,11 +136,10 @@ template <class G>
 Vpn zap_entries(System<G>& system, Mm& mm, PageRange chunk, Gather<G>& gather) {
   auto tables = system.tables(mm);
   const EntrySlot first = tables.find(chunk.begin);
-  PageTableGuard<G> guard(system, mm, first);
+  const PageTableGuard<G> guard(system, mm, first);
   if (guard.blocked()) {
     return chunk.end;
   }
-  if (COWHERD_MUTANT(zap_without_table_lock)) guard.release();
   Vpn stopped = chunk.end;
   Vpn at = chunk.begin;
   const Live live(system, "zap-entries", at);

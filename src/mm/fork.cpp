@@ -224,7 +224,8 @@ Result<Step> copy_table(Copying<G>& copying, Vpn& at, Vpn end) {
     const bool frees_unused = system.rules().prealloc_use == PreallocUse::kFreeUnused && !COWHERD_MUTANT(prealloc_kept);
     if (done && copying.has_prealloc() && frees_unused) {
       // The entry that asked for the page no longer needs it. The next one gets its own, by its own policy.
-      system.frames().free(std::exchange(copying.prealloc, Frames<G>::kZeroPage));
+      const FrameNumber unused = std::exchange(copying.prealloc, Frames<G>::kZeroPage);
+      if (!COWHERD_MUTANT(prealloc_leaked)) system.frames().free(unused);
     }
     return done;
   });
@@ -337,7 +338,7 @@ Result<void> copy_vma(System<G>& system, Mm& parent, Ref<Mm> child_ref, Ref<Vma>
   const Live decided(system, "holds-pin", holds_pin);
   Copying<G> copying{system, parent, system.at(child_ref), system.at(vma), system.at(made), holds_pin, flush};
   auto copied = copy_page_range(copying);
-  if (copying.has_prealloc() && !COWHERD_MUTANT(prealloc_leaked)) {
+  if (copying.has_prealloc()) {
     system.frames().free(copying.prealloc);
   }
   return copied;

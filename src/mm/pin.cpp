@@ -109,7 +109,7 @@ Result<void> fill(System<G>& system, Mm& mm, PinRecord& record, Vpn first, PageC
   if (guard.blocked()) {
     return would_block(system, Point::kMmapLock);
   }
-  if (COWHERD_MUTANT(pin_without_mmap_lock)) guard.release();
+  if (COWHERD_MUTANT(pin_drops_mmap_lock)) guard.release();
   Vpn page = first + PageCount{record.pages};
   const Live live(system, "fill", page);
   for (; page < first + pages; ++page) {
