@@ -123,8 +123,8 @@ Result<void> anon_vma_fork(Frames<G>& frames, Ref<Vma> child, Ref<Vma> parent, T
     }
   }
   if (auto own = anon_vma_prepare(frames, child); !own) {
-    if (!COWHERD_MUTANT(failed_fork_leaves_chains)) unlink_anon_vmas(frames, child);
-    free_unlinked(frames, child);
+    unlink_anon_vmas(frames, child);
+    if (!COWHERD_MUTANT(failed_fork_leaks_chains)) free_unlinked(frames, child);
     return own;
   }
   AnonVma& own = frames.at(frames.at(child).anon_vma);

@@ -110,12 +110,12 @@ namespace cowherd {
   X(failed_fork_leaves_child, "a fork that fails leaves the half-made child alive")                           \
   X(failed_fork_leaks_mm, "a fork that gets no process leaks the address space")                              \
   X(failed_fork_leaks_vma, "a fork that fails leaks the VMA at hand")                                         \
-  X(failed_fork_leaves_chains, "a fork that fails leaves the VMA at hand on reverse maps")                    \
+  X(failed_fork_leaks_chains, "a fork that fails leaks the links of the VMA at hand to reverse maps")         \
   X(failed_copy_keeps_reference, "a write fault without memory keeps its reference to the old page")          \
   X(failed_mmap_leaks_vma, "an mmap that fails leaks its VMA")                                                \
   X(given_up_page_leaked, "a first touch that came too late leaks its page")                                  \
   X(given_up_copy_leaked, "a write fault that came too late leaks its copy")                                  \
-  X(vfork_without_user, "the child of a vfork is not counted as a user of the memory")                        \
+  X(vfork_leaks_user, "the child of a vfork is counted twice as a user of the memory")                        \
   X(exec_keeps_old_memory, "exec leaks the old address space")
 
 enum class Mutant : std::uint8_t {

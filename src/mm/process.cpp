@@ -100,7 +100,7 @@ Result<ProcessId> vfork(System<G>& system, ProcessId parent) {
   const Ref<Process> caller = process_ref<G>(parent);
   const Ref<Mm> mm = system.at(caller).mm;
   COWHERD_TRY_ASSIGN(made, create_process(system, mm, caller));
-  if (!COWHERD_MUTANT(vfork_without_user)) (void)add_users(system.at(mm), 1);
+  (void)add_users(system.at(mm), COWHERD_MUTANT(vfork_leaks_user) ? 2 : 1);
   system.at(made).suspends_parent = true;
   return ProcessId{made.unit};
 }

@@ -111,7 +111,7 @@ class Tables {
     FrameNumber table = root_;
     for (unsigned level = kLowerLevels; level > 0; --level) {
       const Slot where = slot(table, level, page);
-      if (!where.load().present() || (COWHERD_MUTANT(table_recheck_dropped) && missing.count_ != 0)) {
+      if (!where.load().present() || (COWHERD_MUTANT(table_recheck_dropped) && missing.count_ == level)) {
         assert(missing.count_ != 0);
         publish();
         set(where, Entry::of(missing.made_[--missing.count_]).with_writable(true));
