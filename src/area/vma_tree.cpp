@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "base/mutant.hpp"
+
 namespace cowherd {
 
 std::uint64_t VmaTree::priority(Ref<Vma> ref) const {
@@ -99,7 +101,7 @@ void VmaTree::erase(Ref<Vma> gone) {
 
 void VmaTree::set_end(Ref<Vma> changed, Vpn end) {
   vma(changed).pages.end = end;
-  refresh(next(changed));
+  if (!COWHERD_MUTANT(merge_keeps_gap)) refresh(next(changed));
 }
 
 void VmaTree::refresh(Ref<Vma> ref) {

@@ -1,5 +1,6 @@
 #include "back/anon_rmap.hpp"
 
+#include "base/mutant.hpp"
 #include "base/try.hpp"
 
 namespace cowherd {
@@ -123,7 +124,7 @@ Result<void> anon_vma_fork(Frames<G>& frames, Ref<Vma> child, Ref<Vma> parent, T
   }
   if (auto own = anon_vma_prepare(frames, child); !own) {
     unlink_anon_vmas(frames, child);
-    free_unlinked(frames, child);
+    if (!COWHERD_MUTANT(failed_fork_leaks_chains)) free_unlinked(frames, child);
     return own;
   }
   AnonVma& own = frames.at(frames.at(child).anon_vma);
@@ -162,7 +163,7 @@ void unlink_anon_vmas(Frames<G>& frames, Ref<Vma> vma) {
     if (chain.next_of_anon_vma) {
       frames.at(chain.next_of_anon_vma).previous_of_anon_vma = chain.previous_of_anon_vma;
     }
-    if (--list.chains != 0) {
+    if (--list.chains != 0 && !COWHERD_MUTANT(anon_vma_freed_early)) {
       // Somebody else's now; who drops the last chain frees it.
       chain.anon_vma = {};
     } else if (list.parent) {

@@ -2,6 +2,7 @@
 
 #include <cstdint>
 
+#include "base/mutant.hpp"
 #include "cowherd/flags.hpp"
 #include "cowherd/rules.hpp"
 
@@ -88,11 +89,11 @@ constexpr WriteFault on_write_fault(const Rules& rules, const FrameState& frame,
       if (frame.mapcount == 1) return WriteFault::kReuse;
       return rules.reuse == Reuse::kDirected && first_owner ? copy_to_others : copy;
     case Reuse::kExclusive:
-      if (frame.exclusive) return WriteFault::kReuse;
+      if (frame.exclusive && !COWHERD_MUTANT(reuse_ignores_mark)) return WriteFault::kReuse;
       [[fallthrough]];
     case Reuse::kCount:
       // Another reference settles it without the lock.
-      if (frame.references != 1) return copy;
+      if (frame.references != 1 && !(COWHERD_MUTANT(reuse_ignores_a_reference) && frame.references == 2)) return copy;
       return page_locked_by_other ? locked : WriteFault::kReuse;
   }
   return copy;
@@ -151,7 +152,8 @@ constexpr ForkPage on_fork(const Rules& rules, const FrameState& frame, EntrySta
       copy = maybe_pinned(rules, frame);
       break;
     case ForkPinned::kCopyExclusive:
-      copy = frame.exclusive && maybe_pinned(rules, frame);
+      copy =
+          frame.exclusive && maybe_pinned(rules, frame) && !(COWHERD_MUTANT(fork_ignores_one_pin) && frame.pins == 1);
       break;
     case ForkPinned::kShare:
     case ForkPinned::kCopyAll:
@@ -175,7 +177,7 @@ constexpr bool gup_as_write(const Rules& rules, PinFlags flags) {
 constexpr bool gup_needs_unshare(const Rules& rules, const FrameState& frame, PinFlags flags, bool entry_writable) {
   if (has(flags, PinFlags::kWrite) || entry_writable) return false;
   const bool counted = counts_as_pin(rules, flags);
-  const bool shared = frame.anon && !frame.zero_page && !frame.exclusive;
+  const bool shared = frame.anon && !frame.zero_page && !frame.exclusive && !COWHERD_MUTANT(pin_keeps_shared_page);
   switch (rules.gup_read) {
     case GupRead::kPlain:
     case GupRead::kWriteFault:
@@ -183,7 +185,8 @@ constexpr bool gup_needs_unshare(const Rules& rules, const FrameState& frame, Pi
     case GupRead::kUnshareAnon:
       return counted && shared;
     case GupRead::kUnshareAny:
-      return counted && (shared || (frame.zero_page && has(flags, PinFlags::kLongTerm)));
+      return counted &&
+             (shared || (frame.zero_page && has(flags, PinFlags::kLongTerm) && !COWHERD_MUTANT(pin_keeps_zero_page)));
     case GupRead::kUnshareAlways:
       return shared || frame.zero_page;
     case GupRead::kBlockWriter:
@@ -205,7 +208,7 @@ constexpr bool can_force_write(const Rules& rules, const FrameState& frame, bool
     case GupForce::kDirtyAfterFault:
       return entry_dirty && faulted_for_write_in_this_call;
     case GupForce::kExclusive:
-      return frame.anon && !frame.zero_page && frame.exclusive;
+      return frame.anon && !frame.zero_page && (frame.exclusive || COWHERD_MUTANT(force_without_mark));
   }
   return false;
 }

@@ -1,5 +1,6 @@
 #include <algorithm>
 
+#include "base/mutant.hpp"
 #include "base/racing_bytes.hpp"
 #include "mm/fault.hpp"
 #include "mm/lifecycle.hpp"
@@ -15,10 +16,11 @@ namespace {
 /// Handles the fault of a thread that loads from or stores to `page`.
 template <class G>
 Result<void> fault_access(System<G>& system, Mm& mm, Vpn page, bool write) {
-  const MmapReadGuard<G> guard(system, mm);
+  MmapReadGuard<G> guard(system, mm);
   if (guard.blocked()) {
     return would_block(system, Point::kMmapLock);
   }
+  if (COWHERD_MUTANT(fault_drops_mmap_lock)) guard.release();
   const Ref<Vma> vma = system.areas(mm).at(page);
   if (!vma) {
     return Errno::kSigSegv;

@@ -1,3 +1,4 @@
+#include "base/mutant.hpp"
 #include "mm/areas.hpp"
 #include "mm/locks.hpp"
 #include "mm/operations.hpp"
@@ -73,6 +74,9 @@ template <class G>
 Result<void> madvise(System<G>& system, ProcessId process, Vaddr address, ByteCount length, Advice advice) {
   Mm& mm = mm_of(system, process);
   COWHERD_TRY_ASSIGN(range, page_range<G>(address, length));
+  if (advice == Advice::kDontNeed && COWHERD_MUTANT(dontneed_without_mmap_lock)) {
+    return discard(system, mm, range);
+  }
   switch (advice) {
     case Advice::kDontNeed:
     case Advice::kPopulateRead:

@@ -4,6 +4,7 @@
 #include <array>
 
 #include "back/anon_rmap.hpp"
+#include "base/mutant.hpp"
 #include "mm/flush.hpp"
 #include "mm/locks.hpp"
 #include "mm/page.hpp"
@@ -15,12 +16,12 @@ namespace {
 /// Whether `right` can become part of `left`. Compare Linux mm/vma.c: can_vma_merge_after().
 template <class G>
 bool can_merge(System<G>& system, const Vma& left, const Vma& right) {
-  if (left.pages.end != right.pages.begin || left.flags != right.flags ||
-      right.index != left.index_of(right.pages.begin)) {
+  const bool alike = left.flags == right.flags || COWHERD_MUTANT(merge_ignores_flags);
+  if (left.pages.end != right.pages.begin || !alike || right.index != left.index_of(right.pages.begin)) {
     return false;
   }
   if (left.anon_vma && right.anon_vma) {
-    return left.anon_vma == right.anon_vma;
+    return left.anon_vma == right.anon_vma || COWHERD_MUTANT(merge_ignores_anon_vma);
   }
   // A VMA without anon_vma may join one that has its own only; one that came through fork stands on its ancestors'
   // lists too, and would make them longer for pages they can never hold.
@@ -56,7 +57,7 @@ Result<void> split_vma(System<G>& system, Mm& mm, Ref<Vma> vma, Vpn at) {
   Vma& upper = system.at(*made);
   Vma& lower = system.at(vma);
   upper.pages = {at, lower.pages.end};
-  upper.index = lower.index_of(at);
+  upper.index = COWHERD_MUTANT(split_keeps_index) ? lower.index : lower.index_of(at);
   upper.mm = lower.mm;
   upper.flags = lower.flags;
   {
@@ -152,10 +153,11 @@ Vpn zap_entries(System<G>& system, Mm& mm, PageRange chunk, Gather<G>& gather) {
     const Entry entry = tables.set(slot, Entry{});
     const FrameNumber frame = entry.frame();
     system.note({.kind = EventKind::kUnmapped, .page = page, .frame = frame});
-    if (frame != Frames<G>::kZeroPage) {
-      add_rss<G>(mm, -1);
-      gather.add(frame);
-      drop_mapcount(system, frame);
+    if (frame != Frames<G>::kZeroPage || COWHERD_MUTANT(zero_page_unmapped_as_ordinary)) {
+      add_rss<G>(mm, COWHERD_MUTANT(zap_without_rss) ? 0 : -1);
+      if (!COWHERD_MUTANT(zap_leaks_page)) gather.add(frame);
+      if (COWHERD_MUTANT(zap_frees_twice) && !gather.full()) gather.add(frame);
+      if (!COWHERD_MUTANT(zap_without_mapcount)) drop_mapcount(system, frame);
     }
     return true;
   });
@@ -170,7 +172,10 @@ void free_tables(System<G>& system, Mm& mm, PageRange range) {
   const Live live(system, "free-tables", at);
   while (at < range.end) {
     const Vpn end = Tables<G>::table_end(at);
-    tables.prune(at, [&](PageRange covered) { wait_for_walkers(system, mm, covered); });
+    if (COWHERD_MUTANT(tables_never_freed)) return;
+    tables.prune(at, [&](PageRange covered) {
+      if (!COWHERD_MUTANT(table_freed_under_walker)) wait_for_walkers(system, mm, covered);
+    });
     at = tables.next_used(end, range.end);
   }
 }
@@ -188,8 +193,9 @@ void zap_range(System<G>& system, Mm& mm, PageRange range) {
     Gather<G> gather;
     const Live gathered(system, "gathered", gather.frames(), gather.count());
     const Vpn stopped = zap_entries(system, mm, chunk, gather);
-    flush.add({at, stopped});
+    if (!COWHERD_MUTANT(zap_without_flush)) flush.add({at, stopped});
     // A page must not be given to somebody else while a CPU may still load from it or store to it.
+    if (COWHERD_MUTANT(zap_frees_before_flush)) gather.put_all(system);
     flush.before_unlock();
     gather.put_all(system);
     at = tables.next_used(stopped, range.end);

@@ -1,3 +1,4 @@
+#include "base/mutant.hpp"
 #include "mm/areas.hpp"
 #include "mm/flush.hpp"
 #include "mm/lifecycle.hpp"
@@ -30,7 +31,7 @@ void protect_range(System<G>& system, Mm& mm, PageRange range, PendingFlush<G>& 
       }
       point(system, mm, Point::kProtectEntry);
       (void)protect_entry(slot);
-      flush.add({page, page + PageCount{1}});
+      if (!COWHERD_MUTANT(clear_refs_without_flush)) flush.add({page, page + PageCount{1}});
       return true;
     });
     at = tables.next_used(chunk.end, range.end);
@@ -98,24 +99,26 @@ Result<void> try_share_entry(System<G>& system, Mm& mm, Vpn page, PendingFlush<G
   const Live live(system, "try-share-entry", entry);
   const auto is_pinned = [&] {
     point(system, Point::kReadCounts);
-    return maybe_pinned(system.rules(), system.state(frame));
+    return maybe_pinned(system.rules(), system.state(frame)) && !COWHERD_MUTANT(try_share_ignores_pins);
   };
-  if (system.rules().exclusive_clear == ExclusiveClear::kTestThenClear && is_pinned()) {
+  const ExclusiveClear order =
+      COWHERD_MUTANT(mark_test_before_clear) ? ExclusiveClear::kTestThenClear : system.rules().exclusive_clear;
+  if (order == ExclusiveClear::kTestThenClear && is_pinned()) {
     return Errno::kBusy;
   }
   point(system, mm, Point::kClearEntry);
   entry = tables.set(slot, Entry{});
-  flush.add({page, page + PageCount{1}});
+  if (!COWHERD_MUTANT(try_share_without_flush)) flush.add({page, page + PageCount{1}});
   flush.before_unlock();
-  if (system.rules().exclusive_clear == ExclusiveClear::kClearThenTest && is_pinned()) {
+  if (order == ExclusiveClear::kClearThenTest && is_pinned()) {
     point(system, mm, Point::kSetEntry);
-    tables.set(slot, entry);
+    if (!COWHERD_MUTANT(try_share_loses_entry)) tables.set(slot, entry);
     return Errno::kBusy;
   }
   point(system, Point::kExclusive);
   descriptor.set_exclusive(false);
   point(system, mm, Point::kSetEntry);
-  tables.set(slot, entry.with_writable(false));
+  tables.set(slot, entry.with_writable(entry.writable() && COWHERD_MUTANT(try_share_keeps_writable)));
   return {};
 }
 
@@ -129,8 +132,9 @@ Result<void> clear_refs(System<G>& system, ProcessId process, Vaddr address, Byt
     return Errno::kNoProcess;
   }
   const Live live(system, "clear-refs-of", held.ref());
-  return system.rules().clear_refs_lock == ClearRefsLock::kRead ? clear_refs_locked<G, true>(system, held.mm(), range)
-                                                                : clear_refs_locked<G, false>(system, held.mm(), range);
+  const bool shared = system.rules().clear_refs_lock == ClearRefsLock::kRead || COWHERD_MUTANT(clear_refs_read_lock);
+  return shared ? clear_refs_locked<G, true>(system, held.mm(), range)
+                : clear_refs_locked<G, false>(system, held.mm(), range);
 }
 
 template <class G>

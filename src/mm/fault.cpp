@@ -1,6 +1,7 @@
 #include "mm/fault.hpp"
 
 #include "back/anon_rmap.hpp"
+#include "base/mutant.hpp"
 #include "mm/flush.hpp"
 #include "mm/locks.hpp"
 #include "mm/page.hpp"
@@ -27,7 +28,7 @@ Result<void> prepare_anon_vma(System<G>& system, Mm& mm, Ref<Vma> vma) {
       used = true;
     }
   }
-  if (!used) {
+  if (!used && !COWHERD_MUTANT(unused_anon_vma_leaked)) {
     destroy_fresh(system.frames(), fresh);
   }
   return {};
@@ -57,11 +58,11 @@ Result<void> fault_anonymous_page(System<G>& system, Mm& mm, Ref<Vma> vma_ref, V
   if (kind == FaultKind::kWrite) {
     COWHERD_TRY_ASSIGN(allocated, system.allocate_page());
     frame = allocated;
-    std::memset(system.frames().bytes(frame), 0, Geometry<G>::kPageBytes);
+    if (!COWHERD_MUTANT(new_page_not_zeroed)) std::memset(system.frames().bytes(frame), 0, Geometry<G>::kPageBytes);
   }
   const Live live(system, "fault-anonymous-page", frame);
   const auto give_up = [&] {
-    if (frame != Frames<G>::kZeroPage) system.frames().free(frame);
+    if (frame != Frames<G>::kZeroPage && !COWHERD_MUTANT(given_up_page_leaked)) system.frames().free(frame);
   };
   auto slot = obtain_slot(system, mm, page);
   if (!slot) {
@@ -73,7 +74,7 @@ Result<void> fault_anonymous_page(System<G>& system, Mm& mm, Ref<Vma> vma_ref, V
     give_up();
     return would_block(system, Point::kPageTableLock);
   }
-  if (!slot->load().none()) {
+  if (!slot->load().none() && !COWHERD_MUTANT(anonymous_recheck_dropped)) {
     // Another thread was faster:
     //
     //   fault                                another fault on the page

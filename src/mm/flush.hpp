@@ -3,6 +3,7 @@
 #include <atomic>
 
 #include "base/memory_orders.h"
+#include "base/mutant.hpp"
 #include "mm/sync.hpp"
 #include "mm/system.hpp"
 
@@ -17,6 +18,10 @@ void flush_range(System<G>& system, Mm& mm, PageRange pages) {
   if constexpr (G::kExplored) {
     if (system.scheduler() == nullptr) return;
     point(system, mm, Point::kFlush);
+    if (COWHERD_MUTANT(flush_only_here)) {
+      for (Vpn page = pages.begin; page < pages.end; ++page) system.scheduler()->forget_own_translation(number, page);
+      return;
+    }
     system.scheduler()->forget_translations(number, pages);
   } else {
     system.walker_slots().wait(number, pages, false);
@@ -49,7 +54,7 @@ class PendingFlush {
   PendingFlush(System<G>& system, Mm& mm) : system_(system), mm_(mm) {}
 
   void add(PageRange pages) {
-    if (range_.empty()) {
+    if (range_.empty() || COWHERD_MUTANT(flush_last_range_only)) {
       range_ = pages;
     } else {
       range_.begin = range_.begin < pages.begin ? range_.begin : pages.begin;

@@ -1,5 +1,6 @@
 #include "back/anon_rmap.hpp"
 #include "base/memory_orders.h"
+#include "base/mutant.hpp"
 #include "mm/areas.hpp"
 #include "mm/flush.hpp"
 #include "mm/lifecycle.hpp"
@@ -53,29 +54,31 @@ template <class G>
 Result<Step> share_page(Copying<G>& copying, Vpn page, EntrySlot from, EntrySlot to) {
   System<G>& system = copying.system;
   const FrameNumber frame = from.load().frame();
-  if (frame != Frames<G>::kZeroPage) {
+  if (frame != Frames<G>::kZeroPage || COWHERD_MUTANT(zero_page_shared_as_ordinary)) {
     FrameDescriptor& descriptor = system.descriptor(frame);
     point(system, Point::kTakeReference);
     if (descriptor.mapcount() == FrameDescriptor::kMaxMapcount ||
-        !descriptor.try_add_references(1, 0, FrameDescriptor::kMaxReferences)) {
+        !descriptor.try_add_references(COWHERD_MUTANT(fork_without_reference) ? 0 : 1, 0,
+                                       FrameDescriptor::kMaxReferences)) {
       system.frames().note_shortage();
       return Errno::kNoMemory;
     }
     if (mapcounts_matter(system.rules())) point(system, Point::kMapcount);
-    descriptor.add_mapcount();
-    if (descriptor.exclusive()) {
+    if (!COWHERD_MUTANT(fork_without_mapcount)) descriptor.add_mapcount();
+    if (descriptor.exclusive() && !COWHERD_MUTANT(fork_keeps_mark)) {
       point(system, Point::kExclusive);
       descriptor.set_exclusive(false);
     }
-    add_rss<G>(copying.child, 1);
+    add_rss<G>(copying.child, COWHERD_MUTANT(fork_without_rss) ? 0 : 1);
     system.note({.kind = EventKind::kForkShared, .decision = Decision::kForkPinned, .page = page, .frame = frame});
   }
-  if (from.load().writable()) {
+  if (from.load().writable() && !COWHERD_MUTANT(fork_keeps_parent_writable)) {
     point(system, copying.parent, Point::kProtectEntry);
     (void)protect_entry(from);
-    copying.flush.add({page, page + PageCount{1}});
+    if (!COWHERD_MUTANT(fork_without_flush)) copying.flush.add({page, page + PageCount{1}});
   }
-  system.tables(copying.child).set(to, from.load().with_writable(false).with_young(false));
+  const Entry shared = from.load().with_writable(COWHERD_MUTANT(fork_keeps_child_writable));
+  system.tables(copying.child).set(to, shared.with_young(false));
   return Step::kDone;
 }
 
@@ -85,6 +88,7 @@ Result<FrameNumber> take_page(Copying<G>& copying) {
   System<G>& system = copying.system;
   switch (system.rules().copy_alloc) {
     case CopyAlloc::kPrealloc:
+      if (COWHERD_MUTANT(prealloc_used_twice)) return copying.prealloc;
       return std::exchange(copying.prealloc, Frames<G>::kZeroPage);
     case CopyAlloc::kAtomic:
       return system.frames().allocate(FrameUse::kAnon);
@@ -142,7 +146,7 @@ Result<Step> copy_page_early(Copying<G>& copying, Vpn page, Entry entry, EntrySl
   }
   system.tables(copying.child)
       .set(to, make_entry(copy, copying.child_vma, rules.copy_entry == CopyEntry::kDirtyWritable));
-  add_rss<G>(copying.child, 1);
+  add_rss<G>(copying.child, COWHERD_MUTANT(early_copy_without_rss) ? 0 : 1);
   system.note({.kind = EventKind::kForkCopied,
                .decision = Decision::kForkPinned,
                .page = page,
@@ -217,9 +221,11 @@ Result<Step> copy_table(Copying<G>& copying, Vpn& at, Vpn end) {
     at = page;
     result = copy_entry(copying, page, from, child_tables.slot_in(child_table, page));
     const bool done = result && *result == Step::kDone;
-    if (done && copying.has_prealloc() && system.rules().prealloc_use == PreallocUse::kFreeUnused) {
+    const bool frees_unused = system.rules().prealloc_use == PreallocUse::kFreeUnused && !COWHERD_MUTANT(prealloc_kept);
+    if (done && copying.has_prealloc() && frees_unused) {
       // The entry that asked for the page no longer needs it. The next one gets its own, by its own policy.
-      system.frames().free(std::exchange(copying.prealloc, Frames<G>::kZeroPage));
+      const FrameNumber unused = std::exchange(copying.prealloc, Frames<G>::kZeroPage);
+      if (!COWHERD_MUTANT(prealloc_leaked)) system.frames().free(unused);
     }
     return done;
   });
@@ -282,7 +288,7 @@ class SequenceOdd {
 
  private:
   void step() {
-    if (system_.rules().fork_sequence == ForkSequence::kNone) return;
+    if (system_.rules().fork_sequence == ForkSequence::kNone || COWHERD_MUTANT(fork_without_sequence)) return;
     point(system_, mm_, Point::kSequence);
     std::atomic_ref(mm_.fork_sequence).fetch_add(1, order::kSequenceChange);
   }
@@ -302,13 +308,13 @@ Result<Ref<Vma>> duplicate_vma(System<G>& system, Mm& parent, Ref<Mm> child_ref,
   copy.chain = {};
   copy.left = {};
   copy.right = {};
-  if (!system.at(vma).flags.wipe_on_fork) {
+  if (!system.at(vma).flags.wipe_on_fork || COWHERD_MUTANT(wipeonfork_ignored)) {
     // Directed reuse knows the first owner of a page by its anon_vma.
     const auto take_over = system.rules().reuse == Reuse::kDirected ? TakeOver::kForbidden : TakeOver::kAllowed;
     const Live live(system, "duplicate-vma", made);
     const AnonVmaGuard<G> guard(system, parent, vma);
     if (auto forked = anon_vma_fork(system.frames(), made, vma, take_over); !forked) {
-      system.frames().destroy(made);
+      if (!COWHERD_MUTANT(failed_fork_leaks_vma)) system.frames().destroy(made);
       return forked.error();
     }
   }
@@ -320,7 +326,7 @@ template <class G>
 Result<void> copy_vma(System<G>& system, Mm& parent, Ref<Mm> child_ref, Ref<Vma> vma, PendingFlush<G>& flush)
     COWHERD_REQUIRES(parent.mmap_lock) {
   COWHERD_TRY_ASSIGN(made, duplicate_vma(system, parent, child_ref, vma));
-  if (system.at(made).flags.wipe_on_fork) {
+  if (system.at(made).flags.wipe_on_fork && !COWHERD_MUTANT(wipeonfork_ignored)) {
     return {};
   }
   const Live live(system, "copy-vma", made);
@@ -384,18 +390,19 @@ Result<void> copy_vmas(System<G>& system, Mm& parent, Ref<Mm> child) {
   const Live live(system, "copy-vmas", flush.range());
   Result<void> copied;
   {
-    const MmapWriteGuard<G> parent_guard(system, parent);
+    MmapWriteGuard<G> parent_guard(system, parent);
     if (parent_guard.blocked() || stuck(parent)) {
       return would_block(system, Point::kMmapLock);
     }
     const SequenceOdd<G> odd(system, parent);
     COWHERD_TRY(start_fork(system, parent));
+    if (COWHERD_MUTANT(fork_unlocks_early)) parent_guard.release();
     const MmapWriteGuard<G> child_guard(system, system.at(child));
     VmaTree areas = system.areas(parent);
     Ref<Vma> vma = areas.first();
     const Live walked(system, "areas", vma);
     for (; vma && copied; vma = areas.next(vma)) {
-      if (!system.at(vma).flags.dont_fork) {
+      if (!system.at(vma).flags.dont_fork || COWHERD_MUTANT(dontfork_ignored)) {
         copied = copy_vma(system, parent, child, vma, flush);
       }
     }
@@ -409,7 +416,7 @@ Result<void> copy_vmas(System<G>& system, Mm& parent, Ref<Mm> child) {
     //   flush
     //
     // Allowed because a fault needs the mmap lock.
-    flush.before_unlock();
+    if (!COWHERD_MUTANT(fork_flushes_after_unlock)) flush.before_unlock();
   }
   flush.after_unlock();
   return copied;
@@ -429,11 +436,12 @@ Result<ProcessId> fork(System<G>& system, ProcessId parent) {
   if (alone_with_child) system.at(child).sole_agent = agent_number(system);
   auto process = create_process(system, child, caller);
   if (!process) {
-    put_mm(system, child);
+    if (!COWHERD_MUTANT(failed_fork_leaks_mm)) put_mm(system, child);
     return process.error();
   }
   const Live live(system, "fork", child, *process);
   if (auto copied = copy_vmas(system, parent_mm, child); !copied) {
+    if (COWHERD_MUTANT(failed_fork_leaves_child)) return copied.error();
     const ProcessId stillborn{process->unit};
     disown(system, stillborn);
     const Errno why = copied.error();

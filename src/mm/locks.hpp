@@ -2,6 +2,7 @@
 
 #include "back/anon_rmap.hpp"
 #include "base/lock_ranks.hpp"
+#include "base/mutant.hpp"
 #include "mm/objects.hpp"
 #include "mm/sync.hpp"
 #include "mm/system.hpp"
@@ -197,6 +198,7 @@ class PageTableGuard {
 
  private:
   bool acquire() {
+    if (COWHERD_MUTANT(table_lock_ignored)) return true;
     FrameDescriptor& table = system_.descriptor(table_);
     if constexpr (G::kExplored) {
       if (system_.scheduler() != nullptr && (!alone(system_, mm_) || table.locked())) {

@@ -1,3 +1,4 @@
+#include "base/mutant.hpp"
 #include "mm/areas.hpp"
 #include "mm/fault.hpp"
 #include "mm/locks.hpp"
@@ -51,7 +52,7 @@ Result<Vaddr> mmap(System<G>& system, ProcessId process, Vaddr address, ByteCoun
       return vma.error();
     }
     if (auto split = split_at(system, mm, range); !split) {
-      system.frames().destroy(*vma);
+      if (!COWHERD_MUTANT(failed_mmap_leaks_vma)) system.frames().destroy(*vma);
       return split.error();
     }
     const Live live(system, "mmap", range, *vma);

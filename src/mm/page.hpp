@@ -2,6 +2,7 @@
 
 #include <cstring>
 
+#include "base/mutant.hpp"
 #include "base/racing_bytes.hpp"
 #include "mm/sync.hpp"
 #include "mm/system.hpp"
@@ -40,7 +41,8 @@ void put_page(System<G>& system, FrameNumber frame, std::uint32_t count = 1, std
   if (left.references > FrameDescriptor::kMaxReferences - count) {
     system.report(Violation::kBadPage);
   }
-  if (left.references != 0 || page.use() == FrameUse::kZeroPage) {
+  const std::uint32_t none_left = COWHERD_MUTANT(page_freed_too_early) ? 1 : 0;
+  if (left.references > none_left || page.use() == FrameUse::kZeroPage) {
     return;
   }
   if (page.mapcount() != 0 || left.pins != 0) {
@@ -56,8 +58,9 @@ template <class G>
 void add_new_anon_page(System<G>& system, FrameNumber frame, const Vma& vma, Vpn page) {
   FrameDescriptor& descriptor = system.descriptor(frame);
   descriptor.add_mapcount();
-  descriptor.set_exclusive(true);
-  descriptor.set_owner(vma.own_anon_vma().unit, vma.index_of(page));
+  descriptor.set_exclusive(!COWHERD_MUTANT(new_page_without_mark));
+  const PageCount off{COWHERD_MUTANT(new_page_wrong_index) ? 1u : 0u};
+  descriptor.set_owner(vma.own_anon_vma().unit, vma.index_of(page) + off);
   descriptor.add_references(1);
 }
 
@@ -79,7 +82,8 @@ void add_rss(Mm& mm, std::int32_t pages) {
 template <class G>
 void copy_page(System<G>& system, FrameNumber to, FrameNumber from) {
   point(system, Point::kCopyPage);
-  copy_racing(system.frames().bytes(to), system.frames().bytes(from), Geometry<G>::kPageBytes);
+  const std::size_t size = Geometry<G>::kPageBytes / (COWHERD_MUTANT(half_a_page_copied) ? 2 : 1);
+  copy_racing(system.frames().bytes(to), system.frames().bytes(from), size);
 }
 
 /// The entry by which `vma` maps `frame`: dirty and, where the VMA allows it, writable; or neither.
@@ -94,7 +98,8 @@ inline Entry make_entry(FrameNumber frame, const Vma& vma, bool written) {
 /// Compare Linux ptep_set_wrprotect().
 inline Entry protect_entry(EntrySlot slot) {
   Entry seen = slot.load();
-  while (!slot.replace(seen, seen.with_writable(false))) {
+  while (!slot.replace(seen,
+                       seen.with_writable(false).with_dirty(seen.dirty() && !COWHERD_MUTANT(dirty_lost_on_protect)))) {
   }
   return seen;
 }

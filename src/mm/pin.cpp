@@ -1,6 +1,7 @@
 #include <algorithm>
 
 #include "base/memory_orders.h"
+#include "base/mutant.hpp"
 #include "mm/fault.hpp"
 #include "mm/list.hpp"
 #include "mm/locks.hpp"
@@ -58,7 +59,7 @@ Result<Grabbed> try_grab(System<G>& system, Mm& mm, Vpn page, PinFlags flags, st
   if (!slot) {
     return Grabbed{as_write ? Look::kFaultWrite : Look::kFaultRead, {}};
   }
-  const PageTableGuard<G> guard(system, mm, slot);
+  PageTableGuard<G> guard(system, mm, slot);
   if (guard.blocked()) {
     return would_block(system, Point::kPageTableLock);
   }
@@ -66,6 +67,11 @@ Result<Grabbed> try_grab(System<G>& system, Mm& mm, Vpn page, PinFlags flags, st
   const Entry entry = slot.load();
   const Look look = look_up(system, entry, flags, as_write, faulted_for_write);
   if (look == Look::kTake) {
+    if (COWHERD_MUTANT(pin_unlocks_early)) {
+      guard.release();
+      const Live live(system, "unlocked", entry);
+      point(system, Point::kTakeReference);
+    }
     COWHERD_TRY(take_references(system, entry.frame(), flags, times));
     const bool forced = as_write && !entry.writable();
     system.note({.kind = forced ? EventKind::kForced : EventKind::kPinned,
@@ -82,22 +88,28 @@ Ref<PinRecord> record_ref(PinId id) {
 }
 
 template <class G>
-Result<void> fill(System<G>& system, Mm& mm, PinRecord& record, Vpn first, PageCount pages) {
-  if (counts_as_pin(system.rules(), record.flags) && std::atomic_ref(mm.has_pinned).load(order::kHasPinnedLoad) == 0) {
-    // Before any reference, so that a fork that comes after the reference finds it.
+void note_pinned(System<G>& system, Mm& mm, PinFlags flags) {
+  if (counts_as_pin(system.rules(), flags) && std::atomic_ref(mm.has_pinned).load(order::kHasPinnedLoad) == 0) {
     point(system, mm, Point::kHasPinned);
-    std::atomic_ref(mm.has_pinned).store(1, order::kHasPinnedStore);
+    if (!COWHERD_MUTANT(has_pinned_never)) std::atomic_ref(mm.has_pinned).store(1, order::kHasPinnedStore);
   }
+}
+
+template <class G>
+Result<void> fill(System<G>& system, Mm& mm, PinRecord& record, Vpn first, PageCount pages) {
+  // Before any reference, so that a fork that comes after the reference finds it.
+  if (!COWHERD_MUTANT(has_pinned_late)) note_pinned(system, mm, record.flags);
   if (has(record.flags, PinFlags::kFast) && !has(record.flags, PinFlags::kForce)) {
     pin_fast(system, mm, record, first, pages);
     if (record.pages == pages.value()) {
       return {};
     }
   }
-  const MmapReadGuard<G> guard(system, mm);
+  MmapReadGuard<G> guard(system, mm);
   if (guard.blocked()) {
     return would_block(system, Point::kMmapLock);
   }
+  if (COWHERD_MUTANT(pin_drops_mmap_lock)) guard.release();
   Vpn page = first + PageCount{record.pages};
   const Live live(system, "fill", page);
   for (; page < first + pages; ++page) {
@@ -172,7 +184,7 @@ Result<void> take_references(System<G>& system, FrameNumber frame, PinFlags flag
   FrameDescriptor& descriptor = system.descriptor(frame);
   if (counted(system, frame)) {
     const std::uint32_t pins = counts_as_pin(rules, flags) ? times : 0;
-    if (rules.ref_overflow == RefOverflow::kWrap) {
+    if (rules.ref_overflow == RefOverflow::kWrap || COWHERD_MUTANT(pin_overflow_unchecked)) {
       descriptor.add_references(times, pins);
     } else if (frame == Frames<G>::kZeroPage && descriptor.references() == 0) {
       // Nothing maps the zero page for the count, so that its first reference is one from nothing.
@@ -200,7 +212,8 @@ void drop_references(System<G>& system, FrameNumber frame, PinFlags flags, std::
     system.report(Violation::kBadPage);
   }
   system.note({.kind = EventKind::kUnpinned, .page = descriptor.index(), .frame = frame});
-  put_page(system, frame, times, pins);
+  put_page(system, frame, COWHERD_MUTANT(unpin_keeps_reference) ? times - 1 : times,
+           COWHERD_MUTANT(unpin_keeps_pins) ? 0 : pins);
 }
 
 template <class G>
@@ -239,6 +252,7 @@ Result<Pinned> pin_in(System<G>& system, Mm& mm, Vaddr address, PageCount pages,
   record.flags = flags;
   record.times = times;
   auto filled = fill(system, mm, record, first, pages);
+  if (COWHERD_MUTANT(has_pinned_late)) note_pinned(system, mm, flags);
   {
     const ListGuard<G> guard(system, true);
     insert(system, system.pins(), *made);

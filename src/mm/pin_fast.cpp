@@ -1,4 +1,5 @@
 #include "base/memory_orders.h"
+#include "base/mutant.hpp"
 #include "mm/locks.hpp"
 #include "mm/page.hpp"
 #include "mm/pinning.hpp"
@@ -44,7 +45,12 @@ bool try_take(System<G>& system, FrameNumber frame, PinFlags flags, std::uint32_
   const Rules& rules = system.rules();
   const std::uint32_t limit =
       rules.ref_overflow == RefOverflow::kRefuse ? kMaxGupReferences : FrameDescriptor::kMaxReferences;
-  return system.descriptor(frame).try_add_references(times, counts_as_pin(rules, flags) ? times : 0, limit);
+  const std::uint32_t pins = counts_as_pin(rules, flags) ? times : 0;
+  if (COWHERD_MUTANT(fast_pin_takes_free_frame)) {
+    system.descriptor(frame).add_references(times, pins);
+    return true;
+  }
+  return system.descriptor(frame).try_add_references(times, pins, limit);
 }
 
 /// Gives back what try_take() took, of whatever the frame is now.
@@ -56,7 +62,8 @@ void let_go(System<G>& system, FrameNumber frame, PinFlags flags, std::uint32_t 
   point(system, Point::kDropReference);
   FrameDescriptor& descriptor = system.descriptor(frame);
   const std::uint32_t pins = counts_as_pin(system.rules(), flags) ? times : 0;
-  if (descriptor.drop_references(times, pins).references == 0 && frame != Frames<G>::kZeroPage) {
+  const bool last = descriptor.drop_references(times, pins).references == 0;
+  if (last && frame != Frames<G>::kZeroPage && !COWHERD_MUTANT(fast_pin_leaks_last_reference)) {
     system.frames().free(frame);
   }
 }
@@ -64,7 +71,9 @@ void let_go(System<G>& system, FrameNumber frame, PinFlags flags, std::uint32_t 
 /// Whether the entry lets a fast pin through. Compare Linux mm/gup.c: gup_fast_pte_range().
 template <class G>
 bool lets_through(System<G>& system, Entry entry, bool as_write) {
-  if (!entry.present() || !entry.user() || (as_write && !entry.writable())) {
+  const bool user = entry.user() || COWHERD_MUTANT(fast_pin_ignores_protection);
+  const bool writable = entry.writable() || COWHERD_MUTANT(fast_pin_ignores_write_permission);
+  if (!entry.present() || !user || (as_write && !writable)) {
     return false;
   }
   if (entry.frame().value() < system.frames().frame_count().value()) {
@@ -117,7 +126,7 @@ Result<FrameNumber> grab_fast(System<G>& system, Mm& mm, Vpn page, PinFlags flag
   };
   if (rules.gup_recheck != GupRecheck::kNone) {
     point(system, mm, Point::kRecheckEntry);
-    if (slot.load() != entry) {
+    if (slot.load() != entry && !COWHERD_MUTANT(fast_pin_recheck_dropped)) {
       return give_up();
     }
   }
@@ -130,7 +139,7 @@ Result<FrameNumber> grab_fast(System<G>& system, Mm& mm, Vpn page, PinFlags flag
   // A read-only entry is proof of nothing: only the mark says whose the page is, and only after the reference is there.
   if (!has(flags, PinFlags::kWrite) && !entry.writable()) {
     point(system, Point::kReadExclusive);
-    if (gup_needs_unshare(rules, system.state(frame), flags, false)) {
+    if (gup_needs_unshare(rules, system.state(frame), flags, false) && !COWHERD_MUTANT(fast_pin_mark_dropped)) {
       return give_up();
     }
   }
@@ -153,7 +162,7 @@ void pin_fast(System<G>& system, Mm& mm, PinRecord& record, Vpn first, PageCount
   if (with_sequence) {
     point(system, mm, Point::kSequence);
     before = sequence.load(order::kSequenceLoad);
-    if (before % 2 != 0) {
+    if (before % 2 != 0 && !COWHERD_MUTANT(sequence_begin_dropped)) {
       return;
     }
   }
@@ -173,7 +182,7 @@ void pin_fast(System<G>& system, Mm& mm, PinRecord& record, Vpn first, PageCount
   // A fork that began meanwhile may have asked the pages about pins before these were there, and may write-protect
   // them after: the mmap lock makes the next attempt wait until it is done.
   point(system, mm, Point::kSequence);
-  if (sequence.load(order::kSequenceLoad) == before) {
+  if (sequence.load(order::kSequenceLoad) == before || COWHERD_MUTANT(sequence_end_dropped)) {
     return;
   }
   for_each_frame(system, record, [&](FrameNumber frame) { let_go(system, frame, record.flags, record.times); });

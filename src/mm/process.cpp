@@ -1,6 +1,7 @@
 #include <atomic>
 #include <utility>
 
+#include "base/mutant.hpp"
 #include "mm/areas.hpp"
 #include "mm/lifecycle.hpp"
 #include "mm/list.hpp"
@@ -99,7 +100,7 @@ Result<ProcessId> vfork(System<G>& system, ProcessId parent) {
   const Ref<Process> caller = process_ref<G>(parent);
   const Ref<Mm> mm = system.at(caller).mm;
   COWHERD_TRY_ASSIGN(made, create_process(system, mm, caller));
-  (void)add_users(system.at(mm), 1);
+  (void)add_users(system.at(mm), COWHERD_MUTANT(vfork_leaks_user) ? 2 : 1);
   system.at(made).suspends_parent = true;
   return ProcessId{made.unit};
 }
@@ -136,7 +137,7 @@ Result<void> exec(System<G>& system, ProcessId id) {
     old = std::exchange(process.mm, fresh);
     process.suspends_parent = false;
   }
-  put_mm(system, old);
+  if (!COWHERD_MUTANT(exec_keeps_old_memory)) put_mm(system, old);
   return {};
 }
 

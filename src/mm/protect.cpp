@@ -1,3 +1,4 @@
+#include "base/mutant.hpp"
 #include "mm/areas.hpp"
 #include "mm/flush.hpp"
 #include "mm/locks.hpp"
@@ -13,12 +14,14 @@ template <class G>
 Entry reprotected(System<G>& system, Entry entry, Protection protection) {
   bool writable = entry.writable();
   if (!has(protection, Protection::kWrite)) {
-    writable = false;
+    writable = writable && COWHERD_MUTANT(protect_leaves_writable);
   } else if (system.rules().protect_upgrade == ProtectUpgrade::kMapWritable) {
     const FrameState frame = system.state(entry.frame());
-    writable = writable || (frame.anon && frame.exclusive && entry.dirty());
+    const bool own = frame.exclusive || COWHERD_MUTANT(protect_upgrades_shared_page);
+    writable = writable || (frame.anon && own && entry.dirty());
   }
-  return entry.with_user(protection != Protection::kNone).with_writable(writable);
+  const bool user = protection != Protection::kNone || COWHERD_MUTANT(protect_leaves_accessible);
+  return entry.with_user(user).with_writable(writable);
 }
 
 template <class G>
@@ -39,7 +42,7 @@ void reprotect_range(System<G>& system, Mm& mm, PageRange range, Protection prot
       Entry wanted = reprotected(system, entry, protection);
       // A processor may set the accessed or the dirty bit meanwhile.
       while (!slot.replace(entry, wanted)) wanted = reprotected(system, entry, protection);
-      if (wanted != entry) flush.add({page, page + PageCount{1}});
+      if (wanted != entry && !COWHERD_MUTANT(protect_without_flush)) flush.add({page, page + PageCount{1}});
       return true;
     });
     at = tables.next_used(chunk.end, range.end);
@@ -56,12 +59,13 @@ Result<void> mprotect(System<G>& system, ProcessId process, Vaddr address, ByteC
   const Live live(system, "mprotect", flush.range());
   bool hole = false;
   {
-    const MmapWriteGuard<G> guard(system, mm);
+    MmapWriteGuard<G> guard(system, mm);
     if (guard.blocked() || stuck(mm)) {
       return would_block(system, Point::kMmapLock);
     }
     // All VMAs that this may need come first: once a protection has changed nothing fails for want of memory.
     COWHERD_TRY(split_at(system, mm, range));
+    if (COWHERD_MUTANT(protect_unlocks_early)) guard.release();
     VmaTree areas = system.areas(mm);
     Vpn at = range.begin;
     const Live walked(system, "areas", at);

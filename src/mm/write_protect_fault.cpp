@@ -1,6 +1,7 @@
 #include "mm/write_protect_fault.hpp"
 
 #include "back/anon_rmap.hpp"
+#include "base/mutant.hpp"
 #include "mm/flush.hpp"
 #include "mm/locks.hpp"
 #include "mm/page.hpp"
@@ -36,7 +37,7 @@ void reuse_page(const Fault<G>& fault) {
   if (!descriptor.exclusive()) {
     point(system, Point::kExclusive);
     descriptor.set_owner(vma.own_anon_vma().unit, vma.index_of(fault.page));
-    descriptor.set_exclusive(true);
+    descriptor.set_exclusive(!COWHERD_MUTANT(reuse_without_mark));
   }
   if (fault.kind == FaultKind::kWrite) {
     point(system, fault.mm, Point::kSetEntry);
@@ -51,16 +52,16 @@ template <class G>
 Result<Faulted> copy_mapped_page(const Fault<G>& fault, PageTableGuard<G>& locked) {
   System<G>& system = fault.system;
   const FrameNumber old = fault.frame();
-  const bool was_anon = old != Frames<G>::kZeroPage;
+  const bool was_anon = old != Frames<G>::kZeroPage || COWHERD_MUTANT(zero_page_copied_as_ordinary);
   const Live live(system, "copy-mapped-page", fault.entry);
   if (was_anon) {
     point(system, Point::kTakeReference);
     fault.descriptor().add_references(1);
   }
-  locked.release();
+  if (!COWHERD_MUTANT(copy_allocates_under_lock)) locked.release();
   auto allocated = system.allocate_page();
   if (!allocated) {
-    if (was_anon) put_page(system, old);
+    if (was_anon && !COWHERD_MUTANT(failed_copy_keeps_reference)) put_page(system, old);
     return allocated.error();
   }
   const FrameNumber copy = *allocated;
@@ -73,22 +74,23 @@ Result<Faulted> copy_mapped_page(const Fault<G>& fault, PageTableGuard<G>& locke
   const Live held(system, "references", references);
   {
     PageTableGuard<G> guard(system, fault.mm, fault.slot);
-    if (guard.blocked() || fault.changed()) {
+    if (guard.blocked() || (fault.changed() && !COWHERD_MUTANT(copy_recheck_dropped))) {
       const bool blocked = guard.blocked();
       guard.release();
-      system.frames().free(copy);
+      if (!COWHERD_MUTANT(given_up_copy_leaked)) system.frames().free(copy);
       if (was_anon) put_page(system, old);
       return blocked ? Result<Faulted>(would_block(system, Point::kPageTableLock)) : Faulted::kRetry;
     }
     const bool unneeded = was_anon && fault.descriptor().mapcount() == 1 && fault.descriptor().references() == 2;
+    if (was_anon && COWHERD_MUTANT(copy_drops_old_page_early)) put_page(system, old, 2);
     point(system, fault.mm, Point::kClearEntry);
     system.tables(fault.mm).set(fault.slot, Entry{});
-    flush.add({fault.page, fault.page + PageCount{1}});
+    if (!COWHERD_MUTANT(copy_without_flush)) flush.add({fault.page, fault.page + PageCount{1}});
     flush.before_unlock();
     const Vma& vma = system.at(fault.vma);
     add_new_anon_page(system, copy, vma, fault.page);
     const bool write = fault.kind == FaultKind::kWrite;
-    if (!write) {
+    if (!write && !COWHERD_MUTANT(unshared_page_not_dirty)) {
       // The copy is nowhere else, and nothing has written it through this entry.
       system.descriptor(copy).set_dirty(true);
     }
@@ -104,13 +106,13 @@ Result<Faulted> copy_mapped_page(const Fault<G>& fault, PageTableGuard<G>& locke
     // process can still read it.
     if (was_anon) {
       drop_mapcount(system, old);
-      ++references;
+      if (!COWHERD_MUTANT(copy_keeps_reference)) ++references;
     } else {
-      add_rss<G>(fault.mm, 1);
+      add_rss<G>(fault.mm, COWHERD_MUTANT(first_write_without_rss) ? 0 : 1);
     }
   }
   flush.after_unlock();
-  if (references != 0) put_page(system, old, references);
+  if (references != 0 && !COWHERD_MUTANT(copy_drops_old_page_early)) put_page(system, old, references);
   return Faulted::kMadeOwn;
 }
 
@@ -153,7 +155,8 @@ Result<void> copy_to_other(const Fault<G>& fault, OtherMapping other) {
   }
   PageTableGuard<G> guard(system, mm, slot);
   const Entry entry = guard.blocked() ? Entry{} : slot.load();
-  if (!entry.present() || entry.frame() != fault.frame()) {
+  const bool changed = !entry.present() || entry.frame() != fault.frame();
+  if (guard.blocked() || (changed && !COWHERD_MUTANT(directed_copy_recheck_dropped))) {
     const bool blocked = guard.blocked();
     guard.release();
     system.frames().free(copy);
@@ -243,7 +246,7 @@ Result<bool> sleep_for_page_lock(const Fault<G>& fault, PageTableGuard<G>& guard
   fault.descriptor().add_references(1);
   guard.release();
   lock_page_of(system, fault.frame());
-  if (!guard.lock_again() || fault.changed()) {
+  if (!guard.lock_again() || (fault.changed() && !COWHERD_MUTANT(page_lock_recheck_dropped))) {
     guard.release();
     unlock_page_of(system, fault.frame());
     put_page(system, fault.frame());

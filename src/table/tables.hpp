@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "base/geometry.hpp"
+#include "base/mutant.hpp"
 #include "base/try.hpp"
 #include "cowherd/result.hpp"
 #include "frame/frames.hpp"
@@ -70,7 +71,7 @@ class Tables {
    public:
     explicit Missing(Frames<G>& frames) : frames_(frames) {}
     ~Missing() {
-      while (count_ != 0) frames_.put(made_[--count_]);
+      while (count_ != 0 && !COWHERD_MUTANT(missing_tables_leaked)) frames_.put(made_[--count_]);
     }
     Missing(const Missing&) = delete;
     Missing& operator=(const Missing&) = delete;
@@ -110,7 +111,7 @@ class Tables {
     FrameNumber table = root_;
     for (unsigned level = kLowerLevels; level > 0; --level) {
       const Slot where = slot(table, level, page);
-      if (!where.load().present()) {
+      if (!where.load().present() || (COWHERD_MUTANT(table_recheck_dropped) && missing.count_ == level)) {
         assert(missing.count_ != 0);
         publish();
         set(where, Entry::of(missing.made_[--missing.count_]).with_writable(true));
@@ -133,7 +134,7 @@ class Tables {
     const Entry before = where.exchange(entry);
     if (before.none() && !entry.none()) {
       table.add_mapcount();
-    } else if (!before.none() && entry.none()) {
+    } else if (!before.none() && entry.none() && !COWHERD_MUTANT(table_count_kept)) {
       table.drop_mapcount();
     }
     return before;
@@ -159,7 +160,7 @@ class Tables {
     }
     for (level = level == 0 ? 1 : level; level < G::kLevels; ++level) {
       const FrameNumber below = path[level].load().frame();
-      if (frames_.descriptor(below).mapcount() != 0) {
+      if (frames_.descriptor(below).mapcount() != 0 && !COWHERD_MUTANT(table_freed_in_use)) {
         return;
       }
       set(path[level], Entry{});
