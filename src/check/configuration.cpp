@@ -12,7 +12,6 @@ using F = Footprint;
 using Kind = Call::Kind;
 
 constexpr std::uint16_t kAllPages = 0xffff;
-constexpr Errno kSuccess{0};
 
 bool contains(std::uint16_t pages, unsigned page) { return (pages >> page & 1u) != 0; }
 

@@ -53,12 +53,15 @@ bool for_each_part(System<G>& system, Mm& mm, PageRange range, Visit&& visit) {
 
 template <class G>
 Result<void> discard(System<G>& system, Mm& mm, PageRange range) {
-  const bool hole = for_each_part(system, mm, range, [&](Ref<Vma>, PageRange part) { zap_range(system, mm, part); });
+  // The analysis does not see that the caller's lock is held in here too.
+  const bool hole = for_each_part(system, mm, range, [&](Ref<Vma>, PageRange part) COWHERD_NO_THREAD_SAFETY_ANALYSIS {
+    zap_range(system, mm, part);
+  });
   return hole ? Result<void>(Errno::kNoMemory) : Result<void>();
 }
 
 template <class G>
-Result<void> set_flags(System<G>& system, Mm& mm, PageRange range, Advice advice) {
+Result<void> set_flags(System<G>& system, Mm& mm, PageRange range, Advice advice) COWHERD_REQUIRES(mm.mmap_lock) {
   // As in mprotect(): what may fail comes before what changes.
   COWHERD_TRY(split_at(system, mm, range));
   const bool hole = for_each_part(system, mm, range, [&](Ref<Vma> vma, PageRange) {
