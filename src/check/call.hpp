@@ -73,6 +73,8 @@ struct InFlight {
   [[nodiscard]] bool has(std::uint8_t agent) const { return (agents >> agent & 1u) != 0; }
 };
 
+/// Agents and processes are numbered by blocks.
+inline constexpr std::uint8_t kBlocks = litmus::kMaxBlocks;
 static_assert(litmus::kMaxBlocks <= 8 && litmus::kMaxDevices <= spec::kMaxPins);
 
 }  // namespace cowherd::check

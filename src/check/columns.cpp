@@ -66,8 +66,8 @@ std::string mode(bool writable) { return writable ? "R/W" : "R/O"; }
 std::string entry_change(const PageSight* before, const PageSight& after) {
   const bool was_present = before != nullptr && before->present;
   if (!after.present) return was_present ? fmt::format("{} maps nothing", after.name) : "";
-  const std::string now = fmt::format("{} maps {} {}{}", after.name, frame_name(after), mode(after.writable),
-                                      after.entry_dirty ? " dirty" : "");
+  std::string now = fmt::format("{} maps {} {}{}", after.name, frame_name(after), mode(after.writable),
+                                after.entry_dirty ? " dirty" : "");
   if (!was_present) return now;
   if (before->frame != after.frame) return fmt::format("{}, no longer {}", now, frame_name(*before));
   std::string change;
@@ -215,7 +215,7 @@ class Columns {
     for (const Steps& part : operations_in(trace_, run)) {
       for (const Line& line : lines_of(part)) {
         for (const std::string& piece : wrap(line)) {
-          put(margin + std::string(left, ' ') + piece);
+          put(fmt::format("{}{:{}}{}", margin, "", left, piece));
           margin.assign(number_width_, ' ');
         }
       }

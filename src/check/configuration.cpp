@@ -71,7 +71,7 @@ void Configuration::clear() {
 void Configuration::pack(std::vector<std::byte>& to) const {
   std::uint8_t early = 0;
   std::uint8_t agents = 0;
-  for (std::uint8_t agent = 0; agent < done_.size(); ++agent) {
+  for (std::uint8_t agent = 0; agent < kBlocks; ++agent) {
     const PartsDone& done = done_[agent];
     const int parts = std::popcount(done.pages) + (done.taken ? 1 : 0) + (done.refused ? 1 : 0);
     early = static_cast<std::uint8_t>(early + parts);
@@ -80,7 +80,7 @@ void Configuration::pack(std::vector<std::byte>& to) const {
   spec::Packer out(buffer_);
   out.put(early);
   out.put(agents);
-  for (std::uint8_t agent = 0; agent < done_.size(); ++agent) {
+  for (std::uint8_t agent = 0; agent < kBlocks; ++agent) {
     if ((agents >> agent & 1u) == 0) continue;
     const PartsDone& done = done_[agent];
     out.put(done.pages);
@@ -103,7 +103,7 @@ void Configuration::unpack(std::span<const std::byte> bytes) {
   spec::Unpacker in(bytes);
   (void)in.get<std::uint8_t>();
   const auto agents = in.get<std::uint8_t>();
-  for (std::uint8_t agent = 0; agent < done_.size(); ++agent) {
+  for (std::uint8_t agent = 0; agent < kBlocks; ++agent) {
     PartsDone& done = done_[agent];
     done = {};
     if ((agents >> agent & 1u) == 0) continue;
@@ -126,7 +126,7 @@ void Configuration::unpack(std::span<const std::byte> bytes) {
 }
 
 void Configuration::effects(const InFlight& in_flight, std::vector<Effect>& to) const {
-  for (std::uint8_t agent = 0; agent < done_.size(); ++agent) {
+  for (std::uint8_t agent = 0; agent < kBlocks; ++agent) {
     if (!in_flight.has(agent)) continue;
     const Pending& pending = in_flight.pending[agent];
     const PartsDone& done = done_[agent];
@@ -348,11 +348,11 @@ void Configuration::apply_force(const InFlight& in_flight, const Pending& pendin
 }
 
 void Configuration::note_pinned(const InFlight& in_flight) {
-  for (std::uint8_t agent = 0; agent < done_.size(); ++agent) {
+  for (std::uint8_t agent = 0; agent < kBlocks; ++agent) {
     if (!in_flight.has(agent) || in_flight.pending[agent].call.kind != Kind::kFork) continue;
     const spec::SpaceId parent = in_flight.pending[agent].space;
     unsigned pages = done_[agent].pages | spec.pinned_pages(parent);
-    for (std::uint8_t other = 0; other < done_.size(); ++other) {
+    for (std::uint8_t other = 0; other < kBlocks; ++other) {
       const Pending& pending = in_flight.pending[other];
       // What is not yet pinned for good may already look so to fork.
       const bool pins = in_flight.has(other) && pending.call.kind == Kind::kPin && pending.space == parent;
@@ -364,7 +364,7 @@ void Configuration::note_pinned(const InFlight& in_flight) {
 
 void Configuration::note_store(const InFlight& in_flight, spec::SpaceId space, std::uint8_t page, std::uint8_t word,
                                std::int64_t before, std::int64_t after) {
-  for (std::uint8_t agent = 0; agent < done_.size(); ++agent) {
+  for (std::uint8_t agent = 0; agent < kBlocks; ++agent) {
     if (!in_flight.has(agent) || in_flight.pending[agent].call.kind != Kind::kFork) continue;
     if (in_flight.pending[agent].space != space || !contains(done_[agent].pages, page)) continue;
     for (const std::int64_t value : {before, after}) {

@@ -86,7 +86,7 @@ void Reference::parse() const {
 
 void Reference::pack_calls(spec::Packer& out) const {
   std::uint8_t processes = 0;
-  for (std::uint8_t p = 0; p < space_of_.size(); ++p) {
+  for (std::uint8_t p = 0; p < kBlocks; ++p) {
     if (space_of_[p] != kNoSpace) processes = static_cast<std::uint8_t>(processes | bit(p));
   }
   out.put(processes);
@@ -94,7 +94,7 @@ void Reference::pack_calls(spec::Packer& out) const {
     if (space != kNoSpace) out.put(space.value());
   }
   out.put(in_flight_.agents);
-  for (std::uint8_t agent = 0; agent < in_flight_.pending.size(); ++agent) {
+  for (std::uint8_t agent = 0; agent < kBlocks; ++agent) {
     if (!in_flight_.has(agent)) continue;
     const Pending& pending = in_flight_.pending[agent];
     const Call& call = pending.call;
@@ -114,11 +114,11 @@ void Reference::pack_calls(spec::Packer& out) const {
 
 void Reference::unpack_calls(spec::Unpacker& in) const {
   const auto processes = in.get<std::uint8_t>();
-  for (std::uint8_t p = 0; p < space_of_.size(); ++p) {
+  for (std::uint8_t p = 0; p < kBlocks; ++p) {
     space_of_[p] = (processes & bit(p)) != 0 ? spec::SpaceId{in.get<std::uint8_t>()} : kNoSpace;
   }
   in_flight_.agents = in.get<std::uint8_t>();
-  for (std::uint8_t agent = 0; agent < in_flight_.pending.size(); ++agent) {
+  for (std::uint8_t agent = 0; agent < kBlocks; ++agent) {
     if (!in_flight_.has(agent)) continue;
     Pending& pending = in_flight_.pending[agent];
     Call& call = pending.call;
@@ -184,7 +184,7 @@ spec::SpaceId Reference::free_space() const {
   for (std::uint8_t number = kFirst; number < spec::kMaxSpaces; ++number) {
     const spec::SpaceId space{number};
     bool taken = std::find(space_of_.begin(), space_of_.end(), space) != space_of_.end();
-    for (std::uint8_t agent = 0; agent < in_flight_.pending.size(); ++agent) {
+    for (std::uint8_t agent = 0; agent < kBlocks; ++agent) {
       const Pending& pending = in_flight_.pending[agent];
       taken = taken || (in_flight_.has(agent) && (pending.fresh == space || pending.space == space));
     }
@@ -272,7 +272,7 @@ void Reference::conclude(std::uint8_t agent, const spec::Observation& seen) {
     case Kind::kExec:
       space_of_[call.process] = pending.fresh;
       // Whoever looks for the process's memory from another one finds the new memory.
-      for (std::uint8_t other = 0; other < in_flight_.pending.size(); ++other) {
+      for (std::uint8_t other = 0; other < kBlocks; ++other) {
         Pending& met = in_flight_.pending[other];
         if (in_flight_.has(other) && met.call.process == call.process) met.space = pending.fresh;
       }
@@ -396,7 +396,7 @@ void Reference::end_at(const Bytes& past, bool early, std::uint8_t agent, const 
   const Pending& pending = in_flight_.pending[agent];
   // A load that both explain leaves no trace of which it was.
   if (judgement.ok() && pending.call.kind == Kind::kRead) return;
-  for (std::uint8_t keeper = 0; keeper < in_flight_.pending.size(); ++keeper) {
+  for (std::uint8_t keeper = 0; keeper < kBlocks; ++keeper) {
     if ((stale_keepers >> keeper & 1u) == 0) continue;
     load(past);
     for (const spec::StalePage& stale : past_.spec.stale()) {
