@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include "litmus/resolve.hpp"
+#include "litmus/spelling.hpp"
 
 namespace cowherd::check {
 
@@ -41,6 +42,9 @@ Scene::Scene(const litmus::Program& program) : program_(&program) {
 void Scene::look_at_accesses() {
   for (std::uint8_t b = 0; b < blocks(); ++b) {
     const auto& operations = block(b).operations;
+    for (const litmus::Operation& op : operations) {
+      page_of_operation_[b].push_back(litmus::names_variable(op) ? page_of(op.place) : op.place.page);
+    }
     auto& accessed = accessed_from_[b];
     accessed.assign(operations.size() + 1, 0);
     for (std::size_t pc = operations.size(); pc-- > 0;) {

@@ -42,6 +42,11 @@ class Scene {
   [[nodiscard]] std::uint8_t page_of(const litmus::Place& place) const {
     return static_cast<std::uint8_t>(program_->variables[place.variable].first_page + place.page);
   }
+  /// Number of the first page that operation `pc` of `block` is about: of the device's for one on a device, 0 for one
+  /// that names no page.
+  [[nodiscard]] std::uint8_t page_of_operation(std::uint8_t block, std::uint8_t pc) const {
+    return page_of_operation_[block][pc];
+  }
   /// Where page number `page` is mapped, in every process that has it.
   [[nodiscard]] Vaddr address_of_page(std::uint8_t page) const { return Geometry<G>::address_of(vpn_[page]); }
   [[nodiscard]] Vaddr address_of(const litmus::Place& place) const {
@@ -77,6 +82,7 @@ class Scene {
   std::array<std::uint8_t, litmus::kMaxBlocks> threads_of_{};
   std::array<std::uint8_t, litmus::kMaxBlocks> first_register_{};
   std::uint8_t registers_ = 0;
+  std::array<std::vector<std::uint8_t>, litmus::kMaxBlocks> page_of_operation_;
   std::array<std::vector<std::uint32_t>, litmus::kMaxBlocks> accessed_from_;
   std::array<std::uint8_t, litmus::kMaxBlocks> only_user_of_{};
   bool fails_by_choice_ = false;

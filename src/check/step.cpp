@@ -343,7 +343,7 @@ Call call_of(World& world, std::uint8_t block) {
   call.process = op.target.value_or(scene.process_of(block));
   call.child = op.block;
   call.device = op.device;
-  call.page = scene.page_of(op.place);
+  call.page = scene.page_of_operation(block, world.control.agents[block].pc);
   call.count = op.place.pages;
   call.word = op.place.word;
   call.protection = op.protection;
@@ -351,8 +351,6 @@ Call call_of(World& world, std::uint8_t block) {
   call.advice = op.advice;
   call.pin_flags = op.pin_flags;
   call.value = op.value.is_register ? world.reg(block, op.value.reg) : op.value.literal;
-  const bool on_device = op.code == OpCode::kDmaRead || op.code == OpCode::kDmaWrite;
-  if (on_device) call.page = op.place.page;
   switch (op.code) {
     case OpCode::kRead:
       call.kind = Kind::kRead;

@@ -111,5 +111,13 @@ TEST(Scene, VariablesLieApart) {
   EXPECT_EQ(scene.agent_name(1), "P0/T1");
 }
 
+TEST(Scene, OperationsThatNameNoPageAreAboutTheFirst) {
+  const litmus::Program program =
+      program_of("COW t\n{ d = device; }\nP0() { fork(P1); r0 = dma_read(d[2]); }\nP1() { }\n");
+  const Scene scene(program);
+  EXPECT_EQ(scene.page_of_operation(0, 0), 0);
+  EXPECT_EQ(scene.page_of_operation(0, 1), 2);
+}
+
 }  // namespace
 }  // namespace cowherd::check

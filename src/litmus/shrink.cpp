@@ -19,11 +19,6 @@ bool uses_device(Arguments arguments) {
          arguments == Arguments::kDeviceWord || arguments == Arguments::kDeviceWordValue;
 }
 
-bool uses_memory(Arguments arguments) {
-  return arguments != Arguments::kNone && arguments != Arguments::kBlock && arguments != Arguments::kDevice &&
-         arguments != Arguments::kDeviceWord && arguments != Arguments::kDeviceWordValue;
-}
-
 bool starts_block(OpCode code) { return code == OpCode::kFork || code == OpCode::kVfork || code == OpCode::kThread; }
 
 bool has_place(Term::Kind kind) {
@@ -114,7 +109,7 @@ class Shrinker {
     std::vector<bool> used(program.variables.size());
     for (const Block& block : program.blocks) {
       for (const Operation& op : block.operations) {
-        if (uses_memory(statement_word(op).arguments)) used[op.place.variable] = true;
+        if (names_variable(op)) used[op.place.variable] = true;
       }
     }
     return used;
@@ -234,7 +229,7 @@ class Shrinker {
     for (Block& block : out_.blocks) {
       for (Operation& op : block.operations) {
         const Arguments arguments = statement_word(op).arguments;
-        if (uses_memory(arguments)) op.place.variable = *new_variables[op.place.variable];
+        if (names_variable(op)) op.place.variable = *new_variables[op.place.variable];
         if (uses_device(arguments)) op.device = *new_devices[op.device];
       }
     }

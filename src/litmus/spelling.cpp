@@ -112,6 +112,19 @@ const StatementWord& statement_word(const Operation& operation) {
   return *found;
 }
 
+bool names_variable(const Operation& operation) {
+  switch (statement_word(operation).arguments) {
+    case Arguments::kNone:
+    case Arguments::kBlock:
+    case Arguments::kDevice:
+    case Arguments::kDeviceWord:
+    case Arguments::kDeviceWordValue:
+      return false;
+    default:
+      return true;
+  }
+}
+
 std::string_view describe(Arguments arguments) {
   switch (arguments) {
     case Arguments::kNone:
