@@ -54,15 +54,15 @@ class [[nodiscard]] Result {
   /// Precondition: ok().
   [[nodiscard]] T& value() & {
     assert(ok());
-    return *std::get_if<0>(&state_);
+    return *state_.value();
   }
   [[nodiscard]] const T& value() const& {
     assert(ok());
-    return *std::get_if<0>(&state_);
+    return *state_.value();
   }
   [[nodiscard]] T&& value() && {
     assert(ok());
-    return std::move(*std::get_if<0>(&state_));
+    return std::move(*state_.value());
   }
   T* operator->() { return &value(); }
   const T* operator->() const { return &value(); }
@@ -73,11 +73,40 @@ class [[nodiscard]] Result {
   /// Precondition: !ok().
   [[nodiscard]] Errno error() const {
     assert(!ok());
-    return *std::get_if<1>(&state_);
+    return state_.error();
   }
 
  private:
-  std::variant<T, Errno> state_;
+  class Either {
+   public:
+    template <std::size_t kIndex, class From>
+    Either(std::in_place_index_t<kIndex> index, From&& from) : state_(index, std::forward<From>(from)) {}
+    [[nodiscard]] std::size_t index() const { return state_.index(); }
+    [[nodiscard]] T* value() { return std::get_if<0>(&state_); }
+    [[nodiscard]] const T* value() const { return std::get_if<0>(&state_); }
+    [[nodiscard]] Errno error() const { return *std::get_if<1>(&state_); }
+
+   private:
+    std::variant<T, Errno> state_;
+  };
+  /// What overlaps compilers keep in memory, byte by byte; a small value beside its error stays in registers.
+  class Both {
+   public:
+    Both(std::in_place_index_t<0>, T value) : value_(value) {}
+    Both(std::in_place_index_t<1>, Errno error) : error_(error) {}
+    [[nodiscard]] std::size_t index() const { return error_ == Errno{0} ? 0 : 1; }
+    [[nodiscard]] T* value() { return &value_; }
+    [[nodiscard]] const T* value() const { return &value_; }
+    [[nodiscard]] Errno error() const { return error_; }
+
+   private:
+    T value_{};
+    Errno error_{0};
+  };
+  static constexpr bool kSmall =
+      std::is_trivially_copyable_v<T> && std::is_default_constructible_v<T> && sizeof(T) <= 2 * sizeof(void*);
+
+  std::conditional_t<kSmall, Both, Either> state_;
 };
 
 /// Success without a value, or the reason for failure.

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <atomic>
+#include <bit>
 #include <cassert>
 #include <cstddef>
 #include <cstdint>
@@ -79,6 +80,20 @@ class FrameDescriptor {
     return split(update_counts([=](Counts now) { return join(now.references - references, now.pins - pins); }));
   }
 
+  /// One more mapping: takes a reference and a mapcount and clears the exclusive mark, in one access. False, and
+  /// nothing has changed: there is no reference, or one count is at its limit.
+  [[nodiscard]] bool try_map_once_more() {
+    std::uint64_t seen = __atomic_load_n(both_words(), __ATOMIC_RELAXED);
+    while (true) {
+      const Counts now = split(static_cast<std::uint32_t>(seen));
+      if (now.references == 0 || now.references == kMaxReferences || (seen >> 32 & kMaxMapcount) == kMaxMapcount) {
+        return false;
+      }
+      const std::uint64_t next = (seen + kOneReferenceAndMapcount) & ~(std::uint64_t{kExclusive} << 32);
+      if (__atomic_compare_exchange_n(both_words(), &seen, next, true, __ATOMIC_SEQ_CST, __ATOMIC_RELAXED)) return true;
+    }
+  }
+
   void add_pins(std::uint32_t count) { add_references(0, count); }
   void drop_pins(std::uint32_t count) { (void)drop_references(0, count); }
 
@@ -87,6 +102,8 @@ class FrameDescriptor {
   void add_mapcount() { add_to_mapcount(1); }
   /// Returns what is left. Below zero wraps to kMaxMapcount, which verify() reports.
   std::uint32_t drop_mapcount() { return add_to_mapcount(kMaxMapcount); }
+  /// More mappings, or fewer, at once.
+  void change_mapcount(std::int32_t by) { (void)add_to_mapcount(static_cast<std::uint32_t>(by) & kMaxMapcount); }
   void set_mapcount(std::uint32_t mapcount) {
     update_flags([=](std::uint32_t word) { return (word & ~kMaxMapcount) | (mapcount & kMaxMapcount); });
   }
@@ -175,6 +192,13 @@ class FrameDescriptor {
   [[nodiscard]] std::atomic_ref<std::uint64_t> owner_word() const { return std::atomic_ref(owner_and_index_); }
   [[nodiscard]] std::uint32_t flags() const { return flags_word().load(order::kFlagsLoad); }
 
+  // The words of references and of flags as one. Processors order accesses of different sizes to one word as they do
+  // those of one size; C++ has no word for it.
+  using BothWords [[gnu::may_alias]] = std::uint64_t;
+  static constexpr std::uint64_t kOneReferenceAndMapcount = std::uint64_t{1} << 32 | 1;
+  static_assert(std::endian::native == std::endian::little, "references are the lower half");
+  [[nodiscard]] BothWords* both_words() const { return reinterpret_cast<BothWords*>(&references_and_pins_); }
+
   template <class Change>
   std::uint32_t update_counts(Change&& change) {
     std::uint32_t seen = counts_word().load(std::memory_order_relaxed);
@@ -206,7 +230,7 @@ class FrameDescriptor {
   }
 
   // Mutable: an atomic_ref reads through a reference that could write.
-  mutable std::uint32_t references_and_pins_ = 0;
+  alignas(std::uint64_t) mutable std::uint32_t references_and_pins_ = 0;
   mutable std::uint32_t mapcount_and_flags_ = 0;
   mutable std::uint64_t owner_and_index_ = 0;
 };

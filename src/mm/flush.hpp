@@ -2,6 +2,7 @@
 
 #include <atomic>
 
+#include "base/full_fence.hpp"
 #include "base/memory_orders.h"
 #include "base/mutant.hpp"
 #include "mm/sync.hpp"
@@ -24,6 +25,8 @@ void flush_range(System<G>& system, Mm& mm, PageRange pages) {
     }
     system.scheduler()->forget_translations(number, pages);
   } else {
+    // Entries may have been changed by plain stores.
+    full_fence();
     system.walker_slots().wait(number, pages, false);
   }
 }

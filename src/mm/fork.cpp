@@ -51,34 +51,21 @@ bool any_page_pinned(System<G>& system, Mm& mm, PageRange range) {
 
 /// Both map the page, neither may write it. Compare Linux mm/memory.c: copy_present_ptes().
 template <class G>
-Result<Step> share_page(Copying<G>& copying, Vpn page, EntrySlot from, EntrySlot to) {
+Result<Step> share_page(Copying<G>& copying, TableTally<G>& child_table, Vpn page, EntrySlot from, EntrySlot to) {
   System<G>& system = copying.system;
   const FrameNumber frame = from.load().frame();
   if (frame != Frames<G>::kZeroPage || COWHERD_MUTANT(zero_page_shared_as_ordinary)) {
-    FrameDescriptor& descriptor = system.descriptor(frame);
-    point(system, Point::kTakeReference);
-    if (descriptor.mapcount() == FrameDescriptor::kMaxMapcount ||
-        !descriptor.try_add_references(COWHERD_MUTANT(fork_without_reference) ? 0 : 1, 0,
-                                       FrameDescriptor::kMaxReferences)) {
-      system.frames().note_shortage();
-      return Errno::kNoMemory;
-    }
-    if (mapcounts_matter(system.rules())) point(system, Point::kMapcount);
-    if (!COWHERD_MUTANT(fork_without_mapcount)) descriptor.add_mapcount();
-    if (descriptor.exclusive() && !COWHERD_MUTANT(fork_keeps_mark)) {
-      point(system, Point::kExclusive);
-      descriptor.set_exclusive(false);
-    }
-    add_rss<G>(copying.child, COWHERD_MUTANT(fork_without_rss) ? 0 : 1);
+    COWHERD_TRY(map_once_more(system, frame));
+    child_table.add_rss(COWHERD_MUTANT(fork_without_rss) ? 0 : 1);
     system.note({.kind = EventKind::kForkShared, .decision = Decision::kForkPinned, .page = page, .frame = frame});
   }
   if (from.load().writable() && !COWHERD_MUTANT(fork_keeps_parent_writable)) {
     point(system, copying.parent, Point::kProtectEntry);
-    (void)protect_entry(from);
+    (void)protect_entry<G>(from);
     if (!COWHERD_MUTANT(fork_without_flush)) copying.flush.add({page, page + PageCount{1}});
   }
   const Entry shared = from.load().with_writable(COWHERD_MUTANT(fork_keeps_child_writable));
-  system.tables(copying.child).set(to, shared.with_young(false));
+  child_table.set(to, shared.with_young(false));
   return Step::kDone;
 }
 
@@ -110,7 +97,7 @@ Result<FrameNumber> take_page(Copying<G>& copying) {
 /// The child then has the old first half and the new second one. Allowed because nobody can say when, during fork, the
 /// device's write happened. Compare Linux mm/memory.c: copy_present_page().
 template <class G>
-Result<Step> copy_page_early(Copying<G>& copying, Vpn page, Entry entry, EntrySlot to) {
+Result<Step> copy_page_early(Copying<G>& copying, TableTally<G>& child_table, Vpn page, Entry entry, EntrySlot to) {
   System<G>& system = copying.system;
   const Rules& rules = system.rules();
   if (rules.copy_alloc == CopyAlloc::kPrealloc && !copying.has_prealloc()) {
@@ -144,9 +131,8 @@ Result<Step> copy_page_early(Copying<G>& copying, Vpn page, Entry entry, EntrySl
   } else {
     made.set_owner(0, Vpn{0});
   }
-  system.tables(copying.child)
-      .set(to, make_entry(copy, copying.child_vma, rules.copy_entry == CopyEntry::kDirtyWritable));
-  add_rss<G>(copying.child, COWHERD_MUTANT(early_copy_without_rss) ? 0 : 1);
+  child_table.set(to, make_entry(copy, copying.child_vma, rules.copy_entry == CopyEntry::kDirtyWritable));
+  child_table.add_rss(COWHERD_MUTANT(early_copy_without_rss) ? 0 : 1);
   system.note({.kind = EventKind::kForkCopied,
                .decision = Decision::kForkPinned,
                .page = page,
@@ -170,14 +156,14 @@ Result<Step> copy_page_early(Copying<G>& copying, Vpn page, Entry entry, EntrySl
 /// and the parent's next write would part it from its pin. Allowed because fork holds the sequence count: the pin sees
 /// that it has changed, lets go and starts again behind the mmap lock.
 template <class G>
-Result<Step> copy_entry(Copying<G>& copying, Vpn page, EntrySlot from, EntrySlot to) {
+Result<Step> copy_entry(Copying<G>& copying, TableTally<G>& child_table, Vpn page, EntrySlot from, EntrySlot to) {
   System<G>& system = copying.system;
   const Entry entry = from.load();
   const Live live(system, "copy-entry", entry);
   const bool protects_first = system.rules().fork_source == ForkSource::kProtectThenRestore && entry.writable();
   if (protects_first) {
     point(system, copying.parent, Point::kProtectEntry);
-    (void)protect_entry(from);
+    (void)protect_entry<G>(from);
     copying.flush.add({page, page + PageCount{1}});
   }
   point(system, Point::kReadCounts);
@@ -186,9 +172,9 @@ Result<Step> copy_entry(Copying<G>& copying, Vpn page, EntrySlot from, EntrySlot
       on_fork(system.rules(), system.state(entry.frame()), {.writable = entry.writable(), .dirty = entry.dirty()},
               has_pinned, copying.entry_holds_pin);
   if (verdict == ForkPage::kShare) {
-    return share_page(copying, page, from, to);
+    return share_page(copying, child_table, page, from, to);
   }
-  auto copied = copy_page_early(copying, page, entry, to);
+  auto copied = copy_page_early(copying, child_table, page, entry, to);
   if (protects_first && !(copied && *copied == Step::kReturnLocked)) {
     // As it was: what a processor has set in it meanwhile is lost.
     point(system, copying.parent, Point::kSetEntry);
@@ -216,10 +202,11 @@ Result<Step> copy_table(Copying<G>& copying, Vpn& at, Vpn end) {
   if (child_guard.blocked() || parent_guard.blocked()) {
     return would_block(system, Point::kPageTableLock);
   }
+  TableTally<G> tally(system, copying.child, child_table);
   Result<Step> result = Step::kDone;
   parent_tables.for_each({at, end}, [&](Vpn page, EntrySlot from) {
     at = page;
-    result = copy_entry(copying, page, from, child_tables.slot_in(child_table, page));
+    result = copy_entry(copying, tally, page, from, child_tables.slot_in(child_table, page));
     const bool done = result && *result == Step::kDone;
     const bool frees_unused = system.rules().prealloc_use == PreallocUse::kFreeUnused && !COWHERD_MUTANT(prealloc_kept);
     if (done && copying.has_prealloc() && frees_unused) {

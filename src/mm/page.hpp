@@ -73,6 +73,32 @@ void drop_mapcount(System<G>& system, FrameNumber frame) {
   }
 }
 
+/// One more entry is about to map `frame`, an anonymous page that somebody maps already: both are shared from now on.
+/// ENOMEM: it has too many references or mappings. Compare Linux mm/rmap.h: folio_try_dup_anon_rmap_pte().
+template <class G>
+Result<void> map_once_more(System<G>& system, FrameNumber frame) {
+  FrameDescriptor& descriptor = system.descriptor(frame);
+  point(system, Point::kTakeReference);
+  if constexpr (!G::kExplored) {
+    if (descriptor.try_map_once_more()) return {};
+    system.frames().note_shortage();
+    return Errno::kNoMemory;
+  }
+  if (descriptor.mapcount() == FrameDescriptor::kMaxMapcount ||
+      !descriptor.try_add_references(COWHERD_MUTANT(fork_without_reference) ? 0 : 1, 0,
+                                     FrameDescriptor::kMaxReferences)) {
+    system.frames().note_shortage();
+    return Errno::kNoMemory;
+  }
+  if (mapcounts_matter(system.rules())) point(system, Point::kMapcount);
+  if (!COWHERD_MUTANT(fork_without_mapcount)) descriptor.add_mapcount();
+  if (descriptor.exclusive() && !COWHERD_MUTANT(fork_keeps_mark)) {
+    point(system, Point::kExclusive);
+    descriptor.set_exclusive(false);
+  }
+  return {};
+}
+
 template <class G>
 void add_rss(Mm& mm, std::int32_t pages) {
   std::atomic_ref(mm.anon_rss).fetch_add(static_cast<std::uint32_t>(pages), std::memory_order_relaxed);
@@ -94,14 +120,76 @@ inline Entry make_entry(FrameNumber frame, const Vma& vma, bool written) {
       .with_writable(written && has(vma.flags.protection, Protection::kWrite));
 }
 
-/// Takes write permission from an entry, and nothing that a processor sets meanwhile. Returns what was there.
+/// Takes write permission from an entry, its lock held, and nothing that a processor sets meanwhile. Returns what was
+/// there. The flush that has to follow orders this before its look at who is inside.
 /// Compare Linux ptep_set_wrprotect().
-inline Entry protect_entry(EntrySlot slot) {
+template <class G>
+Entry protect_entry(EntrySlot slot) {
   Entry seen = slot.load();
+  if (!G::kExplored && seen.young() && seen.dirty()) {
+    // A processor has nothing left to set.
+    slot.store(seen.with_writable(false));
+    return seen;
+  }
   while (!slot.replace(seen,
                        seen.with_writable(false).with_dirty(seen.dirty() && !COWHERD_MUTANT(dirty_lost_on_protect)))) {
   }
   return seen;
 }
+
+/// What a loop over the entries of one lowest table, its lock held, changes there. In an explored geometry each change
+/// is booked at once, so that a suspended operation has no more to remember; else all are together, at the end.
+template <class G>
+class TableTally {
+ public:
+  TableTally(System<G>& system, Mm& mm, FrameNumber table) : system_(system), mm_(mm), table_(table) {}
+  ~TableTally() {
+    if constexpr (!G::kExplored) book();
+  }
+  TableTally(const TableTally&) = delete;
+  TableTally& operator=(const TableTally&) = delete;
+
+  /// Sets an entry that was none.
+  void set(EntrySlot slot, Entry entry) {
+    if constexpr (G::kExplored) {
+      system_.tables(mm_).set(slot, entry);
+    } else {
+      slot.store(entry);
+      ++used_;
+    }
+  }
+  /// Clears an entry and returns it, with the dirty bit that a processor may set until then. The flush that has to
+  /// follow orders this before its look at who is inside.
+  Entry clear(EntrySlot slot) {
+    if constexpr (G::kExplored) {
+      return system_.tables(mm_).set(slot, Entry{});
+    } else {
+      --used_;
+      const Entry seen = slot.load();
+      if (seen.writable() && !seen.dirty()) return slot.exchange(Entry{});
+      slot.store(Entry{});
+      return seen;
+    }
+  }
+  /// Anonymous pages more, or fewer.
+  void add_rss(std::int32_t pages) {
+    rss_ += pages;
+    if constexpr (G::kExplored) book();
+  }
+
+ private:
+  void book() {
+    if (used_ != 0) system_.descriptor(table_).change_mapcount(used_);
+    if (rss_ != 0) mm::add_rss<G>(mm_, rss_);
+    used_ = 0;
+    rss_ = 0;
+  }
+
+  System<G>& system_;
+  Mm& mm_;
+  FrameNumber table_;
+  std::int32_t used_ = 0;
+  std::int32_t rss_ = 0;
+};
 
 }  // namespace cowherd::mm

@@ -238,6 +238,14 @@ class Tables {
       if (entry.none()) {
         continue;
       }
+      if constexpr (!G::kExplored) {
+        // Whoever goes over entries looks at their frames: the descriptors of those to come may be far away.
+        constexpr std::size_t kAhead = 16;
+        if (level == 0 && i + kAhead < Geometry<G>::kEntries) {
+          const Slot ahead{frames_.bytes(table) + (i + kAhead) * sizeof(Entry)};
+          frames_.prefetch(ahead.load().frame());
+        }
+      }
       if (level == 0 ? !visit(Vpn{page}, where) : !walk(entry.frame(), level - 1, page, range, visit)) {
         return false;
       }
