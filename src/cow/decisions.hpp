@@ -166,6 +166,24 @@ constexpr ForkPage on_fork(const Rules& rules, const FrameState& frame, EntrySta
   return copy ? ForkPage::kCopy : ForkPage::kShare;
 }
 
+/// Whether on_fork() shares every page whose state has no pins, whatever else is true of it: whoever asks about many
+/// pages asks this once.
+constexpr bool shares_unpinned(const Rules& rules) {
+  switch (rules.fork_pinned) {
+    case ForkPinned::kCopy:
+    case ForkPinned::kCopyExclusive:
+      return rules.pinned == PinnedTest::kNever || rules.pinned == PinnedTest::kExact;
+    case ForkPinned::kShare:
+    case ForkPinned::kRefuse:
+    case ForkPinned::kWait:
+      return true;
+    case ForkPinned::kCopyEntry:
+    case ForkPinned::kCopyAll:
+      break;
+  }
+  return false;
+}
+
 /// Whether a reference taken with `flags` must find or make a page that the owner may write, as a write fault does.
 constexpr bool gup_as_write(const Rules& rules, PinFlags flags) {
   return has(flags, PinFlags::kWrite) || rules.gup_read == GupRead::kWriteFault;

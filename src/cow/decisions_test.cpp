@@ -284,5 +284,24 @@ TEST(ForkChecksPins, NotWhereNoAnswerCouldMatter) {
   EXPECT_FALSE(fork_checks_pins(rules, true));
 }
 
+TEST(OnFork, SharesEveryPageWithoutPinsWhereTheRulesSaySo) {
+  for (int fork_pinned = 0; fork_pinned <= static_cast<int>(ForkPinned::kWait); ++fork_pinned) {
+    for (int pinned = 0; pinned <= static_cast<int>(PinnedTest::kGupMark); ++pinned) {
+      Rules rules;
+      rules.fork_pinned = static_cast<ForkPinned>(fork_pinned);
+      rules.pinned = static_cast<PinnedTest>(pinned);
+      rules.fork_gate = ForkGate::kAlways;
+      bool shares_all = true;
+      for (const FrameState& frame : every_frame()) {
+        if (frame.pins != 0) continue;
+        for (const bool holds_pin : kBools) {
+          shares_all = shares_all && on_fork(rules, frame, {true, true}, true, holds_pin) == ForkPage::kShare;
+        }
+      }
+      EXPECT_EQ(shares_unpinned(rules), shares_all) << fork_pinned << " " << pinned;
+    }
+  }
+}
+
 }  // namespace
 }  // namespace cowherd

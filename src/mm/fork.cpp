@@ -24,6 +24,8 @@ struct Copying {
   bool entry_holds_pin;
   /// Of the parent's entries.
   PendingFlush<G>& flush;
+  /// What the rules say of every page without pins, asked once: on_fork() shares it.
+  bool shares_unpinned;
   /// A page for an early copy at the entry that asked for it; frame 0: none in hand.
   FrameNumber prealloc{0};
 
@@ -53,13 +55,14 @@ bool any_page_pinned(System<G>& system, Mm& mm, PageRange range) {
 template <class G>
 Result<Step> share_page(Copying<G>& copying, TableTally<G>& child_table, Vpn page, EntrySlot from, EntrySlot to) {
   System<G>& system = copying.system;
-  const FrameNumber frame = from.load().frame();
+  const Entry entry = from.load();
+  const FrameNumber frame = entry.frame();
   if (frame != Frames<G>::kZeroPage || COWHERD_MUTANT(zero_page_shared_as_ordinary)) {
     COWHERD_TRY(map_once_more(system, frame));
     child_table.add_rss(COWHERD_MUTANT(fork_without_rss) ? 0 : 1);
     system.note({.kind = EventKind::kForkShared, .decision = Decision::kForkPinned, .page = page, .frame = frame});
   }
-  if (from.load().writable() && !COWHERD_MUTANT(fork_keeps_parent_writable)) {
+  if (entry.writable() && !COWHERD_MUTANT(fork_keeps_parent_writable)) {
     point(system, copying.parent, Point::kProtectEntry);
     (void)protect_entry<G>(from);
     if (!COWHERD_MUTANT(fork_without_flush)) copying.flush.add({page, page + PageCount{1}});
@@ -167,10 +170,12 @@ Result<Step> copy_entry(Copying<G>& copying, TableTally<G>& child_table, Vpn pag
     copying.flush.add({page, page + PageCount{1}});
   }
   point(system, Point::kReadCounts);
-  const bool has_pinned = std::atomic_ref(copying.parent.has_pinned).load(order::kHasPinnedLoad) != 0;
-  const ForkPage verdict =
-      on_fork(system.rules(), system.state(entry.frame()), {.writable = entry.writable(), .dirty = entry.dirty()},
-              has_pinned, copying.entry_holds_pin);
+  ForkPage verdict = ForkPage::kShare;
+  if (!copying.shares_unpinned || system.descriptor(entry.frame()).pins() != 0) {
+    const bool has_pinned = std::atomic_ref(copying.parent.has_pinned).load(order::kHasPinnedLoad) != 0;
+    verdict = on_fork(system.rules(), system.state(entry.frame()),
+                      {.writable = entry.writable(), .dirty = entry.dirty()}, has_pinned, copying.entry_holds_pin);
+  }
   if (verdict == ForkPage::kShare) {
     return share_page(copying, child_table, page, from, to);
   }
@@ -208,8 +213,8 @@ Result<Step> copy_table(Copying<G>& copying, Vpn& at, Vpn end) {
     at = page;
     result = copy_entry(copying, tally, page, from, child_tables.slot_in(child_table, page));
     const bool done = result && *result == Step::kDone;
-    const bool frees_unused = system.rules().prealloc_use == PreallocUse::kFreeUnused && !COWHERD_MUTANT(prealloc_kept);
-    if (done && copying.has_prealloc() && frees_unused) {
+    if (done && copying.has_prealloc() && system.rules().prealloc_use == PreallocUse::kFreeUnused &&
+        !COWHERD_MUTANT(prealloc_kept)) {
       // The entry that asked for the page no longer needs it. The next one gets its own, by its own policy.
       const FrameNumber unused = std::exchange(copying.prealloc, Frames<G>::kZeroPage);
       if (!COWHERD_MUTANT(prealloc_leaked)) system.frames().free(unused);
@@ -323,7 +328,8 @@ Result<void> copy_vma(System<G>& system, Mm& parent, Ref<Mm> child_ref, Ref<Vma>
     holds_pin = any_page_pinned(system, parent, system.at(vma).pages);
   }
   const Live decided(system, "holds-pin", holds_pin);
-  Copying<G> copying{system, parent, system.at(child_ref), system.at(vma), system.at(made), holds_pin, flush};
+  Copying<G> copying{system,    parent, system.at(child_ref),           system.at(vma), system.at(made),
+                     holds_pin, flush,  shares_unpinned(system.rules())};
   auto copied = copy_page_range(copying);
   if (copying.has_prealloc()) {
     system.frames().free(copying.prealloc);

@@ -68,8 +68,10 @@ class Filled {
     disown(*bed, child);
     benchmark::DoNotOptimize(exit(*bed, child));
   }
-  void write_all() {
-    for (std::uint64_t page = 0; page < kPages; ++page) bed.put(parent, page);
+  /// Faults every page in for writing.
+  void fault_all() { Bed<P>::must(madvise(*bed, parent, Vaddr{0}, Bed<P>::length(kPages), Advice::kPopulateWrite)); }
+  void fault_one(std::uint64_t page) {
+    Bed<P>::must(madvise(*bed, parent, Bed<P>::at(page), Bed<P>::length(1), Advice::kPopulateWrite));
   }
 
   std::vector<std::uint64_t> order;
@@ -81,7 +83,7 @@ class Filled {
 void bm_path_fork(benchmark::State& state) {
   Filled filled(state.range(0) != 0);
   measure(
-      state, kPages, [&] { filled.write_all(); }, [&] { filled.fork_child(); }, [&] { filled.end_child(); });
+      state, kPages, [&] { filled.fault_all(); }, [&] { filled.fork_child(); }, [&] { filled.end_child(); });
 }
 BENCHMARK(bm_path_fork)->Arg(0)->Arg(1)->UseManualTime();
 
@@ -117,7 +119,7 @@ BENCHMARK(bm_path_zero_fill)->Arg(0)->Arg(1)->UseManualTime();
 void bm_path_cow_copy(benchmark::State& state) {
   Filled filled(state.range(0) != 0);
   measure(
-      state, kPages, [&] { filled.fork_child(); }, [&] { filled.write_all(); }, [&] { filled.end_child(); });
+      state, kPages, [&] { filled.fork_child(); }, [&] { filled.fault_all(); }, [&] { filled.end_child(); });
 }
 BENCHMARK(bm_path_cow_copy)->Arg(0)->Arg(1)->UseManualTime();
 
@@ -131,7 +133,11 @@ void bm_path_cow_reuse(benchmark::State& state) {
         filled.end_child();
       },
       [&] {
-        for (const std::uint64_t page : order) filled.bed.put(filled.parent, page);
+        if (state.range(0) == 0) {
+          filled.fault_all();
+        } else {
+          for (const std::uint64_t page : order) filled.fault_one(page);
+        }
       },
       [] {});
 }

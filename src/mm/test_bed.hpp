@@ -31,6 +31,9 @@ class Bed {
     if (write(system_, process, at(page), {&one, 1}).done != ByteCount{1}) std::abort();
   }
 
+  static void must(Result<void> result) {
+    if (!result) std::abort();
+  }
   template <class T>
   static T must(Result<T> result) {
     if (!result) {
