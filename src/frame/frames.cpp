@@ -4,9 +4,9 @@ namespace cowherd {
 
 namespace {
 
-constexpr std::size_t kWordBits = 64;
-
 constexpr std::size_t round_up(std::size_t value, std::size_t to) { return (value + to - 1) / to * to; }
+
+constexpr std::size_t kWordBits = 64;
 
 /// The first run of 2^order free frames within one bitmap word, aligned; kWordBits if there is none.
 std::size_t find_run(std::uint64_t free, unsigned order) {
@@ -35,8 +35,16 @@ typename Frames<G>::Layout Frames<G>::layout(std::size_t frames) {
     bits = words;
   } while (bits > 1);
   result.bitmap_offset = round_up(sizeof(Header), sizeof(std::uint64_t));
-  result.descriptor_offset =
-      round_up(result.bitmap_offset + total_words * sizeof(std::uint64_t), sizeof(FrameDescriptor));
+  std::size_t end = result.bitmap_offset + total_words * sizeof(std::uint64_t);
+  if constexpr (!G::kExplored) {
+    // What threads keep from each other must be a small part of what there is.
+    constexpr std::size_t kFramesPerCache = 512;
+    constexpr std::size_t kMostCaches = 64;
+    result.caches = std::min(std::bit_floor(frames / kFramesPerCache), kMostCaches);
+    result.cache_offset = round_up(end, alignof(FrameCache));
+    if (result.caches != 0) end = result.cache_offset + result.caches * sizeof(FrameCache);
+  }
+  result.descriptor_offset = round_up(end, sizeof(FrameDescriptor));
   result.ram_offset = round_up(result.descriptor_offset + frames * sizeof(FrameDescriptor), kPageBytes);
   result.total = result.ram_offset + frames * kPageBytes;
   return result;
@@ -55,6 +63,8 @@ Frames<G>::Frames(std::byte* memory) : header_(reinterpret_cast<Header*>(memory)
     levels_[level_count_] = word;
     word += where.words[level_count_];
   }
+  caches_ = reinterpret_cast<FrameCache*>(memory + where.cache_offset);
+  cache_count_ = where.caches;
   descriptors_ = reinterpret_cast<FrameDescriptor*>(memory + where.descriptor_offset);
   ram_ = memory + where.ram_offset;
 }
@@ -87,8 +97,11 @@ template <class G>
 void Frames<G>::mark(std::size_t frame, std::size_t count, bool free) {
   // `count` is a power of two up to a word and `frame` a multiple of it: one word of the lowest level.
   const std::uint64_t ones = count == kWordBits ? ~std::uint64_t{0} : (std::uint64_t{1} << count) - 1;
-  std::uint64_t mask = ones << (frame % kWordBits);
-  std::size_t index = frame / kWordBits;
+  mark_mask(frame / kWordBits, ones << (frame % kWordBits), free);
+}
+
+template <class G>
+void Frames<G>::mark_mask(std::size_t index, std::uint64_t mask, bool free) {
   for (std::size_t level = 0; level < level_count_; ++level) {
     std::uint64_t& word = levels_[level][index];
     const bool was_empty = word == 0;
@@ -134,7 +147,6 @@ template <class G>
 Result<FrameNumber> Frames<G>::take(FrameUse use, unsigned order) {
   const std::size_t found = find_free(order);
   if (found >= header_->frame_count) {
-    note_shortage();
     return Errno::kNoMemory;
   }
   const std::size_t count = std::size_t{1} << order;
@@ -164,15 +176,35 @@ void Frames<G>::give(FrameNumber frame, unsigned order) {
 template <class G>
 Result<FrameNumber> Frames<G>::allocate(FrameUse use, unsigned order) {
   if (injector_.should_fail()) {
-    note_shortage();
-    return Errno::kNoMemory;
+    return short_of_memory();
   }
+  if constexpr (!G::kExplored) {
+    if (order == 0 && cache_count_ != 0) return take_cached(use);
+  }
+  auto taken = take_run(use, order);
+  if constexpr (!G::kExplored) {
+    if (!taken && cache_count_ != 0) {
+      drain_caches();
+      taken = take_run(use, order);
+    }
+  }
+  return taken ? taken : short_of_memory();
+}
+
+template <class G>
+Result<FrameNumber> Frames<G>::take_run(FrameUse use, unsigned order) {
   const Hold hold(*header_);
   return take(use, order);
 }
 
 template <class G>
 void Frames<G>::free(FrameNumber frame, unsigned order) {
+  if constexpr (!G::kExplored) {
+    if (order == 0 && cache_count_ != 0) {
+      give_cached(frame);
+      return;
+    }
+  }
   const Hold hold(*header_);
   give(frame, order);
 }
@@ -227,9 +259,20 @@ FrameNumber Frames<G>::find_slab(std::size_t kind) const {
 template <class G>
 Result<std::uint32_t> Frames<G>::slab_allocate(std::size_t kind, std::size_t slot) {
   if (injector_.should_fail()) {
-    note_shortage();
-    return Errno::kNoMemory;
+    return short_of_memory();
   }
+  auto taken = slab_take(kind, slot);
+  if constexpr (!G::kExplored) {
+    if (!taken && cache_count_ != 0) {
+      drain_caches();
+      taken = slab_take(kind, slot);
+    }
+  }
+  return taken ? taken : short_of_memory();
+}
+
+template <class G>
+Result<std::uint32_t> Frames<G>::slab_take(std::size_t kind, std::size_t slot) {
   const Hold hold(*header_);
   const unsigned order = slab_order(slot);
   FrameNumber slab = find_slab(kind);

@@ -13,18 +13,21 @@
 #include "base/lock_word.hpp"
 #include "base/ref.hpp"
 #include "base/slab_kind.hpp"
+#include "base/thread_number.hpp"
 #include "cowherd/result.hpp"
 #include "frame/descriptor.hpp"
+#include "frame/frame_cache.hpp"
 
 namespace cowherd {
 
 /// RAM: frames, their descriptors, who has them, and the kernel objects that live in them.
 ///
-/// A Frames is a view: all state lies in the memory that format() laid out, in this order: header, free bitmaps,
-/// descriptors, RAM. Copying that memory copies everything. Free frames are found lowest first, so that the layout
-/// depends on what is allocated and not on the way there.
+/// A Frames is a view: all state lies in the memory that format() laid out, in this order: header, free bitmaps, the
+/// threads' caches of free frames, descriptors, RAM. Copying that memory copies everything.
 ///
-/// Safe from any thread; in a geometry that is explored, one call is one step.
+/// In a geometry that is explored there are no caches, free frames are found lowest first, so that the layout depends
+/// on what is allocated and not on the way there, and one call is one step. Natively that is true of what one thread
+/// takes from fresh memory. Safe from any thread.
 template <class G>
 class Frames {
  public:
@@ -47,8 +50,11 @@ class Frames {
   explicit Frames(std::byte* memory);
 
   [[nodiscard]] PageCount frame_count() const { return PageCount{header_->frame_count}; }
+  /// As of some moment during the call, where others allocate meanwhile.
   [[nodiscard]] PageCount free_count() const {
-    return PageCount{std::atomic_ref(header_->free_count).load(std::memory_order_relaxed)};
+    std::uint64_t free = std::atomic_ref(header_->free_count).load(std::memory_order_relaxed);
+    for (std::size_t i = 0; i < cache_count_; ++i) free += caches_[i].glance();
+    return PageCount{free};
   }
 
   /// 2^`order` frames in a row, aligned to their number; contents undefined, descriptors clear but for `use`, without
@@ -122,6 +128,7 @@ class Frames {
 
  private:
   static constexpr std::size_t kMaxLevels = 6;
+  static constexpr std::size_t kWordBits = 64;
   /// As many as the largest slab has.
   static constexpr std::uint32_t kStripeFrames = 4;
 
@@ -155,6 +162,8 @@ class Frames {
     std::size_t words[kMaxLevels];
     std::size_t levels;
     std::size_t bitmap_offset;
+    std::size_t caches;
+    std::size_t cache_offset;
     std::size_t descriptor_offset;
     std::size_t ram_offset;
     std::size_t total;
@@ -170,9 +179,26 @@ class Frames {
   }
   /// The first free run of 2^`order` frames; frame_count where there is none.
   [[nodiscard]] std::size_t find_free(unsigned order) const;
-  /// As allocate() and free(), the header's lock held.
+  /// As allocate() and free(), the header's lock held; without a word of shortage.
   Result<FrameNumber> take(FrameUse use, unsigned order);
   void give(FrameNumber frame, unsigned order);
+  Result<FrameNumber> take_run(FrameUse use, unsigned order);
+  Errno short_of_memory() {
+    note_shortage();
+    return Errno::kNoMemory;
+  }
+
+  // The caches, each with its lock. A cache's lock comes before the header's.
+  FrameCache& own_cache() { return caches_[thread_number() & (cache_count_ - 1)]; }
+  Result<FrameNumber> take_cached(FrameUse use);
+  void give_cached(FrameNumber frame);
+  /// Moves the lowest free frames into an empty cache, which gives out the lowest first.
+  void refill(FrameCache& cache);
+  /// Moves the frames that were longest in a cache back to the bitmap, down to `keep`.
+  void give_back(FrameCache& cache, std::uint32_t keep);
+  /// A free frame from somebody's cache; the zero page where there is none.
+  FrameNumber steal();
+  void drain_caches();
   [[nodiscard]] bool in_stripe(FrameNumber frame) const {
     return stripes_ <= 1 || frame.value() / kStripeFrames % stripes_ == stripe_;
   }
@@ -184,10 +210,15 @@ class Frames {
   void partial_remove(std::size_t kind, FrameNumber slab);
 
   void mark(std::size_t frame, std::size_t count, bool free);
+  void mark_mask(std::size_t word, std::uint64_t mask, bool free);
+  Result<std::uint32_t> slab_take(std::size_t kind, std::size_t slot);
 
   Header* header_;
   std::uint64_t* levels_[kMaxLevels];
   std::size_t level_count_;
+  FrameCache* caches_;
+  /// A power of two, or none.
+  std::size_t cache_count_;
   FrameDescriptor* descriptors_;
   std::byte* ram_;
   FailureInjector injector_;

@@ -3,9 +3,11 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <atomic>
 #include <memory>
 #include <random>
 #include <set>
+#include <thread>
 #include <vector>
 
 namespace cowherd {
@@ -26,7 +28,50 @@ class FramesTest : public testing::Test {
     return Frames<G>(memory_.get());
   }
 
+  /// Allocates and frees at random, and compares with a set.
+  void random_allocations(std::uint32_t count) {
+    auto frames = format(count);
+    std::mt19937 random(1);
+    std::set<std::uint32_t> free;
+    for (std::uint32_t i = 1; i < count; ++i) {
+      free.insert(i);
+    }
+    std::vector<std::pair<FrameNumber, unsigned>> held;
+    for (int step = 0; step < 20000; ++step) {
+      // The balance leans now this way, now that, so that RAM runs full and empty.
+      if (held.empty() || random() % 100 < (step / 2000 % 2 == 0 ? 60u : 40u)) {
+        const unsigned order = random() % 4 == 0 ? random() % 4 : 0;
+        auto got = frames.allocate(FrameUse::kAnon, order);
+        if (!got) {
+          ASSERT_TRUE(order != 0 || free.empty());
+          continue;
+        }
+        if (G::kExplored) {
+          ASSERT_TRUE(order != 0 || got->value() == *free.begin()) << "not the lowest";
+        }
+        for (std::uint32_t i = 0; i < (1u << order); ++i) {
+          ASSERT_EQ(free.erase(got->value() + i), 1u);
+        }
+        held.emplace_back(*got, order);
+      } else {
+        std::swap(held[random() % held.size()], held.back());
+        const auto [frame, order] = held.back();
+        held.pop_back();
+        frames.free(frame, order);
+        for (std::uint32_t i = 0; i < (1u << order); ++i) {
+          free.insert(frame.value() + i);
+        }
+      }
+      ASSERT_EQ(frames.free_count().value(), free.size());
+    }
+  }
+
   std::unique_ptr<std::byte, Free> memory_;
+};
+/// An object of a kind.
+struct Thing {
+  static constexpr SlabKind kSlab = SlabKind::kPin;
+  std::uint64_t bytes[4];
 };
 using Geometries = testing::Types<ProductionGeometry, CheckedGeometry>;
 TYPED_TEST_SUITE(FramesTest, Geometries);
@@ -193,39 +238,53 @@ TYPED_TEST(FramesTest, TheInjectorFailsAllocationsOfBothKinds) {
 }
 
 TYPED_TEST(FramesTest, RandomAllocationsAgreeWithASet) {
-  constexpr std::uint32_t kCount = 500;
+  for (const std::uint32_t count : {500u, 600u}) this->random_allocations(count);
+}
+
+// What one thread has given back, and keeps at hand, is there for the others.
+TYPED_TEST(FramesTest, NoFrameIsOutOfReachOfAThread) {
+  if (TypeParam::kExplored) GTEST_SKIP() << "threads of the host";
+  constexpr std::size_t kCount = 2049;
+  constexpr std::size_t kThreads = 4;
   auto frames = this->format(kCount);
-  std::mt19937 random(1);
-  std::set<std::uint32_t> free;
-  for (std::uint32_t i = 1; i < kCount; ++i) {
-    free.insert(i);
-  }
-  std::vector<std::pair<FrameNumber, unsigned>> held;
-  for (int step = 0; step < 20000; ++step) {
-    // The balance leans now this way, now that, so that RAM runs full and empty.
-    if (held.empty() || random() % 100 < (step / 2000 % 2 == 0 ? 60u : 40u)) {
-      const unsigned order = random() % 4 == 0 ? random() % 4 : 0;
-      auto got = frames.allocate(FrameUse::kAnon, order);
-      if (!got) {
-        ASSERT_TRUE(order != 0 || free.empty());
-        continue;
-      }
-      ASSERT_TRUE(order != 0 || got->value() == *free.begin()) << "not the lowest";
-      for (std::uint32_t i = 0; i < (1u << order); ++i) {
-        ASSERT_EQ(free.erase(got->value() + i), 1u);
-      }
-      held.emplace_back(*got, order);
-    } else {
-      std::swap(held[random() % held.size()], held.back());
-      const auto [frame, order] = held.back();
-      held.pop_back();
-      frames.free(frame, order);
-      for (std::uint32_t i = 0; i < (1u << order); ++i) {
-        free.insert(frame.value() + i);
-      }
+  for (int round = 0; round < 20; ++round) {
+    std::atomic<std::size_t> got{0};
+    std::vector<std::thread> threads;
+    for (std::size_t thread = 0; thread < kThreads; ++thread) {
+      threads.emplace_back([&] {
+        std::vector<FrameNumber> held;
+        for (std::size_t i = 0; i < (kCount - 1) / kThreads; ++i) {
+          const auto frame = frames.allocate(FrameUse::kAnon);
+          if (frame) held.push_back(*frame);
+          // One more taken and given back, while another holds the last: that one may fail.
+          if (const auto extra = i % 8 == 0 && i < 256 ? frames.allocate(FrameUse::kAnon) : Errno::kNoMemory) {
+            frames.free(*extra);
+          }
+        }
+        got += held.size();
+        for (const FrameNumber frame : held) frames.free(frame);
+      });
     }
-    ASSERT_EQ(frames.free_count().value(), free.size());
+    for (std::thread& thread : threads) thread.join();
+    EXPECT_LE(got, kCount - 1);
+    EXPECT_EQ(frames.free_count(), PageCount{kCount - 1});
   }
+  // One thread gets them all, whoever gave them back.
+  for (std::size_t i = 1; i < kCount; ++i) ASSERT_TRUE(frames.allocate(FrameUse::kAnon).ok()) << i;
+  EXPECT_FALSE(frames.allocate(FrameUse::kAnon).ok());
+}
+
+// A run, or a slab, is made of frames that caches keep, if it has to be.
+TYPED_TEST(FramesTest, RunsAreMadeOfWhatCachesKeep) {
+  constexpr std::uint32_t kCount = 1024;
+  auto frames = this->format(kCount);
+  for (std::uint32_t i = 1; i < kCount; ++i) ASSERT_TRUE(frames.allocate(FrameUse::kAnon).ok());
+  for (const std::uint32_t frame : {8u, 9u, 10u, 11u}) frames.free(FrameNumber{frame});
+  auto run = frames.allocate(FrameUse::kSlab, 2);
+  ASSERT_TRUE(run.ok());
+  EXPECT_EQ(run->value(), 8u);
+  frames.free(FrameNumber{20});
+  EXPECT_TRUE(frames.template make<Thing>().ok());
 }
 
 }  // namespace
