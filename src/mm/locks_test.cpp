@@ -36,7 +36,9 @@ TYPED_TEST(LocksTest, GuardsHoldForAScopeOrUntilReleased) {
   auto& mm = this->mm();
   {
     const MmapReadGuard<TypeParam> first(*this->m_, mm);
-    const MmapReadGuard<TypeParam> second(*this->m_, mm);
+    // Another thread's, for clang's analysis.
+    auto& same = this->mm();
+    const MmapReadGuard<TypeParam> second(*this->m_, same);
     EXPECT_TRUE(mm.mmap_lock.held());
     EXPECT_FALSE(mm.mmap_lock.held_exclusively());
   }
@@ -85,7 +87,8 @@ class CheckedLocksTest : public LocksTest<C> {};
 
 TEST_F(CheckedLocksTest, WithoutASchedulerALockThatIsTakenBlocks) {
   const MmapReadGuard<C> reader(*m_, mm());
-  const MmapWriteGuard<C> writer(*m_, mm());
+  auto& same = mm();
+  const MmapWriteGuard<C> writer(*m_, same);
   EXPECT_TRUE(writer.blocked());
   EXPECT_FALSE(reader.blocked());
 }
