@@ -28,6 +28,7 @@ struct Parser {
   FmtArguments fmt;
   SyntaxArguments syntax;
   GenArguments gen;
+  BenchArguments bench;
   CompletionArguments completion;
   std::string ignored_show;
 
@@ -40,6 +41,7 @@ struct Parser {
   void add_check();
   void add_matrix();
   void add_small_verbs();
+  void add_bench();
 };
 
 const std::map<std::string, Format> kAllFormats = {{"text", Format::kText},
@@ -217,6 +219,25 @@ void Parser::add_small_verbs() {
   completion_verb.group("");
 }
 
+void Parser::add_bench() {
+  CLI::App& sub = verb("bench", "what the operations cost: Linux's, ours, and what memory allows, in one run",
+                       "cowherd bench --quick --rows 1,5,8");
+  sub.add_option("--rows", bench.rows, "rows of the table of goals, or words that they are about, divided by commas")
+      ->allow_extra_args(false)
+      ->type_name("ROW,...");
+  sub.add_option("--rounds", bench.rounds, "so many rounds, the sides in turn (3)")
+      ->check(CLI::Range(1u, 1000u).description(""))
+      ->type_name("N");
+  sub.add_flag("--quick", bench.quick, "less memory and fewer repetitions: under two minutes");
+  add_amount(sub, "--size", bench.size, parse_size, "SIZE", "what each row maps (K, M, G)");
+  sub.add_flag("--list", bench.list, "show the rows and their goals, and measure nothing");
+  sub.add_flag("--json", bench.json, "write results as JSON, with every sample");
+  sub.add_option("--html", bench.html, "write a page with plots, which takes some more measuring")->type_name("FILE");
+  sub.add_option("-o,--output", bench.output, "write results to FILE, which appears complete or not at all")
+      ->type_name("FILE");
+  sub.add_flag("-q,--quiet", bench.quiet, "do not say which row is being measured");
+}
+
 Parser::Parser() {
   app.name("cowherd");
   app.require_subcommand(1);
@@ -229,6 +250,7 @@ Parser::Parser() {
   add_check();
   add_matrix();
   add_small_verbs();
+  add_bench();
 }
 
 bool is_long_option(const CLI::App& app, std::string_view name) {
@@ -340,6 +362,7 @@ Arguments parse_arguments(const std::vector<std::string>& given) {
   if (name == "fmt") return std::move(parser->fmt);
   if (name == "syntax") return std::move(parser->syntax);
   if (name == "gen") return std::move(parser->gen);
+  if (name == "bench") return std::move(parser->bench);
   return std::move(parser->completion);
 }
 

@@ -94,6 +94,22 @@ struct GenArguments {
   std::string output;
 };
 
+struct BenchArguments {
+  /// Rows, or parts of what they are about; several in one where commas divide them. Empty: all.
+  std::vector<std::string> rows;
+  unsigned rounds = 3;
+  bool quick = false;
+  bool json = false;
+  bool list = false;
+  bool quiet = false;
+  /// What each row maps, in place of its own size.
+  std::optional<ByteCount> size;
+  /// A file for a page with plots; empty: none.
+  std::string html;
+  /// Empty: stdout.
+  std::string output;
+};
+
 struct CompletionArguments {
   std::string shell;
 };
@@ -106,7 +122,7 @@ struct Answer {
 };
 
 using Arguments = std::variant<Answer, CheckArguments, MatrixArguments, RulesArguments, FmtArguments, SyntaxArguments,
-                               GenArguments, CompletionArguments>;
+                               GenArguments, BenchArguments, CompletionArguments>;
 
 /// Reads a command line without its first word, the program's name. herd7's spellings with one dash are understood, and
 /// a line that begins with a file in place of a verb means `check`.

@@ -28,6 +28,7 @@ struct Run {
   int operator()(const FmtArguments& arguments) const { return static_cast<int>(run_fmt(arguments)); }
   int operator()(const SyntaxArguments& arguments) const { return static_cast<int>(run_syntax(arguments)); }
   int operator()(const GenArguments& arguments) const { return static_cast<int>(run_gen(arguments)); }
+  int operator()(const BenchArguments& arguments) const { return static_cast<int>(run_bench(arguments)); }
   int operator()(const CompletionArguments& arguments) const { return static_cast<int>(run_completion(arguments)); }
 };
 

@@ -14,6 +14,7 @@ report::ExitStatus run_rules(const RulesArguments& arguments);
 report::ExitStatus run_fmt(const FmtArguments& arguments);
 report::ExitStatus run_syntax(const SyntaxArguments& arguments);
 report::ExitStatus run_gen(const GenArguments& arguments);
+report::ExitStatus run_bench(const BenchArguments& arguments);
 report::ExitStatus run_completion(const CompletionArguments& arguments);
 
 /// `check --replay`.

@@ -1,0 +1,76 @@
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <span>
+#include <vector>
+
+#include "cowherd/cowherd.hpp"
+#include "measure/figure.hpp"
+#include "measure/load.hpp"
+
+namespace cowherd::measure::engine {
+
+/// fork() as `mode` says. EINVAL: there is no such mode.
+Result<AddressSpace> fork_as(AddressSpace& space, ForkMode mode);
+/// Whether there is such a mode.
+bool exists(ForkMode mode);
+
+/// A machine in engine_memory() with one address space, in which each thread has a mapping of its own.
+///
+/// What cannot go wrong but for lack of memory ends up in failure(); all calls but it do nothing afterwards.
+class Bed {
+ public:
+  /// `copies`: room for so many pages besides those mapped. `buffer`: bytes beside the machine, see buffer().
+  Bed(const Load& load, std::uint64_t copies, std::uint64_t buffer = 0);
+
+  [[nodiscard]] const std::optional<Figure>& failure() const { return failure_; }
+  [[nodiscard]] AddressSpace& space() { return *space_; }
+  [[nodiscard]] const Machine& machine() const { return *machine_; }
+  [[nodiscard]] std::span<std::byte> buffer() const { return buffer_; }
+
+  /// Of the `page`th page of the mapping of thread `number`.
+  [[nodiscard]] Vaddr at(std::uint64_t page, unsigned number = 0) const;
+  [[nodiscard]] ByteCount length() const { return ByteCount{load_.pages * kPageBytes}; }
+
+  /// Maps, for every thread, and first touches, as the load says.
+  void map();
+  void fill();
+  void unmap();
+  /// One store to each page of a thread's, in order. False: one of them failed.
+  bool store_all(unsigned number = 0);
+  /// The same by advice: no access is translated.
+  bool populate_all(unsigned number = 0);
+  /// Pins what the load says.
+  void pin();
+
+  /// Whether every kCheckEvery-th page of `space` holds its stamp.
+  bool stamped(AddressSpace& space);
+  /// Whether a write here stays here: `child` keeps what it had.
+  bool parted_from(AddressSpace& child);
+  /// Whether device and owner see each other's bytes in every pinned page, and `child` does not see them.
+  bool pins_kept(AddressSpace& child);
+
+  [[nodiscard]] std::uint64_t free_frames() const { return machine_->memory_use().free.value(); }
+  /// Unmaps and lets go of everything: whether every frame is free again, and the machine sound. The last call.
+  bool ends_well();
+
+ private:
+  bool put(AddressSpace& space, Vaddr address, std::uint8_t value);
+  std::optional<std::uint8_t> get(AddressSpace& space, Vaddr address);
+  void fail(Errno error);
+
+  Load load_;
+  std::uint64_t apart_;
+  std::optional<Machine> machine_;
+  std::optional<AddressSpace> space_;
+  std::uint64_t free_at_first_ = 0;
+  std::span<std::byte> buffer_;
+  std::vector<std::uint64_t> pinned_;
+  std::vector<Pin> pins_;
+  std::optional<Figure> failure_;
+};
+
+inline constexpr PinFlags kForDevice = PinFlags::kWrite | PinFlags::kLongTerm;
+
+}  // namespace cowherd::measure::engine

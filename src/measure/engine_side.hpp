@@ -1,0 +1,45 @@
+#pragma once
+
+#include "measure/figure.hpp"
+#include "measure/load.hpp"
+
+namespace cowherd::measure::engine {
+
+// What the memory system needs, through its public interface. Units as in linux_side.hpp; every call makes a machine of
+// its own, and counts at its end that every frame has come back.
+
+Figure fork_latency(const Load& load);
+Figure fork_per_pin(const Load& load);
+Figure fork_per_vma(const Load& load);
+Figure fork_cycles(const Load& load);
+Figure fork_and_write(const Load& load);
+/// The child's AddressSpace is destroyed, untouched: ms.
+Figure drop_child(const Load& load);
+
+/// By one store to each page, the look-up before and after the fault included; and as Linux's MADV_POPULATE_WRITE.
+Figure zero_fill_store(const Load& load);
+Figure zero_fill_batch(const Load& load);
+Figure cow_copy_store(const Load& load);
+Figure cow_copy_batch(const Load& load);
+Figure reuse_store(const Load& load);
+Figure reuse_batch(const Load& load);
+
+Figure unmap(const Load& load);
+Figure protect(const Load& load);
+Figure split_and_merge(const Load& load);
+
+/// One pin of all; or one to each of some random pages where `shuffled`.
+Figure pin(const Load& load);
+Figure unpin(const Load& load);
+/// ns/page: pins of 512 pages, each given back at once.
+Figure pin_and_unpin(const Load& load);
+/// ns/page: eight bytes from each page.
+Figure small_reads(const Load& load);
+/// GiB/s.
+Figure bulk_read(const Load& load);
+Figure bulk_write(const Load& load);
+
+/// Bytes to a frame besides its 4096: descriptor and free bitmap, of a machine of 4 GiB.
+Figure metadata_per_frame(const Load& load);
+
+}  // namespace cowherd::measure::engine

@@ -1,0 +1,70 @@
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "measure/bound.hpp"
+#include "measure/figure.hpp"
+#include "measure/load.hpp"
+
+namespace cowherd::measure {
+
+/// One side of a line: makes its load, times it, checks the work.
+using Side = Figure (*)(const Load& load);
+
+/// How much a line maps; how many pages that is depends on the run.
+enum class Extent : std::uint8_t { kFork, kFault, kBig, kVmas, kNothing };
+
+struct Sizes {
+  std::uint64_t fork_pages;
+  std::uint64_t fault_pages;
+  std::uint64_t big_pages;
+
+  [[nodiscard]] std::uint64_t pages(Extent extent) const;
+};
+inline constexpr Sizes kFullSizes = {.fork_pages = 1 << 18, .fault_pages = 1 << 16, .big_pages = 1 << 20};
+inline constexpr Sizes kQuickSizes = {.fork_pages = 1 << 16, .fault_pages = 1 << 14, .big_pages = 1 << 17};
+
+/// A line of the table: a goal, or one of the cases that a goal is made of.
+struct Line {
+  /// Of the table of goals: "1b". Several lines may have one.
+  std::string_view row;
+  std::string_view what;
+  std::string_view unit;
+  Extent extent = Extent::kFork;
+  bool shuffled = false;
+  /// Of a hundred pages.
+  unsigned pinned = 0;
+  Clock clock = Clock::kProcessor;
+  ForkMode mode = ForkMode::kClassic;
+  /// Null: there is nothing to measure on this side.
+  Side of_linux = nullptr;
+  Side floor = nullptr;
+  Side ours = nullptr;
+  bool higher_is_better = false;
+  /// Whether Linux's figure and ours are of the same thing; else Linux's is only shown.
+  bool comparable = true;
+  bool two_threads = false;
+  /// Figures that are counted and not timed are the same in every round.
+  bool timed = true;
+  std::vector<Bound> must = {};
+  std::vector<Bound> stretch = {};
+  /// Where `ours` is null: why.
+  std::string_view missing = {};
+  /// The best figure of Linux that somebody else has published.
+  std::string_view published = {};
+};
+
+/// The table of goals, in its order.
+const std::vector<Line>& all_lines();
+
+Load load_of(const Line& line, const Sizes& sizes, unsigned repetitions);
+
+/// The lines that `words` choose: a word is a row ("1b"), or a part of what a line is about ("fork"), whatever the
+/// case. No words: all. `unknown` gets the words that choose nothing.
+std::vector<const Line*> select(const std::vector<Line>& lines, const std::vector<std::string>& words,
+                                std::vector<std::string>& unknown);
+
+}  // namespace cowherd::measure

@@ -1,0 +1,228 @@
+#include <sys/mman.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <csignal>
+#include <optional>
+#include <vector>
+
+#include "measure/arrangement.hpp"
+#include "measure/child.hpp"
+#include "measure/host.hpp"
+#include "measure/linux_memory.hpp"
+#include "measure/linux_side.hpp"
+#include "measure/spread.hpp"
+#include "measure/stopwatch.hpp"
+
+namespace cowherd::measure::on_linux {
+namespace {
+
+/// Whether the child ended well.
+bool reap(pid_t child) {
+  int status = 1;
+  while (::waitpid(child, &status, 0) < 0 && errno == EINTR) {
+  }
+  return status == 0;
+}
+
+/// Processor time of the children that were waited for.
+double children_ns() {
+  rusage usage{};
+  ::getrusage(RUSAGE_CHILDREN, &usage);
+  const auto ns = [](const timeval& time) {
+    return static_cast<double>(time.tv_sec) * 1e9 + static_cast<double>(time.tv_usec) * 1e3;
+  };
+  return ns(usage.ru_utime) + ns(usage.ru_stime);
+}
+
+/// A filled mapping and what is pinned of it.
+class Scene {
+ public:
+  explicit Scene(const Load& load) : mapping_(load.pages) {
+    if (!mapping_.ok()) {
+      failure_ = Figure::unavailable("no memory");
+      return;
+    }
+    mapping_.fill(load.shuffled);
+    if (!mapping_.populate_write()) {
+      failure_ = Figure::unavailable("no MADV_POPULATE_WRITE");
+      return;
+    }
+    if (load.pins == 0) return;
+    if (load.pins < load.pages) pinned_ = scattered(load.pins, load.pages);
+    const bool done = load.pins < load.pages ? buffers_.pin_pages(mapping_, pinned_) : buffers_.pin_all(mapping_);
+    if (!done) failure_ = Figure::unavailable(buffers_.error());
+  }
+
+  [[nodiscard]] const std::optional<Figure>& failure() const { return failure_; }
+  [[nodiscard]] const Mapping& mapping() const { return mapping_; }
+
+  /// Whether a write to a pinned page still needs no fault, as it must after a fork that copied it.
+  [[nodiscard]] bool pins_kept() const {
+    const std::uint64_t before = faults();
+    for (const std::uint64_t page : pinned_) mapping_.byte(page) = stamp(page);
+    return faults() == before;
+  }
+
+ private:
+  Mapping mapping_;
+  RegisteredBuffers buffers_;
+  std::vector<std::uint64_t> pinned_;
+  std::optional<Figure> failure_;
+};
+
+/// Times until fork() returns in the parent. The child looks at its memory and exits.
+Figure time_forks(const Load& load) {
+  const Scene scene(load);
+  if (scene.failure()) return *scene.failure();
+  std::vector<double> times;
+  for (unsigned round = 0; round <= load.repetitions; ++round) {
+    if (!scene.mapping().populate_write()) return Figure::wrong("pages were not made writable again");
+    evict_caches();
+    pid_t child = -1;
+    const double time = timed(load.clock, [&] { child = ::fork(); });
+    if (child == 0) ::_exit(scene.mapping().stamped() ? 0 : 1);
+    if (child < 0) return Figure::unavailable("fork refused");
+    if (!reap(child)) return Figure::wrong("the child did not find its memory");
+    if (!scene.pins_kept()) return Figure::wrong("a pinned page was write-protected");
+    if (round != 0) times.push_back(time);
+  }
+  return Figure::measured(spread_of(times).median);
+}
+
+Figure over(Figure figure, double divisor) { return figure.ok() ? Figure::measured(figure.value() / divisor) : figure; }
+
+}  // namespace
+
+Figure fork_latency(const Load& load) {
+  return over(in_child([&] { return time_forks(load); }), static_cast<double>(load.pages));
+}
+
+Figure fork_per_pin(const Load& load) {
+  Load without = load;
+  without.pins = 0;
+  const Figure base = in_child([&] { return time_forks(without); });
+  if (!base.ok()) return base;
+  const Figure with = in_child([&] { return time_forks(load); });
+  if (!with.ok()) return with;
+  return Figure::measured((with.value() - base.value()) / static_cast<double>(load.pins) / 1e3);
+}
+
+Figure fork_per_vma(const Load& load) {
+  const auto measure = [&](bool apart) {
+    return in_child([&, apart]() -> Figure {
+      const Mapping mapping(load.pages * 2);
+      if (!mapping.ok()) return Figure::unavailable("no memory");
+      // Every other page is touched; where they are to be VMAs of their own, the others are made something else.
+      for (std::uint64_t i = 0; i < load.pages; ++i) mapping.byte(2 * i) = stamp(i);
+      for (std::uint64_t i = 0; apart && i < load.pages; ++i) {
+        if (::mprotect(mapping.page(2 * i + 1), kPage, PROT_NONE) != 0) return Figure::unavailable("too many VMAs");
+      }
+      std::vector<double> times;
+      for (unsigned round = 0; round <= load.repetitions; ++round) {
+        for (std::uint64_t i = 0; i < load.pages; ++i) mapping.byte(2 * i) = stamp(i);
+        evict_caches();
+        pid_t child = -1;
+        const double time = timed(load.clock, [&] { child = ::fork(); });
+        if (child == 0) ::_exit(mapping.byte(2 * (load.pages - 1)) == stamp(load.pages - 1) ? 0 : 1);
+        if (child < 0 || !reap(child)) return Figure::wrong("the child did not find its memory");
+        if (round != 0) times.push_back(time);
+      }
+      return Figure::measured(spread_of(times).median);
+    });
+  };
+  const Figure one = measure(false);
+  if (!one.ok()) return one;
+  const Figure many = measure(true);
+  if (!many.ok()) return many;
+  // A touched page and the hole after it are two VMAs.
+  return Figure::measured((many.value() - one.value()) / static_cast<double>(2 * load.pages));
+}
+
+Figure fork_cycles(const Load& load) {
+  return in_child([&]() -> Figure {
+    const Scene scene(load);
+    if (scene.failure()) return *scene.failure();
+    constexpr unsigned kDirtied = 8;
+    const std::uint64_t apart = load.pages / 2;
+    std::vector<double> times;
+    for (unsigned round = 0; round <= load.repetitions; ++round) {
+      const std::uint64_t before = faults();
+      const double of_children = children_ns();
+      bool fine = true;
+      double time = timed(load.clock, [&] {
+        const pid_t child = ::fork();
+        if (child == 0) {
+          ::pause();
+          ::_exit(0);
+        }
+        for (unsigned i = 0; i < kDirtied; ++i) {
+          const std::uint64_t page = (i % 2) * apart + i;
+          scene.mapping().byte(page) = stamp(page);
+        }
+        fine = child > 0 && ::kill(child, SIGKILL) == 0 && ::waitpid(child, nullptr, 0) == child;
+      });
+      if (load.clock == Clock::kProcessor) time += children_ns() - of_children;
+      if (!fine) return Figure::wrong("the child could not be ended");
+      if (faults() - before < kDirtied) return Figure::wrong("the writes after fork caused no faults");
+      if (round != 0) times.push_back(time);
+    }
+    return Figure::measured(1e9 / spread_of(times).median);
+  });
+}
+
+Figure fork_and_write(const Load& load) {
+  return over(in_child([&]() -> Figure {
+                const Scene scene(load);
+                if (scene.failure()) return *scene.failure();
+                std::vector<double> times;
+                for (unsigned round = 0; round <= load.repetitions; ++round) {
+                  if (!scene.mapping().populate_write()) return Figure::wrong("pages were not made writable again");
+                  evict_caches();
+                  const std::uint64_t before = faults();
+                  pid_t child = -1;
+                  bool written = false;
+                  const double time = timed(load.clock, [&] {
+                    child = ::fork();
+                    if (child == 0) {
+                      ::pause();
+                      ::_exit(0);
+                    }
+                    written = scene.mapping().populate_write();
+                  });
+                  const std::uint64_t taken = faults() - before;
+                  ::kill(child, SIGKILL);
+                  ::waitpid(child, nullptr, 0);
+                  if (!written || taken < load.pages - load.pins) return Figure::wrong("not every page was copied");
+                  if (round != 0) times.push_back(time);
+                }
+                return Figure::measured(spread_of(times).median);
+              }),
+              static_cast<double>(load.pages));
+}
+
+Figure drop_child(const Load& load) {
+  return in_child([&]() -> Figure {
+    const Scene scene(load);
+    if (scene.failure()) return *scene.failure();
+    std::vector<double> times;
+    for (unsigned round = 0; round <= load.repetitions; ++round) {
+      const pid_t child = ::fork();
+      if (child == 0) {
+        ::pause();
+        ::_exit(0);
+      }
+      bool gone = false;
+      const double time = timed(Clock::kWall, [&] {
+        ::kill(child, SIGKILL);
+        gone = ::waitpid(child, nullptr, 0) == child;
+      });
+      if (!gone) return Figure::wrong("the child did not end");
+      if (round != 0) times.push_back(time);
+    }
+    return Figure::measured(spread_of(times).median / 1e6);
+  });
+}
+
+}  // namespace cowherd::measure::on_linux

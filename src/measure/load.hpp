@@ -1,0 +1,32 @@
+#pragma once
+
+#include <cstdint>
+
+namespace cowherd::measure {
+
+/// How fork is to treat page tables.
+enum class ForkMode : std::uint8_t { kClassic, kSharedLeaf, kSharedSubtree };
+
+enum class Clock : std::uint8_t {
+  /// Of the measured thread: leaves out the time that others have the processor.
+  kProcessor,
+  /// For whatever has several threads, or waits.
+  kWall,
+};
+
+/// What every side of a row is given: the same for Linux, the floor and the memory system.
+struct Load {
+  /// 4 KiB pages, to each thread.
+  std::uint64_t pages = 0;
+  /// First touched in random order, so that neighbouring entries do not name neighbouring frames.
+  bool shuffled = false;
+  /// Of the pages; as many as there are: all, as one range. Fewer: scattered.
+  std::uint64_t pins = 0;
+  unsigned threads = 1;
+  /// Timed ones, after one that is not.
+  unsigned repetitions = 3;
+  Clock clock = Clock::kProcessor;
+  ForkMode mode = ForkMode::kClassic;
+};
+
+}  // namespace cowherd::measure

@@ -1,0 +1,60 @@
+#include "measure/run.hpp"
+
+#include <gtest/gtest.h>
+
+namespace cowherd::measure {
+namespace {
+
+double figure_of_linux = 0;
+
+Figure linux_side(const Load& /*load*/) { return Figure::measured(figure_of_linux += 10); }
+Figure floor_side(const Load& load) { return Figure::measured(static_cast<double>(load.pages)); }
+Figure ours_side(const Load& /*load*/) { return Figure::measured(5); }
+Figure absent_side(const Load& /*load*/) { return Figure::unavailable("the call is refused"); }
+Figure wrong_side(const Load& /*load*/) { return Figure::wrong("a page is gone"); }
+
+constexpr Load kLoad = {.pages = 3};
+
+TEST(RunLine, TakesOneFigureOfEachSideInEachRound) {
+  const Line line = {
+      .row = "1", .what = "x", .unit = "ns", .of_linux = linux_side, .floor = floor_side, .ours = ours_side};
+  figure_of_linux = 0;
+  const Result result = run_line(line, kLoad, 3);
+  EXPECT_EQ(result.rounds.of_linux, (std::vector<double>{10, 20, 30}));
+  EXPECT_EQ(result.rounds.floor, (std::vector<double>{3, 3, 3}));
+  EXPECT_EQ(result.rounds.ours, (std::vector<double>{5, 5, 5}));
+}
+
+TEST(RunLine, ASideThatCannotBeMeasuredLeavesTheOthers) {
+  const Line line = {.row = "1", .what = "x", .unit = "ns", .of_linux = absent_side, .ours = ours_side};
+  const Result result = run_line(line, kLoad, 2);
+  EXPECT_EQ(result.linux_missing, "the call is refused");
+  EXPECT_TRUE(result.rounds.of_linux.empty());
+  EXPECT_EQ(result.rounds.ours.size(), 2u);
+}
+
+TEST(RunLine, AFailedCheckOfAnySideLeavesNoFiguresAtAll) {
+  for (const Side side : {linux_side, wrong_side}) {
+    const bool linux_fails = side == wrong_side;
+    const Line line = {.row = "1",
+                       .what = "x",
+                       .unit = "ns",
+                       .of_linux = side,
+                       .floor = floor_side,
+                       .ours = linux_fails ? ours_side : wrong_side};
+    const Result result = run_line(line, kLoad, 2);
+    EXPECT_EQ(result.wrong, linux_fails ? "Linux: a page is gone" : "ours: a page is gone");
+    EXPECT_TRUE(result.rounds.ours.empty() && result.rounds.of_linux.empty() && result.rounds.floor.empty());
+    EXPECT_EQ(result.must(), Met::kUnknown);
+  }
+}
+
+TEST(RunLine, WithoutOurSideNothingIsMeasured) {
+  const Line line = {.row = "1", .what = "x", .unit = "ns", .of_linux = wrong_side, .missing = "not built"};
+  const Result result = run_line(line, kLoad, 2);
+  EXPECT_EQ(result.ours_missing, "not built");
+  EXPECT_TRUE(result.wrong.empty()) << "Linux's side was run for nothing";
+}
+
+}  // namespace
+}  // namespace cowherd::measure

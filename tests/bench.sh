@@ -1,0 +1,40 @@
+# `cowherd bench`: rows are measured on all sides and their work is checked; what cannot be measured says why and has no
+# figure. Of the times themselves nothing is expected.
+set -eu
+[[ $(uname -s) == Linux ]] || exit 77
+"$COWHERD" bench --list >list
+grep -q '^1b .*fork.*<= 18' list
+grep -q '^2 .*not measured: ' list
+
+"$COWHERD" bench -q --json --size 4M --rounds 1 --rows 1,12,2,10,8 -o out.json
+python3 - <<'EOF'
+import json
+
+report = json.load(open("out.json"))
+assert report["schema"] == 1 and "without exceptions" in report["caveat"], report
+rows = report["rows"]
+assert [row["row"] for row in rows] == ["1", "2", "8", "8", "10", "12"], rows
+for row in rows:
+    assert "failed" not in row, row
+    if row["row"] == "2":
+        assert row["ours"]["missing"] and row["must"]["met"] == "unknown", row
+        continue
+    assert len(row["ours"]["samples"]) == 1 and row["ours"]["median"] > 0, row
+    if row["row"] != "12":
+        assert row["floor"]["median"] > 0, row
+        # A kernel may refuse io_uring.
+        assert row["linux"].get("missing") or row["linux"]["median"] > 0, row
+assert rows[-1]["ours"]["median"] >= 16, rows[-1]
+EOF
+
+"$COWHERD" bench --size 4M --rounds 1 --rows 10 --html page.html >out 2>progress
+grep -q 'Every ratio to Linux holds in this operation, without exceptions, hardware TLB maintenance and cgroup' out
+grep -q '^this kernel: Linux' out
+grep -q 'mprotect' progress
+python3 -c 'import xml.etree.ElementTree as tree; tree.parse("page.html")'
+grep -q '<svg' page.html
+
+status=0
+"$COWHERD" bench --rows 1,nothing-like-it 2>error || status=$?
+[[ $status == 2 ]]
+grep -q "nothing-like-it" error
