@@ -114,9 +114,20 @@ TEST(Arguments, SlipsAreUnderstood) {
   EXPECT_NE(answer({"check", "--ruels", "R5", "a"}).text.find("did you mean '--rules'?"), std::string::npos);
 }
 
+TEST(Arguments, BenchTakesRowsRoundsAndSizes) {
+  const auto bench = std::get<BenchArguments>(
+      parse_arguments({"bench", "--quick", "--rows", "1,5", "--rows", "fork", "--rounds", "7", "--size", "64M"}));
+  EXPECT_EQ(bench.rows, (std::vector<std::string>{"1,5", "fork"}));
+  EXPECT_EQ(bench.rounds, 7u);
+  EXPECT_TRUE(bench.quick);
+  EXPECT_EQ(bench.size, ByteCount{64 << 20});
+  EXPECT_EQ(answer({"bench", "--rounds", "0"}).status, 2);
+  EXPECT_EQ(answer({"bench", "--size", "none"}).status, 2);
+}
+
 TEST(Arguments, EveryVerbHasHelpWithAnExample) {
   const std::vector<VerbWords> verbs = all_words();
-  ASSERT_EQ(verbs.size(), 6u);
+  ASSERT_EQ(verbs.size(), 7u);
   for (const VerbWords& verb : verbs) {
     const Answer help = answer({verb.verb, "--help"});
     EXPECT_EQ(help.status, 0);
