@@ -38,7 +38,7 @@ measure::Plan plan_of(const BenchArguments& arguments) {
   plan.with_plots = !arguments.html.empty();
   if (arguments.size) {
     const std::uint64_t pages = std::max<std::uint64_t>(arguments.size->value() / 4096, 1024);
-    plan.sizes = {.fork_pages = pages, .fault_pages = pages, .big_pages = pages};
+    plan.sizes = {.fork_pages = pages, .fault_pages = pages, .big_pages = pages, .table_pages = pages};
   }
   return plan;
 }

@@ -28,7 +28,8 @@ Bed::Bed(const Load& load, std::uint64_t copies, std::uint64_t buffer)
   }
   const std::uint64_t mapped = load.pages * load.threads;
   // Tables of parent and child, descriptors, what pins are kept in; and slack for small loads.
-  const std::uint64_t frames = mapped + copies + mapped / 16 + 4096;
+  // Twice the tables of both, by far.
+  const std::uint64_t frames = load.tables_alone ? copies + mapped / 64 + 8192 : mapped + copies + mapped / 16 + 4096;
   const std::span<std::byte> memory = engine_memory(frames * kPageBytes + buffer);
   if (memory.empty()) {
     failure_ = Figure::unavailable("no memory");
@@ -66,6 +67,11 @@ void Bed::map() {
 }
 
 void Bed::fill() {
+  for (unsigned number = 0; load_.tables_alone && !failure_ && number < load_.threads; ++number) {
+    auto read = space_->advise(at(0, number), length(), Advice::kPopulateRead);
+    if (!read) return fail(read.error());
+  }
+  if (load_.tables_alone) return;
   for (unsigned number = 0; !failure_ && number < load_.threads; ++number) {
     for (const std::uint64_t page : order_of(load_.pages, load_.shuffled)) {
       if (put(*space_, at(page, number), stamp(page))) continue;
@@ -82,6 +88,7 @@ void Bed::unmap() {
 }
 
 bool Bed::store_all(unsigned number) {
+  if (load_.tables_alone) return true;
   bool fine = true;
   for (std::uint64_t page = 0; page < load_.pages; ++page) fine &= put(*space_, at(page, number), stamp(page));
   return fine;
@@ -102,6 +109,8 @@ void Bed::pin() {
   for (const std::uint64_t page : pinned_) add(at(page), ByteCount{kPageBytes});
 }
 
+std::uint8_t Bed::held(std::uint64_t page) const { return load_.tables_alone ? std::uint8_t{0} : stamp(page); }
+
 bool Bed::put(AddressSpace& space, Vaddr address, std::uint8_t value) {
   const std::byte byte{value};
   return space.write(address, {&byte, 1}).ok();
@@ -116,16 +125,19 @@ std::optional<std::uint8_t> Bed::get(AddressSpace& space, Vaddr address) {
 bool Bed::stamped(AddressSpace& space) {
   for (unsigned number = 0; number < load_.threads; ++number) {
     for (std::uint64_t page = 0; page < load_.pages; page += kCheckEvery) {
-      if (get(space, at(page, number)) != stamp(page)) return false;
+      if (get(space, at(page, number)) != held(page)) return false;
     }
   }
   return true;
 }
 
 bool Bed::parted_from(AddressSpace& child) {
-  for (std::uint64_t page = 0; page < load_.pages; page += kCheckEvery) {
-    if (!put(*space_, at(page), 0) || get(child, at(page)) != stamp(page) || get(*space_, at(page)) != 0) return false;
-    if (!put(*space_, at(page), stamp(page))) return false;
+  // Of tables alone few pages are looked at: each becomes a page of its own.
+  const std::uint64_t step = load_.tables_alone ? load_.pages / 64 + 1 : kCheckEvery;
+  for (std::uint64_t page = 0; page < load_.pages; page += step) {
+    constexpr std::uint8_t kOther = 255;
+    if (!put(*space_, at(page), kOther) || get(child, at(page)) != held(page)) return false;
+    if (get(*space_, at(page)) != kOther || !put(*space_, at(page), held(page))) return false;
   }
   return true;
 }

@@ -37,7 +37,7 @@ class Bed {
   void map();
   void fill();
   void unmap();
-  /// One store to each page of a thread's, in order. False: one of them failed.
+  /// One store to each page of a thread's, in order; nothing where the load is tables alone. False: one of them failed.
   bool store_all(unsigned number = 0);
   /// The same by advice: no access is translated.
   bool populate_all(unsigned number = 0);
@@ -56,6 +56,8 @@ class Bed {
   bool ends_well();
 
  private:
+  /// What the first byte of a page holds after fill().
+  [[nodiscard]] std::uint8_t held(std::uint64_t page) const;
   bool put(AddressSpace& space, Vaddr address, std::uint8_t value);
   std::optional<std::uint8_t> get(AddressSpace& space, Vaddr address);
   void fail(Errno error);

@@ -9,12 +9,24 @@ namespace cowherd::measure::engine {
 // its own, and counts at its end that every frame has come back.
 
 Figure fork_latency(const Load& load);
+/// As fork_latency(), but of all pages: us.
+Figure fork_whole(const Load& load);
+/// As fork_whole(), of 1 GiB whatever the load's size.
+Figure fork_one_gib(const Load& load);
 Figure fork_per_pin(const Load& load);
 Figure fork_per_vma(const Load& load);
 Figure fork_cycles(const Load& load);
 Figure fork_and_write(const Load& load);
-/// The child's AddressSpace is destroyed, untouched: ms.
+/// The same with a classic fork, whatever the load's mode.
+Figure classic_fork_and_write(const Load& load);
+/// The child's AddressSpace is destroyed, untouched: us.
 Figure drop_child(const Load& load);
+/// Frames that a fork takes, by what is free before and after: KiB.
+Figure fork_metadata(const Load& load);
+/// The first write below each lowest table after a fork, the page's copy included: us, the median of all tables.
+Figure first_write(const Load& load);
+/// As first_write(), but all but one of a hundred are as fast.
+Figure first_write_p99(const Load& load);
 
 /// By one store to each page, the look-up before and after the fault included; and as Linux's MADV_POPULATE_WRITE.
 Figure zero_fill_store(const Load& load);

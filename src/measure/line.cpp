@@ -26,6 +26,8 @@ std::uint64_t Sizes::pages(Extent extent) const {
       return big_pages;
     case Extent::kVmas:
       return std::min(fault_pages, kMostVmas);
+    case Extent::kTables:
+      return table_pages;
     case Extent::kNothing:
       break;
   }
@@ -36,10 +38,11 @@ Load load_of(const Line& line, const Sizes& sizes, unsigned repetitions) {
   Load load;
   load.pages = sizes.pages(line.extent);
   load.shuffled = line.shuffled;
-  load.pins = line.pinned == 0 ? 0 : std::max<std::uint64_t>(1, load.pages * line.pinned / 100);
+  load.pins = line.pinned == 0 ? line.pins : std::max<std::uint64_t>(1, load.pages * line.pinned / 100);
   load.repetitions = repetitions;
   load.clock = line.clock;
   load.mode = line.mode;
+  load.tables_alone = line.extent == Extent::kTables;
   return load;
 }
 

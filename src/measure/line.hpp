@@ -15,17 +15,21 @@ namespace cowherd::measure {
 using Side = Figure (*)(const Load& load);
 
 /// How much a line maps; how many pages that is depends on the run.
-enum class Extent : std::uint8_t { kFork, kFault, kBig, kVmas, kNothing };
+enum class Extent : std::uint8_t { kFork, kFault, kBig, kVmas, kTables, kNothing };
 
 struct Sizes {
   std::uint64_t fork_pages;
   std::uint64_t fault_pages;
   std::uint64_t big_pages;
+  /// Of mappings that are made of tables alone.
+  std::uint64_t table_pages;
 
   [[nodiscard]] std::uint64_t pages(Extent extent) const;
 };
-inline constexpr Sizes kFullSizes = {.fork_pages = 1 << 18, .fault_pages = 1 << 16, .big_pages = 1 << 20};
-inline constexpr Sizes kQuickSizes = {.fork_pages = 1 << 16, .fault_pages = 1 << 14, .big_pages = 1 << 17};
+inline constexpr Sizes kFullSizes = {
+    .fork_pages = 1 << 18, .fault_pages = 1 << 16, .big_pages = 1 << 20, .table_pages = 1 << 24};
+inline constexpr Sizes kQuickSizes = {
+    .fork_pages = 1 << 16, .fault_pages = 1 << 14, .big_pages = 1 << 17, .table_pages = 1 << 24};
 
 /// A line of the table: a goal, or one of the cases that a goal is made of.
 struct Line {
@@ -37,6 +41,8 @@ struct Line {
   bool shuffled = false;
   /// Of a hundred pages.
   unsigned pinned = 0;
+  /// A number of pages, where it is no part of all.
+  std::uint64_t pins = 0;
   Clock clock = Clock::kProcessor;
   ForkMode mode = ForkMode::kClassic;
   /// Null: there is nothing to measure on this side.

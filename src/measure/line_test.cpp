@@ -68,7 +68,7 @@ TEST(Lines, WhatLinuxIsComparedWithIsMeasuredOnBothSides) {
 TEST(Lines, ALoadIsWhatTheLineAsksFor) {
   const Line line = {
       .row = "3b", .what = "pins", .unit = "ns", .extent = Extent::kFault, .shuffled = true, .pinned = 1};
-  const Load load = load_of(line, {.fork_pages = 1, .fault_pages = 5000, .big_pages = 1}, 2);
+  const Load load = load_of(line, {.fork_pages = 1, .fault_pages = 5000, .big_pages = 1, .table_pages = 1}, 2);
   EXPECT_EQ(load.pages, 5000u);
   EXPECT_EQ(load.pins, 50u);
   EXPECT_TRUE(load.shuffled);

@@ -18,6 +18,9 @@
 namespace cowherd::measure::on_linux {
 namespace {
 
+/// Of a difference between two times.
+constexpr const char* kLost = "lost in the noise of this machine";
+
 /// Whether the child ended well.
 bool reap(pid_t child) {
   int status = 1;
@@ -106,6 +109,7 @@ Figure fork_per_pin(const Load& load) {
   if (!base.ok()) return base;
   const Figure with = in_child([&] { return time_forks(load); });
   if (!with.ok()) return with;
+  if (with.value() <= base.value()) return Figure::unavailable(kLost);
   return Figure::measured((with.value() - base.value()) / static_cast<double>(load.pins) / 1e3);
 }
 
@@ -136,6 +140,7 @@ Figure fork_per_vma(const Load& load) {
   if (!one.ok()) return one;
   const Figure many = measure(true);
   if (!many.ok()) return many;
+  if (many.value() <= one.value()) return Figure::unavailable(kLost);
   // A touched page and the hole after it are two VMAs.
   return Figure::measured((many.value() - one.value()) / static_cast<double>(2 * load.pages));
 }
@@ -221,7 +226,7 @@ Figure drop_child(const Load& load) {
       if (!gone) return Figure::wrong("the child did not end");
       if (round != 0) times.push_back(time);
     }
-    return Figure::measured(spread_of(times).median / 1e6);
+    return Figure::measured(spread_of(times).median / 1e3);
   });
 }
 

@@ -18,7 +18,7 @@ Figure fork_per_vma(const Load& load);
 Figure fork_cycles(const Load& load);
 /// fork, and a write to every page: ns/page.
 Figure fork_and_write(const Load& load);
-/// The child's exit and the parent's wait: ms.
+/// The child's exit and the parent's wait: us.
 Figure drop_child(const Load& load);
 
 /// ns/page each, to one thread.

@@ -5,7 +5,7 @@
 namespace cowherd::measure {
 
 /// How fork is to treat page tables.
-enum class ForkMode : std::uint8_t { kClassic, kSharedLeaf, kSharedSubtree };
+enum class ForkMode : std::uint8_t { kClassic, kSharedLeaves, kSharedSubtrees };
 
 enum class Clock : std::uint8_t {
   /// Of the measured thread: leaves out the time that others have the processor.
@@ -27,6 +27,9 @@ struct Load {
   unsigned repetitions = 3;
   Clock clock = Clock::kProcessor;
   ForkMode mode = ForkMode::kClassic;
+  /// The pages have been read and never written, so that all entries name the zero page: tables as for that many pages,
+  /// without the RAM. Of what shares tables this is the same work.
+  bool tables_alone = false;
 };
 
 }  // namespace cowherd::measure

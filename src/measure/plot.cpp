@@ -22,8 +22,8 @@ struct Fork {
 std::vector<Fork> forks(Side of_linux, Side ours) {
   std::vector<Fork> result = {{"Linux", of_linux, ForkMode::kClassic}};
   const std::pair<const char*, ForkMode> kModes[] = {{"classic", ForkMode::kClassic},
-                                                     {"shared leaf", ForkMode::kSharedLeaf},
-                                                     {"shared subtree", ForkMode::kSharedSubtree}};
+                                                     {"shared leaf", ForkMode::kSharedLeaves},
+                                                     {"shared subtree", ForkMode::kSharedSubtrees}};
   for (const auto& [name, mode] : kModes) {
     if (engine::exists(mode)) result.push_back({name, ours, mode});
   }

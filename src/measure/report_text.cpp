@@ -76,14 +76,14 @@ std::string remark(const Result& result) {
 }
 
 std::string text_of(const Report& report) {
-  constexpr std::string_view kRow = "{:<4} {:<52} {:<9} {:>8} {:>8} {:>8}  {:<20} {:<20} {:<34} {:<8} {}\n";
+  constexpr std::string_view kRow = "{:<4} {:<57} {:<9} {:>8} {:>8} {:>8}  {:<20} {:<20} {:<34} {:<8} {}\n";
   std::string text = header(report) + "\n";
   text += fmt::format(fmt::runtime(kRow), "row", "what", "unit", "Linux", "floor", "ours", "ours/floor", "Linux/ours",
                       "must", "", "stretch");
   for (const Result& result : report.results) {
     const Line& line = *result.line;
     if (result.rounds.ours.empty()) {
-      text += fmt::format("{:<4} {:<52} {:<9} {}: {}\n", line.row, line.what, line.unit,
+      text += fmt::format("{:<4} {:<57} {:<9} {}: {}\n", line.row, line.what, line.unit,
                           result.wrong.empty() ? "not measured" : "FAILED", remark(result));
       continue;
     }
@@ -93,10 +93,11 @@ std::string text_of(const Report& report) {
       const Spread spread = spread_of(better);
       advantage_text = fmt::format("{} [{}..{}]", number(spread.median), number(spread.least), number(spread.most));
     }
-    text += fmt::format(fmt::runtime(kRow), line.row, line.what, line.unit, median_text(result.rounds.of_linux),
-                        median_text(result.rounds.floor), median_text(result.rounds.ours),
-                        ratio_text(result.rounds.ours, result.rounds.floor), advantage_text, text_of(line.must),
-                        name_of(result.must()), fmt::format("{} {}", text_of(line.stretch), name_of(result.stretch())));
+    text += fmt::format(
+        fmt::runtime(kRow), line.row, line.what, line.unit, median_text(result.rounds.of_linux),
+        median_text(result.rounds.floor), median_text(result.rounds.ours),
+        ratio_text(result.rounds.ours, result.rounds.floor), advantage_text, text_of(line.must), name_of(result.must()),
+        line.stretch.empty() ? "" : fmt::format("{} {}", text_of(line.stretch), name_of(result.stretch())));
     if (const std::string more = remark(result); !more.empty()) text += fmt::format("     {}\n", more);
     if (!line.published.empty()) text += fmt::format("     best published Linux: {}\n", line.published);
   }

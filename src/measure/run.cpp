@@ -40,7 +40,10 @@ struct Course {
 };
 
 /// A guess at the bytes that any side of a line has at one time: pages, their copies, a buffer.
-std::size_t bytes_of(const Load& load, bool two_threads) { return load.pages * (two_threads ? 2 : 1) * 4096 * 5 / 2; }
+std::size_t bytes_of(const Load& load, bool two_threads) {
+  if (load.tables_alone) return load.pages * 32;
+  return load.pages * (two_threads ? 2 : 1) * 4096 * 5 / 2;
+}
 
 std::string not_here(const Line& line, const Load& load) {
   if (line.ours == nullptr) return std::string(line.missing);
