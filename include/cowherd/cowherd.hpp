@@ -2,6 +2,7 @@
 
 // Everything of the library.
 
+#include "cowherd/accessor.hpp"
 #include "cowherd/flags.hpp"
 #include "cowherd/machine.hpp"
 #include "cowherd/result.hpp"

@@ -11,6 +11,7 @@
 
 namespace cowherd {
 
+class Accessor;
 class AddressSpace;
 class Pin;
 
@@ -86,6 +87,10 @@ class AddressSpace {
   /// fault have been moved.
   Result<void> read(Vaddr address, std::span<std::byte> to);
   Result<void> write(Vaddr address, std::span<const std::byte> from);
+
+  /// A way to do the same at the rate of the host's memory, for one thread (accessor.hpp). EAGAIN: the machine has as
+  /// many as it can, 48.
+  Result<Accessor> accessor();
 
   /// A copy of this address space as it is now: copy-on-write, except for what is pinned, which is copied at once and
   /// keeps its write permission here. ENOMEM, and then nothing has changed. EBUSY and EAGAIN only under other rules.

@@ -23,6 +23,8 @@
   X(kSlotEnter, seq_cst, "a walker says where it is, before it reads an entry")                                        \
   X(kSlotLeave, release, "it is done with what it read")                                                               \
   X(kSlotLoad, seq_cst, "who has changed an entry asks who may have read it before")                                   \
+  X(kGenerationChange, seq_cst, "who has changed an entry tells an accessor to forget; its state is read after")       \
+  X(kGenerationLoad, seq_cst, "an accessor asks what it has to forget, after it has said that it is inside")           \
   X(kSequenceChange, seq_cst, "fork begins or ends to ask for pins and to write-protect")                              \
   X(kSequenceLoad, seq_cst, "a fast pin asks whether a fork came between")                                             \
   X(kHasPinnedStore, seq_cst, "before the first reference that counts as a pin")                                       \

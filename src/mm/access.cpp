@@ -1,3 +1,5 @@
+#include "mm/access.hpp"
+
 #include <algorithm>
 
 #include "base/mutant.hpp"
@@ -12,52 +14,6 @@
 namespace cowherd::mm {
 
 namespace {
-
-/// Handles the fault of a thread that loads from or stores to `page`.
-template <class G>
-Result<void> fault_access(System<G>& system, Mm& mm, Vpn page, bool write) {
-  MmapReadGuard<G> guard(system, mm);
-  if (guard.blocked()) {
-    return would_block(system, Point::kMmapLock);
-  }
-  if (COWHERD_MUTANT(fault_drops_mmap_lock)) guard.release();
-  const Ref<Vma> vma = system.areas(mm).at(page);
-  if (!vma) {
-    return Errno::kSigSegv;
-  }
-  const Protection protection = system.at(vma).flags.protection;
-  // As on x86, what may be written may be read.
-  if (write ? !has(protection, Protection::kWrite) : protection == Protection::kNone) {
-    return Errno::kSigSegv;
-  }
-  auto done = handle_fault(system, mm, vma, page, write ? FaultKind::kWrite : FaultKind::kRead);
-  if (done) {
-    return {};
-  }
-  return done.error() == Errno::kNoMemory ? Errno::kSigBus : done.error();
-}
-
-constexpr bool permits(Entry entry, bool write) {
-  return entry.present() && entry.user() && (!write || entry.writable());
-}
-
-/// Walks the tables as hardware does: sets the accessed and dirty bits of an entry that permits the access, and returns
-/// the entry; none where it does not.
-template <class G>
-Entry walk(System<G>& system, Mm& mm, Vpn page, bool write) {
-  const EntrySlot slot = system.tables(mm).find(page);
-  if (!slot) {
-    return {};
-  }
-  Entry entry = slot.load();
-  while (permits(entry, write)) {
-    const Entry marked = entry.with_young(true).with_dirty(entry.dirty() || write);
-    if (marked == entry || slot.replace(entry, marked)) {
-      return marked;
-    }
-  }
-  return {};
-}
 
 /// A load or store where a Scheduler decides. The CPU may use what it remembers of the entry, or may have forgotten it
 /// at any time before; it writes through what it remembers only if it has set the dirty bit for it already.
@@ -96,22 +52,37 @@ struct ModelledAccess {
   }
 };
 
-/// One attempt at an access within `page`: calls `move(frame)` where the tables let it through, else returns false.
+/// Pages that one visit to the tables moves at most: whoever flushes waits for its end.
+constexpr std::size_t kPagesPerVisit = 16;
+
+/// Moves what the tables let through of [address, address + size), as far as one visit goes, and returns how much: 0
+/// where the first page needs a fault. `move(frame bytes, done so far, part size)`. Precondition: size is not 0.
 template <class G, class Move>
-bool try_access(System<G>& system, Mm& mm, Vpn page, bool write, Move&& move) {
+std::size_t try_access(System<G>& system, Mm& mm, Vaddr address, std::size_t size, bool write, Move&& move) {
+  const Vpn first = Geometry<G>::page_of(address);
+  const std::size_t offset = Geometry<G>::offset_of(address);
   if constexpr (G::kExplored) {
-    const Entry entry = system.scheduler() != nullptr ? ModelledAccess<G>{system, mm, page, write}.translate()
-                                                      : walk(system, mm, page, write);
-    if (!entry.present()) return false;
-    move(entry.frame());
-    return true;
+    const Entry entry = system.scheduler() != nullptr ? ModelledAccess<G>{system, mm, first, write}.translate()
+                                                      : walk(system, mm, first, write);
+    const std::size_t part = std::min(size, Geometry<G>::kPageBytes - offset);
+    if (!entry.present()) return 0;
+    move(system.frames().bytes(entry.frame()) + offset, std::size_t{0}, part);
+    return part;
   } else {
-    // Whoever changes the entry waits until this walker is out: see WalkerSlots.
-    const typename WalkerSlots<G>::Inside inside(system.walker_slots(), system.ref(mm).unit, page, WalkerKind::kAccess);
-    const Entry entry = walk(system, mm, page, write);
-    if (!entry.present()) return false;
-    move(entry.frame());
-    return true;
+    // Whoever changes the entry waits until this walker is out: see WalkerSlots. Its place there is that of one table.
+    const typename WalkerSlots<G>::Inside inside(system.walker_slots(), system.ref(mm).unit, first,
+                                                 WalkerKind::kAccess);
+    const Vpn end = std::min(Tables<G>::table_end(first), first + PageCount{kPagesPerVisit});
+    std::size_t done = 0;
+    for (Vpn page = first; page < end && done < size; ++page) {
+      const Entry entry = walk(system, mm, page, write);
+      if (!entry.present()) break;
+      const std::size_t from = page == first ? offset : 0;
+      const std::size_t part = std::min(size - done, Geometry<G>::kPageBytes - from);
+      move(system.frames().bytes(entry.frame()) + from, done, part);
+      done += part;
+    }
+    return done;
   }
 }
 
@@ -126,11 +97,13 @@ Access access(System<G>& system, Mm& mm, Vaddr address, std::size_t size, bool w
     if (page.value() >= Geometry<G>::kUserPages) {
       return {ByteCount{done}, Errno::kSigSegv};
     }
-    const std::size_t offset = Geometry<G>::offset_of(at);
-    const std::size_t part = std::min(size - done, Geometry<G>::kPageBytes - offset);
     RetryLimit<G> limit(system);
-    while (!try_access(system, mm, page, write,
-                       [&](FrameNumber frame) { move(system.frames().bytes(frame) + offset, done, part); })) {
+    std::size_t moved = 0;
+    while (moved == 0) {
+      moved =
+          try_access(system, mm, at, size - done, write,
+                     [&](std::byte* bytes, std::size_t before, std::size_t part) { move(bytes, done + before, part); });
+      if (moved != 0) break;
       if (limit.reached()) {
         return {ByteCount{done}, Errno::kSigBus};
       }
@@ -138,7 +111,7 @@ Access access(System<G>& system, Mm& mm, Vaddr address, std::size_t size, bool w
         return {ByteCount{done}, handled.error()};
       }
     }
-    done += part;
+    done += moved;
   }
   return {ByteCount{done}};
 }
@@ -193,6 +166,29 @@ Access access_remote(System<G>& system, ProcessId process, Vaddr address, std::s
 }  // namespace
 
 template <class G>
+Result<void> fault_access(System<G>& system, Mm& mm, Vpn page, bool write) {
+  MmapReadGuard<G> guard(system, mm);
+  if (guard.blocked()) {
+    return would_block(system, Point::kMmapLock);
+  }
+  if (COWHERD_MUTANT(fault_drops_mmap_lock)) guard.release();
+  const Ref<Vma> vma = system.areas(mm).at(page);
+  if (!vma) {
+    return Errno::kSigSegv;
+  }
+  const Protection protection = system.at(vma).flags.protection;
+  // As on x86, what may be written may be read.
+  if (write ? !has(protection, Protection::kWrite) : protection == Protection::kNone) {
+    return Errno::kSigSegv;
+  }
+  auto done = handle_fault(system, mm, vma, page, write ? FaultKind::kWrite : FaultKind::kRead);
+  if (done) {
+    return {};
+  }
+  return done.error() == Errno::kNoMemory ? Errno::kSigBus : done.error();
+}
+
+template <class G>
 Access read(System<G>& system, ProcessId process, Vaddr address, std::span<std::byte> to) {
   return access(
       system, mm_of(system, process), address, to.size(), false,
@@ -221,6 +217,7 @@ Access ptrace_write(System<G>& system, ProcessId process, Vaddr address, std::sp
 }
 
 #define COWHERD_INSTANTIATE(G)                                                        \
+  template Result<void> fault_access<G>(System<G>&, Mm&, Vpn, bool);                  \
   template Access read<G>(System<G>&, ProcessId, Vaddr, std::span<std::byte>);        \
   template Access write<G>(System<G>&, ProcessId, Vaddr, std::span<const std::byte>); \
   template Access ptrace_read<G>(System<G>&, ProcessId, Vaddr, std::span<std::byte>); \

@@ -27,6 +27,7 @@ void flush_range(System<G>& system, Mm& mm, PageRange pages) {
   } else {
     // Entries may have been changed by plain stores.
     full_fence();
+    system.accessor_slots().flush(number);
     system.walker_slots().wait(number, pages, false);
   }
 }
@@ -45,6 +46,7 @@ void wait_for_walkers(System<G>& system, Mm& mm, PageRange pages) {
     // Asked once more by the agent itself: what those who have left did comes before what it will do.
     (void)nobody_walks(mm);
   } else {
+    system.accessor_slots().wait_for_walks(system.ref(mm).unit);
     system.walker_slots().wait(system.ref(mm).unit, pages, true);
   }
 }

@@ -3,11 +3,13 @@
 #include <sys/mman.h>
 
 #include <algorithm>
+#include <cassert>
 #include <cstring>
 #include <new>
 #include <utility>
 
-#include "mm/operations.hpp"
+#include "mm/machine_impl.hpp"
+#include "mm/page.hpp"
 
 namespace cowherd {
 
@@ -17,26 +19,11 @@ using G = ProductionGeometry;
 
 constexpr std::size_t kSmallest = 64 * 1024;
 
-/// What an operation that would have to wait gives at the library's border.
-Error at_border(Errno error) { return {error == Errno::kWouldBlock ? Errno::kAgain : error}; }
-
-template <class T>
-Result<T> at_border(Result<T> result) {
-  return result ? std::move(result) : Result<T>(at_border(result.error()));
-}
-
 Result<void> complete(mm::Access access) {
   return access.error == Errno{0} ? Result<void>() : Result<void>(at_border(access.error));
 }
 
 }  // namespace
-
-/// Stands at the beginning of the machine's memory; the simulated computer follows, from the next page on.
-struct Machine::Impl {
-  explicit Impl(std::byte* machine) : system(machine) {}
-
-  mm::System<G> system;
-};
 
 Result<Machine> Machine::create(ByteCount memory, const Rules& rules) {
   const std::size_t bytes = (memory.value() + kPageBytes - 1) / kPageBytes * kPageBytes;
@@ -140,6 +127,7 @@ void AddressSpace::destroy() {
   if (impl_ == nullptr) {
     return;
   }
+  assert(!impl_->system.accessor_slots().any(impl_->system.ref(mm::mm_of(impl_->system, process_)).unit));
   // Only a lock left behind by broken rules can keep it from going; the memory goes with the machine then.
   [[maybe_unused]] const Result<void> gone = mm::exit(impl_->system, process_);
   impl_ = nullptr;

@@ -14,6 +14,7 @@
 #include "mm/event.hpp"
 #include "mm/objects.hpp"
 #include "mm/violation.hpp"
+#include "table/accessor_slots.hpp"
 #include "table/tables.hpp"
 #include "table/walker_slots.hpp"
 
@@ -62,6 +63,7 @@ class System {
   [[nodiscard]] Ref<PinRecord>& pins() { return header_->pins; }
   [[nodiscard]] LockWord& list_lock() { return header_->list_lock; }
   [[nodiscard]] WalkerSlots<G>& walker_slots() { return header_->walkers; }
+  [[nodiscard]] AccessorSlots<G>& accessor_slots() { return header_->accessors; }
 
   /// What a decision may look at in `frame`.
   [[nodiscard]] FrameState state(FrameNumber frame) {
@@ -138,6 +140,7 @@ class System {
     Ref<PinRecord> pins;
     LockWord list_lock;
     WalkerSlots<G> walkers;
+    [[no_unique_address]] AccessorSlots<G> accessors;
   };
   static constexpr std::size_t kFramesOffset =
       (sizeof(Header) + Geometry<G>::kPageBytes - 1) / Geometry<G>::kPageBytes * Geometry<G>::kPageBytes;

@@ -1,0 +1,35 @@
+#pragma once
+
+#include "mm/system.hpp"
+
+namespace cowherd::mm {
+
+/// Whether an access may go through `entry`.
+constexpr bool permits(Entry entry, bool write) {
+  return entry.present() && entry.user() && (!write || entry.writable());
+}
+
+/// Walks the tables as hardware does: sets the accessed and dirty bits of an entry that permits the access, and returns
+/// the entry; none where it does not. The caller is inside, as WalkerSlots or AccessorSlots mean it.
+template <class G>
+Entry walk(System<G>& system, Mm& mm, Vpn page, bool write) {
+  const EntrySlot slot = system.tables(mm).find(page);
+  if (!slot) {
+    return {};
+  }
+  Entry entry = slot.load();
+  while (permits(entry, write)) {
+    const Entry marked = entry.with_young(true).with_dirty(entry.dirty() || write);
+    if (marked == entry || slot.replace(entry, marked)) {
+      return marked;
+    }
+  }
+  return {};
+}
+
+/// Handles the fault of a thread that loads from or stores to `page`. SIGSEGV, SIGBUS, kWouldBlock. The caller is not
+/// inside.
+template <class G>
+Result<void> fault_access(System<G>& system, Mm& mm, Vpn page, bool write);
+
+}  // namespace cowherd::mm
