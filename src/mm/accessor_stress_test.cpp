@@ -132,6 +132,32 @@ TEST_F(AccessorStressTest, NobodyStoresIntoFramesThatWereGivenToOthers) {
   }
 }
 
+/// The narrow case: a store that is under way as the permission goes. A device watches the page.
+TEST_F(AccessorStressTest, AStoreUnderWayIsWaitedFor) {
+  stop();
+  std::atomic<bool> over{false};
+  std::thread thread([&] {
+    Accessor accessor = must(space_.accessor());
+    for (std::uint64_t n = 1; !over; ++n) (void)accessor.store(base_, n);
+  });
+  Pin pin = must(space_.pin(base_, ByteCount{kPageBytes}, PinFlags::kWrite | PinFlags::kLongTerm));
+  const auto watch = [word = std::atomic_ref(*reinterpret_cast<std::uint64_t*>(pin.bytes(PageCount{0}).data()))] {
+    return word.load();
+  };
+  unsigned late = 0;
+  for (int round = 0; round < 3000; ++round) {
+    const std::uint64_t running = watch();
+    while (watch() == running) std::this_thread::yield();
+    ASSERT_TRUE(space_.protect(base_, ByteCount{kPageBytes}, Protection::kRead).ok());
+    const std::uint64_t last = watch();
+    for (int look = 0; look < 50; ++look) late += watch() != last ? 1 : 0;
+    ASSERT_TRUE(space_.protect(base_, ByteCount{kPageBytes}, Protection::kReadWrite).ok());
+  }
+  over = true;
+  thread.join();
+  EXPECT_EQ(late, 0u);
+}
+
 /// Accessors come and go while others change the address space.
 TEST_F(AccessorStressTest, AccessorsComeAndGo) {
   std::thread more([this] {

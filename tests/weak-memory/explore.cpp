@@ -20,9 +20,10 @@
 // knows to the value, an acquire learns it; a read-modify-write takes the last value and carries on what was attached
 // to it. Sequentially consistent accesses happen in the order in which they are taken, and of these a load never gives
 // a value before the last that such an access has stored or seen. Plain data may be touched only by who knows of every
-// access that conflicts. Left out: a store that comes before one which another thread has taken, and a load that comes
-// after a later store of its own thread (load buffering). So an error that it shows is one of C11's too; what it does
-// not show may still be there, and is GenMC's or herd7's to find.
+// access that conflicts. A fence in every thread lets all of them know what any of them knows. Left out: a store that
+// comes before one which another thread has taken, and a load that comes after a later store of its own thread (load
+// buffering). So an error that it shows is one of C11's too; what it does not show may still be there, and is GenMC's
+// or herd7's to find.
 //
 // Exit status: 0 no assertion fails and no plain data races, 1 one does, 3 the model cannot follow the program.
 
@@ -78,8 +79,10 @@ struct Explorer {
   ucontext_t scheduler{};
   std::map<std::pair<const volatile void*, int>, std::size_t> numbers;
   std::array<Place, kMaxPlaces> places{};
-  View fenced{};
   bool abandoned = false;
+  /// Some run has a fence in every thread. Then it matters whether plain data is touched before it or after.
+  bool fences = false;
+  bool start_anew = false;
   std::string failure;
   std::vector<std::string> trace;
   std::uint64_t complete = 0;
@@ -230,6 +233,7 @@ bool on_stack(const volatile void* address) {
 
 void plain(const volatile void* address, bool write) {
   if (on_stack(address)) return;
+  if (it.fences) yield();
   const std::size_t number = number_of(address, 0);
   Place& place = place_of(address, number, 0);
   const auto newest = static_cast<unsigned>(place.values.size()) - 1;
@@ -279,7 +283,6 @@ void run_once() {
   it.count = 0;
   it.numbers.clear();
   it.places = {};
-  it.fenced = {};
   it.abandoned = false;
   it.trace.clear();
   it.running = 0;
@@ -300,6 +303,13 @@ void run_once() {
 
 /// The next run in order; false: that was all.
 bool next_run() {
+  if (it.start_anew) {
+    it.start_anew = false;
+    it.choices.clear();
+    it.complete = 0;
+    it.ended_early = 0;
+    return true;
+  }
   while (!it.choices.empty() && it.choices.back().taken + 1 == it.choices.back().of) it.choices.pop_back();
   if (it.choices.empty()) return false;
   ++it.choices.back().taken;
@@ -335,6 +345,18 @@ int weak_join(pthread_t thread, void**) {
   join(self().view, it.threads[thread].view);
   return 0;
 }
+void weak_fence_all_threads() {
+  if (!it.fences) {
+    it.fences = true;
+    it.start_anew = true;
+    leave();
+  }
+  yield();
+  View known{};
+  for (std::size_t t = 0; t < it.count; ++t) join(known, it.threads[t].view);
+  for (std::size_t t = 0; t < it.count; ++t) it.threads[t].view = known;
+  it.trace.emplace_back("fence in every thread");
+}
 void __VERIFIER_assume(int condition) {
   if (condition == 0) leave();
 }
@@ -345,6 +367,7 @@ void __VERIFIER_assume(int condition) {
 void __tsan_init() {}
 void __tsan_func_entry(void*) {}
 void __tsan_func_exit() {}
+void __tsan_atomic_signal_fence(int) {}
 void __tsan_read4(void* address) { plain(address, false); }
 void __tsan_write4(void* address) { plain(address, true); }
 void __tsan_read8(void* address) { plain(address, false); }

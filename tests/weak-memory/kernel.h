@@ -4,12 +4,22 @@
 // with the orders of the real code, and is wrong on purpose with -DBROKEN=1, 2, …: one order weaker or one look left
 // out. A program for GenMC, for explore.cpp, and for the machine's own threads (-DNATIVE).
 
+#ifdef NATIVE
+#define _DEFAULT_SOURCE
+#endif
+
 #include <assert.h>
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stddef.h>
 
 #include "base/memory_orders.h"
+
+#ifdef NATIVE
+#include <linux/membarrier.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+#endif
 
 #ifndef BROKEN
 #define BROKEN 0
@@ -26,6 +36,16 @@
 // Runs in which it does not come true end there.
 void __VERIFIER_assume(int condition);
 #define WAIT_UNTIL(condition) __VERIFIER_assume(condition)
+#endif
+
+/// base/process_fence.hpp. C11 has no such thing: explore.cpp has, GenMC has not.
+#ifdef NATIVE
+#define ENABLE_FENCE_ALL_THREADS() syscall(__NR_membarrier, MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED, 0, 0)
+#define FENCE_ALL_THREADS() syscall(__NR_membarrier, MEMBARRIER_CMD_PRIVATE_EXPEDITED, 0, 0)
+#else
+void weak_fence_all_threads(void);
+#define ENABLE_FENCE_ALL_THREADS() (void)0
+#define FENCE_ALL_THREADS() weak_fence_all_threads()
 #endif
 
 /// Runs both to their ends. Natively over and over, from a state that `reset` makes.
