@@ -7,4 +7,5 @@
 #include "cowherd/machine.hpp"
 #include "cowherd/result.hpp"
 #include "cowherd/rules.hpp"
+#include "cowherd/snapshot.hpp"
 #include "cowherd/types.hpp"

@@ -14,6 +14,7 @@ namespace cowherd {
 class Accessor;
 class AddressSpace;
 class Pin;
+class Snapshot;
 
 /// Bytes of a page of a Machine.
 inline constexpr std::size_t kPageBytes = 4096;
@@ -95,6 +96,13 @@ class AddressSpace {
   /// A copy of this address space as it is now: copy-on-write, except for what is pinned, which is copied at once and
   /// keeps its write permission here. ENOMEM, and then nothing has changed. EBUSY and EAGAIN only under other rules.
   Result<AddressSpace> fork();
+
+  /// This address space as it is now, to come back to (snapshot.hpp). Errors are those of fork().
+  Result<Snapshot> snapshot();
+  /// Everything here is again as it was when `to` was taken: all of it at one moment, for every thread and Accessor;
+  /// what was mapped since is gone. ENOMEM, and then nothing has changed. EINVAL: a snapshot of another machine. EAGAIN
+  /// only under other rules.
+  Result<void> restore(const Snapshot& to);
 
   /// References to the pages under [address, address + length), faulted in as needed. Holds fewer pages than asked for
   /// where a later one cannot be had; see Pin::pages(). EFAULT, EINVAL, ENOMEM.

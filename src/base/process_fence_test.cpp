@@ -5,6 +5,8 @@
 #include <atomic>
 #include <thread>
 
+#include "base/lock_word.hpp"
+
 namespace cowherd {
 namespace {
 
@@ -19,8 +21,7 @@ TEST(ProcessFence, StandsForTheFenceThatTheOtherSideLeavesOut) {
   int cheap_saw = 0;
   std::thread other([&] {
     for (int n = 1; n <= kRounds; ++n) {
-      while (round.load(std::memory_order_acquire) != n) {
-      }
+      for (unsigned spin = 0; round.load(std::memory_order_acquire) != n; ++spin) spin_pause(spin);
       cheap.store(n, std::memory_order_relaxed);
       std::atomic_signal_fence(std::memory_order_seq_cst);
       cheap_saw = dear.load(std::memory_order_relaxed);
@@ -33,8 +34,7 @@ TEST(ProcessFence, StandsForTheFenceThatTheOtherSideLeavesOut) {
     dear.store(n, std::memory_order_relaxed);
     fence_all_threads();
     const int dear_saw = cheap.load(std::memory_order_relaxed);
-    while (finished.load(std::memory_order_acquire) != n) {
-    }
+    for (unsigned spin = 0; finished.load(std::memory_order_acquire) != n; ++spin) spin_pause(spin);
     neither += dear_saw != n && cheap_saw != n ? 1 : 0;
   }
   other.join();

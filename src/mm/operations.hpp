@@ -29,6 +29,12 @@ Result<ProcessId> spawn(System<G>& system);
 template <class G>
 Result<ProcessId> fork(System<G>& system, ProcessId parent);
 
+/// Gives `process` the private memory that `from` has now, as fork would give it a child of that process, in place of
+/// all that it had. Its address space stays the same one; pins keep their pages, as for munmap(). ENOMEM, EBUSY as
+/// fork(), and then nothing has changed. Precondition: they are two processes, in two address spaces.
+template <class G>
+Result<void> restore(System<G>& system, ProcessId process, ProcessId from);
+
 /// A child in the parent's own address space; the parent is suspended() until it execs or exits. ENOMEM.
 template <class G>
 Result<ProcessId> vfork(System<G>& system, ProcessId parent);

@@ -7,6 +7,7 @@
 #include "area/vma_tree.hpp"
 #include "base/geometry.hpp"
 #include "base/lock_ranks.hpp"
+#include "base/memory_orders.h"
 #include "base/schedule.hpp"
 #include "cow/decisions.hpp"
 #include "cowherd/rules.hpp"
@@ -55,7 +56,10 @@ class System {
   }
   FrameDescriptor& descriptor(FrameNumber frame) { return frames_.descriptor(frame); }
 
-  Tables<G> tables(const Mm& mm) { return Tables<G>(frames_, mm.root); }
+  /// Read as an entry is: walkers do so without a lock, and restore() exchanges it.
+  Tables<G> tables(const Mm& mm) {
+    return Tables<G>(frames_, std::atomic_ref(const_cast<FrameNumber&>(mm.root)).load(order::kEntryLoad));
+  }
   VmaTree areas(Mm& mm) { return VmaTree(frames_.objects(), mm.vmas); }
 
   /// Heads of lists that list_lock() guards.

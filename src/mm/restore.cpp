@@ -1,0 +1,105 @@
+#include <atomic>
+
+#include "base/memory_orders.h"
+#include "base/try.hpp"
+#include "mm/flush.hpp"
+#include "mm/locks.hpp"
+#include "mm/operations.hpp"
+#include "mm/page.hpp"
+
+namespace cowherd::mm {
+
+namespace {
+
+template <class G>
+FrameNumber exchange_root(Mm& mm, FrameNumber root) {
+  return std::atomic_ref(mm.root).exchange(root, order::kEntryChange);
+}
+
+/// From now on reverse maps lead to `owner` for the VMAs in the tree under `vmas`.
+template <class G>
+void give_vmas(System<G>& system, const Ref<Vma>& vmas, Mm& from, Ref<Mm> owner) {
+  Ref<Vma> root = vmas;
+  VmaTree areas(system.frames().objects(), root);
+  Ref<Vma> vma = areas.first();
+  const Live live(system, "give-vmas", vma);
+  for (; vma; vma = areas.next(vma)) {
+    const AnonVmaGuard<G> guard(system, from, vma);
+    system.at(vma).mm = owner;
+  }
+}
+
+/// Exchanges what is mapped in two address spaces. `nothing` is a root without entries, which both have meanwhile:
+///
+///   exchange                             fault in another process that maps one of the pages
+///   b has the tables of a
+///                                        find a VMA of a by the reverse map
+///                                        look in the tables of a: the other's entry for the same page
+///   the VMA belongs to b
+///
+/// and the entry would be taken for one of that VMA. Allowed because in between neither has any entry: a reverse map
+/// leads to nothing, and who follows it looks again; a walker without a lock finds nothing, and its fault waits for the
+/// mmap lock.
+template <class G>
+void exchange_contents(System<G>& system, Mm& a, Mm& b, FrameNumber nothing)
+    COWHERD_REQUIRES(a.mmap_lock, b.mmap_lock) {
+  const Ref<Mm> a_ref = system.ref(a);
+  const Ref<Mm> b_ref = system.ref(b);
+  point(system, Point::kClearEntry);
+  const FrameNumber of_a = exchange_root<G>(a, nothing);
+  const FrameNumber of_b = exchange_root<G>(b, nothing);
+  const Live live(system, "exchange-contents", of_a, of_b);
+  give_vmas(system, a.vmas, a, b_ref);
+  give_vmas(system, b.vmas, b, a_ref);
+  std::swap(a.vmas, b.vmas);
+  const std::uint32_t rss = std::atomic_ref(a.anon_rss).load(std::memory_order_relaxed);
+  std::atomic_ref(a.anon_rss)
+      .store(std::atomic_ref(b.anon_rss).load(std::memory_order_relaxed), std::memory_order_relaxed);
+  std::atomic_ref(b.anon_rss).store(rss, std::memory_order_relaxed);
+  point(system, Point::kSetEntry);
+  (void)exchange_root<G>(a, of_b);
+  (void)exchange_root<G>(b, of_a);
+}
+
+/// `process` gets what `fresh` has, and the other way round. kWouldBlock.
+template <class G>
+Result<void> exchange_with(System<G>& system, ProcessId process, ProcessId fresh, FrameNumber nothing) {
+  Mm& mm = mm_of(system, process);
+  Mm& other = mm_of(system, fresh);
+  const PageRange all{Vpn{0}, Vpn{Geometry<G>::kUserPages}};
+  const MmapWriteGuard<G> guard(system, mm);
+  if (guard.blocked() || stuck(mm)) {
+    return would_block(system, Point::kMmapLock);
+  }
+  const MmapWriteGuard<G> other_guard(system, other);
+  exchange_contents(system, mm, other, nothing);
+  // Who found a page or a table under this address space before is under no other's number.
+  flush_range(system, mm, all);
+  wait_for_walkers(system, mm, all);
+  return {};
+}
+
+}  // namespace
+
+template <class G>
+Result<void> restore(System<G>& system, ProcessId process, ProcessId from) {
+  // Everything that can fail comes first.
+  COWHERD_TRY_ASSIGN(nothing, Tables<G>::create(system.frames()));
+  auto fresh = fork(system, from);
+  if (!fresh) {
+    Tables<G>::destroy(system.frames(), nothing);
+    return fresh.error();
+  }
+  disown(system, *fresh);
+  const Live live(system, "restore", nothing, *fresh);
+  const Result<void> exchanged = exchange_with(system, process, *fresh, nothing);
+  Tables<G>::destroy(system.frames(), nothing);
+  const Result<void> gone = exit(system, *fresh);
+  return exchanged ? gone : exchanged;
+}
+
+#define COWHERD_INSTANTIATE(G) template Result<void> restore<G>(System<G>&, ProcessId, ProcessId);
+COWHERD_FOR_EACH_GEOMETRY(COWHERD_INSTANTIATE)
+#undef COWHERD_INSTANTIATE
+
+}  // namespace cowherd::mm

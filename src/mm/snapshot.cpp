@@ -1,0 +1,22 @@
+#include "cowherd/snapshot.hpp"
+
+#include "mm/machine_impl.hpp"
+
+namespace cowherd {
+
+Result<Snapshot> AddressSpace::snapshot() {
+  auto copy = fork();
+  if (!copy) {
+    return copy.error();
+  }
+  return Snapshot(*std::move(copy));
+}
+
+Result<void> AddressSpace::restore(const Snapshot& to) {
+  if (to.space_.impl_ != impl_) {
+    return Errno::kInvalid;
+  }
+  return at_border(mm::restore(impl_->system, process_, to.space_.process_));
+}
+
+}  // namespace cowherd
