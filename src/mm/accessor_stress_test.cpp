@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "cowherd/accessor.hpp"
+#include "cowherd/snapshot.hpp"
 
 // Threads store through accessors as fast as they can while one thread takes pages and permissions away from them. When
 // such an operation has returned, no store of theirs comes through what was taken away.
@@ -129,6 +130,25 @@ TEST_F(AccessorStressTest, NobodyStoresIntoFramesThatWereGivenToOthers) {
     ASSERT_EQ(bytes_of(other, at), std::vector<std::byte>(kBytes)) << "round " << round;
     ASSERT_TRUE(stays(other, at)) << "round " << round;
     if (round % 2 == 0) map();
+  }
+}
+
+/// A snapshot stays what it was, and what a restore has replaced belongs to others.
+TEST_F(AccessorStressTest, NobodyStoresIntoASnapshotOrIntoWhatItReplaced) {
+  for (int round = 0; round < kRounds; ++round) {
+    const Snapshot snapshot = must(space_.snapshot());
+    AddressSpace copy = must(machine_.create_space());
+    ASSERT_TRUE(copy.restore(snapshot).ok());
+    const std::vector<std::byte> taken = bytes_of(copy, base_);
+    for (int again = 0; again < 3; ++again) {
+      let_them_run(10);
+      ASSERT_TRUE(space_.restore(snapshot).ok());
+      AddressSpace other = must(machine_.create_space());
+      const Vaddr at = must(other.map(ByteCount{kBytes}, Protection::kReadWrite, MapFlags::kPopulate));
+      ASSERT_TRUE(stays(other, at)) << "round " << round;
+    }
+    ASSERT_TRUE(copy.restore(snapshot).ok());
+    ASSERT_EQ(bytes_of(copy, base_), taken) << "round " << round;
   }
 }
 
