@@ -13,19 +13,8 @@ constexpr std::uint64_t kFirstPage = 1024 * kTablePages;
 
 }  // namespace
 
-Result<AddressSpace> fork_as(AddressSpace& space, ForkMode mode) {
-  if (!exists(mode)) return Errno::kInvalid;
-  return space.fork();
-}
-
-bool exists(ForkMode mode) { return mode == ForkMode::kClassic; }
-
 Bed::Bed(const Load& load, std::uint64_t copies, std::uint64_t buffer)
     : load_(load), apart_((load.pages + 2 * kTablePages - 1) / kTablePages * kTablePages) {
-  if (!exists(load.mode)) {
-    failure_ = Figure::unavailable("table-sharing fork is not built yet");
-    return;
-  }
   const std::uint64_t mapped = load.pages * load.threads;
   // Tables of parent and child, descriptors, what pins are kept in; and slack for small loads.
   // Twice the tables of both, by far.

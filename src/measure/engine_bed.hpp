@@ -11,11 +11,6 @@
 
 namespace cowherd::measure::engine {
 
-/// fork() as `mode` says. EINVAL: there is no such mode.
-Result<AddressSpace> fork_as(AddressSpace& space, ForkMode mode);
-/// Whether there is such a mode.
-bool exists(ForkMode mode);
-
 /// A machine in engine_memory() with one address space, in which each thread has a mapping of its own.
 ///
 /// What cannot go wrong but for lack of memory ends up in failure(); all calls but it do nothing afterwards.

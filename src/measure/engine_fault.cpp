@@ -85,7 +85,7 @@ Figure after_fork(const Load& load, How how, bool shared) {
       bed.fill();
     }
     first = false;
-    auto made = fork_as(bed.space(), load.mode);
+    auto made = bed.space().fork(load.mode);
     if (!made) return false;
     child.emplace(*std::move(made));
     if (!shared) child.reset();

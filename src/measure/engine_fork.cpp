@@ -18,7 +18,9 @@ namespace {
 /// Of a difference between two times.
 constexpr const char* kLost = "lost in the noise of this machine";
 
-Figure over(Figure figure, double divisor) { return figure.ok() ? Figure::measured(figure.value() / divisor) : figure; }
+Figure over(const Figure& figure, double divisor) {
+  return figure.ok() ? Figure::measured(figure.value() / divisor) : figure;
+}
 
 /// Nanoseconds of fork() alone.
 Figure time_forks(const Load& load) {
@@ -34,7 +36,7 @@ Figure time_forks(const Load& load) {
     const std::uint64_t free = bed.free_frames();
     evict_caches();
     std::optional<Result<AddressSpace>> child;
-    const double time = timed(load.clock, [&] { child.emplace(fork_as(bed.space(), load.mode)); });
+    const double time = timed(load.clock, [&] { child.emplace(bed.space().fork(load.mode)); });
     if (!child->ok()) return Figure::unavailable("fork lacks memory");
     if (!bed.stamped(**child)) return Figure::wrong("the child did not find its memory");
     if (round == load.repetitions) {
@@ -61,7 +63,7 @@ Figure first_write(const Load& load, double part) {
   std::vector<double> times;
   for (unsigned round = 0; round <= load.repetitions; ++round) {
     if (!bed.store_all()) return Figure::wrong("pages could not be made writable again");
-    auto child = fork_as(bed.space(), load.mode);
+    auto child = bed.space().fork(load.mode);
     if (!child) return Figure::unavailable("fork lacks memory");
     const std::uint64_t free = bed.free_frames();
     evict_caches();
@@ -97,9 +99,9 @@ Figure fork_one_gib(const Load& load) {
 Figure fork_per_pin(const Load& load) {
   Load without = load;
   without.pins = 0;
-  const Figure base = time_forks(without);
+  Figure base = time_forks(without);
   if (!base.ok()) return base;
-  const Figure with = time_forks(load);
+  Figure with = time_forks(load);
   if (!with.ok()) return with;
   if (with.value() <= base.value()) return Figure::unavailable(kLost);
   return Figure::measured((with.value() - base.value()) / static_cast<double>(load.pins) / 1e3);
@@ -131,7 +133,7 @@ Figure fork_per_vma(const Load& load) {
       if (!store()) return Figure::wrong("a page could not be written");
       evict_caches();
       std::optional<Result<AddressSpace>> child;
-      const double time = timed(load.clock, [&] { child.emplace(fork_as(bed.space(), load.mode)); });
+      const double time = timed(load.clock, [&] { child.emplace(bed.space().fork(load.mode)); });
       std::byte value{};
       if (!child->ok() || !(*child)->read(bed.at(2 * (load.pages - 1)), {&value, 1}) ||
           value != std::byte{stamp(load.pages - 1)}) {
@@ -142,9 +144,9 @@ Figure fork_per_vma(const Load& load) {
     if (!bed.ends_well()) return Figure::wrong("the machine did not end as it began");
     return Figure::measured(spread_of(times).median);
   };
-  const Figure one = measure(false);
+  Figure one = measure(false);
   if (!one.ok()) return one;
-  const Figure many = measure(true);
+  Figure many = measure(true);
   if (!many.ok()) return many;
   if (many.value() <= one.value()) return Figure::unavailable(kLost);
   return Figure::measured((many.value() - one.value()) / static_cast<double>(2 * load.pages));
@@ -163,7 +165,7 @@ Figure fork_cycles(const Load& load) {
     std::uint64_t free_when_dirty = free;
     bool fine = true;
     const double time = timed(load.clock, [&] {
-      auto child = fork_as(bed.space(), load.mode);
+      auto child = bed.space().fork(load.mode);
       fine = child.ok();
       for (unsigned i = 0; fine && i < kDirtied; ++i) {
         const std::uint64_t page = (i % 2) * apart + i;
@@ -194,7 +196,7 @@ Figure fork_and_write(const Load& load) {
     std::optional<Result<AddressSpace>> child;
     bool written = false;
     const double time = timed(load.clock, [&] {
-      child.emplace(fork_as(bed.space(), load.mode));
+      child.emplace(bed.space().fork(load.mode));
       written = child->ok() && bed.populate_all();
     });
     if (!written || free - bed.free_frames() < load.pages) return Figure::wrong("not every page was copied");
@@ -220,7 +222,7 @@ Figure drop_child(const Load& load) {
   std::vector<double> times;
   for (unsigned round = 0; round <= load.repetitions; ++round) {
     const std::uint64_t free = bed.free_frames();
-    auto child = fork_as(bed.space(), load.mode);
+    auto child = bed.space().fork(load.mode);
     if (!child) return Figure::unavailable("fork lacks memory");
     evict_caches();
     std::optional<AddressSpace> held(*std::move(child));
@@ -240,7 +242,7 @@ Figure fork_metadata(const Load& load) {
   const std::uint64_t free = bed.free_frames();
   std::uint64_t taken = 0;
   {
-    const auto child = fork_as(bed.space(), load.mode);
+    const auto child = bed.space().fork(load.mode);
     if (!child) return Figure::unavailable("fork lacks memory");
     taken = free - bed.free_frames();
   }

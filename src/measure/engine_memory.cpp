@@ -18,7 +18,7 @@ class Arena {
     if (mapped == MAP_FAILED) return;
     mapped_ = mapped;
     const auto address = reinterpret_cast<std::uintptr_t>(mapped);
-    begin_ = reinterpret_cast<std::byte*>((address + kHuge - 1) / kHuge * kHuge);
+    begin_ = static_cast<std::byte*>(mapped) + (kHuge - address % kHuge) % kHuge;
     ::madvise(begin_, bytes_, MADV_HUGEPAGE);
     ::madvise(mapped, bytes_ + kHuge, MADV_DONTFORK);
     for (std::size_t at = 0; at < bytes_; at += 4096) *const_cast<volatile std::byte*>(begin_ + at) = std::byte{1};

@@ -94,7 +94,9 @@ Figure time_forks(const Load& load) {
   return Figure::measured(spread_of(times).median);
 }
 
-Figure over(Figure figure, double divisor) { return figure.ok() ? Figure::measured(figure.value() / divisor) : figure; }
+Figure over(const Figure& figure, double divisor) {
+  return figure.ok() ? Figure::measured(figure.value() / divisor) : figure;
+}
 
 }  // namespace
 
@@ -105,9 +107,9 @@ Figure fork_latency(const Load& load) {
 Figure fork_per_pin(const Load& load) {
   Load without = load;
   without.pins = 0;
-  const Figure base = in_child([&] { return time_forks(without); });
+  Figure base = in_child([&] { return time_forks(without); });
   if (!base.ok()) return base;
-  const Figure with = in_child([&] { return time_forks(load); });
+  Figure with = in_child([&] { return time_forks(load); });
   if (!with.ok()) return with;
   if (with.value() <= base.value()) return Figure::unavailable(kLost);
   return Figure::measured((with.value() - base.value()) / static_cast<double>(load.pins) / 1e3);
@@ -136,9 +138,9 @@ Figure fork_per_vma(const Load& load) {
       return Figure::measured(spread_of(times).median);
     });
   };
-  const Figure one = measure(false);
+  Figure one = measure(false);
   if (!one.ok()) return one;
-  const Figure many = measure(true);
+  Figure many = measure(true);
   if (!many.ok()) return many;
   if (many.value() <= one.value()) return Figure::unavailable(kLost);
   // A touched page and the hole after it are two VMAs.

@@ -2,10 +2,9 @@
 
 #include <cstdint>
 
-namespace cowherd::measure {
+#include "cowherd/flags.hpp"
 
-/// How fork is to treat page tables.
-enum class ForkMode : std::uint8_t { kClassic, kSharedLeaves, kSharedSubtrees };
+namespace cowherd::measure {
 
 enum class Clock : std::uint8_t {
   /// Of the measured thread: leaves out the time that others have the processor.

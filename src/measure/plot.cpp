@@ -25,7 +25,7 @@ std::vector<Fork> forks(Side of_linux, Side ours) {
                                                      {"shared leaf", ForkMode::kSharedLeaves},
                                                      {"shared subtree", ForkMode::kSharedSubtrees}};
   for (const auto& [name, mode] : kModes) {
-    if (engine::exists(mode)) result.push_back({name, ours, mode});
+    result.push_back({name, ours, mode});
   }
   return result;
 }

@@ -8,11 +8,11 @@ namespace cowherd::measure {
 /// side whose figure is time to a page of one thread.
 template <Side side>
 Figure scaling(const Load& load) {
-  const Figure alone = side(load);
+  Figure alone = side(load);
   if (!alone.ok()) return alone;
   Load two = load;
   two.threads = 2;
-  const Figure together = side(two);
+  Figure together = side(two);
   if (!together.ok()) return together;
   return Figure::measured(2 * alone.value() / together.value());
 }
