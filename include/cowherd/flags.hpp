@@ -11,6 +11,16 @@ enum class Protection : std::uint8_t { kNone = 0, kRead = 1, kWrite = 2, kReadWr
 /// How mmap places and fills a mapping. Linux: MAP_FIXED, MAP_FIXED_NOREPLACE, MAP_POPULATE.
 enum class MapFlags : std::uint8_t { kNone = 0, kFixed = 1, kFixedNoReplace = 2, kPopulate = 4 };
 
+/// How fork passes the page tables on. All that any process or device can observe is the same.
+enum class ForkMode : std::uint8_t {
+  /// Every table is copied, as Linux does.
+  kClassic,
+  /// Lowest tables without a pinned page are shared until the first write below them.
+  kSharedLeaves,
+  /// Tables of any level are, the highest that have no pinned page below them.
+  kSharedSubtrees,
+};
+
 /// Linux: MADV_*.
 enum class Advice : std::uint8_t {
   kDontNeed,

@@ -95,7 +95,7 @@ class AddressSpace {
 
   /// A copy of this address space as it is now: copy-on-write, except for what is pinned, which is copied at once and
   /// keeps its write permission here. ENOMEM, and then nothing has changed. EBUSY and EAGAIN only under other rules.
-  Result<AddressSpace> fork();
+  Result<AddressSpace> fork(ForkMode mode = ForkMode::kClassic);
 
   /// This address space as it is now, to come back to (snapshot.hpp). Errors are those of fork().
   Result<Snapshot> snapshot();

@@ -48,6 +48,19 @@ namespace cowherd {
   X(has_pinned_never, "nobody is told that the address space has been pinned")                                \
   X(has_pinned_late, "the address space says that it has been pinned only after the pin is there")            \
   X(mark_test_before_clear, "the exclusive mark's taker asks about pins before it clears the entry")          \
+  /* Tables that address spaces share. */                                                                     \
+  X(shared_table_stays_writable, "fork shares a table and leaves the parent's way to it writable")            \
+  X(shared_table_writable_in_child, "fork shares a table and gives the child a writable way to it")           \
+  X(shared_table_without_flush, "fork write-protects a table, and CPUs go on writing below it")               \
+  X(table_shared_without_reference, "fork shares a table and takes no reference")                             \
+  X(pins_below_ignored, "fork shares a table that has a pinned page below it")                                \
+  X(pins_below_not_noted, "a pin does not tell the tables above its page")                                    \
+  X(shared_table_reused, "the first write below a shared table makes it writable for who writes")             \
+  X(table_copy_without_reference, "the copy of an upper table takes no references to those below it")         \
+  X(table_copy_keeps_writable, "the copy of a shared table leaves its entries writable")                      \
+  X(copied_table_kept, "who has copied a shared table keeps its reference to it")                             \
+  X(table_put_under_walker, "a shared table is given up while a fast pin is inside it")                       \
+  X(shared_table_dropped_without_flush, "a shared table is dropped while CPUs remember its pages")            \
   /* References, mapcounts, pins, pages of an address space. */                                               \
   X(fork_without_reference, "fork shares a page and takes no reference")                                      \
   X(fork_without_mapcount, "fork shares a page and does not count the mapping")                               \

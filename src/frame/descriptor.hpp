@@ -118,6 +118,18 @@ class FrameDescriptor {
   [[nodiscard]] bool gup_mark() const { return flag(kGupMark); }
   void set_gup_mark(bool on) { set_flag(kGupMark, on); }
 
+  /// For a table: a reference was taken through an address to some page below it, and may still be held. Set before
+  /// the reference is; cleared by who finds none.
+  [[nodiscard]] bool pins_below() const { return flag(kPinsBelow); }
+  void set_pins_below(bool on) { set_flag(kPinsBelow, on); }
+
+  /// For a lowest table: its entries that map anonymous pages. Changes under the table's lock.
+  [[nodiscard]] std::uint32_t anon_pages() const { return static_cast<std::uint32_t>(index().value()); }
+  void add_anon_pages(std::int32_t pages) {
+    const auto step = static_cast<std::uint64_t>(std::int64_t{pages});
+    owner_word().store(owner_word().load(std::memory_order_relaxed) + step, std::memory_order_release);
+  }
+
   /// The page lock of a user page (Linux: PG_locked), the page-table lock of a table.
   [[nodiscard]] bool locked() const { return flag(kLocked); }
   bool try_lock() { return !locked() && (flags_word().fetch_or(kLocked, order::kFrameLockTake) & kLocked) == 0; }
@@ -177,6 +189,8 @@ class FrameDescriptor {
   static constexpr std::uint32_t kDirty = 1u << 24;
   static constexpr std::uint32_t kLocked = 1u << 25;
   static constexpr std::uint32_t kGupMark = 1u << 26;
+  /// Tables have no mark of their own.
+  static constexpr std::uint32_t kPinsBelow = kGupMark;
   static constexpr std::uint32_t kSeenShift = 27;
   static constexpr std::uint32_t kSeenMask = 3;
   /// The owner's bits that the index leaves no room for lie here, at their own places.

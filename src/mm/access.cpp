@@ -10,6 +10,7 @@
 #include "mm/operations.hpp"
 #include "mm/page.hpp"
 #include "mm/pinning.hpp"
+#include "mm/shared_tables.hpp"
 
 namespace cowherd::mm {
 
@@ -155,6 +156,12 @@ Access access_remote(System<G>& system, ProcessId process, Vaddr address, std::s
     }
     auto moved =
         access_remote_page(system, held.mm(), page, flags, [&](std::byte* bytes) { move(bytes + offset, done, part); });
+    if (!moved && moved.error() == Errno::kAgain) {
+      if (auto owned = lock_and_own_tables(system, held.mm(), page); owned)
+        continue;
+      else
+        moved = owned;
+    }
     if (!moved) {
       return {ByteCount{done}, moved.error()};
     }
@@ -163,15 +170,8 @@ Access access_remote(System<G>& system, ProcessId process, Vaddr address, std::s
   return {ByteCount{done}};
 }
 
-}  // namespace
-
 template <class G>
-Result<void> fault_access(System<G>& system, Mm& mm, Vpn page, bool write) {
-  MmapReadGuard<G> guard(system, mm);
-  if (guard.blocked()) {
-    return would_block(system, Point::kMmapLock);
-  }
-  if (COWHERD_MUTANT(fault_drops_mmap_lock)) guard.release();
+Result<Faulted> fault_locked(System<G>& system, Mm& mm, Vpn page, bool write) COWHERD_REQUIRES(mm.mmap_lock) {
   const Ref<Vma> vma = system.areas(mm).at(page);
   if (!vma) {
     return Errno::kSigSegv;
@@ -181,11 +181,27 @@ Result<void> fault_access(System<G>& system, Mm& mm, Vpn page, bool write) {
   if (write ? !has(protection, Protection::kWrite) : protection == Protection::kNone) {
     return Errno::kSigSegv;
   }
-  auto done = handle_fault(system, mm, vma, page, write ? FaultKind::kWrite : FaultKind::kRead);
-  if (done) {
-    return {};
+  return handle_fault(system, mm, vma, page, write ? FaultKind::kWrite : FaultKind::kRead);
+}
+
+}  // namespace
+
+template <class G>
+Result<void> fault_access(System<G>& system, Mm& mm, Vpn page, bool write) {
+  Result<void> done;
+  bool shared_table = false;
+  {
+    MmapReadGuard<G> guard(system, mm);
+    if (guard.blocked()) {
+      return would_block(system, Point::kMmapLock);
+    }
+    if (COWHERD_MUTANT(fault_drops_mmap_lock)) guard.release();
+    auto faulted = fault_locked(system, mm, page, write);
+    shared_table = faulted && *faulted == Faulted::kSharedTable;
+    if (!faulted) done = faulted.error();
   }
-  return done.error() == Errno::kNoMemory ? Errno::kSigBus : done.error();
+  if (shared_table) done = lock_and_own_tables(system, mm, page);
+  return done || done.error() != Errno::kNoMemory ? done : Errno::kSigBus;
 }
 
 template <class G>

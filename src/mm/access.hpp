@@ -13,15 +13,15 @@ constexpr bool permits(Entry entry, bool write) {
 /// the entry; none where it does not. The caller is inside, as WalkerSlots or AccessorSlots mean it.
 template <class G>
 Entry walk(System<G>& system, Mm& mm, Vpn page, bool write) {
-  const EntrySlot slot = system.tables(mm).find(page);
-  if (!slot) {
+  const auto found = system.tables(mm).walk_to(page);
+  if (!found.slot) {
     return {};
   }
-  Entry entry = slot.load();
-  while (permits(entry, write)) {
+  Entry entry = found.slot.load();
+  while (permits(found.as_permitted(entry), write)) {
     const Entry marked = entry.with_young(true).with_dirty(entry.dirty() || write);
-    if (marked == entry || slot.replace(entry, marked)) {
-      return marked;
+    if (marked == entry || found.slot.replace(entry, marked)) {
+      return found.as_permitted(marked);
     }
   }
   return {};

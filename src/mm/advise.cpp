@@ -4,6 +4,7 @@
 #include "mm/operations.hpp"
 #include "mm/page.hpp"
 #include "mm/populate.hpp"
+#include "mm/shared_tables.hpp"
 
 namespace cowherd::mm {
 
@@ -52,7 +53,9 @@ bool for_each_part(System<G>& system, Mm& mm, PageRange range, Visit&& visit) {
 }
 
 template <class G>
-Result<void> discard(System<G>& system, Mm& mm, PageRange range) {
+Result<void> discard(System<G>& system, Mm& mm, PageRange range) COWHERD_NO_THREAD_SAFETY_ANALYSIS {
+  COWHERD_TRY(own_edges(system, mm, range));
+  drop_shared_tables(system, mm, range);
   // The analysis does not see that the caller's lock is held in here too.
   const bool hole = for_each_part(system, mm, range, [&](Ref<Vma>, PageRange part) COWHERD_NO_THREAD_SAFETY_ANALYSIS {
     zap_range(system, mm, part);
@@ -71,6 +74,16 @@ Result<void> set_flags(System<G>& system, Mm& mm, PageRange range, Advice advice
   return hole ? Result<void>(Errno::kNoMemory) : Result<void>();
 }
 
+template <class G>
+Result<void> discard_or_populate(System<G>& system, Mm& mm, PageRange range, Advice advice)
+    COWHERD_REQUIRES(mm.mmap_lock) {
+  if (advice == Advice::kDontNeed) {
+    return discard(system, mm, range);
+  }
+  COWHERD_TRY(own_tables(system, mm, range));
+  return populate(system, mm, range, advice == Advice::kPopulateWrite ? FaultKind::kWrite : FaultKind::kRead);
+}
+
 }  // namespace
 
 template <class G>
@@ -84,14 +97,21 @@ Result<void> madvise(System<G>& system, ProcessId process, Vaddr address, ByteCo
     case Advice::kDontNeed:
     case Advice::kPopulateRead:
     case Advice::kPopulateWrite: {
-      const MmapReadGuard<G> guard(system, mm);
+      {
+        const MmapReadGuard<G> guard(system, mm);
+        if (guard.blocked() || stuck(mm)) {
+          return would_block(system, Point::kMmapLock);
+        }
+        if (!system.tables(mm).any_shared(range)) {
+          return discard_or_populate(system, mm, range, advice);
+        }
+      }
+      const Live live(system, "with-own-tables", range);
+      const MmapWriteGuard<G> guard(system, mm);
       if (guard.blocked() || stuck(mm)) {
         return would_block(system, Point::kMmapLock);
       }
-      if (advice == Advice::kDontNeed) {
-        return discard(system, mm, range);
-      }
-      return populate(system, mm, range, advice == Advice::kPopulateWrite ? FaultKind::kWrite : FaultKind::kRead);
+      return discard_or_populate(system, mm, range, advice);
     }
     default: {
       const MmapWriteGuard<G> guard(system, mm);

@@ -8,6 +8,7 @@
 #include "mm/flush.hpp"
 #include "mm/locks.hpp"
 #include "mm/page.hpp"
+#include "mm/shared_tables.hpp"
 
 namespace cowherd::mm {
 
@@ -154,7 +155,7 @@ Vpn zap_entries(System<G>& system, Mm& mm, PageRange chunk, Gather<G>& gather) {
     const FrameNumber frame = entry.frame();
     system.note({.kind = EventKind::kUnmapped, .page = page, .frame = frame});
     if (frame != Frames<G>::kZeroPage || COWHERD_MUTANT(zero_page_unmapped_as_ordinary)) {
-      add_rss<G>(mm, COWHERD_MUTANT(zap_without_rss) ? 0 : -1);
+      add_rss(system, slot, COWHERD_MUTANT(zap_without_rss) ? 0 : -1);
       if (!COWHERD_MUTANT(zap_leaks_page)) gather.add(frame);
       if (COWHERD_MUTANT(zap_frees_twice) && !gather.full()) gather.add(frame);
       if (!COWHERD_MUTANT(zap_without_mapcount)) drop_mapcount(system, frame);
@@ -206,6 +207,7 @@ void zap_range(System<G>& system, Mm& mm, PageRange range) {
 template <class G>
 void remove_vmas(System<G>& system, Mm& mm, PageRange range) {
   VmaTree areas = system.areas(mm);
+  drop_shared_tables(system, mm, range);
   Ref<Vma> vma = areas.find(range.begin);
   const Live live(system, "remove-vmas", vma);
   while (vma && system.at(vma).pages.begin < range.end) {

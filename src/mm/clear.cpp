@@ -18,7 +18,13 @@ void protect_range(System<G>& system, Mm& mm, PageRange range, PendingFlush<G>& 
   const Live live(system, "protect-range", at);
   while (at < range.end) {
     const PageRange chunk = intersect(range, {at, Tables<G>::table_end(at)});
-    const PageTableGuard<G> guard(system, mm, tables.find(at));
+    const auto walk = tables.walk_to(at);
+    if (walk.shared) {
+      // Nothing below may be written as it is.
+      at = tables.next_used(chunk.end, range.end);
+      continue;
+    }
+    const PageTableGuard<G> guard(system, mm, walk.slot);
     if (guard.blocked()) {
       return;
     }
@@ -79,7 +85,8 @@ Result<void> clear_refs_locked(System<G>& system, Mm& mm, PageRange range) {
 template <class G>
 Result<void> try_share_entry(System<G>& system, Mm& mm, Vpn page, PendingFlush<G>& flush) {
   auto tables = system.tables(mm);
-  const EntrySlot slot = tables.find(page);
+  const auto walk = tables.walk_to(page);
+  const EntrySlot slot = walk.slot;
   if (!slot) {
     return Errno::kFault;
   }
@@ -93,7 +100,7 @@ Result<void> try_share_entry(System<G>& system, Mm& mm, Vpn page, PendingFlush<G
     return Errno::kFault;
   }
   FrameDescriptor& descriptor = system.descriptor(frame);
-  if (!descriptor.exclusive()) {
+  if (walk.shared || !descriptor.exclusive()) {
     return {};
   }
   const Live live(system, "try-share-entry", entry);

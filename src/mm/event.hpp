@@ -23,6 +23,10 @@ enum class EventKind : std::uint8_t {
   kForkShared,
   /// Fork gave the child a copy: frame -> new_frame.
   kForkCopied,
+  /// Fork shared a whole table, write-protected where it hangs.
+  kTableShared,
+  /// A shared table was copied for who is about to change it: frame -> new_frame.
+  kTableCopied,
   kForkRefused,
   kForkWaits,
   /// A reference was taken.

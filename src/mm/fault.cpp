@@ -91,7 +91,7 @@ Result<void> fault_anonymous_page(System<G>& system, Mm& mm, Ref<Vma> vma_ref, V
   const Vma& vma = system.at(vma_ref);
   if (frame != Frames<G>::kZeroPage) {
     add_new_anon_page(system, frame, vma, page);
-    add_rss<G>(mm, 1);
+    add_rss(system, *slot, 1);
   }
   point(system, mm, Point::kSetEntry);
   system.tables(mm).set(*slot, make_entry(frame, vma, frame != Frames<G>::kZeroPage));
@@ -109,13 +109,17 @@ Result<Faulted> handle_fault(System<G>& system, Mm& mm, Ref<Vma> vma, Vpn page, 
     return would_block(system, Point::kPageTableLock);
   }
   point(system, mm, Point::kReadEntry);
-  const Entry entry = system.tables(mm).get(page);
+  const auto walk = system.tables(mm).walk_to(page);
+  const Entry entry = walk.load();
   if (entry.present() && (kind == FaultKind::kRead || entry.writable())) {
     if constexpr (G::kExplored) {
       // The access failed on what its CPU remembers.
       if (system.scheduler() != nullptr) system.scheduler()->forget_own_translation(system.ref(mm).unit, page);
     }
     return Faulted::kRetry;
+  }
+  if (walk.shared) {
+    return Faulted::kSharedTable;
   }
   const Live live(system, "handle-fault", page, kind, entry);
   if (entry.present() || kind == FaultKind::kWrite) {

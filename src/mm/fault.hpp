@@ -38,6 +38,9 @@ enum class Faulted : std::uint8_t {
   /// As kRetry; and this fault itself broke copy-on-write, or found that there was nobody to share with. Compare Linux
   /// VM_FAULT_WRITE, until 6.0.
   kMadeOwn,
+  /// Nothing yet: a table on the way belongs to other address spaces too, and has to become this one's own first
+  /// (shared_tables.hpp).
+  kSharedTable,
 };
 
 /// Makes `page` of `vma` accessible, as far as the VMA allows; the access has to be tried again, and may find that

@@ -1,8 +1,10 @@
 #include "back/anon_rmap.hpp"
+#include "base/full_fence.hpp"
 #include "base/memory_orders.h"
 #include "base/mutant.hpp"
 #include "mm/areas.hpp"
 #include "mm/flush.hpp"
+#include "mm/fork_tables.hpp"
 #include "mm/lifecycle.hpp"
 #include "mm/locks.hpp"
 #include "mm/operations.hpp"
@@ -167,6 +169,8 @@ Result<Step> copy_entry(Copying<G>& copying, TableTally<G>& child_table, Vpn pag
   if (protects_first) {
     point(system, copying.parent, Point::kProtectEntry);
     (void)protect_entry<G>(from);
+    // Before the question about pins.
+    full_fence();
     copying.flush.add({page, page + PageCount{1}});
   }
   point(system, Point::kReadCounts);
@@ -232,14 +236,14 @@ Result<Step> copy_table(Copying<G>& copying, Vpn& at, Vpn end) {
 /// Copies what is mapped in one VMA, table by table; where an early copy needs a page, the locks are dropped, the page
 /// is allocated and the entry is looked at afresh. Compare Linux mm/memory.c: copy_pte_range().
 template <class G>
-Result<void> copy_page_range(Copying<G>& copying) {
+Result<void> copy_page_range(Copying<G>& copying, PageRange range) COWHERD_REQUIRES(copying.parent.mmap_lock) {
   System<G>& system = copying.system;
-  const PageRange range = copying.parent_vma.pages;
   auto parent_tables = system.tables(copying.parent);
   Vpn at = parent_tables.next_used(range.begin, range.end);
   const Live live(system, "copy-page-range", at, copying.prealloc);
   while (at < range.end) {
     const Vpn end = intersect(range, {at, Tables<G>::table_end(at)}).end;
+    if (parent_tables.walk_to(at).shared) COWHERD_TRY(own_tables(system, copying.parent, at));
     bool any = false;
     parent_tables.for_each({at, end}, [&](Vpn, EntrySlot) {
       any = true;
@@ -314,14 +318,13 @@ Result<Ref<Vma>> duplicate_vma(System<G>& system, Mm& parent, Ref<Mm> child_ref,
   return made;
 }
 
+/// Copies what is mapped in `range` of one VMA.
 template <class G>
-Result<void> copy_vma(System<G>& system, Mm& parent, Ref<Mm> child_ref, Ref<Vma> vma, PendingFlush<G>& flush)
-    COWHERD_REQUIRES(parent.mmap_lock) {
-  COWHERD_TRY_ASSIGN(made, duplicate_vma(system, parent, child_ref, vma));
+Result<void> copy_pages(System<G>& system, Mm& parent, Ref<Mm> child_ref, Ref<Vma> vma, Ref<Vma> made, PageRange range,
+                        PendingFlush<G>& flush) COWHERD_REQUIRES(parent.mmap_lock) {
   if (system.at(made).flags.wipe_on_fork && !COWHERD_MUTANT(wipeonfork_ignored)) {
     return {};
   }
-  const Live live(system, "copy-vma", made);
   bool holds_pin = false;
   if (system.rules().fork_pinned == ForkPinned::kCopyEntry) {
     point(system, Point::kReadCounts);
@@ -330,11 +333,27 @@ Result<void> copy_vma(System<G>& system, Mm& parent, Ref<Mm> child_ref, Ref<Vma>
   const Live decided(system, "holds-pin", holds_pin);
   Copying<G> copying{system,    parent, system.at(child_ref),           system.at(vma), system.at(made),
                      holds_pin, flush,  shares_unpinned(system.rules())};
-  auto copied = copy_page_range(copying);
+  auto copied = copy_page_range(copying, range);
   if (copying.has_prealloc()) {
     system.frames().free(copying.prealloc);
   }
   return copied;
+}
+
+/// Copies what is mapped in the one lowest table that covers `range`, which fork does not share.
+template <class G>
+Result<void> copy_unshared(System<G>& system, Mm& parent, Ref<Mm> child_ref, PageRange range, PendingFlush<G>& flush)
+    COWHERD_REQUIRES(parent.mmap_lock) {
+  VmaTree areas = system.areas(parent);
+  Ref<Vma> vma = areas.find(range.begin);
+  const Live live(system, "copy-unshared", vma);
+  for (; vma && system.at(vma).pages.begin < range.end; vma = areas.next(vma)) {
+    const PageRange part = intersect(system.at(vma).pages, range);
+    const Ref<Vma> made = system.areas(system.at(child_ref)).at(part.begin);
+    if (made) COWHERD_TRY(copy_pages(system, parent, child_ref, vma, made, part, flush));
+  }
+  forget_pins_below(system, parent, range.begin);
+  return {};
 }
 
 template <class G>
@@ -378,7 +397,7 @@ Result<void> start_fork(System<G>& system, Mm& parent) {
 
 /// Compare Linux mm/mmap.c: dup_mmap().
 template <class G>
-Result<void> copy_vmas(System<G>& system, Mm& parent, Ref<Mm> child) {
+Result<void> copy_vmas(System<G>& system, Mm& parent, Ref<Mm> child, ForkMode mode) {
   PendingFlush<G> flush(system, parent);
   const Live live(system, "copy-vmas", flush.range());
   Result<void> copied;
@@ -394,10 +413,24 @@ Result<void> copy_vmas(System<G>& system, Mm& parent, Ref<Mm> child) {
     VmaTree areas = system.areas(parent);
     Ref<Vma> vma = areas.first();
     const Live walked(system, "areas", vma);
+    const bool shares = mode != ForkMode::kClassic && may_share_tables(system.rules());
     for (; vma && copied; vma = areas.next(vma)) {
-      if (!system.at(vma).flags.dont_fork || COWHERD_MUTANT(dontfork_ignored)) {
-        copied = copy_vma(system, parent, child, vma, flush);
+      if (system.at(vma).flags.dont_fork && !COWHERD_MUTANT(dontfork_ignored)) continue;
+      auto made = duplicate_vma(system, parent, child, vma);
+      if (!made) {
+        copied = made.error();
+      } else if (!shares) {
+        const Live duplicated(system, "duplicated", *made);
+        copied = copy_pages(system, parent, child, vma, *made, system.at(vma).pages, flush);
       }
+    }
+    if (shares && copied) {
+      const unsigned highest = mode == ForkMode::kSharedLeaves ? 0 : Tables<G>::kLowerLevels;
+      // The analysis does not see that the caller's lock is held in here too.
+      copied = share_tables(system, parent, system.at(child), highest, flush,
+                            [&](PageRange range) COWHERD_NO_THREAD_SAFETY_ANALYSIS {
+                              return copy_unshared(system, parent, child, range, flush);
+                            });
     }
     // What a thread of the parent stores through an entry that its CPU remembers lands in the page that both share now,
     // and is part of what the child gets; it must not go on once fork has returned, so nobody faults before this:
@@ -418,7 +451,7 @@ Result<void> copy_vmas(System<G>& system, Mm& parent, Ref<Mm> child) {
 }  // namespace
 
 template <class G>
-Result<ProcessId> fork(System<G>& system, ProcessId parent) {
+Result<ProcessId> fork(System<G>& system, ProcessId parent, ForkMode mode) {
   const Ref<Process> caller = process_ref<G>(parent);
   Mm& parent_mm = mm_of(system, parent);
   // The child's mm and process come first: once pages are shared only their copying can still fail, and dropping the
@@ -433,7 +466,7 @@ Result<ProcessId> fork(System<G>& system, ProcessId parent) {
     return process.error();
   }
   const Live live(system, "fork", child, *process);
-  if (auto copied = copy_vmas(system, parent_mm, child); !copied) {
+  if (auto copied = copy_vmas(system, parent_mm, child, mode); !copied) {
     if (COWHERD_MUTANT(failed_fork_leaves_child)) return copied.error();
     const ProcessId stillborn{process->unit};
     disown(system, stillborn);
@@ -448,7 +481,7 @@ Result<ProcessId> fork(System<G>& system, ProcessId parent) {
   return ProcessId{process->unit};
 }
 
-#define COWHERD_INSTANTIATE(G) template Result<ProcessId> fork<G>(System<G>&, ProcessId);
+#define COWHERD_INSTANTIATE(G) template Result<ProcessId> fork<G>(System<G>&, ProcessId, ForkMode);
 COWHERD_FOR_EACH_GEOMETRY(COWHERD_INSTANTIATE)
 #undef COWHERD_INSTANTIATE
 

@@ -1,7 +1,24 @@
+#include "back/anon_rmap.hpp"
 #include "mm/operations.hpp"
 #include "mm/page.hpp"
 
 namespace cowherd::mm {
+
+namespace {
+
+/// Mappings of a page that its counts do not show, because the table that holds the entry is several address spaces'.
+template <class G>
+std::uint32_t hidden_mappings(System<G>& system, FrameNumber frame) {
+  std::uint32_t mappings = 0;
+  rmap_walk(system.frames(), frame, [&](Ref<Vma> vma, Vpn page) {
+    const Entry entry = system.tables(system.at(system.at(vma).mm)).get(page);
+    mappings += entry.present() && entry.frame() == frame ? 1 : 0;
+  });
+  const std::uint32_t counted = system.descriptor(frame).mapcount();
+  return mappings > counted ? mappings - counted : 0;
+}
+
+}  // namespace
 
 template <class G>
 PageView inspect(System<G>& system, ProcessId process, Vaddr address) {
@@ -10,14 +27,16 @@ PageView inspect(System<G>& system, ProcessId process, Vaddr address) {
   if (exited(system, process) || page.value() >= Geometry<G>::kUserPages) {
     return view;
   }
-  view.entry = system.tables(mm_of(system, process)).get(page);
+  const auto walk = system.tables(mm_of(system, process)).walk_to(page);
+  view.entry = walk.load();
   if (view.entry.present()) {
     view.frame = view.entry.frame();
     const FrameDescriptor& descriptor = system.descriptor(view.frame);
-    view.references = descriptor.references();
-    view.mapcount = descriptor.mapcount();
+    const std::uint32_t hidden = view.frame == Frames<G>::kZeroPage ? 0 : hidden_mappings(system, view.frame);
+    view.references = descriptor.references() + hidden;
+    view.mapcount = descriptor.mapcount() + hidden;
     view.pins = descriptor.pins();
-    view.exclusive = descriptor.exclusive();
+    view.exclusive = descriptor.exclusive() && hidden == 0;
     view.dirty = descriptor.dirty();
   }
   return view;
@@ -25,7 +44,14 @@ PageView inspect(System<G>& system, ProcessId process, Vaddr address) {
 
 template <class G>
 PageCount rss(System<G>& system, ProcessId process) {
-  return exited(system, process) ? PageCount{0} : PageCount{mm_of(system, process).anon_rss};
+  PageCount pages{0};
+  if (exited(system, process)) return pages;
+  const auto tables = system.tables(mm_of(system, process));
+  constexpr Vpn kEnd{Geometry<G>::kUserPages};
+  for (Vpn at = tables.next_used(Vpn{0}, kEnd); at < kEnd; at = tables.next_used(Tables<G>::table_end(at), kEnd)) {
+    pages = pages + PageCount{system.descriptor(tables.table_of(tables.find(at))).anon_pages()};
+  }
+  return pages;
 }
 
 template <class G>

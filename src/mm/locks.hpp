@@ -201,7 +201,9 @@ class PageTableGuard {
     if (COWHERD_MUTANT(table_lock_ignored)) return true;
     FrameDescriptor& table = system_.descriptor(table_);
     if constexpr (G::kExplored) {
-      if (system_.scheduler() != nullptr && (!alone(system_, mm_) || table.locked())) {
+      // A table that other address spaces have too is nobody's alone.
+      const bool only_one = alone(system_, mm_) && table.references() == 1;
+      if (system_.scheduler() != nullptr && (!only_one || table.locked())) {
         (void)wait_until<G, FrameDescriptor>(system_, Point::kPageTableLock, table,
                                              [](const FrameDescriptor& t) { return !t.locked(); });
       }

@@ -164,8 +164,8 @@ Result<void> AddressSpace::write(Vaddr address, std::span<const std::byte> from)
   return complete(mm::write(impl_->system, process_, address, from));
 }
 
-Result<AddressSpace> AddressSpace::fork() {
-  auto child = mm::fork(impl_->system, process_);
+Result<AddressSpace> AddressSpace::fork(ForkMode mode) {
+  auto child = mm::fork(impl_->system, process_, mode);
   if (!child) {
     return at_border(child.error());
   }

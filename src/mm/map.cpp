@@ -5,6 +5,7 @@
 #include "mm/operations.hpp"
 #include "mm/page.hpp"
 #include "mm/populate.hpp"
+#include "mm/shared_tables.hpp"
 
 namespace cowherd::mm {
 
@@ -51,9 +52,15 @@ Result<Vaddr> mmap(System<G>& system, ProcessId process, Vaddr address, ByteCoun
     if (!vma) {
       return vma.error();
     }
-    if (auto split = split_at(system, mm, range); !split) {
+    auto ready = split_at(system, mm, range);
+    if (ready) {
+      const Live live(system, "own-edges-of", range, *vma);
+      ready = own_edges(system, mm, range);
+      if (!ready) merge_vmas(system, mm, range);
+    }
+    if (!ready) {
       if (!COWHERD_MUTANT(failed_mmap_leaks_vma)) system.frames().destroy(*vma);
-      return split.error();
+      return ready.error();
     }
     const Live live(system, "mmap", range, *vma);
     remove_vmas(system, mm, range);
@@ -67,7 +74,9 @@ Result<Vaddr> mmap(System<G>& system, ProcessId process, Vaddr address, ByteCoun
     if (has(flags, MapFlags::kPopulate)) {
       // A mapping that could not be filled is still a mapping. Compare Linux mm/gup.c: __mm_populate().
       const auto kind = has(protection, Protection::kWrite) ? FaultKind::kWrite : FaultKind::kRead;
-      if (auto populated = populate(system, mm, range, kind); !populated && populated.error() == Errno::kWouldBlock) {
+      auto populated = own_tables(system, mm, range);
+      if (populated) populated = populate(system, mm, range, kind);
+      if (!populated && populated.error() == Errno::kWouldBlock) {
         return Errno::kWouldBlock;
       }
     }
@@ -84,6 +93,10 @@ Result<void> munmap(System<G>& system, ProcessId process, Vaddr address, ByteCou
     return would_block(system, Point::kMmapLock);
   }
   COWHERD_TRY(split_at(system, mm, range));
+  if (auto owned = own_edges(system, mm, range); !owned) {
+    merge_vmas(system, mm, range);
+    return owned;
+  }
   remove_vmas(system, mm, range);
   return {};
 }

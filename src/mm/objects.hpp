@@ -17,8 +17,6 @@ struct Mm {
 
   FrameNumber root;
   Ref<Vma> vmas;
-  /// Anonymous pages mapped (Linux: MM_ANONPAGES). Changed from several threads.
-  std::uint32_t anon_rss = 0;
   LockWord mmap_lock;
   /// The upper table lock; abandoned once a page-table lock of this address space is.
   LockWord upper_lock;

@@ -27,7 +27,7 @@ Result<ProcessId> spawn(System<G>& system);
 /// A child whose private memory holds what the parent's holds now. ENOMEM; EBUSY under rules that refuse while pages
 /// are pinned. Compare Linux kernel/fork.c: dup_mmap().
 template <class G>
-Result<ProcessId> fork(System<G>& system, ProcessId parent);
+Result<ProcessId> fork(System<G>& system, ProcessId parent, ForkMode mode = ForkMode::kClassic);
 
 /// Gives `process` the private memory that `from` has now, as fork would give it a child of that process, in place of
 /// all that it had. Its address space stays the same one; pins keep their pages, as for munmap(). ENOMEM, EBUSY as

@@ -99,9 +99,11 @@ Result<void> map_once_more(System<G>& system, FrameNumber frame) {
   return {};
 }
 
+/// Books anonymous pages that the lowest table of `slot` maps, its lock held; the sum over an address space's tables is
+/// its RSS.
 template <class G>
-void add_rss(Mm& mm, std::int32_t pages) {
-  std::atomic_ref(mm.anon_rss).fetch_add(static_cast<std::uint32_t>(pages), std::memory_order_relaxed);
+void add_rss(System<G>& system, EntrySlot slot, std::int32_t pages) {
+  system.descriptor(system.frames().frame_of(slot.place())).add_anon_pages(pages);
 }
 
 /// The source may be written meanwhile, by who is allowed to.
@@ -180,7 +182,7 @@ class TableTally {
  private:
   void book() {
     if (used_ != 0) system_.descriptor(table_).change_mapcount(used_);
-    if (rss_ != 0) mm::add_rss<G>(mm_, rss_);
+    if (rss_ != 0) system_.descriptor(table_).add_anon_pages(rss_);
     used_ = 0;
     rss_ = 0;
   }

@@ -8,6 +8,7 @@
 #include "mm/operations.hpp"
 #include "mm/page.hpp"
 #include "mm/pinning.hpp"
+#include "mm/shared_tables.hpp"
 
 namespace cowherd::mm {
 
@@ -24,7 +25,9 @@ bool vma_allows(const Vma& vma, PinFlags flags) {
 }
 
 /// One attempt's view of the page: may the reference be taken as it is, or what has to be faulted in first?
-enum class Look : std::uint8_t { kTake, kFaultRead, kFaultWrite, kFaultUnshare };
+/// kOwnTables: no reference is taken through a table that other address spaces have too, since the counts and marks of
+/// its pages say nothing of them.
+enum class Look : std::uint8_t { kTake, kFaultRead, kFaultWrite, kFaultUnshare, kOwnTables };
 
 /// Compare Linux mm/gup.c: follow_page_pte().
 template <class G>
@@ -55,18 +58,22 @@ struct Grabbed {
 template <class G>
 Result<Grabbed> try_grab(System<G>& system, Mm& mm, Vpn page, PinFlags flags, std::uint32_t times, bool as_write,
                          bool faulted_for_write) {
-  const EntrySlot slot = system.tables(mm).find(page);
-  if (!slot) {
+  const auto walk = system.tables(mm).walk_to(page);
+  if (walk.shared) {
+    return Grabbed{Look::kOwnTables, {}};
+  }
+  if (!walk.slot) {
     return Grabbed{as_write ? Look::kFaultWrite : Look::kFaultRead, {}};
   }
-  PageTableGuard<G> guard(system, mm, slot);
+  PageTableGuard<G> guard(system, mm, walk.slot);
   if (guard.blocked()) {
     return would_block(system, Point::kPageTableLock);
   }
   point(system, Point::kTakeReference);
-  const Entry entry = slot.load();
+  const Entry entry = walk.slot.load();
   const Look look = look_up(system, entry, flags, as_write, faulted_for_write);
   if (look == Look::kTake) {
+    note_pins_below(system, mm, page);
     if (COWHERD_MUTANT(pin_unlocks_early)) {
       guard.release();
       const Live live(system, "unlocked", entry);
@@ -95,16 +102,9 @@ void note_pinned(System<G>& system, Mm& mm, PinFlags flags) {
   }
 }
 
+/// Pins what `record` does not hold yet. EAGAIN: the tables of the next page have to become the address space's own.
 template <class G>
-Result<void> fill(System<G>& system, Mm& mm, PinRecord& record, Vpn first, PageCount pages) {
-  // Before any reference, so that a fork that comes after the reference finds it.
-  if (!COWHERD_MUTANT(has_pinned_late)) note_pinned(system, mm, record.flags);
-  if (has(record.flags, PinFlags::kFast) && !has(record.flags, PinFlags::kForce)) {
-    pin_fast(system, mm, record, first, pages);
-    if (record.pages == pages.value()) {
-      return {};
-    }
-  }
+Result<void> fill_locked(System<G>& system, Mm& mm, PinRecord& record, Vpn first, PageCount pages) {
   MmapReadGuard<G> guard(system, mm);
   if (guard.blocked()) {
     return would_block(system, Point::kMmapLock);
@@ -119,6 +119,23 @@ Result<void> fill(System<G>& system, Mm& mm, PinRecord& record, Vpn first, PageC
     ++record.pages;
   }
   return {};
+}
+
+template <class G>
+Result<void> fill(System<G>& system, Mm& mm, PinRecord& record, Vpn first, PageCount pages) {
+  // Before any reference, so that a fork that comes after the reference finds it.
+  if (!COWHERD_MUTANT(has_pinned_late)) note_pinned(system, mm, record.flags);
+  if (has(record.flags, PinFlags::kFast) && !has(record.flags, PinFlags::kForce)) {
+    pin_fast(system, mm, record, first, pages);
+    if (record.pages == pages.value()) {
+      return {};
+    }
+  }
+  while (true) {
+    auto filled = fill_locked(system, mm, record, first, pages);
+    if (filled || filled.error() != Errno::kAgain) return filled;
+    COWHERD_TRY(lock_and_own_tables(system, mm, first + PageCount{record.pages}));
+  }
 }
 
 /// Walks the part of a pin under [offset, offset + size).
@@ -159,6 +176,9 @@ Result<FrameNumber> grab_page(System<G>& system, Mm& mm, Vpn page, PinFlags flag
     if (grabbed.look == Look::kTake) {
       return grabbed.frame;
     }
+    if (grabbed.look == Look::kOwnTables) {
+      return Errno::kAgain;
+    }
     if (has(flags, PinFlags::kNoFault)) {
       return Errno::kFault;
     }
@@ -166,6 +186,9 @@ Result<FrameNumber> grab_page(System<G>& system, Mm& mm, Vpn page, PinFlags flag
                            : grabbed.look == Look::kFaultUnshare ? FaultKind::kUnshare
                                                                  : FaultKind::kRead;
     COWHERD_TRY_ASSIGN(faulted, handle_fault(system, mm, vma, page, kind));
+    if (faulted == Faulted::kSharedTable) {
+      return Errno::kAgain;
+    }
     // A fault that another agent has forestalled says nothing about whose the page is.
     if (kind == FaultKind::kWrite && faulted == Faulted::kMadeOwn) {
       faulted_for_write = true;

@@ -3,6 +3,7 @@
 #include "mm/locks.hpp"
 #include "mm/page.hpp"
 #include "mm/pinning.hpp"
+#include "mm/shared_tables.hpp"
 
 namespace cowherd::mm {
 
@@ -102,9 +103,13 @@ Result<FrameNumber> grab_fast(System<G>& system, Mm& mm, Vpn page, PinFlags flag
   const WalkerInside<G> inside(system, mm, page);
   point(system, mm, Point::kReadTable);
   auto tables = system.tables(mm);
-  const EntrySlot parent = tables.find_parent(page);
+  const auto upper = tables.walk_to(page, 1);
+  const EntrySlot parent = upper.slot;
   const Entry table = parent ? parent.load() : Entry{};
   if (!table.present()) {
+    return Errno::kFault;
+  }
+  if (upper.shared || !table.writable()) {
     return Errno::kFault;
   }
   const EntrySlot slot = tables.slot_in(table.frame(), page);
@@ -116,6 +121,7 @@ Result<FrameNumber> grab_fast(System<G>& system, Mm& mm, Vpn page, PinFlags flag
   }
   const FrameNumber frame = entry.frame();
   const Live read(system, "read", entry);
+  note_pins_below(system, mm, page);
   point(system, Point::kTakeReference);
   if (!try_take(system, frame, flags, times)) {
     return Errno::kFault;

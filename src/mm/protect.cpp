@@ -4,6 +4,7 @@
 #include "mm/locks.hpp"
 #include "mm/operations.hpp"
 #include "mm/page.hpp"
+#include "mm/shared_tables.hpp"
 
 namespace cowherd::mm {
 
@@ -65,6 +66,10 @@ Result<void> mprotect(System<G>& system, ProcessId process, Vaddr address, ByteC
     }
     // All VMAs that this may need come first: once a protection has changed nothing fails for want of memory.
     COWHERD_TRY(split_at(system, mm, range));
+    if (auto owned = own_tables(system, mm, range); !owned) {
+      merge_vmas(system, mm, range);
+      return owned;
+    }
     if (COWHERD_MUTANT(protect_unlocks_early)) guard.release();
     VmaTree areas = system.areas(mm);
     Vpn at = range.begin;

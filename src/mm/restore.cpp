@@ -52,10 +52,6 @@ void exchange_contents(System<G>& system, Mm& a, Mm& b, FrameNumber nothing)
   give_vmas(system, a.vmas, a, b_ref);
   give_vmas(system, b.vmas, b, a_ref);
   std::swap(a.vmas, b.vmas);
-  const std::uint32_t rss = std::atomic_ref(a.anon_rss).load(std::memory_order_relaxed);
-  std::atomic_ref(a.anon_rss)
-      .store(std::atomic_ref(b.anon_rss).load(std::memory_order_relaxed), std::memory_order_relaxed);
-  std::atomic_ref(b.anon_rss).store(rss, std::memory_order_relaxed);
   point(system, Point::kSetEntry);
   (void)exchange_root<G>(a, of_b);
   (void)exchange_root<G>(b, of_a);
@@ -85,7 +81,7 @@ template <class G>
 Result<void> restore(System<G>& system, ProcessId process, ProcessId from) {
   // Everything that can fail comes first.
   COWHERD_TRY_ASSIGN(nothing, Tables<G>::create(system.frames()));
-  auto fresh = fork(system, from);
+  auto fresh = fork(system, from, ForkMode::kSharedSubtrees);
   if (!fresh) {
     Tables<G>::destroy(system.frames(), nothing);
     return fresh.error();

@@ -5,7 +5,7 @@
 namespace cowherd {
 
 Result<Snapshot> AddressSpace::snapshot() {
-  auto copy = fork();
+  auto copy = fork(ForkMode::kSharedSubtrees);
   if (!copy) {
     return copy.error();
   }

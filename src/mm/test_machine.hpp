@@ -9,6 +9,7 @@
 #include <optional>
 #include <set>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "mm/operations.hpp"
@@ -63,6 +64,17 @@ class EventCounter : public EventSink {
   Event last{};
 };
 
+/// How the tests of a run fork: the environment variable COWHERD_FORK_MODE, classic, leaves, subtrees, or mixed: each
+/// in turn.
+inline ForkMode fork_mode_of_tests() {
+  static unsigned forks = 0;
+  const char* word = std::getenv("COWHERD_FORK_MODE");
+  const std::string_view mode = word != nullptr ? word : "classic";
+  if (mode == "mixed") return static_cast<ForkMode>(++forks % 3);
+  if (mode == "subtrees") return ForkMode::kSharedSubtrees;
+  return mode == "leaves" ? ForkMode::kSharedLeaves : ForkMode::kClassic;
+}
+
 /// A machine, and short words for what tests do with it. Places are page numbers, values are the first byte of a page.
 ///
 /// At the end of a sound test all processes exit and all pins go; then every frame must be free again.
@@ -92,10 +104,11 @@ class TestMachine {
   static ByteCount bytes(std::uint64_t pages) { return ByteCount{pages * kPageBytes}; }
 
   ProcessId spawn() { return keep(mm::spawn(system_)); }
-  ProcessId fork(ProcessId parent) { return keep(mm::fork(system_, parent)); }
+  ProcessId fork(ProcessId parent) { return fork(parent, fork_mode_of_tests()); }
+  ProcessId fork(ProcessId parent, ForkMode mode) { return keep(mm::fork(system_, parent, mode)); }
   ProcessId vfork(ProcessId parent) { return keep(mm::vfork(system_, parent)); }
   Errno try_fork(ProcessId parent) {
-    auto child = mm::fork(system_, parent);
+    auto child = mm::fork(system_, parent, fork_mode_of_tests());
     if (child) {
       processes_.insert(child->value());
     }

@@ -229,7 +229,7 @@ class Stress {
     if (processes_.size() < kMaxProcesses) add(spawn(system_), std::make_shared<ModelSpace<G>>(kPages));
   }
   void fork_one(ProcessId parent) {
-    if (processes_.size() < kMaxProcesses) add(fork(system_, parent), space(parent).forked());
+    if (processes_.size() < kMaxProcesses) add(fork(system_, parent, fork_mode_of_tests()), space(parent).forked());
   }
   void vfork_one(ProcessId parent) {
     if (processes_.size() < kMaxProcesses) add(vfork(system_, parent), processes_.at(parent.value()));

@@ -79,12 +79,8 @@ class Verifier {
       last = area.pages.end;
       check_chains(vma);
     }
-    mapped_ = 0;
     vma_ = areas.first();
-    take_table(mm, mm.root, G::kLevels - 1, 0);
-    if (mapped_ != mm.anon_rss) {
-      found_.add(Violation::kRss);
-    }
+    take_table(mm, mm.root, {.level = G::kLevels - 1, .first = 0, .counted = true, .shared = false});
   }
 
   /// Whether each chain of `vma` hangs in the list of its anon_vma.
@@ -106,36 +102,71 @@ class Verifier {
     }
   }
 
-  void take_table(Mm& mm, FrameNumber table, unsigned level, std::uint64_t first) {
-    if (table.value() >= frame_count_ || system_.descriptor(table).use() != FrameUse::kTable ||
-        system_.descriptor(table).seen() != Seen::kUnseen) {
+  /// How a table is come by.
+  struct Way {
+    unsigned level;
+    /// The first page below it.
+    std::uint64_t first;
+    /// Whether the entry that names it is met for the first time.
+    bool counted;
+    /// Whether a table on the way may be shared, itself included.
+    bool shared;
+  };
+
+  /// Returns whether a page below it is pinned.
+  bool take_table(Mm& mm, FrameNumber table, const Way& way) {
+    if (table.value() >= frame_count_ || system_.descriptor(table).use() != FrameUse::kTable) {
       found_.add(Violation::kTable);
-      return;
+      return false;
     }
-    system_.descriptor(table).set_seen(Seen::kHeld);
-    if (system_.descriptor(table).locked()) {
+    FrameDescriptor& descriptor = system_.descriptor(table);
+    const bool again = descriptor.seen() != Seen::kUnseen;
+    if (!way.shared && (again || descriptor.references() != 1)) {
+      found_.add(Violation::kWritableShared);
+    }
+    if (way.counted) {
+      if (descriptor.references() == 0) found_.add(Violation::kReferences);
+      descriptor.drop_references(1);
+    }
+    descriptor.set_seen(Seen::kHeld);
+    if (descriptor.locked()) {
       found_.add(Violation::kLockHeld);
     }
     std::uint32_t used = 0;
+    std::uint32_t anon = 0;
+    bool pinned = false;
     const auto* entries = reinterpret_cast<const Entry*>(system_.frames().bytes(table));
     for (std::size_t i = 0; i < Geometry<G>::kEntries; ++i) {
       if (entries[i].none()) {
         continue;
       }
       ++used;
-      const std::uint64_t page = first + i * Tables<G>::span(level);
-      if (level == 0) {
-        take_entry(mm, Vpn{page}, entries[i]);
+      const std::uint64_t page = way.first + i * Tables<G>::span(way.level);
+      if (way.level == 0) {
+        anon += entries[i].frame() != Frames<G>::kZeroPage ? 1 : 0;
+        pinned = take_entry(mm, Vpn{page}, entries[i], {way.level, page, !again, way.shared}) || pinned;
       } else {
-        take_table(mm, entries[i].frame(), level - 1, page);
+        const Way below{way.level - 1, page, !again, way.shared || !entries[i].writable()};
+        pinned = take_table(mm, entries[i].frame(), below) || pinned;
       }
     }
     // A lowest table may be empty for as long as some VMA could fill it again.
-    const bool idle = used == 0 && level + 1 != G::kLevels && (level != 0 || !any_vma(mm, first));
-    if (used != system_.descriptor(table).mapcount() || idle) {
+    const bool idle = used == 0 && way.level + 1 != G::kLevels && (way.level != 0 || !any_vma(mm, way.first));
+    if (used != descriptor.mapcount() || idle) {
       found_.add(Violation::kTable);
     }
+    if (way.level == 0 && anon != descriptor.anon_pages()) {
+      found_.add(Violation::kRss);
+    }
+    // Fork would share it.
+    if (pinned && mark_protects_pins() && way.level + 1 != G::kLevels && !descriptor.pins_below()) {
+      found_.add(Violation::kPinnedShared);
+    }
+    return pinned;
   }
+
+  /// Only rules that decide by the mark promise to keep it on pinned pages.
+  [[nodiscard]] bool mark_protects_pins() const { return system_.rules().fork_pinned == ForkPinned::kCopyExclusive; }
 
   /// Whether a VMA lies within the lowest table that begins at page number `first`.
   bool any_vma(Mm& mm, std::uint64_t first) {
@@ -143,7 +174,8 @@ class Verifier {
     return vma && system_.at(vma).pages.begin < Tables<G>::table_end(Vpn{first});
   }
 
-  void take_entry(Mm& mm, Vpn page, Entry entry) {
+  /// Returns whether the page is pinned.
+  bool take_entry(Mm& mm, Vpn page, Entry entry, const Way& way) {
     while (vma_ && system_.at(vma_).pages.end <= page) {
       vma_ = system_.areas(mm).next(vma_);
     }
@@ -154,14 +186,20 @@ class Verifier {
     }
     const FrameNumber frame = entry.frame();
     if (frame == Frames<G>::kZeroPage) {
-      return;
+      return false;
     }
-    ++mapped_;
     if (!is_anon(frame)) {
       found_.add(Violation::kFreedInUse);
-      return;
+      return false;
     }
     FrameDescriptor& descriptor = system_.descriptor(frame);
+    const bool pinned = descriptor.pins() != 0;
+    if (pinned && way.shared && mark_protects_pins()) {
+      found_.add(Violation::kPinnedShared);
+    }
+    if (!way.counted) {
+      return pinned;
+    }
     if (descriptor.references() == 0) {
       found_.add(Violation::kReferences);
     }
@@ -179,6 +217,7 @@ class Verifier {
     descriptor.set_seen(std::max(descriptor.seen(), seen));
     descriptor.drop_references(1);
     descriptor.drop_mapcount();
+    return pinned;
   }
 
   void check_entry(const Vma& vma, Vpn page, Entry entry) {
@@ -247,9 +286,7 @@ class Verifier {
         found_.add(Violation::kPins);
       }
       descriptor.drop_pins(times);
-      // Only rules that decide by the mark promise to keep it on pinned pages.
-      if (descriptor.seen() >= Seen::kMapped && !descriptor.exclusive() &&
-          system_.rules().fork_pinned == ForkPinned::kCopyExclusive) {
+      if (descriptor.seen() >= Seen::kMapped && !descriptor.exclusive() && mark_protects_pins()) {
         found_.add(Violation::kPinnedShared);
       }
     }
@@ -279,7 +316,7 @@ class Verifier {
         if (descriptor.use() == FrameUse::kTable && descriptor.seen() == Seen::kUnseen) {
           found_.add(Violation::kFrameLost);
         }
-        if (descriptor.references() != 1 || descriptor.pins() != 0) {
+        if (descriptor.references() != (descriptor.use() == FrameUse::kSlab ? 1 : 0) || descriptor.pins() != 0) {
           found_.add(Violation::kReferences);
         }
         return;
@@ -350,10 +387,13 @@ class Verifier {
     }
   }
 
-  /// Goes where take_table() went: to each table once.
+  /// Goes where take_table() went, below each table once.
   void give_back_table(FrameNumber table, unsigned level) {
-    if (table.value() >= frame_count_ || system_.descriptor(table).use() != FrameUse::kTable ||
-        system_.descriptor(table).seen() != Seen::kHeld) {
+    if (table.value() >= frame_count_ || system_.descriptor(table).use() != FrameUse::kTable) {
+      return;
+    }
+    system_.descriptor(table).add_references(1);
+    if (system_.descriptor(table).seen() != Seen::kHeld) {
       return;
     }
     system_.descriptor(table).set_seen(Seen::kMapped);
@@ -375,9 +415,8 @@ class Verifier {
   std::size_t frame_count_;
   Reached reached_;
   Violations found_;
-  /// While the entries of an address space are walked: the VMA at hand, and how many pages were met.
+  /// While the entries of an address space are walked: the VMA at hand.
   Ref<Vma> vma_;
-  std::uint32_t mapped_ = 0;
 };
 
 }  // namespace

@@ -80,7 +80,7 @@ std::vector<Damage<G>> damages() {
          s.page(0).set_dirty(false);
          s.slot(0).store(s.slot(0).load().with_dirty(false));
        }},
-      {"rss", Violation::kRss, [](S& s) { ++s.mm().anon_rss; }},
+      {"rss", Violation::kRss, [](S& s) { s.page_table().add_anon_pages(1); }},
       {"freed while mapped", Violation::kFreedInUse, [](S& s) { s.m->frames().free(s.m.view(s.parent, 1).frame); }},
       {"mapped from outside RAM", Violation::kFreedInUse,
        [](S& s) { s.slot(1).store(Entry::of(FrameNumber{1000000}).with_dirty(true)); }},
@@ -100,7 +100,7 @@ std::vector<Damage<G>> damages() {
       {"a table's count", Violation::kTable, [](S& s) { s.m->descriptor(s.mm().root).add_mapcount(); }},
       {"an empty table", Violation::kTable,
        [](S& s) { (void)s.m->tables(s.mm()).obtain(Vpn{3 * Geometry<G>::kEntries}); }},
-      {"a table twice", Violation::kTable,
+      {"a table twice", Violation::kWritableShared,
        [](S& s) { s.m->at(s.m->at(Ref<Process>{s.child.value()}).mm).root = s.mm().root; }},
       {"an entry beyond its VMA", Violation::kOutsideVma, [](S& s) { s.vma().pages.end = Vpn{1}; }},
       {"an entry before its VMA", Violation::kOutsideVma,

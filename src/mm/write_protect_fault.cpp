@@ -108,7 +108,7 @@ Result<Faulted> copy_mapped_page(const Fault<G>& fault, PageTableGuard<G>& locke
       drop_mapcount(system, old);
       if (!COWHERD_MUTANT(copy_keeps_reference)) ++references;
     } else {
-      add_rss<G>(fault.mm, COWHERD_MUTANT(first_write_without_rss) ? 0 : 1);
+      add_rss(system, fault.slot, COWHERD_MUTANT(first_write_without_rss) ? 0 : 1);
     }
   }
   flush.after_unlock();

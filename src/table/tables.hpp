@@ -16,6 +16,10 @@ namespace cowherd {
 /// The page tables of one address space: a radix tree of frames, root first. Each table's descriptor counts its entries
 /// in use, and its lock guards the entries of a lowest table.
 ///
+/// A table may be part of several address spaces; each entry that names it holds a reference to it, and while there is
+/// more than one none of them is writable. As in hardware, a page may be written where every entry on the way is
+/// writable.
+///
 /// A Tables is a view on the root's frame number, which its owner keeps. Reading is safe from any thread as long as
 /// nobody frees tables; changes are the business of whoever holds the lock that guards the entry.
 template <class G>
@@ -44,23 +48,49 @@ class Tables {
     return slot(table, 0, page);
   }
 
-  /// The entry for `page`; none where there is no table.
-  [[nodiscard]] Entry get(Vpn page) const {
-    const Slot where = find(page);
-    return where ? where.load() : Entry{};
-  }
+  /// What a walk comes to.
+  struct Walk {
+    /// Null where a table on the way does not exist.
+    Slot slot;
+    /// A table on the way may belong to other address spaces too.
+    bool shared = false;
 
-  /// The place of the entry that names the lowest table of `page`, null where it does not exist.
-  [[nodiscard]] Slot find_parent(Vpn page) const {
+    /// The entry as hardware takes it: with the permissions that the whole way leaves.
+    [[nodiscard]] Entry load() const { return slot ? as_permitted(slot.load()) : Entry{}; }
+    [[nodiscard]] Entry as_permitted(Entry entry) const { return shared ? entry.with_writable(false) : entry; }
+  };
+  /// Walks to the entry of `level` for `page`: 0 is the page's own, 1 the one that names its lowest table.
+  [[nodiscard]] Walk walk_to(Vpn page, unsigned level = 0) const {
+    Walk walk;
     FrameNumber table = root_;
-    for (unsigned level = kLowerLevels; level > 1; --level) {
-      const Entry entry = slot(table, level, page).load();
+    for (unsigned at = kLowerLevels; at > level; --at) {
+      const Entry entry = slot(table, at, page).load();
       if (!entry.present()) {
-        return {};
+        return walk;
       }
+      walk.shared = walk.shared || !entry.writable();
       table = entry.frame();
     }
-    return slot(table, 1, page);
+    walk.slot = slot(table, level, page);
+    return walk;
+  }
+
+  /// The entry for `page` with the permissions that the whole way leaves; none where there is no table.
+  [[nodiscard]] Entry get(Vpn page) const { return walk_to(page).load(); }
+
+  /// Whether some page in `range` is below a table that may belong to other address spaces too.
+  [[nodiscard]] bool any_shared(PageRange range) const {
+    for (Vpn at = range.begin; at < range.end;) {
+      unsigned level = kLowerLevels;
+      for (FrameNumber table = root_; level > 0; --level) {
+        const Entry entry = slot(table, level, at).load();
+        if (!entry.present()) break;
+        if (!entry.writable()) return true;
+        table = entry.frame();
+      }
+      at = covered(at, level == 0 ? 1 : level).end;
+    }
+    return false;
   }
 
   /// The place of the entry for `page` in the lowest table `table`.
@@ -87,16 +117,16 @@ class Tables {
     unsigned count_ = 0;
   };
 
-  /// Makes what find() would not find on the way to `page`. ENOMEM, and then nothing was made.
-  Result<void> reserve(Vpn page, Missing& missing) {
+  /// Makes what walk_to() would not find on the way to `page`'s entry of `lowest`. ENOMEM, and then nothing was made.
+  Result<void> reserve(Vpn page, Missing& missing, unsigned lowest = 0) {
     FrameNumber table = root_;
     unsigned level = kLowerLevels;
-    for (; level > 0; --level) {
+    for (; level > lowest; --level) {
       const Entry entry = slot(table, level, page).load();
       if (!entry.present()) break;
       table = entry.frame();
     }
-    while (missing.count_ < level) {
+    while (missing.count_ < level - lowest) {
       auto made = make_table(frames_);
       if (!made) return made.error();
       missing.made_[missing.count_++] = *made;
@@ -107,9 +137,9 @@ class Tables {
   /// Hangs in the reserved tables that are still missing on the way to `page`, calling `publish()` before each becomes
   /// visible. The caller holds the lock of the upper tables.
   template <class Publish>
-  Slot install(Vpn page, Missing& missing, Publish&& publish) {
+  Slot install(Vpn page, Missing& missing, Publish&& publish, unsigned lowest = 0) {
     FrameNumber table = root_;
-    for (unsigned level = kLowerLevels; level > 0; --level) {
+    for (unsigned level = kLowerLevels; level > lowest; --level) {
       const Slot where = slot(table, level, page);
       if (!where.load().present() || (COWHERD_MUTANT(table_recheck_dropped) && missing.count_ == level)) {
         assert(missing.count_ != 0);
@@ -118,14 +148,15 @@ class Tables {
       }
       table = where.load().frame();
     }
-    return slot(table, 0, page);
+    return slot(table, lowest, page);
   }
 
   /// reserve() and install() for tables that nobody else can reach. ENOMEM.
-  Result<Slot> obtain(Vpn page) {
+  Result<Slot> obtain(Vpn page, unsigned lowest = 0) {
     Missing missing(frames_);
-    COWHERD_TRY(reserve(page, missing));
-    return install(page, missing, [] {});
+    COWHERD_TRY(reserve(page, missing, lowest));
+    return install(
+        page, missing, [] {}, lowest);
   }
 
   /// Stores an entry and keeps its table's count; returns what was there.
@@ -164,8 +195,7 @@ class Tables {
         return;
       }
       set(path[level], Entry{});
-      const Vpn first{page.value() / span(level) * span(level)};
-      retire(PageRange{first, first + PageCount{span(level)}});
+      retire(covered(page, level));
       frames_.put(below);
     }
   }
@@ -209,7 +239,7 @@ class Tables {
   /// The page after the last one that shares a lowest table with `page`.
   static constexpr Vpn table_end(Vpn page) { return Vpn{(page.value() / span(1) + 1) * span(1)}; }
 
- private:
+  /// A table without entries, with one reference. ENOMEM.
   static Result<FrameNumber> make_table(Frames<G>& frames) {
     auto table = frames.allocate(FrameUse::kTable);
     if (table) {
@@ -219,6 +249,18 @@ class Tables {
     return table;
   }
 
+  /// The place of entry number `index` in `table`.
+  static Slot slot_at(Frames<G>& frames, FrameNumber table, std::size_t index) {
+    return Slot{frames.bytes(table) + index * sizeof(Entry)};
+  }
+
+  /// The pages that the entry of `level` for `page` covers.
+  static constexpr PageRange covered(Vpn page, unsigned level) {
+    const Vpn first{page.value() / span(level) * span(level)};
+    return {first, first + PageCount{span(level)}};
+  }
+
+ private:
   [[nodiscard]] Slot slot(FrameNumber table, unsigned level, Vpn page) const {
     const std::size_t index = page.value() >> (level * G::kTableShift) & (Geometry<G>::kEntries - 1);
     return Slot{frames_.bytes(table) + index * sizeof(Entry)};

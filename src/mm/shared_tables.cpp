@@ -1,0 +1,251 @@
+#include "mm/shared_tables.hpp"
+
+#include "base/full_fence.hpp"
+#include "base/mutant.hpp"
+#include "mm/locks.hpp"
+#include "mm/page.hpp"
+
+namespace cowherd::mm {
+
+namespace {
+
+/// Makes the entries of `copy` those of `table`, both of `level`: what they name is in both from now on, and may be
+/// written through neither. Called with the lock of `table`. ENOMEM: `copy` then holds a part.
+template <class G>
+Result<void> copy_entries(System<G>& system, FrameNumber table, FrameNumber copy, unsigned level) {
+  FrameDescriptor& made = system.descriptor(copy);
+  std::size_t at = 0;
+  const Live live(system, "copy-entries", at);
+  for (; at < Geometry<G>::kEntries; ++at) {
+    const EntrySlot from = Tables<G>::slot_at(system.frames(), table, at);
+    const Entry entry = from.load();
+    if (entry.none()) continue;
+    if (level != 0) {
+      point(system, Point::kTakeReference);
+      if (!COWHERD_MUTANT(table_copy_without_reference)) system.descriptor(entry.frame()).add_references(1);
+    } else if (entry.frame() != Frames<G>::kZeroPage) {
+      COWHERD_TRY(map_once_more(system, entry.frame()));
+      made.add_anon_pages(1);
+    }
+    // No CPU writes through it as it is: the table above is write-protected.
+    if (entry.writable() && !COWHERD_MUTANT(table_copy_keeps_writable)) (void)protect_entry<G>(from);
+    const bool stays_writable = entry.writable() && COWHERD_MUTANT(table_copy_keeps_writable);
+    Tables<G>::slot_at(system.frames(), copy, at).store(entry.with_writable(stays_writable).with_young(false));
+    made.add_mapcount();
+  }
+  return {};
+}
+
+/// Makes the table that `place` names, of `level`, the address space's own. ENOMEM.
+///
+/// The table may lose its other owners meanwhile:
+///
+///   this address space                   the last other one
+///   two have the table: make another
+///                                        let go of it
+///   copy the entries, let go of it: it was the last reference
+///
+/// and everything in it is given back, each page then being mapped by the new table alone. Allowed because whoever has
+/// the last reference gives back what is below, and an exclusive mark that is gone costs no more than a copy.
+template <class G>
+Result<void> own_table(System<G>& system, Mm& mm, EntrySlot place, unsigned level, Vpn page) {
+  const Entry entry = place.load();
+  const FrameNumber table = entry.frame();
+  FrameNumber copy{0};
+  point(system, Point::kReadCounts);
+  if (system.descriptor(table).references() != 1) {
+    COWHERD_TRY_ASSIGN(made, Tables<G>::make_table(system.frames()));
+    copy = made;
+  }
+  const Live live(system, "own-table", entry, copy);
+  Result<void> copied;
+  bool reused = false;
+  {
+    const PageTableGuard<G> guard(system, mm, Tables<G>::slot_at(system.frames(), table, 0));
+    if (guard.blocked()) {
+      if (copy.value() != 0) system.frames().put(copy);
+      return would_block(system, Point::kPageTableLock);
+    }
+    reused = system.descriptor(table).references() == 1 || COWHERD_MUTANT(shared_table_reused);
+    if (!reused) {
+      copied = copy_entries(system, table, copy, level);
+    }
+    if (copied) {
+      point(system, mm, Point::kSetEntry);
+      place.store(reused ? entry.with_writable(true) : Entry::of(copy).with_writable(true));
+    }
+  }
+  if (reused || !copied) {
+    if (copy.value() != 0) put_table(system, copy, level);
+    return copied;
+  }
+  system.note({.kind = EventKind::kTableCopied, .page = page, .frame = table, .new_frame = copy});
+  if (!COWHERD_MUTANT(table_put_under_walker)) wait_for_walkers(system, mm, Tables<G>::covered(page, level + 1));
+  if (!COWHERD_MUTANT(copied_table_kept)) put_table(system, table, level);
+  return {};
+}
+
+/// Whether no VMA has anything in `span` outside of `range`.
+template <class G>
+bool nothing_outside(System<G>& system, Mm& mm, PageRange span, PageRange range) {
+  VmaTree areas = system.areas(mm);
+  const auto any = [&](Vpn begin, Vpn end) {
+    if (begin >= end) return false;
+    const Ref<Vma> vma = areas.find(begin);
+    return static_cast<bool>(vma) && system.at(vma).pages.begin < end;
+  };
+  return !any(span.begin, range.begin) && !any(range.end, span.end);
+}
+
+/// The highest entry on the way to `page` that names a shared table; level 0: there is none.
+template <class G>
+struct SharedEntry {
+  EntrySlot place;
+  unsigned level = 0;
+};
+template <class G>
+SharedEntry<G> find_shared(System<G>& system, Mm& mm, Vpn page) {
+  const auto tables = system.tables(mm);
+  for (unsigned level = Tables<G>::kLowerLevels; level > 0; --level) {
+    const EntrySlot place = tables.walk_to(page, level).slot;
+    if (!place || !place.load().present()) break;
+    if (!place.load().writable()) return {place, level};
+  }
+  return {};
+}
+
+}  // namespace
+
+template <class G>
+Result<void> own_tables(System<G>& system, Mm& mm, Vpn page) {
+  const Live live(system, "own-tables", page);
+  for (unsigned level = Tables<G>::kLowerLevels; level > 0; --level) {
+    const Live at_level(system, "level", level);
+    const EntrySlot place = system.tables(mm).walk_to(page, level).slot;
+    if (!place || !place.load().present()) break;
+    if (!place.load().writable()) COWHERD_TRY(own_table(system, mm, place, level - 1, page));
+  }
+  return {};
+}
+
+template <class G>
+Result<void> own_tables(System<G>& system, Mm& mm, PageRange range) {
+  Vpn at = range.begin;
+  unsigned level = Tables<G>::kLowerLevels;
+  const Live live(system, "own-range", at, level);
+  while (at < range.end) {
+    const EntrySlot place = system.tables(mm).walk_to(at, level).slot;
+    const bool present = place.load().present();
+    if (present && !place.load().writable()) {
+      COWHERD_TRY(own_table(system, mm, place, level - 1, at));
+    }
+    if (present && level > 1) {
+      --level;
+    } else {
+      at = Tables<G>::covered(at, level).end;
+      level = Tables<G>::kLowerLevels;
+    }
+  }
+  return {};
+}
+
+template <class G>
+Result<void> lock_and_own_tables(System<G>& system, Mm& mm, Vpn page) {
+  const Live live(system, "lock-and-own-tables", page);
+  const MmapWriteGuard<G> guard(system, mm);
+  if (guard.blocked() || stuck(mm)) {
+    return would_block(system, Point::kMmapLock);
+  }
+  return own_tables(system, mm, page);
+}
+
+template <class G>
+Result<void> own_edges(System<G>& system, Mm& mm, PageRange range) {
+  auto tables = system.tables(mm);
+  Vpn at = tables.next_used(range.begin, range.end);
+  const Live live(system, "own-edges", at);
+  while (at < range.end) {
+    const SharedEntry<G> shared = find_shared(system, mm, at);
+    const PageRange span = Tables<G>::covered(at, shared.level == 0 ? 1 : shared.level);
+    if (shared.level != 0 && !nothing_outside(system, mm, span, range)) {
+      COWHERD_TRY(own_table(system, mm, shared.place, shared.level - 1, at));
+    } else {
+      at = tables.next_used(span.end, range.end);
+    }
+  }
+  return {};
+}
+
+template <class G>
+void drop_shared_tables(System<G>& system, Mm& mm, PageRange range) {
+  auto tables = system.tables(mm);
+  Vpn at = tables.next_used(range.begin, range.end);
+  const Live live(system, "drop-shared-tables", at);
+  while (at < range.end) {
+    const SharedEntry<G> shared = find_shared(system, mm, at);
+    const PageRange span = Tables<G>::covered(at, shared.level == 0 ? 1 : shared.level);
+    if (shared.level != 0) {
+      const FrameNumber table = shared.place.load().frame();
+      const Live dropped(system, "dropped", table, shared.level);
+      point(system, mm, Point::kClearEntry);
+      tables.set(shared.place, Entry{});
+      // Nobody of this address space loads from its pages or is in it: it may be the last to have it.
+      if (!COWHERD_MUTANT(shared_table_dropped_without_flush)) {
+        flush_range(system, mm, span);
+        wait_for_walkers(system, mm, span);
+      }
+      put_table(system, table, shared.level - 1);
+      tables.prune(at, [&](PageRange covered) { wait_for_walkers(system, mm, covered); });
+    }
+    at = tables.next_used(span.end, range.end);
+  }
+}
+
+template <class G>
+void put_table(System<G>& system, FrameNumber table, unsigned level) {
+  point(system, Point::kDropReference);
+  if (system.descriptor(table).drop_references(1).references != 0) return;
+  std::size_t at = 0;
+  const Live live(system, "put-table", table, level, at);
+  for (; at < Geometry<G>::kEntries; ++at) {
+    const Entry entry = Tables<G>::slot_at(system.frames(), table, at).load();
+    if (entry.none()) continue;
+    if (level != 0) {
+      put_table(system, entry.frame(), level - 1);
+    } else if (entry.frame() != Frames<G>::kZeroPage) {
+      drop_mapcount(system, entry.frame());
+      put_page(system, entry.frame());
+    }
+  }
+  system.frames().free(table);
+}
+
+template <class G>
+void note_pins_below(System<G>& system, Mm& mm, Vpn page) {
+  if (COWHERD_MUTANT(pins_below_not_noted)) return;
+  const auto tables = system.tables(mm);
+  bool any = false;
+  for (unsigned level = Tables<G>::kLowerLevels; level > 0; --level) {
+    const EntrySlot place = tables.walk_to(page, level).slot;
+    if (!place || !place.load().present()) break;
+    FrameDescriptor& table = system.descriptor(place.load().frame());
+    if (table.pins_below()) continue;
+    table.set_pins_below(true);
+    any = true;
+  }
+  // Before a fast pin looks at the sequence count again: it has changed, or fork sees what was set here.
+  if (any) full_fence();
+}
+
+#define COWHERD_INSTANTIATE(G)                                        \
+  template Result<void> own_tables<G>(System<G>&, Mm&, Vpn);          \
+  template Result<void> own_tables<G>(System<G>&, Mm&, PageRange);    \
+  template Result<void> lock_and_own_tables<G>(System<G>&, Mm&, Vpn); \
+  template Result<void> own_edges<G>(System<G>&, Mm&, PageRange);     \
+  template void drop_shared_tables<G>(System<G>&, Mm&, PageRange);    \
+  template void put_table<G>(System<G>&, FrameNumber, unsigned);      \
+  template void note_pins_below<G>(System<G>&, Mm&, Vpn);
+COWHERD_FOR_EACH_GEOMETRY(COWHERD_INSTANTIATE)
+#undef COWHERD_INSTANTIATE
+
+}  // namespace cowherd::mm

@@ -1,0 +1,48 @@
+#pragma once
+
+#include "mm/flush.hpp"
+#include "mm/system.hpp"
+
+namespace cowherd::mm {
+
+// Page tables that several address spaces have in common after a fork that shares tables.
+//
+// Such a table changes for nobody: whoever wants to change an entry in it makes it its own first, which takes the mmap
+// lock for writing, so that nobody else of the address space is about to lock a table that goes. A shared table holds
+// one reference and one mapping of each page below it for all who share it. Its pages may keep their exclusive marks
+// and its entries their write permission: both say something again once one address space alone has the table.
+
+/// Makes every table on the way to `page` the address space's own. ENOMEM; what was made its own by then stays so,
+/// which nothing can tell.
+template <class G>
+Result<void> own_tables(System<G>& system, Mm& mm, Vpn page) COWHERD_REQUIRES(mm.mmap_lock);
+
+/// As above, for every page of `range`.
+template <class G>
+Result<void> own_tables(System<G>& system, Mm& mm, PageRange range) COWHERD_REQUIRES(mm.mmap_lock);
+
+/// As own_tables(), with the mmap lock taken for it. Also kWouldBlock.
+template <class G>
+Result<void> lock_and_own_tables(System<G>& system, Mm& mm, Vpn page);
+
+/// For who is about to unmap `range`: makes those tables the address space's own that hold something outside of it too.
+/// ENOMEM as own_tables(). Precondition: no VMA lies across an edge of `range` if its pages outside are to stay.
+template <class G>
+Result<void> own_edges(System<G>& system, Mm& mm, PageRange range) COWHERD_REQUIRES(mm.mmap_lock);
+
+/// Lets go of the shared tables that hold nothing outside of `range`. With own_edges() before it, no shared table is
+/// left there. Allocates nothing.
+template <class G>
+void drop_shared_tables(System<G>& system, Mm& mm, PageRange range) COWHERD_REQUIRES(mm.mmap_lock);
+
+/// Gives up one reference to a table of `level` (0: a lowest table) that no CPU reaches through the caller's address
+/// space any more. Whoever has the last one gives up everything below it.
+template <class G>
+void put_table(System<G>& system, FrameNumber table, unsigned level);
+
+/// Says of every table on the way to `page` that a page below it may be pinned. Before the reference is taken, so that
+/// a fork that comes after the reference finds it.
+template <class G>
+void note_pins_below(System<G>& system, Mm& mm, Vpn page);
+
+}  // namespace cowherd::mm
