@@ -1,5 +1,6 @@
 #pragma once
 
+#include <array>
 #include <atomic>
 #include <chrono>
 #include <cstddef>
@@ -7,8 +8,10 @@
 #include <functional>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
+#include "cowherd/flags.hpp"
 #include "cowherd/rules.hpp"
 #include "cowherd/types.hpp"
 #include "litmus/program.hpp"
@@ -31,6 +34,9 @@ struct Progress {
   double seconds = 0;
 };
 
+/// The words for fork modes, by number: those of traces and of the command line.
+inline constexpr std::array<std::string_view, 3> kForkModeWords = {"classic", "leaves", "subtrees"};
+
 /// Where freed frames go, at the grain of steps.
 enum class FrameReuse : std::uint8_t {
   /// Each block takes frames from a share of its own, so that allocations of different blocks commute.
@@ -52,6 +58,7 @@ struct CheckOptions {
   litmus::Grain grain = litmus::Grain::kOperation;
   Search search = Search::kStateful;
   FrameReuse reuse = FrameReuse::kPools;
+  ForkMode fork = ForkMode::kClassic;
   /// At the grain of steps: tell suspended operations apart by every byte of their stacks, and skip no point. Slow; a
   /// check of what operations declare of themselves.
   bool raw = false;
@@ -207,6 +214,7 @@ struct Trace {
   std::string rules;
   litmus::Grain grain = litmus::Grain::kOperation;
   FrameReuse reuse = FrameReuse::kPools;
+  ForkMode fork = ForkMode::kClassic;
   /// Operations may be shown in several steps.
   bool by_steps = false;
   /// After the init block.

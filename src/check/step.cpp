@@ -174,7 +174,7 @@ class Stepper {
       return;
     }
     const bool borrows = op_.code == OpCode::kVfork;
-    const auto child = borrows ? mm::vfork(system_, own().id) : mm::fork(system_, own().id);
+    const auto child = borrows ? mm::vfork(system_, own().id) : mm::fork(system_, own().id, world_.fork_mode());
     const auto observed = seen(error_of(child));
     if (report_.blocked) return;
     judge(observed);

@@ -96,6 +96,9 @@ std::string write_trace(const litmus::Program& program, const Trace& trace) {
       fmt::format("{} test={} rules={} hash={} preemptions={}{}{}\n", kMagic, program.name, trace.rules,
                   program_hash(program), trace.preemptions, trace.grain == litmus::Grain::kStep ? " grain=step" : "",
                   trace.reuse == FrameReuse::kImmediate ? " reuse=immediate" : "");
+  if (trace.fork != ForkMode::kClassic) {
+    text.insert(text.size() - 1, fmt::format(" fork={}", kForkModeWords[static_cast<std::size_t>(trace.fork)]));
+  }
   write_steps(text, trace);
   text += fmt::format("schedule: {}\n", trace.replay);
   text += fmt::format("{}\n{}", kTestMark, litmus::print(program));
@@ -125,6 +128,9 @@ std::optional<TraceFile> read_trace(std::string_view text, std::string& error) {
       file.hash = header_value(line, "hash");
       if (header_value(line, "grain") == "step") file.grain = litmus::Grain::kStep;
       if (header_value(line, "reuse") == "immediate") file.reuse = FrameReuse::kImmediate;
+      for (std::size_t i = 0; i < kForkModeWords.size(); ++i) {
+        if (header_value(line, "fork") == kForkModeWords[i]) file.fork = static_cast<ForkMode>(i);
+      }
       if (file.rules.empty() || file.hash.size() != kHashDigits) {
         error = "line 1: the header needs test=, rules= and hash=";
         return std::nullopt;

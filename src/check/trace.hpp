@@ -17,6 +17,7 @@ struct TraceFile {
   std::string hash;
   litmus::Grain grain = litmus::Grain::kOperation;
   FrameReuse reuse = FrameReuse::kPools;
+  ForkMode fork = ForkMode::kClassic;
   /// With state hashes.
   std::string replay;
   /// The text of the whole test.

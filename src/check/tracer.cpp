@@ -46,6 +46,7 @@ Tracer::Tracer(const Scene& scene, const CheckOptions& options)
   trace_.rules = options.rules_name;
   trace_.grain = options.grain;
   trace_.reuse = options.reuse;
+  trace_.fork = options.fork;
 }
 
 std::string Tracer::begin() {
@@ -241,6 +242,10 @@ std::string Tracer::describe(const mm::Event& event) const {
       return fmt::format("{}: unshared, {} to {}", name, frame(event.frame), frame(event.new_frame));
     case EventKind::kForkShared:
       return fmt::format("{}: {} shared write-protected", name, frame(event.frame));
+    case EventKind::kTableShared:
+      return "fork shares a whole table, write-protected where it hangs";
+    case EventKind::kTableCopied:
+      return "a shared table is copied";
     case EventKind::kForkCopied:
       return fmt::format("{}: {} copied to {} for the child", name, frame(event.frame), frame(event.new_frame));
     case EventKind::kForkRefused:

@@ -90,9 +90,12 @@ static_assert(sizeof(Control) ==
 struct Setting {
   litmus::Grain grain = litmus::Grain::kOperation;
   FrameReuse reuse = FrameReuse::kPools;
+  ForkMode fork = ForkMode::kClassic;
   bool raw = false;
 };
-inline Setting setting_of(const CheckOptions& options) { return {options.grain, options.reuse, options.raw}; }
+inline Setting setting_of(const CheckOptions& options) {
+  return {options.grain, options.reuse, options.fork, options.raw};
+}
 
 /// One program in one machine, beside the reference: the state that is searched. Holds its memory from one program to
 /// the next. Not thread-safe, and stays where it is while a program runs.
@@ -133,6 +136,7 @@ class World {
 
   /// Whether operations run on stacks of their own, by advance().
   [[nodiscard]] bool fibers() const { return fibers_; }
+  [[nodiscard]] ForkMode fork_mode() const { return setting_.fork; }
   /// Starts `body` as the operation of the move's block, or goes on with the one that it is inside of.
   StepScheduler::Stop advance(Move move, Fiber::Body body, void* argument);
   /// The block whose body runs in advance().

@@ -53,6 +53,8 @@ const std::map<std::string, litmus::Grain> kGrains = {
     {"op", litmus::Grain::kOperation}, {"operation", litmus::Grain::kOperation}, {"step", litmus::Grain::kStep}};
 const std::map<std::string, check::FrameReuse> kReuses = {{"pools", check::FrameReuse::kPools},
                                                           {"immediate", check::FrameReuse::kImmediate}};
+const std::map<std::string, ForkMode> kForkModes = {
+    {"classic", ForkMode::kClassic}, {"leaves", ForkMode::kSharedLeaves}, {"subtrees", ForkMode::kSharedSubtrees}};
 const std::map<std::string, Format> kTextAndJson = {{"text", Format::kText}, {"json", Format::kJson}};
 
 template <class Target, class Value>
@@ -127,6 +129,8 @@ void Parser::add_search(CLI::App& app, SearchArguments& to) {
       "N", "only schedules with up to N switches away from a block that could have gone on");
   add_choice(app, "--reuse", to.reuse, kReuses,
              "at step grain, freed frames go back to the block's own share, or to whoever comes next (pools)");
+  add_choice(app, "--fork", to.fork, kForkModes,
+             "how fork passes page tables on: it copies them, shares the lowest ones, or whole subtrees (classic)");
 }
 
 void Parser::add_check() {

@@ -39,6 +39,7 @@ struct SearchArguments {
   std::optional<litmus::Grain> grain;
   std::optional<std::uint32_t> preemptions;
   check::FrameReuse reuse = check::FrameReuse::kPools;
+  ForkMode fork = ForkMode::kClassic;
 };
 
 struct CheckArguments {

@@ -74,6 +74,7 @@ void run_batch(const LoadedTests& tests, const RulesOf& rules_of, const SearchAr
       job.options.grain = search.grain.value_or(job.program->grain);
       job.options.preemptions = search.preemptions;
       job.options.reuse = search.reuse;
+      job.options.fork = search.fork;
       const bool one_by_one = base.raw && job.options.grain == litmus::Grain::kOperation;
       if (one_by_one) job.options.search = check::Search::kStateless;
       runs.push_back({i, std::move(choice)});

@@ -58,6 +58,7 @@ _cowherd() {{
     --show) mapfile -t COMPREPLY < <(compgen -W 'trace none' -- "$word"); return ;;
     --grain) mapfile -t COMPREPLY < <(compgen -W 'op step' -- "$word"); return ;;
     --reuse) mapfile -t COMPREPLY < <(compgen -W 'pools immediate' -- "$word"); return ;;
+    --fork) mapfile -t COMPREPLY < <(compgen -W 'classic leaves subtrees' -- "$word"); return ;;
   esac
   case $verb in
 {}  esac
@@ -101,6 +102,7 @@ _cowherd() {{
     --show) compadd trace none; return ;;
     --grain) compadd op step; return ;;
     --reuse) compadd pools immediate; return ;;
+    --fork) compadd classic leaves subtrees; return ;;
   esac
   case $words[2] in
 {}  esac

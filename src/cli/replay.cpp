@@ -31,6 +31,7 @@ struct Request {
   std::string schedule;
   litmus::Grain grain = litmus::Grain::kOperation;
   check::FrameReuse reuse = check::FrameReuse::kPools;
+  ForkMode fork = ForkMode::kClassic;
 };
 
 std::optional<RuleChoice> single_choice(const std::vector<std::string>& words) {
@@ -64,7 +65,8 @@ std::optional<Request> from_trace(const CheckArguments& arguments, const std::st
   const std::vector<std::string> rules = arguments.rules.empty() ? std::vector{trace->rules} : arguments.rules;
   std::optional<RuleChoice> choice = single_choice(rules);
   if (!choice) return std::nullopt;
-  return Request{std::move(*parsed.program), std::move(*choice), trace->replay, trace->grain, trace->reuse};
+  return Request{
+      std::move(*parsed.program), std::move(*choice), trace->replay, trace->grain, trace->reuse, trace->fork};
 }
 
 std::optional<Request> from_schedule(const CheckArguments& arguments) {
@@ -82,7 +84,8 @@ std::optional<Request> from_schedule(const CheckArguments& arguments) {
   if (!choice) return std::nullopt;
   litmus::Program& program = tests.tests.front().program;
   const litmus::Grain grain = arguments.search.grain.value_or(program.grain);
-  return Request{std::move(program), std::move(*choice), *arguments.replay, grain, arguments.search.reuse};
+  return Request{std::move(program),     std::move(*choice),   *arguments.replay, grain,
+                 arguments.search.reuse, arguments.search.fork};
 }
 
 std::optional<Request> read_request(const CheckArguments& arguments) {
@@ -113,6 +116,7 @@ ExitStatus run_replay(const CheckArguments& arguments) {
   options.rules_name = request->rules.name;
   options.grain = request->grain;
   options.reuse = request->reuse;
+  options.fork = request->fork;
   const check::ReplayResult result = check::replay(request->program, options, request->schedule);
 
   std::string text = fmt::format("Replay {}\nRules {}\n{}", request->program.name, request->rules.name,

@@ -82,6 +82,7 @@ Json json_of(const check::Trace& trace) {
   return {{"rules", trace.rules},
           {"grain", trace.grain == litmus::Grain::kStep ? "step" : "operation"},
           {"reuse", trace.reuse == check::FrameReuse::kImmediate ? "immediate" : "pools"},
+          {"fork", check::kForkModeWords[static_cast<std::size_t>(trace.fork)]},
           {"preemptions", trace.preemptions},
           {"initial", json_of(trace.initial_pages)},
           {"steps", std::move(steps)},
