@@ -35,6 +35,19 @@ function(cowherd_test_definitions target)
   target_compile_definitions(${target} PRIVATE COWHERD_SOURCE_DIR="${PROJECT_SOURCE_DIR}")
 endfunction()
 
+# The tests of the memory system once more with each way that fork has to pass page tables on. Left out is what looks at
+# costs that a shared table saves: events of single pages, frames in use.
+function(cowherd_fork_mode_tests target)
+  set(filter "*.HardwareBitsFollowTheAccess" "*.AFailedForkReallyWasHalfWay" "*.AReaderOfTheCountSeesAnUnneededCopy"
+    "Cost.*" "*.ReuseByRow" "*.TheReusedPageIsFoundByTheReverseMapOfItsNewOwner" "*.CoherenceByRow")
+  list(JOIN filter ":" filter)
+  foreach(mode IN ITEMS leaves subtrees mixed)
+    add_test(NAME mm.fork_mode.${mode} COMMAND ${target} --gtest_brief=1 --gtest_filter=-${filter}
+      WORKING_DIRECTORY ${PROJECT_SOURCE_DIR})
+    set_tests_properties(mm.fork_mode.${mode} PROPERTIES LABELS mm TIMEOUT 300 ENVIRONMENT COWHERD_FORK_MODE=${mode})
+  endforeach()
+endfunction()
+
 # Defines cowherd_<folder>_test, cowherd_<folder>_bench and a fuzzer for each *_fuzz.cpp, where there are such files.
 function(cowherd_folder_tests folder)
   cowherd_sources(tests src/${folder} _test)
@@ -49,6 +62,9 @@ function(cowherd_folder_tests folder)
     target_link_libraries(${target} PRIVATE GTest::gmock GTest::gtest GTest::gtest_main)
     gtest_discover_tests(${target} TEST_PREFIX "${folder}." NO_PRETTY_VALUES WORKING_DIRECTORY ${PROJECT_SOURCE_DIR}
       DISCOVERY_MODE PRE_TEST DISCOVERY_TIMEOUT 120 PROPERTIES LABELS ${folder} TIMEOUT 300)
+    if(folder STREQUAL "mm")
+      cowherd_fork_mode_tests(${target})
+    endif()
   endif()
 
   cowherd_sources(benchmarks src/${folder} _bench)

@@ -300,10 +300,11 @@ void Worker::fork_or_exit() {
   if (visit.life() == 0) return;
   Result<ProcessId> child = Errno::kInvalid;
   const Life life = house_.next_life();
+  const auto mode = static_cast<ForkMode>(choose(3));
   timed(Action::kFork, visit.life(), [&](Record& record) {
     record.count = kPages;
     record.other = life;
-    child = mm::fork(system_, visit.process());
+    child = mm::fork(system_, visit.process(), mode);
     record.error = error_of(child);
   });
   if (!child) return;
