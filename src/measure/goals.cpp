@@ -346,6 +346,7 @@ void add_embedding(Lines& lines) {
                    .what = "snapshot: fork, 8 pages dirtied, drop",
                    .unit = "cycles/s",
                    .clock = Clock::kWall,
+                   .mode = ForkMode::kSharedSubtrees,
                    .of_linux = on_linux::fork_cycles,
                    .ours = engine::fork_cycles,
                    .higher_is_better = true,
