@@ -1,5 +1,7 @@
 #pragma once
 
+#include <cstdint>
+
 #include "base/full_fence.hpp"
 #include "mm/flush.hpp"
 #include "mm/locks.hpp"
@@ -55,6 +57,39 @@ void forget_pins_below(System<G>& system, Mm& mm, Vpn page) {
   }
 }
 
+/// Sets entries of the child's upper tables that were none. Natively those of one table are booked together.
+template <class G>
+class ChildTally {
+ public:
+  ChildTally(System<G>& system, Mm& child) : system_(system), child_(child) {}
+  ~ChildTally() { book(); }
+  ChildTally(const ChildTally&) = delete;
+  ChildTally& operator=(const ChildTally&) = delete;
+
+  void set(EntrySlot slot, Entry entry) {
+    if constexpr (G::kExplored) {
+      system_.tables(child_).set(slot, entry);
+    } else {
+      const FrameNumber table = system_.frames().frame_of(slot.place());
+      if (table != table_) book();
+      table_ = table;
+      slot.store(entry);
+      ++used_;
+    }
+  }
+
+ private:
+  void book() {
+    if (used_ != 0) system_.descriptor(table_).change_mapcount(used_);
+    used_ = 0;
+  }
+
+  System<G>& system_;
+  Mm& child_;
+  FrameNumber table_{0};
+  std::int32_t used_ = 0;
+};
+
 /// Fork's way through the parent's tables, both mmap locks held for writing: tables of `highest` and below (0: the
 /// lowest ones) that have no pin below them become the child's too, write-protected where they hang and nowhere else;
 /// for the pages of every other lowest table it calls `copy(range)`, the parent's tables on the way being its own.
@@ -67,44 +102,49 @@ Result<void> share_tables(System<G>& system, Mm& parent, Mm& child, unsigned hig
                           Copy&& copy) COWHERD_REQUIRES(parent.mmap_lock) {
   auto tables = system.tables(parent);
   constexpr Vpn kEnd{Geometry<G>::kUserPages};
+  const bool all_inherited = inherited_whole(system, parent, {Vpn{0}, kEnd});
   // The sequence count is odd before any table is asked: see note_pins_below().
   full_fence();
-  Vpn at = tables.next_used(Vpn{0}, kEnd);
-  // Everything before is done: a table that fork has gone into stays copied, whatever it found there.
-  Vpn done{0};
+  // The entry at hand is the one of `level` that begins at `at`; it names a table of the level below.
+  Vpn at{0};
   unsigned level = Tables<G>::kLowerLevels;
-  const Live live(system, "share-tables", at, done, level);
+  ChildTally<G> tally(system, child);
+  const Live live(system, "share-tables", at, level);
   while (at < kEnd) {
-    // The entry at hand is the one of `level`; it names a table of the level below.
     const EntrySlot place = tables.walk_to(at, level).slot;
     const PageRange span = Tables<G>::covered(at, level);
     const Entry entry = place.load();
-    FrameDescriptor& table = system.descriptor(entry.frame());
-    point(system, parent, Point::kReadCounts);
-    const bool pins = table.pins_below() && !COWHERD_MUTANT(pins_below_ignored);
-    if (level - 1 <= highest && span.begin >= done && !pins && inherited_whole(system, parent, span)) {
-      if (table.mapcount() != 0) {
-        COWHERD_TRY_ASSIGN(to, system.tables(child).obtain(at, level));
-        point(system, Point::kTakeReference);
-        table.add_references(COWHERD_MUTANT(table_shared_without_reference) ? 0 : 1);
-        if (entry.writable() && !COWHERD_MUTANT(shared_table_stays_writable)) {
-          point(system, parent, Point::kProtectEntry);
-          place.store(entry.with_writable(false));
-          if (!COWHERD_MUTANT(shared_table_without_flush)) flush.add(span);
+    if (entry.present()) {
+      FrameDescriptor& table = system.descriptor(entry.frame());
+      point(system, parent, Point::kReadCounts);
+      const bool pins = table.pins_below() && !COWHERD_MUTANT(pins_below_ignored);
+      if (level - 1 <= highest && !pins && (all_inherited || inherited_whole(system, parent, span))) {
+        if (table.mapcount() != 0) {
+          EntrySlot to = system.tables(child).walk_to(at, level).slot;
+          if (!to) {
+            COWHERD_TRY_ASSIGN(made, system.tables(child).obtain(at, level));
+            to = made;
+          }
+          point(system, Point::kTakeReference);
+          table.add_references(COWHERD_MUTANT(table_shared_without_reference) ? 0 : 1);
+          if (entry.writable() && !COWHERD_MUTANT(shared_table_stays_writable)) {
+            point(system, parent, Point::kProtectEntry);
+            place.store(entry.with_writable(false));
+            if (!COWHERD_MUTANT(shared_table_without_flush)) flush.add(span);
+          }
+          tally.set(to, entry.with_writable(COWHERD_MUTANT(shared_table_writable_in_child)));
+          system.note({.kind = EventKind::kTableShared, .page = at, .frame = entry.frame()});
         }
-        system.tables(child).set(to, entry.with_writable(COWHERD_MUTANT(shared_table_writable_in_child)));
-        system.note({.kind = EventKind::kTableShared, .page = at, .frame = entry.frame()});
+      } else if (level > 1) {
+        --level;
+        continue;
+      } else {
+        COWHERD_TRY(own_tables(system, parent, at));
+        COWHERD_TRY(copy(span));
       }
-    } else if (level > 1) {
-      --level;
-      continue;
-    } else {
-      COWHERD_TRY(own_tables(system, parent, at));
-      COWHERD_TRY(copy(span));
     }
-    done = span.end;
-    at = tables.next_used(done, kEnd);
-    level = Tables<G>::kLowerLevels;
+    at = span.end;
+    while (level < Tables<G>::kLowerLevels && at.value() % Tables<G>::span(level + 1) == 0) ++level;
   }
   return {};
 }

@@ -1,5 +1,9 @@
 #include "mm/shared_tables.hpp"
 
+#include <algorithm>
+#include <array>
+#include <utility>
+
 #include "base/full_fence.hpp"
 #include "base/mutant.hpp"
 #include "mm/locks.hpp"
@@ -97,22 +101,28 @@ bool nothing_outside(System<G>& system, Mm& mm, PageRange span, PageRange range)
   return !any(span.begin, range.begin) && !any(range.end, span.end);
 }
 
-/// The highest entry on the way to `page` that names a shared table; level 0: there is none.
+/// Shared tables whose entries were cleared, and that go back when no CPU can reach what is below them any more.
 template <class G>
-struct SharedEntry {
-  EntrySlot place;
-  unsigned level = 0;
+class UnhookedTables {
+ public:
+  struct Unhooked {
+    FrameNumber table;
+    /// Of the entry that named it.
+    std::uint32_t level;
+  };
+
+  [[nodiscard]] bool full() const { return count_ == all_.size(); }
+  void add(Unhooked unhooked) { all_[count_++] = unhooked; }
+  Unhooked take() { return std::exchange(all_[--count_], {}); }
+
+  // For the state of a suspended operation.
+  [[nodiscard]] const auto& all() const { return all_; }
+  [[nodiscard]] const std::uint32_t& count() const { return count_; }
+
+ private:
+  std::array<Unhooked, std::min<std::size_t>(Geometry<G>::kEntries, 64)> all_{};
+  std::uint32_t count_ = 0;
 };
-template <class G>
-SharedEntry<G> find_shared(System<G>& system, Mm& mm, Vpn page) {
-  const auto tables = system.tables(mm);
-  for (unsigned level = Tables<G>::kLowerLevels; level > 0; --level) {
-    const EntrySlot place = tables.walk_to(page, level).slot;
-    if (!place || !place.load().present()) break;
-    if (!place.load().writable()) return {place, level};
-  }
-  return {};
-}
 
 }  // namespace
 
@@ -165,7 +175,7 @@ Result<void> own_edges(System<G>& system, Mm& mm, PageRange range) {
   Vpn at = tables.next_used(range.begin, range.end);
   const Live live(system, "own-edges", at);
   while (at < range.end) {
-    const SharedEntry<G> shared = find_shared(system, mm, at);
+    const auto shared = tables.find_shared(at);
     const PageRange span = Tables<G>::covered(at, shared.level == 0 ? 1 : shared.level);
     if (shared.level != 0 && !nothing_outside(system, mm, span, range)) {
       COWHERD_TRY(own_table(system, mm, shared.place, shared.level - 1, at));
@@ -180,24 +190,33 @@ template <class G>
 void drop_shared_tables(System<G>& system, Mm& mm, PageRange range) {
   auto tables = system.tables(mm);
   Vpn at = tables.next_used(range.begin, range.end);
-  const Live live(system, "drop-shared-tables", at);
+  UnhookedTables<G> unhooked;
+  const Live live(system, "drop-shared-tables", at, unhooked.all(), unhooked.count());
   while (at < range.end) {
-    const SharedEntry<G> shared = find_shared(system, mm, at);
-    const PageRange span = Tables<G>::covered(at, shared.level == 0 ? 1 : shared.level);
-    if (shared.level != 0) {
-      const FrameNumber table = shared.place.load().frame();
-      const Live dropped(system, "dropped", table, shared.level);
-      point(system, mm, Point::kClearEntry);
-      tables.set(shared.place, Entry{});
-      // Nobody of this address space loads from its pages or is in it: it may be the last to have it.
-      if (!COWHERD_MUTANT(shared_table_dropped_without_flush)) {
-        flush_range(system, mm, span);
-        wait_for_walkers(system, mm, span);
+    const Vpn first = at;
+    while (at < range.end && !unhooked.full()) {
+      const auto shared = tables.find_shared(at);
+      if (shared.level != 0) {
+        point(system, mm, Point::kClearEntry);
+        const FrameNumber table = tables.set(shared.place, Entry{}).frame();
+        unhooked.add({table, shared.level});
+        if (system.descriptor(tables.table_of(shared.place)).mapcount() == 0) {
+          tables.prune(at, [&](PageRange covered) { wait_for_walkers(system, mm, covered); });
+        }
       }
-      put_table(system, table, shared.level - 1);
-      tables.prune(at, [&](PageRange covered) { wait_for_walkers(system, mm, covered); });
+      at = tables.next_used(Tables<G>::covered(at, shared.level == 0 ? 1 : shared.level).end, range.end);
     }
-    at = tables.next_used(span.end, range.end);
+    if (unhooked.count() == 0) continue;
+    // Nobody of this address space loads from their pages or is in them: it may be the last to have them.
+    if (!COWHERD_MUTANT(shared_table_dropped_without_flush)) {
+      const PageRange gone{Tables<G>::covered(first, Tables<G>::kLowerLevels).begin, at};
+      flush_range(system, mm, gone);
+      wait_for_walkers(system, mm, gone);
+    }
+    while (unhooked.count() != 0) {
+      const auto [table, level] = unhooked.take();
+      put_table(system, table, level - 1);
+    }
   }
 }
 

@@ -78,6 +78,23 @@ class Tables {
   /// The entry for `page` with the permissions that the whole way leaves; none where there is no table.
   [[nodiscard]] Entry get(Vpn page) const { return walk_to(page).load(); }
 
+  /// The highest entry on the way to `page` that names a table which may be shared; level 0: there is none.
+  struct SharedEntry {
+    Slot place;
+    unsigned level = 0;
+  };
+  [[nodiscard]] SharedEntry find_shared(Vpn page) const {
+    FrameNumber table = root_;
+    for (unsigned level = kLowerLevels; level > 0; --level) {
+      const Slot place = slot(table, level, page);
+      const Entry entry = place.load();
+      if (!entry.present()) break;
+      if (!entry.writable()) return {place, level};
+      table = entry.frame();
+    }
+    return {};
+  }
+
   /// Whether some page in `range` is below a table that may belong to other address spaces too.
   [[nodiscard]] bool any_shared(PageRange range) const {
     for (Vpn at = range.begin; at < range.end;) {
