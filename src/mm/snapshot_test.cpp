@@ -24,6 +24,8 @@ std::string problem_of(const Machine& machine) {
   return found == nullptr ? "" : found;
 }
 
+Vaddr page(Vaddr at, int number) { return at + ByteCount{static_cast<std::uint64_t>(number) * kPageBytes}; }
+
 TEST(Snapshot, TakeRunRestoreDrop) {
   Machine machine = must(Machine::create(ByteCount{8 << 20}));
   const PageCount empty = machine.memory_use().free;
@@ -31,17 +33,17 @@ TEST(Snapshot, TakeRunRestoreDrop) {
     AddressSpace space = must(machine.create_space());
     const Vaddr at = must(space.map(ByteCount{64 * kPageBytes}));
     Accessor accessor = must(space.accessor());
-    for (int i = 0; i < 64; ++i) ASSERT_TRUE(accessor.store(at + ByteCount{i * kPageBytes}, i).ok());
+    for (int i = 0; i < 64; ++i) ASSERT_TRUE(accessor.store(page(at, i), i).ok());
     std::optional<Snapshot> snapshot(must(space.snapshot()));
     EXPECT_EQ(snapshot->resident(), PageCount{64});
     const PageCount taken = machine.memory_use().free;
     for (int run = 1; run <= 50; ++run) {
       for (int i = run % 8; i < 64; i += 8) {
-        ASSERT_TRUE(accessor.store(at + ByteCount{i * kPageBytes}, -run).ok());
+        ASSERT_TRUE(accessor.store(page(at, i), -run).ok());
       }
       ASSERT_TRUE(space.restore(*snapshot).ok());
       for (int i = 0; i < 64; ++i) {
-        ASSERT_EQ(must(accessor.load<int>(at + ByteCount{i * kPageBytes})), i) << "the accessor heeds it, run " << run;
+        ASSERT_EQ(must(accessor.load<int>(page(at, i))), i) << "the accessor heeds it, run " << run;
       }
       EXPECT_EQ(machine.memory_use().free, taken) << "a run leaves nothing behind";
     }
