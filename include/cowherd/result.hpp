@@ -104,7 +104,7 @@ class [[nodiscard]] Result {
     Errno error_{0};
   };
   static constexpr bool kSmall =
-      std::is_trivially_copyable_v<T> && std::is_default_constructible_v<T> && sizeof(T) <= 2 * sizeof(void*);
+      std::is_trivially_copyable_v<T> && std::is_default_constructible_v<T> && sizeof(T) <= 2 * sizeof(std::uintptr_t);
 
   std::conditional_t<kSmall, Both, Either> state_;
 };

@@ -109,7 +109,7 @@ Errno Accessor::move_bytes(Vaddr address, std::span<Byte> bytes) {
       const Translation& found = translation(at);
       known = (kStore ? found.tag : found.tag | kWritable) == ((at.value() & kPageMask) | kWritable);
       if (!known) break;
-      auto* const place = reinterpret_cast<std::byte*>(at.value() + found.addend);
+      auto* const place = reinterpret_cast<std::byte*>(at.value() + found.addend);  // NOLINT(performance-no-int-to-ptr)
       const std::size_t part = std::min(bytes.size() - done, kPageBytes - Geometry<G>::offset_of(at));
       if constexpr (kStore) {
         copy_racing(place, bytes.data() + done, part);
