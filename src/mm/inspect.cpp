@@ -56,17 +56,22 @@ PageCount rss(System<G>& system, ProcessId process) {
 
 template <class G>
 Result<FrameNumber> lock_page(System<G>& system, ProcessId process, Vaddr address) {
-  const PageView view = inspect(system, process, address);
-  if (!view.entry.present() || view.frame == Frames<G>::kZeroPage) {
+  const Vpn page = Geometry<G>::page_of(address);
+  if (exited(system, process) || page.value() >= Geometry<G>::kUserPages) {
     return Errno::kFault;
   }
-  FrameDescriptor& descriptor = system.descriptor(view.frame);
+  const Entry entry = system.tables(mm_of(system, process)).get(page);
+  const FrameNumber frame = entry.frame();
+  if (!entry.present() || frame == Frames<G>::kZeroPage) {
+    return Errno::kFault;
+  }
+  FrameDescriptor& descriptor = system.descriptor(frame);
   const bool free = wait_until<G, FrameDescriptor>(system, Point::kPageLock, descriptor,
-                                                   [](const FrameDescriptor& page) { return !page.locked(); });
+                                                   [](const FrameDescriptor& d) { return !d.locked(); });
   if (!free || !descriptor.try_lock()) {
     return Errno::kWouldBlock;
   }
-  return view.frame;
+  return frame;
 }
 
 template <class G>
