@@ -9,11 +9,11 @@
 #include <optional>
 #include <set>
 #include <string>
-#include <string_view>
 #include <vector>
 
 #include "mm/operations.hpp"
 #include "mm/system.hpp"
+#include "mm/test_fork_mode.hpp"
 
 namespace cowherd::mm {
 
@@ -63,17 +63,6 @@ class EventCounter : public EventSink {
   int count[32] = {};
   Event last{};
 };
-
-/// How the tests of a run fork: the environment variable COWHERD_FORK_MODE, classic, leaves, subtrees, or mixed: each
-/// in turn.
-inline ForkMode fork_mode_of_tests() {
-  static unsigned forks = 0;
-  const char* word = std::getenv("COWHERD_FORK_MODE");
-  const std::string_view mode = word != nullptr ? word : "classic";
-  if (mode == "mixed") return static_cast<ForkMode>(++forks % 3);
-  if (mode == "subtrees") return ForkMode::kSharedSubtrees;
-  return mode == "leaves" ? ForkMode::kSharedLeaves : ForkMode::kClassic;
-}
 
 /// A machine, and short words for what tests do with it. Places are page numbers, values are the first byte of a page.
 ///

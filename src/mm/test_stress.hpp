@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "mm/operations.hpp"
+#include "mm/test_fork_mode.hpp"
 #include "mm/test_model.hpp"
 
 namespace cowherd::mm {
