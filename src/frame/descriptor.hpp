@@ -5,6 +5,7 @@
 #include <cassert>
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 
 #include "base/lock_word.hpp"
 #include "base/memory_orders.h"
@@ -91,6 +92,25 @@ class FrameDescriptor {
       }
       const std::uint64_t next = (seen + kOneReferenceAndMapcount) & ~(std::uint64_t{kExclusive} << 32);
       if (__atomic_compare_exchange_n(both_words(), &seen, next, true, __ATOMIC_SEQ_CST, __ATOMIC_RELAXED)) return true;
+    }
+  }
+
+  /// What is left after drop_mapping().
+  struct Left {
+    Counts counts;
+    std::uint32_t mapcount;
+  };
+  /// One mapping fewer: gives a reference and a mapcount back, in one access. Nothing where one of them is zero, and
+  /// nothing has changed.
+  [[nodiscard]] std::optional<Left> drop_mapping() {
+    std::uint64_t seen = __atomic_load_n(both_words(), __ATOMIC_RELAXED);
+    while (true) {
+      const auto mapcount = static_cast<std::uint32_t>(seen >> 32 & kMaxMapcount);
+      if (split(static_cast<std::uint32_t>(seen)).references == 0 || mapcount == 0) return std::nullopt;
+      const std::uint64_t next = seen - kOneReferenceAndMapcount;
+      if (__atomic_compare_exchange_n(both_words(), &seen, next, true, __ATOMIC_SEQ_CST, __ATOMIC_RELAXED)) {
+        return Left{split(static_cast<std::uint32_t>(next)), mapcount - 1};
+      }
     }
   }
 

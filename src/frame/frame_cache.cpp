@@ -23,16 +23,28 @@ void Frames<G>::refill(FrameCache& cache) {
 }
 
 template <class G>
+void Frames<G>::mark_free(std::span<const FrameNumber> frames) {
+  // Those that follow each other are often in one word.
+  for (std::size_t i = 0; i < frames.size();) {
+    const std::size_t word = frames[i].value() / kWordBits;
+    std::uint64_t mask = 0;
+    for (; i < frames.size() && frames[i].value() / kWordBits == word; ++i) {
+      mask |= std::uint64_t{1} << (frames[i].value() % kWordBits);
+    }
+    mark_mask(word, mask, true);
+  }
+  std::atomic_ref(header_->free_count).fetch_add(static_cast<std::uint32_t>(frames.size()), std::memory_order_relaxed);
+}
+
+template <class G>
 void Frames<G>::give_back(FrameCache& cache, std::uint32_t keep) {
   if (cache.count <= keep) return;
   const std::uint32_t count = cache.count - keep;
   {
     const Hold hold(*header_);
-    for (std::uint32_t i = 0; i < count; ++i) mark(cache.frames[i].value(), 1, true);
-    std::atomic_ref(header_->free_count).fetch_add(count, std::memory_order_relaxed);
+    mark_free({cache.items, count});
   }
-  std::copy(cache.frames + count, cache.frames + cache.count, cache.frames);
-  cache.set_count(keep);
+  cache.drop_oldest(keep);
 }
 
 template <class G>
@@ -50,6 +62,7 @@ FrameNumber Frames<G>::steal() {
 
 template <class G>
 void Frames<G>::drain_caches() {
+  drain_objects();
   for (std::size_t i = 0; i < cache_count_; ++i) {
     caches_[i].lock();
     give_back(caches_[i], 0);
@@ -75,6 +88,7 @@ Result<FrameNumber> Frames<G>::take_cached(FrameUse use) {
   own.unlock();
   if (frame == kZeroPage) frame = steal();
   if (frame == kZeroPage) {
+    drain_objects();
     auto taken = take_run(use, 0);
     return taken ? taken : short_of_memory();
   }
@@ -84,23 +98,33 @@ Result<FrameNumber> Frames<G>::take_cached(FrameUse use) {
 }
 
 template <class G>
-void Frames<G>::give_cached(FrameNumber frame) {
-  assert(descriptor(frame).use() != FrameUse::kFree);
-  descriptor(frame).clear();
+void Frames<G>::give_cached(std::span<const FrameNumber> frames) {
+  for (const FrameNumber frame : frames) {
+    assert(descriptor(frame).use() != FrameUse::kFree);
+    descriptor(frame).clear();
+  }
+  if (frames.size() >= FrameCache::kBatch) {
+    const Hold hold(*header_);
+    mark_free(frames);
+    return;
+  }
   FrameCache& own = own_cache();
   own.lock();
-  if (own.full()) give_back(own, FrameCache::kCapacity - FrameCache::kBatch);
-  own.push(frame);
+  for (const FrameNumber frame : frames) {
+    if (own.full()) give_back(own, FrameCache::kCapacity - FrameCache::kBatch);
+    own.push(frame);
+  }
   own.unlock();
 }
 
-#define COWHERD_INSTANTIATE(G)                                    \
-  template void Frames<G>::refill(FrameCache&);                   \
-  template void Frames<G>::give_back(FrameCache&, std::uint32_t); \
-  template FrameNumber Frames<G>::steal();                        \
-  template void Frames<G>::drain_caches();                        \
-  template Result<FrameNumber> Frames<G>::take_cached(FrameUse);  \
-  template void Frames<G>::give_cached(FrameNumber);
+#define COWHERD_INSTANTIATE(G)                                        \
+  template void Frames<G>::refill(FrameCache&);                       \
+  template void Frames<G>::give_back(FrameCache&, std::uint32_t);     \
+  template FrameNumber Frames<G>::steal();                            \
+  template void Frames<G>::drain_caches();                            \
+  template Result<FrameNumber> Frames<G>::take_cached(FrameUse);      \
+  template void Frames<G>::give_cached(std::span<const FrameNumber>); \
+  template void Frames<G>::mark_free(std::span<const FrameNumber>);
 COWHERD_INSTANTIATE(ProductionGeometry)
 #undef COWHERD_INSTANTIATE
 

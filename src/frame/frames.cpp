@@ -42,7 +42,7 @@ typename Frames<G>::Layout Frames<G>::layout(std::size_t frames) {
     constexpr std::size_t kMostCaches = 64;
     result.caches = std::min(std::bit_floor(frames / kFramesPerCache), kMostCaches);
     result.cache_offset = round_up(end, alignof(FrameCache));
-    if (result.caches != 0) end = result.cache_offset + result.caches * sizeof(FrameCache);
+    if (result.caches != 0) end = result.cache_offset + result.caches * kBytesPerCache;
   }
   result.descriptor_offset = round_up(end, sizeof(FrameDescriptor));
   result.ram_offset = round_up(result.descriptor_offset + frames * sizeof(FrameDescriptor), kPageBytes);
@@ -65,6 +65,7 @@ Frames<G>::Frames(std::byte* memory) : header_(reinterpret_cast<Header*>(memory)
   }
   caches_ = reinterpret_cast<FrameCache*>(memory + where.cache_offset);
   cache_count_ = where.caches;
+  object_caches_ = reinterpret_cast<ObjectCache*>(caches_ + cache_count_);
   descriptors_ = reinterpret_cast<FrameDescriptor*>(memory + where.descriptor_offset);
   ram_ = memory + where.ram_offset;
 }
@@ -199,14 +200,24 @@ Result<FrameNumber> Frames<G>::take_run(FrameUse use, unsigned order) {
 
 template <class G>
 void Frames<G>::free(FrameNumber frame, unsigned order) {
+  if (order == 0) {
+    free_all({&frame, 1});
+    return;
+  }
+  const Hold hold(*header_);
+  give(frame, order);
+}
+
+template <class G>
+void Frames<G>::free_all(std::span<const FrameNumber> frames) {
   if constexpr (!G::kExplored) {
-    if (order == 0 && cache_count_ != 0) {
-      give_cached(frame);
+    if (cache_count_ != 0) {
+      give_cached(frames);
       return;
     }
   }
   const Hold hold(*header_);
-  give(frame, order);
+  for (const FrameNumber frame : frames) give(frame, 0);
 }
 
 template <class G>
@@ -261,19 +272,28 @@ Result<std::uint32_t> Frames<G>::slab_allocate(std::size_t kind, std::size_t slo
   if (injector_.should_fail()) {
     return short_of_memory();
   }
-  auto taken = slab_take(kind, slot);
   if constexpr (!G::kExplored) {
-    if (!taken && cache_count_ != 0) {
-      drain_caches();
-      taken = slab_take(kind, slot);
-    }
+    if (cache_count_ != 0) return take_cached_object(kind, slot);
   }
+  const Hold hold(*header_);
+  auto taken = slab_take(kind, slot);
   return taken ? taken : short_of_memory();
 }
 
 template <class G>
-Result<std::uint32_t> Frames<G>::slab_take(std::size_t kind, std::size_t slot) {
+void Frames<G>::slab_free(std::size_t kind, std::size_t slot, std::uint32_t unit) {
+  if constexpr (!G::kExplored) {
+    if (cache_count_ != 0) {
+      give_cached_object(kind, slot, unit);
+      return;
+    }
+  }
   const Hold hold(*header_);
+  slab_give(kind, slot, unit);
+}
+
+template <class G>
+Result<std::uint32_t> Frames<G>::slab_take(std::size_t kind, std::size_t slot) {
   const unsigned order = slab_order(slot);
   FrameNumber slab = find_slab(kind);
   if (slab == kZeroPage) {
@@ -303,14 +323,14 @@ Result<std::uint32_t> Frames<G>::slab_take(std::size_t kind, std::size_t slot) {
   if (next == 0) {
     partial_remove(kind, slab);
   }
-  std::memset(where, 0, slot);
+  // What the object leaves out between its members is part of a state too.
+  if constexpr (G::kExplored) std::memset(where, 0, slot);
   ++header_->objects[kind];
   return static_cast<std::uint32_t>((slab.value() * kPageBytes + taken * slot) / kObjectUnit);
 }
 
 template <class G>
-void Frames<G>::slab_free(std::size_t kind, std::size_t slot, std::uint32_t unit) {
-  const Hold hold(*header_);
+void Frames<G>::slab_give(std::size_t kind, std::size_t slot, std::uint32_t unit) {
   const unsigned order = slab_order(slot);
   const std::size_t offset = std::size_t{unit} * kObjectUnit;
   const FrameNumber slab{static_cast<std::uint32_t>(offset / kPageBytes >> order << order)};

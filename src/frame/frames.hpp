@@ -7,6 +7,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
+#include <span>
 
 #include "base/failure_injector.hpp"
 #include "base/geometry.hpp"
@@ -16,14 +17,14 @@
 #include "base/thread_number.hpp"
 #include "cowherd/result.hpp"
 #include "frame/descriptor.hpp"
-#include "frame/frame_cache.hpp"
+#include "frame/thread_cache.hpp"
 
 namespace cowherd {
 
 /// RAM: frames, their descriptors, who has them, and the kernel objects that live in them.
 ///
 /// A Frames is a view: all state lies in the memory that format() laid out, in this order: header, free bitmaps, the
-/// threads' caches of free frames, descriptors, RAM. Copying that memory copies everything.
+/// threads' caches of free frames and objects, descriptors, RAM. Copying that memory copies everything.
 ///
 /// In a geometry that is explored there are no caches, free frames are found lowest first, so that the layout depends
 /// on what is allocated and not on the way there, and one call is one step. Natively that is true of what one thread
@@ -50,8 +51,9 @@ class Frames {
   explicit Frames(std::byte* memory);
 
   [[nodiscard]] PageCount frame_count() const { return PageCount{header_->frame_count}; }
-  /// As of some moment during the call, where others allocate meanwhile.
-  [[nodiscard]] PageCount free_count() const {
+  /// As of some moment during the call, where others allocate meanwhile. Objects that threads keep at hand go back.
+  [[nodiscard]] PageCount free_count() {
+    if constexpr (!G::kExplored) drain_objects();
     std::uint64_t free = std::atomic_ref(header_->free_count).load(std::memory_order_relaxed);
     for (std::size_t i = 0; i < cache_count_; ++i) free += caches_[i].glance();
     return PageCount{free};
@@ -62,6 +64,8 @@ class Frames {
   Result<FrameNumber> allocate(FrameUse use, unsigned order = 0);
   /// Precondition: nobody holds a reference.
   void free(FrameNumber frame, unsigned order = 0);
+  /// As free() of each; many at once cost less.
+  void free_all(std::span<const FrameNumber> frames);
   /// Drops one reference; the last one frees the frame. Whoever took a reference to a frame without knowing what it was
   /// gives it back so.
   void put(FrameNumber frame) {
@@ -110,11 +114,15 @@ class Frames {
   void destroy(Ref<T> ref) {
     slab_free(static_cast<std::size_t>(T::kSlab), slot_bytes<T>(), ref.unit);
   }
-  /// Objects of kind T alive.
+  /// Objects of kind T alive; as of some moment during the call.
   template <class T>
   [[nodiscard]] std::uint32_t alive() const {
     const Hold hold(*header_);
-    return header_->objects[static_cast<std::size_t>(T::kSlab)];
+    std::uint32_t objects = header_->objects[static_cast<std::size_t>(T::kSlab)];
+    for (std::size_t i = 0; i < cache_count_; ++i) {
+      objects -= object_caches_[i * kKinds + static_cast<std::size_t>(T::kSlab)].glance();
+    }
+    return objects;
   }
 
   /// Whether an allocation has failed since clear_shortage(), injected or for real.
@@ -127,6 +135,8 @@ class Frames {
   [[nodiscard]] PageCount used_frames() const;
 
  private:
+  static constexpr std::size_t kKinds = static_cast<std::size_t>(SlabKind::kCount);
+  static constexpr std::size_t kBytesPerCache = sizeof(FrameCache) + kKinds * sizeof(ObjectCache);
   static constexpr std::size_t kMaxLevels = 6;
   static constexpr std::size_t kWordBits = 64;
   /// As many as the largest slab has.
@@ -135,9 +145,10 @@ class Frames {
   struct Header {
     std::uint32_t frame_count;
     std::uint32_t free_count;
-    std::uint32_t objects[static_cast<std::size_t>(SlabKind::kCount)];
+    /// Given out by the slabs, to threads' caches too.
+    std::uint32_t objects[kKinds];
     /// First slab with a free object, by kind: frame number, 0 for none.
-    std::uint32_t partial[static_cast<std::size_t>(SlabKind::kCount)];
+    std::uint32_t partial[kKinds];
     /// Over all of the above, the bitmaps and the slabs' free lists.
     LockWord lock;
   };
@@ -191,7 +202,9 @@ class Frames {
   // The caches, each with its lock. A cache's lock comes before the header's.
   FrameCache& own_cache() { return caches_[thread_number() & (cache_count_ - 1)]; }
   Result<FrameNumber> take_cached(FrameUse use);
-  void give_cached(FrameNumber frame);
+  void give_cached(std::span<const FrameNumber> frames);
+  /// The header's lock held: cleared frames back to the bitmap.
+  void mark_free(std::span<const FrameNumber> frames);
   /// Moves the lowest free frames into an empty cache, which gives out the lowest first.
   void refill(FrameCache& cache);
   /// Moves the frames that were longest in a cache back to the bitmap, down to `keep`.
@@ -199,6 +212,15 @@ class Frames {
   /// A free frame from somebody's cache; the zero page where there is none.
   FrameNumber steal();
   void drain_caches();
+  ObjectCache& own_objects(std::size_t kind) {
+    return object_caches_[(thread_number() & (cache_count_ - 1)) * kKinds + kind];
+  }
+  Result<std::uint32_t> take_cached_object(std::size_t kind, std::size_t slot);
+  void give_cached_object(std::size_t kind, std::size_t slot, std::uint32_t unit);
+  void refill_objects(ObjectCache& cache, std::size_t kind, std::size_t slot);
+  /// Gives those that were longest in a cache back to their slabs, down to `keep`.
+  void give_back_objects(ObjectCache& cache, std::size_t kind, std::uint32_t keep);
+  void drain_objects();
   [[nodiscard]] bool in_stripe(FrameNumber frame) const {
     return stripes_ <= 1 || frame.value() / kStripeFrames % stripes_ == stripe_;
   }
@@ -206,17 +228,21 @@ class Frames {
   [[nodiscard]] FrameNumber find_slab(std::size_t kind) const;
   Result<std::uint32_t> slab_allocate(std::size_t kind, std::size_t slot);
   void slab_free(std::size_t kind, std::size_t slot, std::uint32_t unit);
+  /// As these, the header's lock held; without a word of shortage.
+  Result<std::uint32_t> slab_take(std::size_t kind, std::size_t slot);
+  void slab_give(std::size_t kind, std::size_t slot, std::uint32_t unit);
   void partial_push(std::size_t kind, FrameNumber slab);
   void partial_remove(std::size_t kind, FrameNumber slab);
 
   void mark(std::size_t frame, std::size_t count, bool free);
   void mark_mask(std::size_t word, std::uint64_t mask, bool free);
-  Result<std::uint32_t> slab_take(std::size_t kind, std::size_t slot);
 
   Header* header_;
   std::uint64_t* levels_[kMaxLevels];
   std::size_t level_count_;
   FrameCache* caches_;
+  /// Of each thread, one to a kind.
+  ObjectCache* object_caches_;
   /// A power of two, or none.
   std::size_t cache_count_;
   FrameDescriptor* descriptors_;

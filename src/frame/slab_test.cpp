@@ -4,6 +4,7 @@
 #include <map>
 #include <memory>
 #include <random>
+#include <thread>
 #include <vector>
 
 #include "frame/frames.hpp"
@@ -157,6 +158,57 @@ TYPED_TEST(SlabTest, RandomObjectsOfThreeSizesKeepTheirValues) {
   for (const auto& [unit, value] : medium) frames.destroy(Ref<Medium>{unit});
   for (const auto& [unit, value] : large) frames.destroy(Ref<Large>{unit});
   EXPECT_EQ(frames.free_count(), before);
+}
+
+/// So many frames that threads keep objects at hand.
+class ObjectCacheTest : public testing::Test {
+ protected:
+  static constexpr std::size_t kCount = 2048;
+
+  ObjectCacheTest() : room_(Frames<ProductionGeometry>::footprint(PageCount{kCount}) + 4096), frames_(format()) {}
+
+  Frames<ProductionGeometry> format() {
+    std::byte* start = room_.data() + (4096 - reinterpret_cast<std::uintptr_t>(room_.data()) % 4096) % 4096;
+    Frames<ProductionGeometry>::format(start, PageCount{kCount});
+    return Frames<ProductionGeometry>(start);
+  }
+
+  std::vector<std::byte> room_;
+  Frames<ProductionGeometry> frames_;
+};
+
+TEST_F(ObjectCacheTest, WhatAThreadKeepsIsNotAliveAndItsFramesAreFree) {
+  const PageCount before = frames_.free_count();
+  std::vector<Ref<Medium>> held;
+  for (int i = 0; i < 500; ++i) held.push_back(*frames_.make<Medium>());
+  EXPECT_EQ(frames_.alive<Medium>(), 500u);
+  for (const Ref<Medium> ref : held) frames_.destroy(ref);
+  EXPECT_EQ(frames_.alive<Medium>(), 0u);
+  EXPECT_EQ(frames_.free_count(), before);
+}
+
+TEST_F(ObjectCacheTest, NoObjectMakesAFrameShort) {
+  frames_.destroy(*frames_.make<Medium>());
+  std::thread([&] { frames_.destroy(*frames_.make<Large>()); }).join();
+  // All but the zero page, the slabs of what the two threads keep included.
+  for (std::size_t i = 1; i < kCount; ++i) ASSERT_TRUE(frames_.allocate(FrameUse::kAnon).ok()) << i;
+  EXPECT_FALSE(frames_.make<Medium>().ok());
+}
+
+TEST_F(ObjectCacheTest, ThreadsNeverGetOneObjectTwice) {
+  const PageCount before = frames_.free_count();
+  std::vector<std::thread> threads;
+  for (std::uint64_t number = 0; number < 4; ++number) {
+    threads.emplace_back([this, number] {
+      std::mt19937 random(static_cast<unsigned>(number));
+      std::map<std::uint32_t, std::uint64_t> held;
+      for (std::uint64_t step = 0; step < 20000; ++step) churn<Medium>(frames_, random, held, step * 4 + number);
+      for (const auto& [unit, value] : held) frames_.destroy(Ref<Medium>{unit});
+    });
+  }
+  for (std::thread& thread : threads) thread.join();
+  EXPECT_EQ(frames_.alive<Medium>(), 0u);
+  EXPECT_EQ(frames_.free_count(), before);
 }
 
 }  // namespace

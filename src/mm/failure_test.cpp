@@ -77,7 +77,7 @@ class FailureTest : public testing::Test {
 
   /// The books: what the machine has and where. `kept`: an anon_vma that a fault made may stay.
   static std::string books(Sys& system, const Cast& cast, bool kept) {
-    const auto& frames = system.frames();
+    auto& frames = system.frames();
     std::string text = "processes " + std::to_string(frames.template alive<Process>()) + " mms " +
                        std::to_string(frames.template alive<Mm>()) + " vmas " +
                        std::to_string(frames.template alive<Vma>()) + " pins " +

@@ -294,6 +294,7 @@ class Verifier {
   }
 
   void check_frames() {
+    const PageCount free = system_.frames().free_count();
     const PageCount used = system_.frames().used_frames();
     std::uint64_t in_use = 0;
     for (FrameNumber frame{0}; frame.value() < used.value(); ++frame) {
@@ -301,7 +302,7 @@ class Verifier {
       in_use += descriptor.use() != FrameUse::kFree ? 1 : 0;
       check_frame(frame, descriptor);
     }
-    if (in_use != (system_.frames().frame_count() - system_.frames().free_count()).value()) {
+    if (in_use != (system_.frames().frame_count() - free).value()) {
       found_.add(Violation::kFrameLost);
     }
   }

@@ -224,6 +224,20 @@ class Tables {
     return walk(root_, kLowerLevels, 0, range, visit);
   }
 
+  /// The same for one lowest table, `table`, which covers `range`: `visit(page, slot, entry)`.
+  template <class Visit>
+  static bool for_each_in(Frames<G>& frames, FrameNumber table, PageRange range, Visit&& visit) {
+    std::size_t index = index_of(range.begin, 0);
+    for (Vpn page = range.begin; page < range.end; ++page, ++index) {
+      const Slot where = slot_at(frames, table, index);
+      const Entry entry = where.load();
+      if (entry.none()) continue;
+      prefetch_ahead(frames, table, index);
+      if (!visit(page, where, entry)) return false;
+    }
+    return true;
+  }
+
   /// The first page at or after `from` whose lowest table exists, or `end`: whoever goes table by table over a sparse
   /// range skips what is not there.
   [[nodiscard]] Vpn next_used(Vpn from, Vpn end) const {
@@ -271,6 +285,22 @@ class Tables {
     return Slot{frames.bytes(table) + index * sizeof(Entry)};
   }
 
+  /// For who goes over the entries of `table` and is at number `index`, and looks at what they name: the descriptors of
+  /// those to come may be far away.
+  static void prefetch_ahead(Frames<G>& frames, FrameNumber table, std::size_t index) {
+    if constexpr (!G::kExplored) {
+      constexpr std::size_t kAhead = 16;
+      if (index + kAhead < Geometry<G>::kEntries) {
+        frames.prefetch(slot_at(frames, table, index + kAhead).load().frame());
+      }
+    }
+  }
+
+  /// The number of the entry of `level` for `page` in the table that holds it.
+  static constexpr std::size_t index_of(Vpn page, unsigned level) {
+    return page.value() >> (level * G::kTableShift) & (Geometry<G>::kEntries - 1);
+  }
+
   /// The pages that the entry of `level` for `page` covers.
   static constexpr PageRange covered(Vpn page, unsigned level) {
     const Vpn first{page.value() / span(level) * span(level)};
@@ -279,12 +309,15 @@ class Tables {
 
  private:
   [[nodiscard]] Slot slot(FrameNumber table, unsigned level, Vpn page) const {
-    const std::size_t index = page.value() >> (level * G::kTableShift) & (Geometry<G>::kEntries - 1);
-    return Slot{frames_.bytes(table) + index * sizeof(Entry)};
+    return slot_at(frames_, table, index_of(page, level));
   }
 
   template <class Visit>
   bool walk(FrameNumber table, unsigned level, std::uint64_t first, PageRange range, Visit& visit) const {
+    if (level == 0) {
+      return for_each_in(frames_, table, intersect(range, {Vpn{first}, Vpn{first + span(1)}}),
+                         [&](Vpn page, Slot where, Entry) { return visit(page, where); });
+    }
     const std::uint64_t step = span(level);
     const std::uint64_t begin = range.begin.value() <= first ? 0 : (range.begin.value() - first) / step;
     for (std::size_t i = begin; i < Geometry<G>::kEntries; ++i) {
@@ -292,20 +325,8 @@ class Tables {
       if (page >= range.end.value()) {
         break;
       }
-      const Slot where{frames_.bytes(table) + i * sizeof(Entry)};
-      const Entry entry = where.load();
-      if (entry.none()) {
-        continue;
-      }
-      if constexpr (!G::kExplored) {
-        // Whoever goes over entries looks at their frames: the descriptors of those to come may be far away.
-        constexpr std::size_t kAhead = 16;
-        if (level == 0 && i + kAhead < Geometry<G>::kEntries) {
-          const Slot ahead{frames_.bytes(table) + (i + kAhead) * sizeof(Entry)};
-          frames_.prefetch(ahead.load().frame());
-        }
-      }
-      if (level == 0 ? !visit(Vpn{page}, where) : !walk(entry.frame(), level - 1, page, range, visit)) {
+      const Entry entry = slot_at(frames_, table, i).load();
+      if (!entry.none() && !walk(entry.frame(), level - 1, page, range, visit)) {
         return false;
       }
     }
