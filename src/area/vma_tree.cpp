@@ -1,6 +1,7 @@
 #include "area/vma_tree.hpp"
 
 #include <algorithm>
+#include <utility>
 
 #include "base/mutant.hpp"
 
@@ -99,6 +100,56 @@ void VmaTree::erase(Ref<Vma> gone) {
   refresh(find(vma(gone).pages.begin));
 }
 
+VmaTree::Halves VmaTree::split(Ref<Vma> node, Vpn at) {
+  if (!node) return {};
+  Halves halves;
+  if (vma(node).pages.begin < at) {
+    halves = split(vma(node).right, at);
+    vma(node).right = halves.below;
+    halves.below = node;
+  } else {
+    halves = split(vma(node).left, at);
+    vma(node).left = halves.above;
+    halves.above = node;
+  }
+  recount(node);
+  return halves;
+}
+
+Ref<Vma> VmaTree::join(Ref<Vma> below, Ref<Vma> above) {
+  if (!below || !above) return below ? below : above;
+  if (priority(below) > priority(above)) {
+    vma(below).right = join(vma(below).right, above);
+    recount(below);
+    return below;
+  }
+  vma(above).left = join(below, vma(above).left);
+  recount(above);
+  return above;
+}
+
+Ref<Vma> VmaTree::take(PageRange range) {
+  const Halves outer = split(root_, range.begin);
+  const Halves inner = split(outer.above, range.end);
+  root_ = join(outer.below, inner.above);
+  refresh(find(range.end));
+  // Turns the subtree of what goes to the right until it is a list.
+  Ref<Vma> first;
+  Ref<Vma>* link = &first;
+  for (Ref<Vma> rest = inner.below; rest;) {
+    if (const Ref<Vma> left = vma(rest).left) {
+      vma(rest).left = vma(left).right;
+      vma(left).right = rest;
+      rest = left;
+    } else {
+      *link = rest;
+      link = &vma(rest).right;
+      rest = vma(rest).right;
+    }
+  }
+  return first;
+}
+
 void VmaTree::set_end(Ref<Vma> changed, Vpn end) {
   vma(changed).pages.end = end;
   if (!COWHERD_MUTANT(merge_keeps_gap)) refresh(next(changed));
@@ -118,7 +169,11 @@ void VmaTree::refresh_path(Ref<Vma> node, Vpn begin) {
   if (vma(node).pages.begin != begin) {
     refresh_path(begin < vma(node).pages.begin ? vma(node).left : vma(node).right, begin);
   }
-  vma(node).subtree_gap = std::max({vma(node).gap, subtree_gap(vma(node).left), subtree_gap(vma(node).right)});
+  recount(node);
+}
+
+void VmaTree::recount(Ref<Vma> ref) {
+  vma(ref).subtree_gap = std::max({vma(ref).gap, subtree_gap(vma(ref).left), subtree_gap(vma(ref).right)});
 }
 
 Ref<Vma> VmaTree::first_after_gap(Ref<Vma> node, Vpn page, PageCount count) const {
@@ -148,6 +203,63 @@ Vpn VmaTree::find_hole(PageCount count, Vpn from, Vpn end) const {
     candidate = found ? vma(found).pages.begin - vma(found).gap : vma(before(Vpn{~std::uint64_t{0}})).pages.end;
   }
   return candidate + count <= end ? candidate : end;
+}
+
+void VmaWalk::descend(Ref<Vma> node) {
+  while (node) {
+    if (tree_.vma(node).pages.begin < from_) {
+      node = tree_.vma(node).right;
+      continue;
+    }
+    if (depth_ == kMostAbove) {
+      std::copy(above_ + 1, above_ + kMostAbove, above_);
+      --depth_;
+      forgot_ = true;
+    }
+    above_[depth_++] = node;
+    node = tree_.vma(node).left;
+  }
+}
+
+Ref<Vma> VmaWalk::next() {
+  if (!remembers_) {
+    const Ref<Vma> found = tree_.find(from_);
+    if (found) from_ = tree_.vma(found).pages.end;
+    return found;
+  }
+  if (depth_ == 0 && std::exchange(forgot_, false)) descend(tree_.root_);
+  if (depth_ == 0) return {};
+  const Ref<Vma> found = above_[--depth_];
+  from_ = tree_.vma(found).pages.end;
+  descend(tree_.vma(found).right);
+  return found;
+}
+
+Ref<Vma> VmaTreeBuilder::close(VmaTree& tree, Ref<Vma> below) {
+  const Ref<Vma> closed = edge_.lowest;
+  edge_.lowest = objects_.at(closed).right;
+  objects_.at(closed).right = below;
+  tree.recount(closed);
+  return closed;
+}
+
+void VmaTreeBuilder::append(Ref<Vma> added) {
+  Ref<Vma> nothing;
+  VmaTree tree(objects_, nothing);
+  Vma& vma = objects_.at(added);
+  vma.gap = vma.pages.begin - (edge_.last ? objects_.at(edge_.last).pages.end : Vpn{0});
+  Ref<Vma> below;
+  while (edge_.lowest && tree.priority(edge_.lowest) < tree.priority(added)) below = close(tree, below);
+  vma.left = below;
+  vma.right = edge_.lowest;
+  edge_ = {added, added};
+}
+
+void VmaTreeBuilder::finish(Ref<Vma>& root) {
+  VmaTree tree(objects_, root);
+  root = {};
+  while (edge_.lowest) root = close(tree, root);
+  edge_ = {};
 }
 
 }  // namespace cowherd

@@ -29,6 +29,9 @@ class VmaTree {
   void insert(Ref<Vma> vma);
   /// Precondition: `vma` is in the tree.
   void erase(Ref<Vma> vma);
+  /// Takes out every VMA that begins in `range`, where none lies across an edge of it; they are returned as a list in
+  /// address order, linked by `right`.
+  Ref<Vma> take(PageRange range);
   /// Moves the end of `vma`, which is in the tree, up or down; precondition: it overlaps nothing then.
   void set_end(Ref<Vma> vma, Vpn end);
 
@@ -38,6 +41,15 @@ class VmaTree {
  private:
   [[nodiscard]] Vma& vma(Ref<Vma> ref) const { return objects_.at(ref); }
   [[nodiscard]] std::uint64_t priority(Ref<Vma> ref) const;
+  void recount(Ref<Vma> ref);
+  struct Halves {
+    Ref<Vma> below;
+    Ref<Vma> above;
+  };
+  /// Parts the VMAs under `node` into those that begin before `at` and the rest.
+  Halves split(Ref<Vma> node, Vpn at);
+  /// One tree of two, the first of which lies before the second.
+  Ref<Vma> join(Ref<Vma> below, Ref<Vma> above);
   [[nodiscard]] PageCount subtree_gap(Ref<Vma> ref) const { return ref ? vma(ref).subtree_gap : PageCount{0}; }
   /// Recounts the gaps before `ref` and along the way to it. Null does nothing.
   void refresh(Ref<Vma> ref);
@@ -47,6 +59,61 @@ class VmaTree {
 
   ObjectSpace objects_;
   Ref<Vma>& root_;
+
+  friend class VmaWalk;
+  friend class VmaTreeBuilder;
+};
+
+/// Goes over the VMAs of a tree in address order, with one step down or up to a VMA where next() searches from the
+/// root. The tree must not change meanwhile. What it remembers follows from the tree and the VMA that it is at; where
+/// it must not rely on that, because defects are looked for, it remembers nothing and searches too.
+class VmaWalk {
+ public:
+  VmaWalk(VmaTree tree, bool remembers) : tree_(tree), remembers_(remembers) {
+    if (remembers_) descend(tree_.root_);
+  }
+
+  /// The first VMA, then each one after the other; null after the last.
+  Ref<Vma> next();
+
+ private:
+  static constexpr unsigned kMostAbove = 8;
+
+  /// To the first VMA under `node` that begins at `from_` or after.
+  void descend(Ref<Vma> node);
+
+  VmaTree tree_;
+  bool remembers_;
+  /// Where the walk has gone left and comes back to: the lowest ones. The rest it finds from the root again.
+  Ref<Vma> above_[kMostAbove];
+  unsigned depth_ = 0;
+  bool forgot_ = false;
+  Vpn from_{0};
+};
+
+/// Builds an empty tree from VMAs that come in address order, in constant time for each on average. Until finish()
+/// nobody may look at the tree.
+///
+/// The nodes on the right edge are those that may still get children: each has its parent in `right` meanwhile.
+class VmaTreeBuilder {
+ public:
+  /// The state: nothing else is remembered between two calls.
+  struct Edge {
+    Ref<Vma> lowest;
+    Ref<Vma> last;
+  };
+
+  VmaTreeBuilder(ObjectSpace objects, Edge& edge) : objects_(objects), edge_(edge) {}
+
+  void append(Ref<Vma> added);
+  void finish(Ref<Vma>& root);
+
+ private:
+  /// Gives the lowest node of the edge its right child, `below`, for good. Returns it.
+  Ref<Vma> close(VmaTree& tree, Ref<Vma> below);
+
+  ObjectSpace objects_;
+  Edge& edge_;
 };
 
 }  // namespace cowherd

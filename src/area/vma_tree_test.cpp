@@ -24,7 +24,8 @@ class VmaTreeTest : public testing::Test {
   }
 
   VmaTree tree() { return tree_of(root_); }
-  VmaTree tree_of(Ref<Vma>& root) { return VmaTree(ObjectSpace{reinterpret_cast<std::byte*>(objects_.data())}, root); }
+  ObjectSpace space() { return ObjectSpace{reinterpret_cast<std::byte*>(objects_.data())}; }
+  VmaTree tree_of(Ref<Vma>& root) { return VmaTree(space(), root); }
 
   Ref<Vma> make(std::uint64_t begin, std::uint64_t end) {
     const std::uint32_t slot = free_.back();
@@ -134,6 +135,90 @@ TEST_F(VmaTreeTest, StaysShallowWhenFilledInOrder) {
   for (std::uint64_t i = 0; i < kSlots; ++i) add(i, i + 1);
   EXPECT_LE(depth(root_), 24u);
   EXPECT_EQ(begins().size(), kSlots);
+}
+
+TEST_F(VmaTreeTest, AWalkMeetsEveryVmaInOrder) {
+  std::mt19937 random(6);
+  std::vector<std::uint64_t> starts(kSlots);
+  for (std::size_t i = 0; i < starts.size(); ++i) starts[i] = i * 3 + random() % 3;
+  std::vector<std::uint64_t> shuffled = starts;
+  std::shuffle(shuffled.begin(), shuffled.end(), random);
+  for (const bool remembers : {false, true}) EXPECT_FALSE(VmaWalk(tree(), remembers).next());
+  for (const std::uint64_t start : shuffled) add(start, start + 1);
+  for (const bool remembers : {false, true}) {
+    std::vector<std::uint64_t> met;
+    VmaWalk walk(tree(), remembers);
+    while (const Ref<Vma> vma = walk.next()) met.push_back(at(vma).pages.begin.value());
+    EXPECT_EQ(met, starts);
+  }
+}
+
+TEST_F(VmaTreeTest, ATreeBuiltInOrderIsTheSame) {
+  std::mt19937 random(7);
+  for (const std::size_t count : {0, 1, 2, 3, 50, 90}) {
+    Ref<Vma> inserted;
+    Ref<Vma> built;
+    VmaTreeBuilder::Edge edge;
+    std::vector<Ref<Vma>> made;
+    std::uint64_t begin = 0;
+    for (std::size_t i = 0; i < count; ++i) {
+      begin += random() % 5;
+      const std::uint64_t end = begin + 1 + random() % 4;
+      made.push_back(make(begin, end));
+      tree_of(inserted).insert(made.back());
+      made.push_back(make(begin, end));
+      VmaTreeBuilder(space(), edge).append(made.back());
+      begin = end;
+    }
+    VmaTreeBuilder(space(), edge).finish(built);
+    EXPECT_EQ(edge.lowest, Ref<Vma>{});
+    std::vector<std::uint64_t> expected;
+    std::vector<std::uint64_t> is;
+    shape(inserted, expected);
+    shape(built, is);
+    EXPECT_EQ(is, expected);
+    for (std::uint64_t pages = 1; pages < 6; ++pages) {
+      EXPECT_EQ(tree_of(built).find_hole(PageCount{pages}, Vpn{7}, Vpn{1000}),
+                tree_of(inserted).find_hole(PageCount{pages}, Vpn{7}, Vpn{1000}));
+    }
+    for (const Ref<Vma> ref : made) free_.push_back(static_cast<std::uint32_t>(ref.unit / kUnits));
+  }
+}
+
+TEST_F(VmaTreeTest, TakenVmasAreAListAndTheRestIsATree) {
+  std::mt19937 random(8);
+  for (int round = 0; round < 50; ++round) {
+    Ref<Vma> root;
+    Ref<Vma> expected;
+    std::vector<Ref<Vma>> made;
+    std::vector<std::uint64_t> inside;
+    const std::uint64_t low = random() % 60 * 5;
+    const std::uint64_t high = low + random() % 60 * 5;
+    for (std::uint64_t begin = 0; begin < 300; begin += 5) {
+      made.push_back(make(begin, begin + 4));
+      tree_of(root).insert(made.back());
+      if (begin >= low && begin < high) {
+        inside.push_back(begin);
+      } else {
+        made.push_back(make(begin, begin + 4));
+        tree_of(expected).insert(made.back());
+      }
+    }
+    std::vector<std::uint64_t> taken;
+    for (Ref<Vma> vma = tree_of(root).take({Vpn{low}, Vpn{high}}); vma; vma = at(vma).right) {
+      EXPECT_FALSE(at(vma).left);
+      taken.push_back(at(vma).pages.begin.value());
+    }
+    EXPECT_EQ(taken, inside);
+    std::vector<std::uint64_t> left;
+    std::vector<std::uint64_t> should;
+    shape(root, left);
+    shape(expected, should);
+    EXPECT_EQ(left, should);
+    EXPECT_EQ(tree_of(root).find_hole(PageCount{2}, Vpn{0}, Vpn{1000}),
+              tree_of(expected).find_hole(PageCount{2}, Vpn{0}, Vpn{1000}));
+    for (const Ref<Vma> ref : made) free_.push_back(static_cast<std::uint32_t>(ref.unit / kUnits));
+  }
 }
 
 TEST_F(VmaTreeTest, RandomChangesAgreeWithAMap) {
