@@ -44,6 +44,25 @@ void make_own(Frames<G>& frames, Ref<Vma> vma, Ref<AnonVma> anon_vma) {
   frames.at(vma).set_own_anon_vma(anon_vma);
 }
 
+template <class G>
+bool is_on_list(const Frames<G>& frames, Ref<Vma> vma, Ref<AnonVma> anon_vma) {
+  Ref<AnonVmaChain> chain = frames.at(vma).chain;
+  while (chain && frames.at(chain).anon_vma != anon_vma) chain = frames.at(chain).next_of_vma;
+  return static_cast<bool>(chain);
+}
+
+/// Makes `anon_vma`, which `vma` is not on the list of, its own; a fresh one where that is null. ENOMEM.
+template <class G>
+Result<void> link_own(Frames<G>& frames, Ref<Vma> vma, Ref<AnonVma> anon_vma) {
+  if (!anon_vma) {
+    return anon_vma_prepare(frames, vma);
+  }
+  COWHERD_TRY_ASSIGN(chain, frames.template make<AnonVmaChain>());
+  link(frames, chain, vma, anon_vma);
+  make_own(frames, vma, anon_vma);
+  return {};
+}
+
 /// Among those that `vma` is on the list of: one that nobody gives birth in any more. Null if there is none. With more
 /// than one child its list is that of a whole family, and no place for the pages of one.
 template <class G>
@@ -108,7 +127,8 @@ Result<void> anon_vma_clone(Frames<G>& frames, Ref<Vma> to, Ref<Vma> from) {
 }
 
 template <class G>
-Result<void> anon_vma_fork(Frames<G>& frames, Ref<Vma> child, Ref<Vma> parent, TakeOver take_over) {
+Result<void> anon_vma_fork(Frames<G>& frames, Ref<Vma> child, Ref<Vma> parent, TakeOver take_over,
+                           ForkedAnonVma& last) {
   const Ref<AnonVma> parents = frames.at(parent).anon_vma;
   if (!parents) {
     return {};
@@ -116,21 +136,27 @@ Result<void> anon_vma_fork(Frames<G>& frames, Ref<Vma> child, Ref<Vma> parent, T
   if (auto linked = link_all(frames, child, parent); !linked) {
     return linked;
   }
-  if (take_over == TakeOver::kAllowed) {
-    if (const Ref<AnonVma> deserted = find_deserted(frames, child)) {
-      make_own(frames, child, deserted);
-      return {};
-    }
+  const bool together = last.parents == parents;
+  Ref<AnonVma> taken;
+  if (together) {
+    taken = last.childs;
+  } else if (take_over == TakeOver::kAllowed) {
+    taken = find_deserted(frames, child);
   }
-  if (auto own = anon_vma_prepare(frames, child); !own) {
+  const bool listed = taken && is_on_list(frames, child, taken);
+  if (auto own = listed ? Result<void>() : link_own(frames, child, taken); !own) {
     unlink_anon_vmas(frames, child);
     if (!COWHERD_MUTANT(failed_fork_leaks_chains)) free_unlinked(frames, child);
     return own;
   }
-  AnonVma& own = frames.at(frames.at(child).anon_vma);
-  own.parent = parents;
-  own.root = frames.at(parents).root;
-  ++frames.at(parents).children;
+  if (listed) make_own(frames, child, taken);
+  last = {parents, frames.at(child).anon_vma};
+  if (!taken) {
+    AnonVma& own = frames.at(last.childs);
+    own.parent = parents;
+    own.root = frames.at(parents).root;
+    ++frames.at(parents).children;
+  }
   return {};
 }
 
@@ -184,15 +210,15 @@ void free_unlinked(Frames<G>& frames, Ref<Vma> vma) {
   }
 }
 
-#define COWHERD_INSTANTIATE(G)                                                      \
-  template Result<void> anon_vma_prepare<G>(Frames<G>&, Ref<Vma>);                  \
-  template Result<void> anon_vma_clone<G>(Frames<G>&, Ref<Vma>, Ref<Vma>);          \
-  template Result<void> anon_vma_fork<G>(Frames<G>&, Ref<Vma>, Ref<Vma>, TakeOver); \
-  template void anon_vma_adopt<G>(Frames<G>&, Ref<Vma>, Ref<Vma>);                  \
-  template void unlink_anon_vmas<G>(Frames<G>&, Ref<Vma>);                          \
-  template void free_unlinked<G>(Frames<G>&, Ref<Vma>);                             \
-  template Result<FreshAnonVma> make_anon_vma<G>(Frames<G>&);                       \
-  template void destroy_fresh<G>(Frames<G>&, FreshAnonVma);                         \
+#define COWHERD_INSTANTIATE(G)                                                                      \
+  template Result<void> anon_vma_prepare<G>(Frames<G>&, Ref<Vma>);                                  \
+  template Result<void> anon_vma_clone<G>(Frames<G>&, Ref<Vma>, Ref<Vma>);                          \
+  template Result<void> anon_vma_fork<G>(Frames<G>&, Ref<Vma>, Ref<Vma>, TakeOver, ForkedAnonVma&); \
+  template void anon_vma_adopt<G>(Frames<G>&, Ref<Vma>, Ref<Vma>);                                  \
+  template void unlink_anon_vmas<G>(Frames<G>&, Ref<Vma>);                                          \
+  template void free_unlinked<G>(Frames<G>&, Ref<Vma>);                                             \
+  template Result<FreshAnonVma> make_anon_vma<G>(Frames<G>&);                                       \
+  template void destroy_fresh<G>(Frames<G>&, FreshAnonVma);                                         \
   template void adopt_fresh<G>(Frames<G>&, Ref<Vma>, FreshAnonVma);
 COWHERD_FOR_EACH_GEOMETRY(COWHERD_INSTANTIATE)
 #undef COWHERD_INSTANTIATE

@@ -77,12 +77,19 @@ Result<void> anon_vma_clone(Frames<G>& frames, Ref<Vma> to, Ref<Vma> from);
 /// Whether a child may take over an anon_vma that no living VMA gives birth in.
 enum class TakeOver : std::uint8_t { kAllowed, kForbidden };
 
+/// The anon_vma of the parent's VMA that anon_vma_fork() was last called for, and the one of the child's.
+struct ForkedAnonVma {
+  Ref<AnonVma> parents;
+  Ref<AnonVma> childs;
+};
+
 /// As anon_vma_clone() for the child's VMA at fork, which also gets an anon_vma of its own for the pages born in it. In
 /// a line of processes that fork and exit that is one whose own VMA is gone: else each generation would add one to the
-/// chains of all that follow. Who tells first owners apart by anon_vma has to forbid it.
-/// Compare Linux mm/rmap.c: anon_vma_fork().
+/// chains of all that follow. Who tells first owners apart by anon_vma has to forbid it. VMAs that were split, and so
+/// have one anon_vma in the parent, have one in the child too, where they come one after the other: `last` is from the
+/// call before for the same child. Compare Linux mm/rmap.c: anon_vma_fork().
 template <class G>
-Result<void> anon_vma_fork(Frames<G>& frames, Ref<Vma> child, Ref<Vma> parent, TakeOver take_over = TakeOver::kAllowed);
+Result<void> anon_vma_fork(Frames<G>& frames, Ref<Vma> child, Ref<Vma> parent, TakeOver take_over, ForkedAnonVma& last);
 
 /// Moves all chains of `from` to `to`, which has none: the VMAs are being merged.
 template <class G>

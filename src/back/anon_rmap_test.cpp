@@ -32,8 +32,12 @@ class AnonRmapTest : public testing::Test {
   }
   Ref<Vma> child_of(Ref<Vma> parent) {
     const Ref<Vma> child = vma(at(parent).pages.begin.value(), at(parent).pages.end.value());
-    EXPECT_TRUE(anon_vma_fork(frames_, child, parent).ok());
+    ForkedAnonVma last;
+    fork(child, parent, last);
     return child;
+  }
+  void fork(Ref<Vma> child, Ref<Vma> parent, ForkedAnonVma& last) {
+    EXPECT_TRUE(anon_vma_fork(frames_, child, parent, TakeOver::kAllowed, last).ok());
   }
   void drop(Ref<Vma> gone) {
     unlink_anon_vmas(frames_, gone);
@@ -163,12 +167,43 @@ TYPED_TEST(AnonRmapTest, AFailureLeavesNothingBehind) {
   for (std::uint32_t nth = 1; nth <= 4; ++nth) {
     const Ref<Vma> grandchild = this->vma(4, 8);
     frames.injector().arm(nth);
-    EXPECT_EQ(anon_vma_fork(frames, grandchild, child).error(), Errno::kNoMemory) << nth;
+    ForkedAnonVma last;
+    EXPECT_EQ(anon_vma_fork(frames, grandchild, child, TakeOver::kAllowed, last).error(), Errno::kNoMemory) << nth;
     EXPECT_FALSE(this->at(grandchild).anon_vma || this->at(grandchild).chain);
     EXPECT_EQ(frames.template alive<AnonVma>(), anon_vmas);
     EXPECT_EQ(frames.template alive<AnonVmaChain>(), chains);
     frames.destroy(grandchild);
   }
+}
+
+TYPED_TEST(AnonRmapTest, WhatWasSplitBeforeForkHasOneAnonVmaAfterIt) {
+  auto& frames = this->frames_;
+  const Ref<Vma> low = this->vma(2, 4);
+  const Ref<Vma> high = this->vma(4, 8);
+  const Ref<Vma> other = this->vma(8, 9);
+  ASSERT_TRUE(anon_vma_prepare(frames, low).ok());
+  ASSERT_TRUE(anon_vma_clone(frames, high, low).ok());
+  ASSERT_TRUE(anon_vma_prepare(frames, other).ok());
+  ForkedAnonVma last;
+  std::vector<Ref<Vma>> children;
+  for (const Ref<Vma> parent : {low, high, other}) {
+    children.push_back(this->vma(this->at(parent).pages.begin.value(), this->at(parent).pages.end.value()));
+    this->fork(children.back(), parent, last);
+    EXPECT_EQ(this->chains_of(children.back()), 2u);
+  }
+  EXPECT_EQ(this->at(children[0]).anon_vma, this->at(children[1]).anon_vma);
+  EXPECT_NE(this->at(children[1]).anon_vma, this->at(children[2]).anon_vma);
+  EXPECT_NE(this->at(children[0]).anon_vma, this->at(low).anon_vma);
+  EXPECT_EQ(this->walk(this->page_of(children[1], 5)), (Places{{children[1].unit, 5}}));
+  this->drop(children[0]);
+  this->drop(children[1]);
+  ForkedAnonVma again;
+  std::vector<Ref<Vma>> later = {this->vma(2, 4), this->vma(4, 8)};
+  this->fork(later[0], low, again);
+  this->fork(later[1], high, again);
+  EXPECT_EQ(this->at(later[0]).anon_vma, this->at(later[1]).anon_vma);
+  for (const Ref<Vma> gone : {low, high, other, children[2], later[0], later[1]}) this->drop(gone);
+  this->expect_nothing_left();
 }
 
 TYPED_TEST(AnonRmapTest, ALongLineOfDescendantsDoesNotGrowTheChains) {

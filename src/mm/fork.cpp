@@ -294,9 +294,9 @@ class SequenceOdd {
   Mm& mm_;
 };
 
-/// The child's VMA, on the lists of the parent's anon_vmas, and in its tree. ENOMEM.
+/// The child's VMA, on the lists of the parent's anon_vmas; `last` as for anon_vma_fork(). ENOMEM.
 template <class G>
-Result<Ref<Vma>> duplicate_vma(System<G>& system, Mm& parent, Ref<Mm> child_ref, Ref<Vma> vma) {
+Result<Ref<Vma>> duplicate_vma(System<G>& system, Mm& parent, Ref<Mm> child_ref, Ref<Vma> vma, ForkedAnonVma& last) {
   COWHERD_TRY_ASSIGN(made, system.frames().template make<Vma>());
   Vma& copy = system.at(made);
   copy = system.at(vma);
@@ -310,12 +310,11 @@ Result<Ref<Vma>> duplicate_vma(System<G>& system, Mm& parent, Ref<Mm> child_ref,
     const auto take_over = system.rules().reuse == Reuse::kDirected ? TakeOver::kForbidden : TakeOver::kAllowed;
     const Live live(system, "duplicate-vma", made);
     const AnonVmaGuard<G> guard(system, parent, vma);
-    if (auto forked = anon_vma_fork(system.frames(), made, vma, take_over); !forked) {
+    if (auto forked = anon_vma_fork(system.frames(), made, vma, take_over, last); !forked) {
       if (!COWHERD_MUTANT(failed_fork_leaks_vma)) system.frames().destroy(made);
       return forked.error();
     }
   }
-  system.areas(system.at(child_ref)).insert(made);
   return made;
 }
 
@@ -411,20 +410,27 @@ Result<void> copy_vmas(System<G>& system, Mm& parent, Ref<Mm> child, ForkMode mo
     COWHERD_TRY(start_fork(system, parent));
     if (COWHERD_MUTANT(fork_unlocks_early)) parent_guard.release();
     const MmapWriteGuard<G> child_guard(system, system.at(child));
-    VmaTree areas = system.areas(parent);
-    Ref<Vma> vma = areas.first();
-    const Live walked(system, "areas", vma);
+    VmaWalk areas(system.areas(parent), !G::kExplored);
+    Ref<Vma> vma = areas.next();
+    VmaTreeBuilder::Edge edge;
+    VmaTreeBuilder childs(system.frames().objects(), edge);
+    ForkedAnonVma last;
+    const Live walked(system, "areas", vma, edge, last);
     const bool shares = mode != ForkMode::kClassic && may_share_tables(system.rules());
-    for (; vma && copied; vma = areas.next(vma)) {
+    for (; vma && copied; vma = areas.next()) {
       if (system.at(vma).flags.dont_fork && !COWHERD_MUTANT(dontfork_ignored)) continue;
-      auto made = duplicate_vma(system, parent, child, vma);
+      auto made = duplicate_vma(system, parent, child, vma, last);
       if (!made) {
         copied = made.error();
-      } else if (!shares) {
+        continue;
+      }
+      childs.append(*made);
+      if (!shares) {
         const Live duplicated(system, "duplicated", *made);
         copied = copy_pages(system, parent, child, vma, *made, system.at(vma).pages, flush);
       }
     }
+    childs.finish(system.at(child).vmas);
     if (shares && copied) {
       const unsigned highest = mode == ForkMode::kSharedLeaves ? 0 : Tables<G>::kLowerLevels;
       // The analysis does not see that the caller's lock is held in here too.
