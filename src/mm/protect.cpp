@@ -10,44 +10,71 @@ namespace cowherd::mm {
 
 namespace {
 
-/// What an entry becomes under a new protection. Compare Linux mm/mprotect.c: change_pte_range().
+/// What entries become under a new protection. Compare Linux mm/mprotect.c: change_pte_range().
 template <class G>
-Entry reprotected(System<G>& system, Entry entry, Protection protection) {
-  bool writable = entry.writable();
-  if (!has(protection, Protection::kWrite)) {
-    writable = writable && COWHERD_MUTANT(protect_leaves_writable);
-  } else if (system.rules().protect_upgrade == ProtectUpgrade::kMapWritable) {
-    const FrameState frame = system.state(entry.frame());
-    const bool own = frame.exclusive || COWHERD_MUTANT(protect_upgrades_shared_page);
-    writable = writable || (frame.anon && own && entry.dirty());
-  }
-  const bool user = protection != Protection::kNone || COWHERD_MUTANT(protect_leaves_accessible);
-  return entry.with_user(user).with_writable(writable);
-}
+class Reprotection {
+ public:
+  Reprotection(System<G>& system, Protection protection)
+      : system_(system),
+        user_(protection != Protection::kNone || COWHERD_MUTANT(protect_leaves_accessible)),
+        writable_(has(protection, Protection::kWrite)),
+        upgrades_(writable_ && system.rules().protect_upgrade == ProtectUpgrade::kMapWritable) {}
 
+  [[nodiscard]] Entry of(Entry entry) const {
+    bool writable = entry.writable() && (writable_ || COWHERD_MUTANT(protect_leaves_writable));
+    if (upgrades_ && !writable && entry.dirty()) {
+      const FrameDescriptor& frame = system_.descriptor(entry.frame());
+      writable = frame.use() == FrameUse::kAnon && (frame.exclusive() || COWHERD_MUTANT(protect_upgrades_shared_page));
+    }
+    return entry.with_user(user_).with_writable(writable);
+  }
+  /// Changes the entry, its lock held, and returns whether it forbids what it permitted.
+  [[nodiscard]] bool change(EntrySlot slot) const {
+    Entry entry = slot.load();
+    Entry wanted = of(entry);
+    if (wanted == entry) return false;
+    if (!G::kExplored && entry.young() && (entry.dirty() || !entry.writable())) {
+      // A processor has nothing left to set.
+      slot.store(wanted);
+    } else {
+      while (!slot.replace(entry, wanted)) wanted = of(entry);
+    }
+    return (entry.writable() && !wanted.writable()) || (entry.user() && !wanted.user());
+  }
+
+ private:
+  System<G>& system_;
+  bool user_;
+  bool writable_;
+  bool upgrades_;
+};
+
+/// Who is only permitted more needs no flush: whoever remembers less faults, and finds the entry changed.
 template <class G>
 void reprotect_range(System<G>& system, Mm& mm, PageRange range, Protection protection, PendingFlush<G>& flush) {
   auto tables = system.tables(mm);
+  const Reprotection<G> reprotection(system, protection);
   Vpn at = tables.next_used(range.begin, range.end);
-  const Live live(system, "reprotect-range", at);
+  PageRange lost;
+  const Live live(system, "reprotect-range", at, lost);
   while (at < range.end) {
     const PageRange chunk = intersect(range, {at, Tables<G>::table_end(at)});
-    const PageTableGuard<G> guard(system, mm, tables.find(at));
+    const EntrySlot first = tables.find(at);
+    const PageTableGuard<G> guard(system, mm, first);
     if (guard.blocked()) {
       return;
     }
-    tables.for_each(chunk, [&](Vpn page, EntrySlot slot) {
+    Tables<G>::for_each_in(system.frames(), tables.table_of(first), chunk, [&](Vpn page, EntrySlot slot, Entry) {
       at = page;
       point(system, mm, Point::kSetEntry);
-      Entry entry = slot.load();
-      Entry wanted = reprotected(system, entry, protection);
-      // A processor may set the accessed or the dirty bit meanwhile.
-      while (!slot.replace(entry, wanted)) wanted = reprotected(system, entry, protection);
-      if (wanted != entry && !COWHERD_MUTANT(protect_without_flush)) flush.add({page, page + PageCount{1}});
+      if (reprotection.change(slot) && !COWHERD_MUTANT(protect_without_flush)) {
+        lost = {lost.empty() ? page : lost.begin, page + PageCount{1}};
+      }
       return true;
     });
     at = tables.next_used(chunk.end, range.end);
   }
+  if (!lost.empty()) flush.add(lost);
 }
 
 }  // namespace
