@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <utility>
 
 #include "back/anon_rmap.hpp"
 #include "base/mutant.hpp"
@@ -114,12 +115,9 @@ class Gather {
  public:
   [[nodiscard]] bool full() const { return count_ == frames_.size(); }
   void add(FrameNumber frame) { frames_[count_++] = frame; }
-  void put_all(System<G>& system) {
-    while (count_ != 0) {
-      const FrameNumber frame = frames_[--count_];
-      frames_[count_] = {};
-      put_page(system, frame);
-    }
+  void drop_all(System<G>& system) {
+    FreedPages<G> freed(system);
+    while (count_ != 0) drop_mapping(system, std::exchange(frames_[--count_], {}), freed);
   }
 
   // For the state of a suspended operation.
@@ -137,10 +135,12 @@ template <class G>
 Vpn zap_entries(System<G>& system, Mm& mm, PageRange chunk, Gather<G>& gather) {
   auto tables = system.tables(mm);
   const EntrySlot first = tables.find(chunk.begin);
+  const FrameNumber table = tables.table_of(first);
   const PageTableGuard<G> guard(system, mm, first);
   if (guard.blocked()) {
     return chunk.end;
   }
+  TableTally<G> tally(system, mm, table);
   Vpn stopped = chunk.end;
   Vpn at = chunk.begin;
   const Live live(system, "zap-entries", at);
@@ -151,34 +151,16 @@ Vpn zap_entries(System<G>& system, Mm& mm, PageRange chunk, Gather<G>& gather) {
       return false;
     }
     point(system, mm, Point::kClearEntry);
-    const Entry entry = tables.set(slot, Entry{});
-    const FrameNumber frame = entry.frame();
+    const FrameNumber frame = tally.clear(slot).frame();
     system.note({.kind = EventKind::kUnmapped, .page = page, .frame = frame});
     if (frame != Frames<G>::kZeroPage || COWHERD_MUTANT(zero_page_unmapped_as_ordinary)) {
-      add_rss(system, slot, COWHERD_MUTANT(zap_without_rss) ? 0 : -1);
+      tally.add_rss(COWHERD_MUTANT(zap_without_rss) ? 0 : -1);
       if (!COWHERD_MUTANT(zap_leaks_page)) gather.add(frame);
       if (COWHERD_MUTANT(zap_frees_twice) && !gather.full()) gather.add(frame);
-      if (!COWHERD_MUTANT(zap_without_mapcount)) drop_mapcount(system, frame);
     }
     return true;
   });
   return stopped;
-}
-
-/// Frees the tables in `range` that hold nothing.
-template <class G>
-void free_tables(System<G>& system, Mm& mm, PageRange range) {
-  auto tables = system.tables(mm);
-  Vpn at = tables.next_used(range.begin, range.end);
-  const Live live(system, "free-tables", at);
-  while (at < range.end) {
-    const Vpn end = Tables<G>::table_end(at);
-    if (COWHERD_MUTANT(tables_never_freed)) return;
-    tables.prune(at, [&](PageRange covered) {
-      if (!COWHERD_MUTANT(table_freed_under_walker)) wait_for_walkers(system, mm, covered);
-    });
-    at = tables.next_used(end, range.end);
-  }
 }
 
 }  // namespace
@@ -196,43 +178,99 @@ void zap_range(System<G>& system, Mm& mm, PageRange range) {
     const Vpn stopped = zap_entries(system, mm, chunk, gather);
     if (!COWHERD_MUTANT(zap_without_flush)) flush.add({at, stopped});
     // A page must not be given to somebody else while a CPU may still load from it or store to it.
-    if (COWHERD_MUTANT(zap_frees_before_flush)) gather.put_all(system);
+    if (COWHERD_MUTANT(zap_frees_before_flush)) gather.drop_all(system);
     flush.before_unlock();
-    gather.put_all(system);
+    gather.drop_all(system);
     at = tables.next_used(stopped, range.end);
   }
   flush.after_unlock();
 }
 
+namespace {
+
+/// Takes the tables that hold nothing outside of `range` from the address space; entries of others are cleared.
 template <class G>
-void remove_vmas(System<G>& system, Mm& mm, PageRange range) {
-  VmaTree areas = system.areas(mm);
-  drop_shared_tables(system, mm, range);
-  Ref<Vma> vma = areas.find(range.begin);
-  const Live live(system, "remove-vmas", vma);
-  while (vma && system.at(vma).pages.begin < range.end) {
-    const PageRange pages = system.at(vma).pages;
-    zap_range(system, mm, pages);
-    {
-      const AnonVmaGuard<G> guard(system, mm, vma);
-      unlink_anon_vmas(system.frames(), vma);
+void unhook_tables(System<G>& system, Mm& mm, PageRange range, Removed<G>& removed) COWHERD_REQUIRES(mm.mmap_lock) {
+  auto tables = system.tables(mm);
+  Vpn at = tables.next_used(range.begin, range.end);
+  PageRange unhooked;
+  const Live live(system, "unhook-tables", at, unhooked);
+  while (at < range.end) {
+    unsigned level = Tables<G>::kLowerLevels;
+    while (level > 0 && !nothing_outside(system, mm, Tables<G>::covered(at, level), range)) --level;
+    const PageRange span = Tables<G>::covered(at, std::max(level, 1U));
+    if (level == 0 || COWHERD_MUTANT(tables_never_freed)) {
+      zap_range(system, mm, intersect(range, span));
+    } else {
+      const EntrySlot place = tables.walk_to(at, level).slot;
+      point(system, mm, Point::kClearEntry);
+      const FrameNumber table = tables.set(place, Entry{}).frame();
+      FrameDescriptor& descriptor = system.descriptor(table);
+      descriptor.set_owner(std::exchange(removed.tables[level - 1], table).value(), descriptor.index());
+      if (!COWHERD_MUTANT(zap_without_flush)) removed.flush.add(span);
+      unhooked = {unhooked.empty() ? span.begin : unhooked.begin, span.end};
+      if (system.descriptor(tables.table_of(place)).mapcount() == 0) {
+        tables.prune(at, [&](PageRange covered) {
+          if (!COWHERD_MUTANT(table_freed_under_walker)) wait_for_walkers(system, mm, covered);
+        });
+      }
     }
-    free_unlinked(system.frames(), vma);
-    // Reverse maps no longer lead here, so nobody looks for an entry in a table that goes.
-    free_tables(system, mm, pages);
-    const Ref<Vma> next = areas.next(vma);
-    areas.erase(vma);
-    system.frames().destroy(vma);
-    vma = next;
+    at = tables.next_used(span.end, range.end);
+  }
+  removed.flush.before_unlock();
+  if (!unhooked.empty() && !COWHERD_MUTANT(table_freed_under_walker)) wait_for_walkers(system, mm, unhooked);
+}
+
+}  // namespace
+
+/// A thread that unmaps holds the mmap lock for writing while it unhooks tables and VMAs, and no lock while it gives
+/// back what was in them. Others map at the same place meanwhile, and fault there:
+///
+///   munmap                                 another thread of the process
+///   unhook the table, flush, unlink the VMA
+///   let go of the mmap lock
+///                                          mmap and write at the same address: another table, another page
+///   drop the old page, free the old table
+///
+/// Allowed because what was unhooked is in no address space any more, and no reverse map leads to it.
+template <class G>
+void remove_vmas(System<G>& system, Mm& mm, PageRange range, Removed<G>& removed) {
+  drop_shared_tables(system, mm, range);
+  unhook_tables(system, mm, range, removed);
+  removed.vmas = system.areas(mm).take(range);
+  Ref<Vma> vma = removed.vmas;
+  const Live live(system, "remove-vmas", vma);
+  for (; vma; vma = system.at(vma).right) {
+    // Who came by a reverse map before is out of the tables after this, and nobody comes any more.
+    const AnonVmaGuard<G> guard(system, mm, vma);
+    unlink_anon_vmas(system.frames(), vma);
   }
 }
 
-#define COWHERD_INSTANTIATE(G)                                        \
-  template Result<void> split_vma<G>(System<G>&, Mm&, Ref<Vma>, Vpn); \
-  template Result<void> split_at<G>(System<G>&, Mm&, PageRange);      \
-  template void merge_vmas<G>(System<G>&, Mm&, PageRange);            \
-  template void zap_range<G>(System<G>&, Mm&, PageRange);             \
-  template void remove_vmas<G>(System<G>&, Mm&, PageRange);
+template <class G>
+void free_removed(System<G>& system, Removed<G>& removed) {
+  for (unsigned level = Tables<G>::kLowerLevels; level-- > 0;) {
+    const Live live(system, "free-removed", level);
+    while (const std::uint32_t table = removed.tables[level].value()) {
+      removed.tables[level] = FrameNumber{system.descriptor(FrameNumber{table}).owner()};
+      free_table(system, FrameNumber{table}, level);
+    }
+  }
+  removed.flush.after_unlock();
+  while (const Ref<Vma> vma = removed.vmas) {
+    removed.vmas = system.at(vma).right;
+    free_unlinked(system.frames(), vma);
+    system.frames().destroy(vma);
+  }
+}
+
+#define COWHERD_INSTANTIATE(G)                                           \
+  template Result<void> split_vma<G>(System<G>&, Mm&, Ref<Vma>, Vpn);    \
+  template Result<void> split_at<G>(System<G>&, Mm&, PageRange);         \
+  template void merge_vmas<G>(System<G>&, Mm&, PageRange);               \
+  template void zap_range<G>(System<G>&, Mm&, PageRange);                \
+  template void remove_vmas<G>(System<G>&, Mm&, PageRange, Removed<G>&); \
+  template void free_removed<G>(System<G>&, Removed<G>&);
 COWHERD_FOR_EACH_GEOMETRY(COWHERD_INSTANTIATE)
 #undef COWHERD_INSTANTIATE
 

@@ -1,5 +1,8 @@
 #pragma once
 
+#include <array>
+
+#include "mm/flush.hpp"
 #include "mm/system.hpp"
 
 namespace cowherd::mm {
@@ -27,9 +30,28 @@ void merge_vmas(System<G>& system, Mm& mm, PageRange range) COWHERD_REQUIRES(mm.
 template <class G>
 void zap_range(System<G>& system, Mm& mm, PageRange range) COWHERD_REQUIRES(mm.mmap_lock);
 
-/// Removes every VMA in `range`, and what they map. Precondition: split_at(range).
+/// What remove_vmas() has taken out of an address space, and free_removed() has to give back. Nobody reaches any of it:
+/// no CPU, no walker and no reverse map.
 template <class G>
-void remove_vmas(System<G>& system, Mm& mm, PageRange range) COWHERD_REQUIRES(mm.mmap_lock);
+struct Removed {
+  Removed(System<G>& system, Mm& mm) : flush(system, mm) {}
+
+  /// Linked by `right`.
+  Ref<Vma> vmas;
+  /// By level, 0 the lowest; linked by their owners.
+  std::array<FrameNumber, Tables<G>::kLowerLevels> tables{};
+  PendingFlush<G> flush;
+};
+
+/// Removes every VMA in `range`, and what they map. The caller is alone in the address space no longer than it takes to
+/// unhook what lies there: a table that holds nothing else goes whole, and its pages with free_removed().
+/// Precondition: split_at(range) and own_edges(range). Compare Linux mm/vma.c: vms_gather_munmap_vmas().
+template <class G>
+void remove_vmas(System<G>& system, Mm& mm, PageRange range, Removed<G>& removed) COWHERD_REQUIRES(mm.mmap_lock);
+
+/// Gives back what was removed; no lock is needed. Compare Linux mm/vma.c: vms_complete_munmap_vmas().
+template <class G>
+void free_removed(System<G>& system, Removed<G>& removed);
 
 /// The pages of [address, address + length), or EINVAL: not aligned, empty, or beyond user space.
 template <class G>

@@ -41,6 +41,8 @@ Result<Vaddr> mmap(System<G>& system, ProcessId process, Vaddr address, ByteCoun
   Mm& mm = mm_of(system, process);
   COWHERD_TRY_ASSIGN(wanted, page_range<G>(address, length));
   PageRange range;
+  Removed<G> removed(system, mm);
+  const Live live(system, "mmap", removed.vmas, removed.tables, removed.flush.range());
   {
     const MmapWriteGuard<G> guard(system, mm);
     if (guard.blocked() || stuck(mm)) {
@@ -54,7 +56,7 @@ Result<Vaddr> mmap(System<G>& system, ProcessId process, Vaddr address, ByteCoun
     }
     auto ready = split_at(system, mm, range);
     if (ready) {
-      const Live live(system, "own-edges-of", range, *vma);
+      const Live owning(system, "own-edges-of", range, *vma);
       ready = own_edges(system, mm, range);
       if (!ready) merge_vmas(system, mm, range);
     }
@@ -62,8 +64,8 @@ Result<Vaddr> mmap(System<G>& system, ProcessId process, Vaddr address, ByteCoun
       if (!COWHERD_MUTANT(failed_mmap_leaks_vma)) system.frames().destroy(*vma);
       return ready.error();
     }
-    const Live live(system, "mmap", range, *vma);
-    remove_vmas(system, mm, range);
+    const Live placing(system, "place", range, *vma);
+    remove_vmas(system, mm, range, removed);
     Vma& added = system.at(*vma);
     added.pages = range;
     added.index = range.begin;
@@ -72,6 +74,7 @@ Result<Vaddr> mmap(System<G>& system, ProcessId process, Vaddr address, ByteCoun
     system.areas(mm).insert(*vma);
     merge_vmas(system, mm, range);
     if (has(flags, MapFlags::kPopulate)) {
+      free_removed(system, removed);
       // A mapping that could not be filled is still a mapping. Compare Linux mm/gup.c: __mm_populate().
       const auto kind = has(protection, Protection::kWrite) ? FaultKind::kWrite : FaultKind::kRead;
       auto populated = own_tables(system, mm, range);
@@ -81,6 +84,8 @@ Result<Vaddr> mmap(System<G>& system, ProcessId process, Vaddr address, ByteCoun
       }
     }
   }
+  const Live placed(system, "placed", range);
+  free_removed(system, removed);
   return Geometry<G>::address_of(range.begin);
 }
 
@@ -88,16 +93,21 @@ template <class G>
 Result<void> munmap(System<G>& system, ProcessId process, Vaddr address, ByteCount length) {
   Mm& mm = mm_of(system, process);
   COWHERD_TRY_ASSIGN(range, page_range<G>(address, length));
-  const MmapWriteGuard<G> guard(system, mm);
-  if (guard.blocked() || stuck(mm)) {
-    return would_block(system, Point::kMmapLock);
+  Removed<G> removed(system, mm);
+  const Live live(system, "munmap", removed.vmas, removed.tables, removed.flush.range());
+  {
+    const MmapWriteGuard<G> guard(system, mm);
+    if (guard.blocked() || stuck(mm)) {
+      return would_block(system, Point::kMmapLock);
+    }
+    COWHERD_TRY(split_at(system, mm, range));
+    if (auto owned = own_edges(system, mm, range); !owned) {
+      merge_vmas(system, mm, range);
+      return owned;
+    }
+    remove_vmas(system, mm, range, removed);
   }
-  COWHERD_TRY(split_at(system, mm, range));
-  if (auto owned = own_edges(system, mm, range); !owned) {
-    merge_vmas(system, mm, range);
-    return owned;
-  }
-  remove_vmas(system, mm, range);
+  free_removed(system, removed);
   return {};
 }
 

@@ -1,6 +1,9 @@
 #pragma once
 
+#include <array>
+#include <cstddef>
 #include <cstring>
+#include <utility>
 
 #include "base/mutant.hpp"
 #include "base/racing_bytes.hpp"
@@ -27,6 +30,34 @@ constexpr bool mapcounts_matter(const Rules& rules) {
          rules.copy_only_if == CopyOnlyIf::kMappedOnceAndDirty || rules.pinned == PinnedTest::kGupMark;
 }
 
+template <class G>
+void note_freed(System<G>& system, FrameNumber frame) {
+  system.note({.kind = EventKind::kFrameFreed, .page = system.descriptor(frame).index(), .frame = frame});
+}
+
+/// Pages that nobody holds any more, on their way back to the free frames; natively many go together.
+template <class G>
+class FreedPages {
+ public:
+  explicit FreedPages(System<G>& system) : system_(system) {}
+  ~FreedPages() { give_back(); }
+  FreedPages(const FreedPages&) = delete;
+  FreedPages& operator=(const FreedPages&) = delete;
+
+  void add(FrameNumber frame) {
+    note_freed(system_, frame);
+    frames_[count_++] = frame;
+    if (count_ == frames_.size()) give_back();
+  }
+
+ private:
+  void give_back() { system_.frames().free_all({frames_.data(), std::exchange(count_, 0)}); }
+
+  System<G>& system_;
+  std::array<FrameNumber, G::kExplored ? 1 : 64> frames_{};
+  std::size_t count_ = 0;
+};
+
 /// Drops `count` references, and `pins` with them; the last reference frees the frame.
 template <class G>
 void put_page(System<G>& system, FrameNumber frame, std::uint32_t count = 1, std::uint32_t pins = 0) {
@@ -48,7 +79,7 @@ void put_page(System<G>& system, FrameNumber frame, std::uint32_t count = 1, std
   if (page.mapcount() != 0 || left.pins != 0) {
     system.report(Violation::kBadPage);
   }
-  system.note({.kind = EventKind::kFrameFreed, .page = page.index(), .frame = frame});
+  note_freed(system, frame);
   system.frames().free(frame);
 }
 
@@ -71,6 +102,26 @@ void drop_mapcount(System<G>& system, FrameNumber frame) {
   if (system.descriptor(frame).drop_mapcount() == FrameDescriptor::kMaxMapcount) {
     system.report(Violation::kBadPage);
   }
+}
+
+/// An entry that mapped `frame`, an anonymous page, is gone, and nobody reaches the page through it: drops the mapping
+/// and its reference.
+template <class G>
+void drop_mapping(System<G>& system, FrameNumber frame, FreedPages<G>& freed) {
+  if constexpr (!G::kExplored) {
+    // Both at once: as drop_mapcount() and put_page(), between which nobody looks.
+    FrameDescriptor& page = system.descriptor(frame);
+    if (page.use() == FrameUse::kAnon) {
+      if (const auto left = page.drop_mapping()) {
+        if (left->counts.references != 0) return;
+        if (left->mapcount != 0 || left->counts.pins != 0) system.report(Violation::kBadPage);
+        freed.add(frame);
+        return;
+      }
+    }
+  }
+  if (!COWHERD_MUTANT(zap_without_mapcount)) drop_mapcount(system, frame);
+  put_page(system, frame);
 }
 
 /// One more entry is about to map `frame`, an anonymous page that somebody maps already: both are shared from now on.

@@ -52,11 +52,13 @@ void put_mm(System<G>& system, Ref<Mm> ref) {
   if (add_users(mm, -1) != 0) {
     return;
   }
-  const Live live(system, "put-mm", ref);
+  Removed<G> removed(system, mm);
+  const Live live(system, "put-mm", ref, removed.vmas, removed.tables, removed.flush.range());
   {
     const MmapWriteGuard<G> guard(system, mm);
-    remove_vmas(system, mm, {Vpn{0}, Vpn{Geometry<G>::kUserPages}});
+    remove_vmas(system, mm, {Vpn{0}, Vpn{Geometry<G>::kUserPages}}, removed);
   }
+  free_removed(system, removed);
   Tables<G>::destroy(system.frames(), mm.root);
   system.frames().destroy(ref);
 }

@@ -89,18 +89,6 @@ Result<void> own_table(System<G>& system, Mm& mm, EntrySlot place, unsigned leve
   return {};
 }
 
-/// Whether no VMA has anything in `span` outside of `range`.
-template <class G>
-bool nothing_outside(System<G>& system, Mm& mm, PageRange span, PageRange range) {
-  VmaTree areas = system.areas(mm);
-  const auto any = [&](Vpn begin, Vpn end) {
-    if (begin >= end) return false;
-    const Ref<Vma> vma = areas.find(begin);
-    return static_cast<bool>(vma) && system.at(vma).pages.begin < end;
-  };
-  return !any(span.begin, range.begin) && !any(range.end, span.end);
-}
-
 /// Shared tables whose entries were cleared, and that go back when no CPU can reach what is below them any more.
 template <class G>
 class UnhookedTables {
@@ -125,6 +113,17 @@ class UnhookedTables {
 };
 
 }  // namespace
+
+template <class G>
+bool nothing_outside(System<G>& system, Mm& mm, PageRange span, PageRange range) {
+  VmaTree areas = system.areas(mm);
+  const auto any = [&](Vpn begin, Vpn end) {
+    if (begin >= end) return false;
+    const Ref<Vma> vma = areas.find(begin);
+    return static_cast<bool>(vma) && system.at(vma).pages.begin < end;
+  };
+  return !any(span.begin, range.begin) && !any(range.end, span.end);
+}
 
 template <class G>
 Result<void> own_tables(System<G>& system, Mm& mm, Vpn page) {
@@ -220,22 +219,47 @@ void drop_shared_tables(System<G>& system, Mm& mm, PageRange range) {
   }
 }
 
+namespace {
+
+/// Gives up what the entries of `table` name.
+template <class G>
+void put_entries(System<G>& system, FrameNumber table, unsigned level) {
+  std::size_t at = 0;
+  const Live live(system, "put-entries", table, level, at);
+  FreedPages<G> freed(system);
+  for (; at < Geometry<G>::kEntries; ++at) {
+    const Entry entry = Tables<G>::slot_at(system.frames(), table, at).load();
+    if (entry.none()) continue;
+    Tables<G>::prefetch_ahead(system.frames(), table, at);
+    if (level != 0) {
+      // Who may write below has the table alone.
+      entry.writable() ? free_table(system, entry.frame(), level - 1) : put_table(system, entry.frame(), level - 1);
+    } else if (entry.frame() != Frames<G>::kZeroPage) {
+      if (system.observed()) {
+        const Vpn page = system.descriptor(entry.frame()).index();
+        system.note({.kind = EventKind::kUnmapped, .page = page, .frame = entry.frame()});
+      }
+      if (!COWHERD_MUTANT(zap_leaks_page)) drop_mapping(system, entry.frame(), freed);
+      if (COWHERD_MUTANT(zap_frees_twice)) put_page(system, entry.frame());
+    }
+  }
+}
+
+}  // namespace
+
+template <class G>
+void free_table(System<G>& system, FrameNumber table, unsigned level) {
+  const Live live(system, "free-table", table);
+  put_entries(system, table, level);
+  point(system, Point::kDropReference);
+  system.frames().put(table);
+}
+
 template <class G>
 void put_table(System<G>& system, FrameNumber table, unsigned level) {
   point(system, Point::kDropReference);
   if (system.descriptor(table).drop_references(1).references != 0) return;
-  std::size_t at = 0;
-  const Live live(system, "put-table", table, level, at);
-  for (; at < Geometry<G>::kEntries; ++at) {
-    const Entry entry = Tables<G>::slot_at(system.frames(), table, at).load();
-    if (entry.none()) continue;
-    if (level != 0) {
-      put_table(system, entry.frame(), level - 1);
-    } else if (entry.frame() != Frames<G>::kZeroPage) {
-      drop_mapcount(system, entry.frame());
-      put_page(system, entry.frame());
-    }
-  }
+  put_entries(system, table, level);
   system.frames().free(table);
 }
 
@@ -256,13 +280,15 @@ void note_pins_below(System<G>& system, Mm& mm, Vpn page) {
   if (any) full_fence();
 }
 
-#define COWHERD_INSTANTIATE(G)                                        \
-  template Result<void> own_tables<G>(System<G>&, Mm&, Vpn);          \
-  template Result<void> own_tables<G>(System<G>&, Mm&, PageRange);    \
-  template Result<void> lock_and_own_tables<G>(System<G>&, Mm&, Vpn); \
-  template Result<void> own_edges<G>(System<G>&, Mm&, PageRange);     \
-  template void drop_shared_tables<G>(System<G>&, Mm&, PageRange);    \
-  template void put_table<G>(System<G>&, FrameNumber, unsigned);      \
+#define COWHERD_INSTANTIATE(G)                                             \
+  template Result<void> own_tables<G>(System<G>&, Mm&, Vpn);               \
+  template Result<void> own_tables<G>(System<G>&, Mm&, PageRange);         \
+  template Result<void> lock_and_own_tables<G>(System<G>&, Mm&, Vpn);      \
+  template Result<void> own_edges<G>(System<G>&, Mm&, PageRange);          \
+  template void drop_shared_tables<G>(System<G>&, Mm&, PageRange);         \
+  template bool nothing_outside<G>(System<G>&, Mm&, PageRange, PageRange); \
+  template void free_table<G>(System<G>&, FrameNumber, unsigned);          \
+  template void put_table<G>(System<G>&, FrameNumber, unsigned);           \
   template void note_pins_below<G>(System<G>&, Mm&, Vpn);
 COWHERD_FOR_EACH_GEOMETRY(COWHERD_INSTANTIATE)
 #undef COWHERD_INSTANTIATE

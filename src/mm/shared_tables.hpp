@@ -35,6 +35,15 @@ Result<void> own_edges(System<G>& system, Mm& mm, PageRange range) COWHERD_REQUI
 template <class G>
 void drop_shared_tables(System<G>& system, Mm& mm, PageRange range) COWHERD_REQUIRES(mm.mmap_lock);
 
+/// Whether no VMA has anything in `span` outside of `range`.
+template <class G>
+bool nothing_outside(System<G>& system, Mm& mm, PageRange span, PageRange range) COWHERD_REQUIRES(mm.mmap_lock);
+
+/// Gives up a table of `level` (0: a lowest table) that nobody reaches any more and nobody shares, and everything below
+/// it. Other references to the frame may be those of who did not know what it is.
+template <class G>
+void free_table(System<G>& system, FrameNumber table, unsigned level);
+
 /// Gives up one reference to a table of `level` (0: a lowest table) that no CPU reaches through the caller's address
 /// space any more. Whoever has the last one gives up everything below it.
 template <class G>
