@@ -26,6 +26,16 @@ TEST(RacingBytes, CopiesAnySizeFromAnyPlace) {
   }
 }
 
+TEST(RacingBytes, CopiesPastTheCaches) {
+  for (std::size_t size : {0u, 32u, 64u, 4096u}) {
+    alignas(64) std::array<std::byte, 4096> from;
+    alignas(64) std::array<std::byte, 4096> to{};
+    for (std::size_t i = 0; i < from.size(); ++i) from[i] = static_cast<std::byte>(i % 251 + 1);
+    copy_racing_past_caches(to.data(), from.data(), size);
+    for (std::size_t i = 0; i < to.size(); ++i) ASSERT_EQ(to[i], i < size ? from[i] : std::byte{0}) << size << " " << i;
+  }
+}
+
 /// Every word that a writer ever stores has equal halves; so has every word that a reader or a copy of the whole finds.
 TEST(RacingBytes, WordsAreOldOrNew) {
   constexpr std::size_t kWords = 8;

@@ -188,7 +188,8 @@ void zap_range(System<G>& system, Mm& mm, PageRange range) {
 
 namespace {
 
-/// Takes the tables that hold nothing outside of `range` from the address space; entries of others are cleared.
+/// Takes the tables that hold nothing outside of `range` from the address space, but those that are shared themselves;
+/// what a table shares goes with it. Entries of others are cleared.
 template <class G>
 void unhook_tables(System<G>& system, Mm& mm, PageRange range, Removed<G>& removed) COWHERD_REQUIRES(mm.mmap_lock) {
   auto tables = system.tables(mm);
@@ -201,8 +202,7 @@ void unhook_tables(System<G>& system, Mm& mm, PageRange range, Removed<G>& remov
     const PageRange span = Tables<G>::covered(at, std::max(level, 1U));
     if (level == 0 || COWHERD_MUTANT(tables_never_freed)) {
       zap_range(system, mm, intersect(range, span));
-    } else {
-      const EntrySlot place = tables.walk_to(at, level).slot;
+    } else if (const EntrySlot place = tables.walk_to(at, level).slot; place.load().writable()) {
       point(system, mm, Point::kClearEntry);
       const FrameNumber table = tables.set(place, Entry{}).frame();
       FrameDescriptor& descriptor = system.descriptor(table);
@@ -235,8 +235,8 @@ void unhook_tables(System<G>& system, Mm& mm, PageRange range, Removed<G>& remov
 /// Allowed because what was unhooked is in no address space any more, and no reverse map leads to it.
 template <class G>
 void remove_vmas(System<G>& system, Mm& mm, PageRange range, Removed<G>& removed) {
-  drop_shared_tables(system, mm, range);
   unhook_tables(system, mm, range, removed);
+  drop_shared_tables(system, mm, range);
   removed.vmas = system.areas(mm).take(range);
   Ref<Vma> vma = removed.vmas;
   const Live live(system, "remove-vmas", vma);

@@ -36,7 +36,7 @@ void protect_range(System<G>& system, Mm& mm, PageRange range, PendingFlush<G>& 
         if (maybe_pinned(system.rules(), system.state(slot.load().frame()))) return true;
       }
       point(system, mm, Point::kProtectEntry);
-      (void)protect_entry<G>(slot);
+      (void)protect_entry<G>(slot, slot.load());
       if (!COWHERD_MUTANT(clear_refs_without_flush)) flush.add({page, page + PageCount{1}});
       return true;
     });

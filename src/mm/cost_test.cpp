@@ -26,6 +26,8 @@ constexpr std::array kEventNames = {std::pair{EventKind::kZeroPageMapped, "zero-
                                     std::pair{EventKind::kCopiedOnWrite, "copied"},
                                     std::pair{EventKind::kForkShared, "fork-shared"},
                                     std::pair{EventKind::kForkCopied, "fork-copied"},
+                                    std::pair{EventKind::kTableShared, "tables-shared"},
+                                    std::pair{EventKind::kTableCopied, "tables-copied"},
                                     std::pair{EventKind::kPinned, "pinned"},
                                     std::pair{EventKind::kUnpinned, "unpinned"},
                                     std::pair{EventKind::kUnmapped, "unmapped"},
@@ -158,6 +160,74 @@ TEST(Cost, AccessesOfFork) {
             "exclusive=14 sequence=2 copy-page=2")
       << "two pinned";
   machine.unpin(pin);
+}
+
+struct Shared {
+  ForkMode mode;
+  /// Of a fork of memory that nobody has touched since it was written; of the first write below a shared table; of the
+  /// drop of a child that has touched nothing; of a fork with one page pinned.
+  std::string fork;
+  std::string first_write;
+  std::string drop;
+  std::string with_pin;
+};
+
+TEST(Cost, FramesAndTablesOfForksThatShareThem) {
+  for (const Shared& expected :
+       {Shared{ForkMode::kSharedLeaves, "tables-shared=2 frames=3", "copied=1 tables-copied=1 frames=2", "frames=-3",
+               "fork-shared=511 fork-copied=1 tables-shared=1 frames=5"},
+        Shared{ForkMode::kSharedSubtrees, "tables-shared=1 frames=1", "copied=1 tables-copied=3 frames=4", "frames=-1",
+               "fork-shared=511 fork-copied=1 tables-shared=1 frames=5"}}) {
+    SCOPED_TRACE(static_cast<int>(expected.mode));
+    Costs<P> costs(kNativePages);
+    TestMachine<P>& machine = costs.machine();
+    const ProcessId parent = costs.parent();
+    costs.write_all(parent);
+    ProcessId child{};
+    EXPECT_EQ(costs.events_of([&] { child = machine.fork(parent, expected.mode); }), expected.fork);
+    EXPECT_EQ(costs.events_of([&] { machine.reap(parent, child); }), expected.drop);
+    child = machine.fork(parent, expected.mode);
+    EXPECT_EQ(costs.events_of([&] { (void)machine.put(parent, 0, 1); }), expected.first_write);
+    machine.reap(parent, child);
+    const PinId pin = machine.pin(parent, 7, 1, kDma);
+    EXPECT_EQ(costs.events_of([&] { child = machine.fork(parent, expected.mode); }), expected.with_pin);
+    machine.reap(parent, child);
+    machine.unpin(pin);
+  }
+}
+
+TEST(Cost, AccessesOfForksThatShareTables) {
+  for (const Shared& expected :
+       {Shared{ForkMode::kSharedLeaves,
+               "mmap-lock=1 anon-vma-lock=1 protect-entry=4 flush=1 read-counts=5 take-reference=4 sequence=2",
+               "access=3 mmap-lock=3 page-table-lock=3 read-entry=2 clear-entry=1 set-entry=2 flush=1 free-table=1 "
+               "read-counts=2 take-reference=5 drop-reference=2 exclusive=4 copy-page=1",
+               "mmap-lock=1 anon-vma-lock=1 clear-entry=4 flush=1 free-table=2 drop-reference=4 processes=1",
+               "mmap-lock=1 anon-vma-lock=1 page-table-lock=2 protect-entry=4 flush=1 read-counts=10 take-reference=6 "
+               "exclusive=3 sequence=2 copy-page=1"},
+        Shared{ForkMode::kSharedSubtrees,
+               "mmap-lock=1 anon-vma-lock=1 protect-entry=1 flush=1 read-counts=1 take-reference=1 sequence=2",
+               "access=3 mmap-lock=3 page-table-lock=4 read-entry=2 clear-entry=1 set-entry=3 flush=1 free-table=2 "
+               "read-counts=3 take-reference=9 drop-reference=3 exclusive=4 copy-page=1",
+               "mmap-lock=1 anon-vma-lock=1 clear-entry=1 flush=1 free-table=1 drop-reference=1 processes=1",
+               "mmap-lock=1 anon-vma-lock=1 page-table-lock=2 protect-entry=4 flush=1 read-counts=10 take-reference=6 "
+               "exclusive=3 sequence=2 copy-page=1"}}) {
+    SCOPED_TRACE(static_cast<int>(expected.mode));
+    Costs<C> costs(kPages);
+    TestMachine<C>& machine = costs.machine();
+    const ProcessId parent = costs.parent();
+    costs.write_all(parent);
+    ProcessId child{};
+    EXPECT_EQ(costs.accesses_of([&] { child = machine.fork(parent, expected.mode); }), expected.fork);
+    EXPECT_EQ(costs.accesses_of([&] { machine.exit(child); }), expected.drop);
+    child = machine.fork(parent, expected.mode);
+    EXPECT_EQ(costs.accesses_of([&] { (void)machine.put(parent, 0, 1); }), expected.first_write);
+    machine.exit(child);
+    const PinId pin = machine.pin(parent, 5, 1, kDma);
+    EXPECT_EQ(costs.accesses_of([&] { child = machine.fork(parent, expected.mode); }), expected.with_pin);
+    machine.exit(child);
+    machine.unpin(pin);
+  }
 }
 
 TEST(Cost, AccessesOfPins) {

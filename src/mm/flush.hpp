@@ -46,6 +46,8 @@ void wait_for_walkers(System<G>& system, Mm& mm, PageRange pages) {
     // Asked once more by the agent itself: what those who have left did comes before what it will do.
     (void)nobody_walks(mm);
   } else {
+    // As in flush_range().
+    full_fence();
     system.accessor_slots().wait_for_walks(system.ref(mm).unit);
     system.walker_slots().wait(system.ref(mm).unit, pages, true);
   }
@@ -61,7 +63,7 @@ class PendingFlush {
   void add(PageRange pages) {
     if (range_.empty() || COWHERD_MUTANT(flush_last_range_only)) {
       range_ = pages;
-    } else {
+    } else if (pages.begin < range_.begin || range_.end < pages.end) {
       range_.begin = range_.begin < pages.begin ? range_.begin : pages.begin;
       range_.end = range_.end < pages.end ? pages.end : range_.end;
     }

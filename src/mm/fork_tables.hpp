@@ -5,6 +5,7 @@
 #include "base/full_fence.hpp"
 #include "mm/flush.hpp"
 #include "mm/locks.hpp"
+#include "mm/page.hpp"
 #include "mm/shared_tables.hpp"
 
 namespace cowherd::mm {
@@ -57,93 +58,98 @@ void forget_pins_below(System<G>& system, Mm& mm, Vpn page) {
   }
 }
 
-/// Sets entries of the child's upper tables that were none. Natively those of one table are booked together.
+/// A fork that shares tables, both mmap locks held for writing.
 template <class G>
-class ChildTally {
- public:
-  ChildTally(System<G>& system, Mm& child) : system_(system), child_(child) {}
-  ~ChildTally() { book(); }
-  ChildTally(const ChildTally&) = delete;
-  ChildTally& operator=(const ChildTally&) = delete;
-
-  void set(EntrySlot slot, Entry entry) {
-    if constexpr (G::kExplored) {
-      system_.tables(child_).set(slot, entry);
-    } else {
-      const FrameNumber table = system_.frames().frame_of(slot.place());
-      if (table != table_) book();
-      table_ = table;
-      slot.store(entry);
-      ++used_;
-    }
-  }
-
- private:
-  void book() {
-    if (used_ != 0) system_.descriptor(table_).change_mapcount(used_);
-    used_ = 0;
-  }
-
-  System<G>& system_;
-  Mm& child_;
-  FrameNumber table_{0};
-  std::int32_t used_ = 0;
+struct Sharing {
+  System<G>& system;
+  Mm& parent;
+  Mm& child;
+  /// Of the tables that are shared, 0: the lowest ones only.
+  unsigned highest;
+  PendingFlush<G>& flush;
+  /// Whether the child gets all VMAs.
+  bool all_inherited;
 };
 
-/// Fork's way through the parent's tables, both mmap locks held for writing: tables of `highest` and below (0: the
-/// lowest ones) that have no pin below them become the child's too, write-protected where they hang and nowhere else;
-/// for the pages of every other lowest table it calls `copy(range)`, the parent's tables on the way being its own.
-/// ENOMEM, or what `copy` fails with.
+/// Shares what the entries of `level` in one upper table of the parent name, from that for `at` on, which exists, to
+/// the first one whose table is not shared. Returns where that is, or where the table ends. ENOMEM.
 ///
 /// A fast pin may come between the look at the table and the write protection, as it may with a page (copy_entry()):
 /// the sequence count, which fork holds, makes it let go.
+template <class G>
+Result<Vpn> share_entries(Sharing<G>& sharing, Vpn at, unsigned level) COWHERD_REQUIRES(sharing.parent.mmap_lock) {
+  System<G>& system = sharing.system;
+  const FrameNumber upper =
+      system.tables(sharing.parent).table_of(system.tables(sharing.parent).walk_to(at, level).slot);
+  const EntrySlot to = system.tables(sharing.child).walk_to(at, level).slot;
+  FrameNumber child_upper = to ? system.frames().frame_of(to.place()) : FrameNumber{0};
+  TableTally<G> tally(system, sharing.child, child_upper);
+  const Vpn end = Tables<G>::covered(at, level + 1).end;
+  const Live live(system, "share-entries", at, child_upper);
+  for (std::size_t index = Tables<G>::index_of(at, level); index < Geometry<G>::kEntries;
+       ++index, at = at + PageCount{Tables<G>::span(level)}) {
+    const EntrySlot place = Tables<G>::slot_at(system.frames(), upper, index);
+    const Entry entry = place.load();
+    if (!entry.present()) continue;
+    Tables<G>::prefetch_ahead(system.frames(), upper, index);
+    FrameDescriptor& table = system.descriptor(entry.frame());
+    point(system, sharing.parent, Point::kReadCounts);
+    const bool pins = table.pins_below() && !COWHERD_MUTANT(pins_below_ignored);
+    const PageRange span = Tables<G>::covered(at, level);
+    if (level - 1 > sharing.highest || pins ||
+        !(sharing.all_inherited || inherited_whole(system, sharing.parent, span))) {
+      return at;
+    }
+    if (table.mapcount() == 0) continue;
+    if (child_upper.value() == 0) {
+      COWHERD_TRY_ASSIGN(made, system.tables(sharing.child).obtain(at, level));
+      child_upper = system.frames().frame_of(made.place());
+      tally.begin(child_upper);
+    }
+    point(system, Point::kTakeReference);
+    table.add_references(COWHERD_MUTANT(table_shared_without_reference) ? 0 : 1);
+    if (entry.writable() && !COWHERD_MUTANT(shared_table_stays_writable)) {
+      point(system, sharing.parent, Point::kProtectEntry);
+      place.store(entry.with_writable(false));
+      // Natively whoever is waited for is anybody below this upper table.
+      const PageRange flushed = G::kExplored ? span : Tables<G>::covered(at, level + 1);
+      if (!COWHERD_MUTANT(shared_table_without_flush)) sharing.flush.add(flushed);
+    }
+    tally.set(Tables<G>::slot_at(system.frames(), child_upper, index),
+              entry.with_writable(COWHERD_MUTANT(shared_table_writable_in_child)));
+    if (system.observed()) system.note({.kind = EventKind::kTableShared, .page = at, .frame = entry.frame()});
+  }
+  return end;
+}
+
+/// Fork's way through the parent's tables: those of `highest` and below that have no pin below them become the child's
+/// too, write-protected where they hang and nowhere else; for the pages of every other lowest table it calls
+/// `copy(range)`, the parent's tables on the way being its own. ENOMEM, or what `copy` fails with.
 template <class G, class Copy>
 Result<void> share_tables(System<G>& system, Mm& parent, Mm& child, unsigned highest, PendingFlush<G>& flush,
                           Copy&& copy) COWHERD_REQUIRES(parent.mmap_lock) {
-  auto tables = system.tables(parent);
   constexpr Vpn kEnd{Geometry<G>::kUserPages};
-  const bool all_inherited = inherited_whole(system, parent, {Vpn{0}, kEnd});
+  Sharing<G> sharing{system, parent, child, highest, flush, inherited_whole(system, parent, {Vpn{0}, kEnd})};
   // The sequence count is odd before any table is asked: see note_pins_below().
   full_fence();
   // The entry at hand is the one of `level` that begins at `at`; it names a table of the level below.
   Vpn at{0};
   unsigned level = Tables<G>::kLowerLevels;
-  ChildTally<G> tally(system, child);
   const Live live(system, "share-tables", at, level);
   while (at < kEnd) {
-    const EntrySlot place = tables.walk_to(at, level).slot;
-    const PageRange span = Tables<G>::covered(at, level);
-    const Entry entry = place.load();
-    if (entry.present()) {
-      FrameDescriptor& table = system.descriptor(entry.frame());
-      point(system, parent, Point::kReadCounts);
-      const bool pins = table.pins_below() && !COWHERD_MUTANT(pins_below_ignored);
-      if (level - 1 <= highest && !pins && (all_inherited || inherited_whole(system, parent, span))) {
-        if (table.mapcount() != 0) {
-          EntrySlot to = system.tables(child).walk_to(at, level).slot;
-          if (!to) {
-            COWHERD_TRY_ASSIGN(made, system.tables(child).obtain(at, level));
-            to = made;
-          }
-          point(system, Point::kTakeReference);
-          table.add_references(COWHERD_MUTANT(table_shared_without_reference) ? 0 : 1);
-          if (entry.writable() && !COWHERD_MUTANT(shared_table_stays_writable)) {
-            point(system, parent, Point::kProtectEntry);
-            place.store(entry.with_writable(false));
-            if (!COWHERD_MUTANT(shared_table_without_flush)) flush.add(span);
-          }
-          tally.set(to, entry.with_writable(COWHERD_MUTANT(shared_table_writable_in_child)));
-          system.note({.kind = EventKind::kTableShared, .page = at, .frame = entry.frame()});
-        }
-      } else if (level > 1) {
-        --level;
-        continue;
-      } else {
-        COWHERD_TRY(own_tables(system, parent, at));
-        COWHERD_TRY(copy(span));
-      }
+    COWHERD_TRY_ASSIGN(stopped, share_entries(sharing, at, level));
+    const bool whole = stopped == Tables<G>::covered(at, level + 1).end;
+    at = stopped;
+    if (!whole && level > 1) {
+      --level;
+      continue;
     }
-    at = span.end;
+    if (!whole) {
+      const PageRange span = Tables<G>::covered(at, level);
+      COWHERD_TRY(own_tables(system, parent, at));
+      COWHERD_TRY(copy(span));
+      at = span.end;
+    }
     while (level < Tables<G>::kLowerLevels && at.value() % Tables<G>::span(level + 1) == 0) ++level;
   }
   return {};

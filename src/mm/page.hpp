@@ -160,12 +160,21 @@ void add_rss(System<G>& system, EntrySlot slot, std::int32_t pages) {
   system.descriptor(system.frames().frame_of(slot.place())).add_anon_pages(pages);
 }
 
+/// Who reads a copy of a page first.
+enum class Reader : std::uint8_t {
+  /// The processor that makes it.
+  kSoon,
+  /// Somebody else, some time.
+  kLater,
+};
+
 /// The source may be written meanwhile, by who is allowed to.
 template <class G>
-void copy_page(System<G>& system, FrameNumber to, FrameNumber from) {
+void copy_page(System<G>& system, FrameNumber to, FrameNumber from, Reader reader = Reader::kSoon) {
   point(system, Point::kCopyPage);
   const std::size_t size = Geometry<G>::kPageBytes / (COWHERD_MUTANT(half_a_page_copied) ? 2 : 1);
-  copy_racing(system.frames().bytes(to), system.frames().bytes(from), size);
+  const auto copy = reader == Reader::kSoon ? copy_racing : copy_racing_past_caches;
+  copy(system.frames().bytes(to), system.frames().bytes(from), size);
 }
 
 /// The entry by which `vma` maps `frame`: dirty and, where the VMA allows it, writable; or neither.
@@ -176,28 +185,32 @@ inline Entry make_entry(FrameNumber frame, const Vma& vma, bool written) {
       .with_writable(written && has(vma.flags.protection, Protection::kWrite));
 }
 
-/// Takes write permission from an entry, its lock held, and nothing that a processor sets meanwhile. Returns what was
-/// there. The flush that has to follow orders this before its look at who is inside.
-/// Compare Linux ptep_set_wrprotect().
+/// As protect_entry(), where a processor may set a bit of the entry meanwhile.
 template <class G>
-Entry protect_entry(EntrySlot slot) {
-  Entry seen = slot.load();
-  if (!G::kExplored && seen.young() && seen.dirty()) {
-    // A processor has nothing left to set.
-    slot.store(seen.with_writable(false));
-    return seen;
+[[gnu::noinline]] Entry protect_changing_entry(EntrySlot slot, Entry seen) {
+  while (true) {
+    const Entry left = seen.with_writable(false).with_dirty(seen.dirty() && !COWHERD_MUTANT(dirty_lost_on_protect));
+    if (slot.replace(seen, left)) return left;
   }
-  while (!slot.replace(seen,
-                       seen.with_writable(false).with_dirty(seen.dirty() && !COWHERD_MUTANT(dirty_lost_on_protect)))) {
-  }
-  return seen;
 }
 
-/// What a loop over the entries of one lowest table, its lock held, changes there. In an explored geometry each change
-/// is booked at once, so that a suspended operation has no more to remember; else all are together, at the end.
+/// Takes write permission from an entry, its lock held, and nothing that a processor sets meanwhile; `seen`: what was
+/// there a moment ago. Returns what is left. The flush that has to follow orders this before its look at who is inside.
+/// Compare Linux ptep_set_wrprotect().
+template <class G>
+Entry protect_entry(EntrySlot slot, Entry seen) {
+  if (G::kExplored || !seen.young() || !seen.dirty()) return protect_changing_entry<G>(slot, seen);
+  // A processor has nothing left to set.
+  slot.store(seen.with_writable(false));
+  return seen.with_writable(false);
+}
+
+/// What a loop over the entries of one table, with what guards them held, changes there. In an explored geometry each
+/// change is booked at once, so that a suspended operation has no more to remember; else all are together, at the end.
 template <class G>
 class TableTally {
  public:
+  /// `table`: the zero page where there is none yet, see begin().
   TableTally(System<G>& system, Mm& mm, FrameNumber table) : system_(system), mm_(mm), table_(table) {}
   ~TableTally() {
     if constexpr (!G::kExplored) book();
@@ -205,6 +218,8 @@ class TableTally {
   TableTally(const TableTally&) = delete;
   TableTally& operator=(const TableTally&) = delete;
 
+  /// The table is there now; nothing has changed in it.
+  void begin(FrameNumber table) { table_ = table; }
   /// Sets an entry that was none.
   void set(EntrySlot slot, Entry entry) {
     if constexpr (G::kExplored) {

@@ -16,26 +16,26 @@ namespace {
 /// Makes the entries of `copy` those of `table`, both of `level`: what they name is in both from now on, and may be
 /// written through neither. Called with the lock of `table`. ENOMEM: `copy` then holds a part.
 template <class G>
-Result<void> copy_entries(System<G>& system, FrameNumber table, FrameNumber copy, unsigned level) {
-  FrameDescriptor& made = system.descriptor(copy);
+Result<void> copy_entries(System<G>& system, Mm& mm, FrameNumber table, FrameNumber copy, unsigned level) {
+  TableTally<G> tally(system, mm, copy);
   std::size_t at = 0;
   const Live live(system, "copy-entries", at);
   for (; at < Geometry<G>::kEntries; ++at) {
     const EntrySlot from = Tables<G>::slot_at(system.frames(), table, at);
     const Entry entry = from.load();
     if (entry.none()) continue;
+    Tables<G>::prefetch_ahead(system.frames(), table, at);
     if (level != 0) {
       point(system, Point::kTakeReference);
       if (!COWHERD_MUTANT(table_copy_without_reference)) system.descriptor(entry.frame()).add_references(1);
     } else if (entry.frame() != Frames<G>::kZeroPage) {
       COWHERD_TRY(map_once_more(system, entry.frame()));
-      made.add_anon_pages(1);
+      tally.add_rss(1);
     }
     // No CPU writes through it as it is: the table above is write-protected.
-    if (entry.writable() && !COWHERD_MUTANT(table_copy_keeps_writable)) (void)protect_entry<G>(from);
+    if (entry.writable() && !COWHERD_MUTANT(table_copy_keeps_writable)) (void)protect_entry<G>(from, entry);
     const bool stays_writable = entry.writable() && COWHERD_MUTANT(table_copy_keeps_writable);
-    Tables<G>::slot_at(system.frames(), copy, at).store(entry.with_writable(stays_writable).with_young(false));
-    made.add_mapcount();
+    tally.set(Tables<G>::slot_at(system.frames(), copy, at), entry.with_writable(stays_writable).with_young(false));
   }
   return {};
 }
@@ -72,7 +72,7 @@ Result<void> own_table(System<G>& system, Mm& mm, EntrySlot place, unsigned leve
     }
     reused = system.descriptor(table).references() == 1 || COWHERD_MUTANT(shared_table_reused);
     if (!reused) {
-      copied = copy_entries(system, table, copy, level);
+      copied = copy_entries(system, mm, table, copy, level);
     }
     if (copied) {
       point(system, mm, Point::kSetEntry);

@@ -166,7 +166,7 @@ TYPED_TEST(VerifyTest, PutPageReportsWhatItCannotDo) {
 TYPED_TEST(VerifyTest, RulesThatPromiseNoMarkAreNotHeldToIt) {
   Scene<TypeParam> scene(find_rules("R7")->rules);
   scene.page(0).set_exclusive(false);
-  (void)protect_entry<TypeParam>(scene.slot(0));
+  (void)protect_entry<TypeParam>(scene.slot(0), scene.slot(0).load());
   EXPECT_EQ(scene.m.verify(), "");
 }
 

@@ -1,0 +1,343 @@
+#include "mm/fork_pages.hpp"
+
+#include <atomic>
+#include <cstdint>
+#include <utility>
+
+#include "base/full_fence.hpp"
+#include "base/memory_orders.h"
+#include "base/mutant.hpp"
+#include "mm/locks.hpp"
+#include "mm/page.hpp"
+#include "mm/shared_tables.hpp"
+
+namespace cowherd::mm {
+
+namespace {
+
+/// One VMA on its way from parent to child.
+template <class G>
+struct Copying {
+  System<G>& system;
+  Mm& parent;
+  Mm& child;
+  const Vma& parent_vma;
+  const Vma& child_vma;
+  /// Some page of the VMA counts as pinned.
+  bool entry_holds_pin;
+  /// Of the parent's entries.
+  PendingFlush<G>& flush;
+  /// What the rules say of every page without pins, asked once: on_fork() shares it.
+  bool shares_unpinned;
+  /// The rules write-protect an entry before they ask about its page.
+  bool protects_first;
+  /// Some page got a copy of its own.
+  bool copied = false;
+  /// A page for an early copy at the entry that asked for it; frame 0: none in hand.
+  FrameNumber prealloc{0};
+
+  [[nodiscard]] bool has_prealloc() const { return prealloc != Frames<G>::kZeroPage; }
+};
+
+enum class Step : std::uint8_t {
+  kDone,
+  /// Come back at the same entry with a page in hand.
+  kNeedsPage,
+  /// Return at once, and leave the locks as they are.
+  kReturnLocked,
+};
+
+// What a page rarely needs stands in functions of its own: what goes to the stack between two pages' counts is waited
+// for by the second.
+
+template <class G>
+[[gnu::noinline]] void note_shared(System<G>& system, Vpn page, FrameNumber frame) {
+  system.note({.kind = EventKind::kForkShared, .decision = Decision::kForkPinned, .page = page, .frame = frame});
+}
+
+/// Both map the page, neither may write it. Compare Linux mm/memory.c: copy_present_ptes().
+template <class G>
+Result<Step> share_page(Copying<G>& copying, TableTally<G>& child_table, Vpn page, EntrySlot from, Entry entry,
+                        EntrySlot to) {
+  System<G>& system = copying.system;
+  const FrameNumber frame = entry.frame();
+  if (frame != Frames<G>::kZeroPage || COWHERD_MUTANT(zero_page_shared_as_ordinary)) {
+    COWHERD_TRY(map_once_more(system, frame));
+    child_table.add_rss(COWHERD_MUTANT(fork_without_rss) ? 0 : 1);
+    if (system.observed()) note_shared(system, page, frame);
+  }
+  if (entry.writable() && !COWHERD_MUTANT(fork_keeps_parent_writable)) {
+    point(system, copying.parent, Point::kProtectEntry);
+    entry = protect_entry<G>(from, entry);
+    // Natively whoever is waited for is anybody below this table.
+    const PageRange flushed = G::kExplored ? PageRange{page, page + PageCount{1}} : Tables<G>::covered(page, 1);
+    if (!COWHERD_MUTANT(fork_without_flush)) copying.flush.add(flushed);
+  }
+  child_table.set(to, entry.with_writable(COWHERD_MUTANT(fork_keeps_child_writable)).with_young(false));
+  return Step::kDone;
+}
+
+/// The page for an early copy, from where the rules get it: one in hand, one that cannot wait, or one that may.
+template <class G>
+Result<FrameNumber> take_page(Copying<G>& copying) {
+  System<G>& system = copying.system;
+  switch (system.rules().copy_alloc) {
+    case CopyAlloc::kPrealloc:
+      if (COWHERD_MUTANT(prealloc_used_twice)) return copying.prealloc;
+      return std::exchange(copying.prealloc, Frames<G>::kZeroPage);
+    case CopyAlloc::kAtomic:
+      return system.frames().allocate(FrameUse::kAnon);
+    case CopyAlloc::kUnderLock:
+      break;
+  }
+  return system.allocate_page();
+}
+
+/// The child gets its own copy now, `childs` being its entry, and the parent's entry keeps its write permission.
+///
+/// The copy is a snapshot at this instant; threads of the parent and devices go on writing the source:
+///
+///   fork                                  device
+///   copy first half of the page
+///                                         write both halves
+///   copy second half
+///
+/// The child then has the old first half and the new second one. Allowed because nobody can say when, during fork, the
+/// device's write happened. Compare Linux mm/memory.c: copy_present_page().
+template <class G>
+[[gnu::noinline]] Result<Step> copy_page_early(Copying<G>& copying, Vpn page, Entry entry, Entry& childs) {
+  System<G>& system = copying.system;
+  const Rules& rules = system.rules();
+  if (rules.copy_alloc == CopyAlloc::kPrealloc && !copying.has_prealloc()) {
+    return Step::kNeedsPage;
+  }
+  auto taken = take_page(copying);
+  if (!taken) {
+    if (rules.copy_failure == CopyFailure::kReturnLocked) {
+      return Step::kReturnLocked;
+    }
+    return taken.error();
+  }
+  const FrameNumber source = entry.frame();
+  const FrameNumber copy = *taken;
+  if (rules.copy_alloc == CopyAlloc::kPrealloc && system.descriptor(copy).index() != page) {
+    system.report(Violation::kWrongPolicy);
+  }
+  const Live live(system, "copy-page-early", copy);
+  copy_page(system, copy, source, Reader::kLater);
+  FrameDescriptor& made = system.descriptor(copy);
+  if (rules.copy_accounting == CopyAccounting::kNewPage) {
+    add_new_anon_page(system, copy, copying.child_vma, page);
+  } else {
+    made.add_references(1);
+    point(system, Point::kTakeReference);
+    system.descriptor(source).add_references(1);
+    system.descriptor(source).add_mapcount();
+  }
+  if (rules.copy_rmap == CopyRmap::kNone) {
+    made.set_owner(0, Vpn{0});
+  } else if (rules.copy_accounting != CopyAccounting::kNewPage) {
+    made.set_owner(copying.child_vma.own_anon_vma().unit, copying.child_vma.index_of(page));
+  }
+  childs = make_entry(copy, copying.child_vma, rules.copy_entry == CopyEntry::kDirtyWritable);
+  system.note({.kind = EventKind::kForkCopied,
+               .decision = Decision::kForkPinned,
+               .page = page,
+               .frame = source,
+               .new_frame = copy,
+               .unneeded = system.descriptor(source).pins() == 0});
+  return Step::kDone;
+}
+
+/// What the rules say of a page that may be pinned.
+template <class G>
+[[gnu::noinline]] ForkPage verdict_on(const Copying<G>& copying, Entry entry) {
+  System<G>& system = copying.system;
+  const bool has_pinned = std::atomic_ref(copying.parent.has_pinned).load(order::kHasPinnedLoad) != 0;
+  return on_fork(system.rules(), system.state(entry.frame()), {.writable = entry.writable(), .dirty = entry.dirty()},
+                 has_pinned, copying.entry_holds_pin);
+}
+
+/// Asks the page, with both page-table locks held, and shares or copies it.
+///
+/// Between the question and the write protection a fast pin can come, which takes no lock:
+///
+///   fork                                   fast pin of the parent's
+///   is the page pinned? no
+///                                          read the entry: writable
+///                                          take a reference, as a pin
+///                                          read the entry again: the same
+///   write-protect it in both
+///
+/// and the parent's next write would part it from its pin. Allowed because fork holds the sequence count: the pin sees
+/// that it has changed, lets go and starts again behind the mmap lock.
+template <class G>
+Result<Step> copy_entry(Copying<G>& copying, TableTally<G>& child_table, Vpn page, EntrySlot from, Entry entry,
+                        EntrySlot to) {
+  System<G>& system = copying.system;
+  const Live live(system, "copy-entry", entry);
+  const bool protects_first = copying.protects_first && entry.writable();
+  if (protects_first) {
+    point(system, copying.parent, Point::kProtectEntry);
+    (void)protect_entry<G>(from, entry);
+    // Before the question about pins.
+    full_fence();
+    copying.flush.add({page, page + PageCount{1}});
+  }
+  point(system, Point::kReadCounts);
+  const bool unpinned = system.descriptor(entry.frame()).pins() == 0;
+  if ((unpinned && copying.shares_unpinned) || verdict_on(copying, entry) == ForkPage::kShare) {
+    return share_page(copying, child_table, page, from, protects_first ? from.load() : entry, to);
+  }
+  copying.copied = true;
+  Entry childs;
+  auto copied = copy_page_early(copying, page, entry, childs);
+  if (!childs.none()) {
+    child_table.set(to, childs);
+    child_table.add_rss(COWHERD_MUTANT(early_copy_without_rss) ? 0 : 1);
+  }
+  if (protects_first && !(copied && *copied == Step::kReturnLocked)) {
+    // As it was: what a processor has set in it meanwhile is lost.
+    point(system, copying.parent, Point::kSetEntry);
+    from.store(entry);
+  }
+  return copied;
+}
+
+/// The entry that asked for the page in hand no longer needs it.
+template <class G>
+[[gnu::noinline]] void done_without_page(Copying<G>& copying) {
+  if (copying.system.rules().prealloc_use != PreallocUse::kFreeUnused || COWHERD_MUTANT(prealloc_kept)) return;
+  // The next one gets its own, by its own policy.
+  const FrameNumber unused = std::exchange(copying.prealloc, Frames<G>::kZeroPage);
+  if (!COWHERD_MUTANT(prealloc_leaked)) copying.system.frames().free(unused);
+}
+
+/// Copies the entries of one lowest table from `at` on, both page-table locks held; `at` says how far it came.
+template <class G>
+Result<Step> copy_table(Copying<G>& copying, Vpn& at, Vpn end) {
+  System<G>& system = copying.system;
+  auto parent_tables = system.tables(copying.parent);
+  auto child_tables = system.tables(copying.child);
+  const EntrySlot from_first = parent_tables.find(at);
+  const EntrySlot to_first = child_tables.find(at);
+  if (!to_first) {
+    // The parent has a table here without an entry, and so the child has none.
+    at = end;
+    return Step::kDone;
+  }
+  const FrameNumber child_table = child_tables.table_of(to_first);
+  const PageTableGuard<G> child_guard(system, copying.child, to_first);
+  PageTableGuard<G> parent_guard(system, copying.parent, from_first);
+  if (child_guard.blocked() || parent_guard.blocked()) {
+    return would_block(system, Point::kPageTableLock);
+  }
+  TableTally<G> tally(system, copying.child, child_table);
+  Result<Step> result = Step::kDone;
+  const FrameNumber parent_table = parent_tables.table_of(from_first);
+  Tables<G>::for_each_in(system.frames(), parent_table, {at, end}, [&](Vpn page, EntrySlot from, Entry entry) {
+    if constexpr (G::kExplored) at = page;
+    result = copy_entry(copying, tally, page, from, entry, child_tables.slot_in(child_table, page));
+    const bool done = result && *result == Step::kDone;
+    if (done && copying.has_prealloc()) [[unlikely]]
+      done_without_page(copying);
+    if (!done) at = page;
+    return done;
+  });
+  if (result && *result == Step::kDone) {
+    at = end;
+  } else if (result && *result == Step::kReturnLocked) {
+    parent_guard.leak();
+  }
+  return result;
+}
+
+/// Copies what is mapped in `range` of one VMA, table by table; where an early copy needs a page, the locks are
+/// dropped, the page is allocated and the entry is looked at afresh. Compare Linux mm/memory.c: copy_pte_range().
+template <class G>
+Result<void> copy_page_range(Copying<G>& copying, PageRange range) COWHERD_NO_THREAD_SAFETY_ANALYSIS {
+  // The analysis does not see that the parent's mmap lock is held.
+  System<G>& system = copying.system;
+  auto parent_tables = system.tables(copying.parent);
+  Vpn at = parent_tables.next_used(range.begin, range.end);
+  const Live live(system, "copy-page-range", at, copying.prealloc);
+  while (at < range.end) {
+    const Vpn end = intersect(range, {at, Tables<G>::table_end(at)}).end;
+    if (parent_tables.walk_to(at).shared) COWHERD_TRY(own_tables(system, copying.parent, at));
+    bool any = false;
+    parent_tables.for_each({at, end}, [&](Vpn, EntrySlot) {
+      any = true;
+      return false;
+    });
+    if (any) {
+      COWHERD_TRY(system.tables(copying.child).obtain(at));
+    }
+    while (at < end) {
+      auto step = copy_table(copying, at, end);
+      if (!step) {
+        return step.error();
+      }
+      if (*step == Step::kReturnLocked) {
+        return Errno::kNoMemory;
+      }
+      if (*step == Step::kNeedsPage) {
+        COWHERD_TRY_ASSIGN(page, system.allocate_page());
+        // Chosen for this address, by its memory policy.
+        system.descriptor(page).set_owner(0, at);
+        copying.prealloc = page;
+      }
+    }
+    at = parent_tables.next_used(end, range.end);
+  }
+  return {};
+}
+
+}  // namespace
+
+template <class G>
+bool any_page_pinned(System<G>& system, Mm& mm, PageRange range) {
+  bool pinned = false;
+  system.tables(mm).for_each(range, [&](Vpn, EntrySlot slot) {
+    const FrameState frame = system.state(slot.load().frame());
+    pinned = !frame.zero_page && maybe_pinned(system.rules(), frame);
+    return !pinned;
+  });
+  return pinned;
+}
+
+template <class G>
+Result<bool> copy_pages(System<G>& system, Mm& parent, Ref<Mm> child_ref, Ref<Vma> vma, Ref<Vma> made, PageRange range,
+                        PendingFlush<G>& flush) {
+  if (system.at(made).flags.wipe_on_fork && !COWHERD_MUTANT(wipeonfork_ignored)) {
+    return false;
+  }
+  bool holds_pin = false;
+  if (system.rules().fork_pinned == ForkPinned::kCopyEntry) {
+    point(system, Point::kReadCounts);
+    holds_pin = any_page_pinned(system, parent, system.at(vma).pages);
+  }
+  const Live decided(system, "holds-pin", holds_pin);
+  Copying<G> copying{system,
+                     parent,
+                     system.at(child_ref),
+                     system.at(vma),
+                     system.at(made),
+                     holds_pin,
+                     flush,
+                     shares_unpinned(system.rules()),
+                     system.rules().fork_source == ForkSource::kProtectThenRestore};
+  auto copied = copy_page_range(copying, range);
+  if (copying.has_prealloc()) {
+    system.frames().free(copying.prealloc);
+  }
+  if (!copied) return copied.error();
+  return copying.copied;
+}
+
+#define COWHERD_INSTANTIATE(G)                                  \
+  template bool any_page_pinned<G>(System<G>&, Mm&, PageRange); \
+  template Result<bool> copy_pages<G>(System<G>&, Mm&, Ref<Mm>, Ref<Vma>, Ref<Vma>, PageRange, PendingFlush<G>&);
+COWHERD_FOR_EACH_GEOMETRY(COWHERD_INSTANTIATE)
+#undef COWHERD_INSTANTIATE
+
+}  // namespace cowherd::mm
