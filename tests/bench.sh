@@ -11,17 +11,23 @@ python3 - <<'EOF'
 import json
 
 report = json.load(open("out.json"))
-assert report["schema"] == 1 and "without exceptions" in report["caveat"], report
+assert report["schema"] == 2 and "without exceptions" in report["caveat"], report
 rows = report["rows"]
-assert [row["row"] for row in rows] == ["1", "8", "8", "10", "12", "14"], rows
+assert report["host"]["kernel"].startswith("Linux") and report["host"]["processors"] >= 1, report["host"]
+assert isinstance(report["host"]["mitigations"], list), report["host"]
+assert report["pace"]["factor"] > 0 and report["pace"]["there_ns"] == 2.83, report["pace"]
+assert [row["row"] for row in rows] == ["1", "8", "8", "10", "12", "12", "14"], rows
 for row in rows:
     assert "failed" not in row, row
     if row["row"] == "14":
-        assert row["ours"]["missing"] and row["must"]["met"] == "unknown", row
+        assert row["ours"]["missing"] and row["must"]["as_written"]["met"] == "unknown", row
         continue
     assert len(row["ours"]["samples"]) == 1 and row["ours"]["median"] > 0, row
+    for goal in ("must", "stretch"):
+        for judged in ("as_written", "at_this_pace"):
+            assert row[goal][judged]["met"] in ("met", "MISSED", "unknown") and row[goal][judged]["bounds"], row
     if row["row"] != "12":
-        assert row["floor"]["median"] > 0, row
+        assert row["floor"]["median"] > 0 and row["pace"] > 0, row
         # A kernel may refuse io_uring.
         assert row["linux"].get("missing") or row["linux"]["median"] > 0, row
 assert rows[-2]["ours"]["median"] >= 16, rows[-2]
@@ -31,8 +37,15 @@ EOF
 grep -q 'Every ratio to Linux holds in this operation, without exceptions, hardware TLB maintenance and cgroup' out
 grep -q '^this kernel: Linux' out
 grep -q 'mprotect' progress
-python3 -c 'import xml.etree.ElementTree as tree; tree.parse("page.html")'
-grep -q '<svg' page.html
+grep -q "^this machine's pace: " out
+python3 - <<'EOF'
+import xml.etree.ElementTree as tree
+
+page = tree.parse("page.html")
+svg = "{http://www.w3.org/2000/svg}svg"
+names = [figure.get("id") for figure in page.iter("{http://www.w3.org/1999/xhtml}figure") if figure.find(svg) is not None]
+assert names[:2] == ["fork-size", "fork-pins"] and "threads" in names, names
+EOF
 
 status=0
 "$COWHERD" bench --rows 1,nothing-like-it 2>error || status=$?

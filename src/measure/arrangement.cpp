@@ -44,4 +44,18 @@ std::vector<std::uint64_t> scattered(std::uint64_t count, std::uint64_t pages) {
   return chosen;
 }
 
+std::vector<std::uint64_t> scattered_words() {
+  std::vector<std::uint64_t> offsets(4096);
+  Random random;
+  for (std::uint64_t& offset : offsets) offset = random.below(kHitPages * 512) * sizeof(std::uint64_t);
+  return offsets;
+}
+
+std::vector<std::uint64_t> scattered_pages(std::uint64_t pages) {
+  std::vector<std::uint64_t> numbers(1 << 16);
+  Random random;
+  for (std::uint64_t& number : numbers) number = random.below(pages);
+  return numbers;
+}
+
 }  // namespace cowherd::measure

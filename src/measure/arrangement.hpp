@@ -19,6 +19,15 @@ std::vector<std::uint64_t> scattered(std::uint64_t count, std::uint64_t pages);
 /// neighbour's.
 constexpr std::uint8_t stamp(std::uint64_t page) { return static_cast<std::uint8_t>(page % 251 + 1); }
 
+// Where accesses go whose translation is measured.
+
+inline constexpr std::uint64_t kHitPages = 8;
+inline constexpr unsigned kHitTurns = 64;
+/// Offsets of words within kHitPages pages, in an order that nobody can guess.
+std::vector<std::uint64_t> scattered_words();
+/// Pages of `pages`, in an order that nobody can guess; some may be there twice.
+std::vector<std::uint64_t> scattered_pages(std::uint64_t pages);
+
 /// Every how many pages are looked at by a check that would cost more than what it checks.
 inline constexpr std::uint64_t kCheckEvery = 61;
 

@@ -47,18 +47,37 @@ Met judge(const std::vector<Bound>& bounds, const Rounds& rounds) {
   return worst;
 }
 
+std::vector<Bound> at_pace(std::vector<Bound> bounds, double pace) {
+  for (Bound& bound : bounds) {
+    switch (bound.kind) {
+      case Bound::Kind::kAtMost:
+      case Bound::Kind::kAtMostFloorPlus:
+        bound.value *= pace;
+        break;
+      case Bound::Kind::kAtLeast:
+        bound.value /= pace;
+        break;
+      case Bound::Kind::kAtMostTimesFloor:
+      case Bound::Kind::kAtLeastTimesFloor:
+      case Bound::Kind::kTimesBetterThanLinux:
+        break;
+    }
+  }
+  return bounds;
+}
+
 std::string text_of(const Bound& bound) {
   switch (bound.kind) {
     case Bound::Kind::kAtMost:
-      return fmt::format("<= {:g}", bound.value);
+      return fmt::format("<= {:.5g}", bound.value);
     case Bound::Kind::kAtLeast:
-      return fmt::format(">= {:g}", bound.value);
+      return fmt::format(">= {:.5g}", bound.value);
     case Bound::Kind::kAtMostTimesFloor:
       return fmt::format("<= {:g}x floor", bound.value);
     case Bound::Kind::kAtLeastTimesFloor:
       return fmt::format(">= {:g}x floor", bound.value);
     case Bound::Kind::kAtMostFloorPlus:
-      return fmt::format("<= floor + {:g}", bound.value);
+      return fmt::format("<= floor + {:.5g}", bound.value);
     case Bound::Kind::kTimesBetterThanLinux:
       return fmt::format(">= {:g}x Linux", bound.value);
   }

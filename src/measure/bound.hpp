@@ -39,6 +39,10 @@ Met judge(const Bound& bound, const Rounds& rounds);
 /// All bounds: no if one is not met, else unknown if one is.
 Met judge(const std::vector<Bound>& bounds, const Rounds& rounds);
 
+/// The same goal on a machine that takes `pace` times as long: times and rates are scaled, ratios stay. Precondition:
+/// the figure is a time or a rate.
+std::vector<Bound> at_pace(std::vector<Bound> bounds, double pace);
+
 /// "<= 7", "<= 2.5x floor", ">= 8x Linux".
 std::string text_of(const Bound& bound);
 std::string text_of(const std::vector<Bound>& bounds);

@@ -49,6 +49,17 @@ TEST(Bound, OneThatIsNotMetOutweighsOneThatIsUnknown) {
   EXPECT_EQ(judge(std::vector<Bound>{}, alone), Met::kUnknown);
 }
 
+TEST(Bound, AtAnotherPaceTimesAndRatesAreOthersAndRatiosAreNot) {
+  const std::vector<Bound> here = at_pace({{Kind::kAtMost, 7},
+                                           {Kind::kAtMostFloorPlus, 150},
+                                           {Kind::kAtLeast, 25000},
+                                           {Kind::kAtMostTimesFloor, 2.5},
+                                           {Kind::kAtLeastTimesFloor, 0.9},
+                                           {Kind::kTimesBetterThanLinux, 8}},
+                                          2);
+  EXPECT_EQ(text_of(here), "<= 14, <= floor + 300, >= 12500, <= 2.5x floor, >= 0.9x floor, >= 8x Linux");
+}
+
 TEST(Bound, ReadsAsTheTableOfGoalsDoes) {
   EXPECT_EQ(text_of({{Kind::kAtMost, 7}, {Kind::kAtMostTimesFloor, 2.5}, {Kind::kTimesBetterThanLinux, 8}}),
             "<= 7, <= 2.5x floor, >= 8x Linux");

@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+
 #include "measure/arrangement.hpp"
 #include "measure/engine_memory.hpp"
 
@@ -13,19 +15,20 @@ constexpr std::uint64_t kFirstPage = 1024 * kTablePages;
 
 }  // namespace
 
-Bed::Bed(const Load& load, std::uint64_t copies, std::uint64_t buffer)
+Bed::Bed(const Load& load, std::uint64_t copies, std::uint64_t buffer, const Rules& rules)
     : load_(load), apart_((load.pages + 2 * kTablePages - 1) / kTablePages * kTablePages) {
   const std::uint64_t mapped = load.pages * load.threads;
-  // Tables of parent and child, descriptors, what pins are kept in; and slack for small loads.
-  // Twice the tables of both, by far.
-  const std::uint64_t frames = load.tables_alone ? copies + mapped / 64 + 8192 : mapped + copies + mapped / 16 + 4096;
+  // Tables of parent and child, descriptors, what pins are kept in; and slack for small loads. Of tables alone twice
+  // the tables of both, by far.
+  const std::uint64_t frames =
+      load.tables_alone ? copies + load.pins * kTablePages + mapped / 64 + 8192 : mapped + copies + mapped / 16 + 4096;
   const std::span<std::byte> memory = engine_memory(frames * kPageBytes + buffer);
   if (memory.empty()) {
     failure_ = Figure::unavailable("no memory");
     return;
   }
   buffer_ = memory.last(buffer);
-  auto machine = Machine::create_in(memory.first(frames * kPageBytes));
+  auto machine = Machine::create_in(memory.first(frames * kPageBytes), rules);
   if (!machine) {
     fail(machine.error());
     return;
@@ -77,9 +80,12 @@ void Bed::unmap() {
 }
 
 bool Bed::store_all(unsigned number) {
-  if (load_.tables_alone) return true;
   bool fine = true;
-  for (std::uint64_t page = 0; page < load_.pages; ++page) fine &= put(*space_, at(page, number), stamp(page));
+  const auto store = [&](std::uint64_t first, std::uint64_t pages) {
+    for (std::uint64_t page = first; page < first + pages; ++page) fine &= put(*space_, at(page, number), stamp(page));
+  };
+  if (!load_.tables_alone) store(0, load_.pages);
+  for (const std::uint64_t table : written_tables_) store(table * kTablePages, kTablePages);
   return fine;
 }
 
@@ -94,11 +100,27 @@ void Bed::pin() {
   };
   if (load_.pins >= load_.pages) return add(at(0), length());
   pinned_ = scattered(load_.pins, load_.pages);
+  if (load_.tables_alone) write_tables();
   pins_.reserve(pinned_.size());
   for (const std::uint64_t page : pinned_) add(at(page), ByteCount{kPageBytes});
 }
 
-std::uint8_t Bed::held(std::uint64_t page) const { return load_.tables_alone ? std::uint8_t{0} : stamp(page); }
+void Bed::write_tables() {
+  for (const std::uint64_t page : pinned_) {
+    if (written_tables_.empty() || written_tables_.back() != page / kTablePages) {
+      written_tables_.push_back(page / kTablePages);
+    }
+  }
+  for (const std::uint64_t number : order_of(written_tables_.size() * kTablePages, load_.shuffled)) {
+    const std::uint64_t page = written_tables_[number / kTablePages] * kTablePages + number % kTablePages;
+    if (page < load_.pages && !put(*space_, at(page), stamp(page))) return fail(Errno::kNoMemory);
+  }
+}
+
+std::uint8_t Bed::held(std::uint64_t page) const {
+  const bool written = !load_.tables_alone || std::ranges::binary_search(written_tables_, page / kTablePages);
+  return written ? stamp(page) : std::uint8_t{0};
+}
 
 bool Bed::put(AddressSpace& space, Vaddr address, std::uint8_t value) {
   const std::byte byte{value};
@@ -146,11 +168,13 @@ bool Bed::pins_kept(AddressSpace& child) {
   return true;
 }
 
-bool Bed::ends_well() {
-  if (machine_->verify() != nullptr) return false;
+Figure Bed::end(Figure figure) {
+  if (!figure.ok()) return figure;
+  bool sound = machine_->verify() == nullptr;
   pins_.clear();
   space_.reset();
-  return free_frames() == free_at_first_ && machine_->verify() == nullptr;
+  sound = sound && free_frames() == free_at_first_ && machine_->verify() == nullptr;
+  return sound ? figure : Figure::wrong("the machine did not end as it began");
 }
 
 }  // namespace cowherd::measure::engine

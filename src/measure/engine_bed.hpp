@@ -1,5 +1,6 @@
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <optional>
 #include <span>
@@ -7,7 +8,10 @@
 
 #include "cowherd/cowherd.hpp"
 #include "measure/figure.hpp"
+#include "measure/host.hpp"
 #include "measure/load.hpp"
+#include "measure/repeat.hpp"
+#include "measure/stopwatch.hpp"
 
 namespace cowherd::measure::engine {
 
@@ -17,7 +21,8 @@ namespace cowherd::measure::engine {
 class Bed {
  public:
   /// `copies`: room for so many pages besides those mapped. `buffer`: bytes beside the machine, see buffer().
-  Bed(const Load& load, std::uint64_t copies, std::uint64_t buffer = 0);
+  explicit Bed(const Load& load, std::uint64_t copies = 0, std::uint64_t buffer = 0,
+               const Rules& rules = kCowherdRules);
 
   [[nodiscard]] const std::optional<Figure>& failure() const { return failure_; }
   [[nodiscard]] AddressSpace& space() { return *space_; }
@@ -32,11 +37,11 @@ class Bed {
   void map();
   void fill();
   void unmap();
-  /// One store to each page of a thread's, in order; nothing where the load is tables alone. False: one of them failed.
+  /// One store to each page of a thread's that has been written before, in order. False: one of them failed.
   bool store_all(unsigned number = 0);
   /// The same by advice: no access is translated.
   bool populate_all(unsigned number = 0);
-  /// Pins what the load says.
+  /// Pins what the load says. Where it is tables alone, all pages below the same lowest table are written before.
   void pin();
 
   /// Whether every kCheckEvery-th page of `space` holds its stamp.
@@ -47,12 +52,36 @@ class Bed {
   bool pins_kept(AddressSpace& child);
 
   [[nodiscard]] std::uint64_t free_frames() const { return machine_->memory_use().free.value(); }
-  /// Unmaps and lets go of everything: whether every frame is free again, and the machine sound. The last call.
-  bool ends_well();
+
+  /// What repeat() gives, if the machine is sound after it and every frame free again once everything is unmapped and
+  /// let go of. The last call.
+  template <class Once>
+  Figure measure(Once&& once) {
+    return failure_ ? *failure_ : end(repeat(load_, once));
+  }
+  /// ns/page to one thread of what each does on pages of its own that are mapped and filled here; `work(number)` says
+  /// whether it went well.
+  template <class Work>
+  Figure measure_each(Work&& work) {
+    map();
+    fill();
+    return measure([&](bool) -> Figure {
+             evict_caches();
+             std::vector<char> fine(load_.threads, 0);
+             const double time =
+                 timed_on(load_.threads, load_.clock, [&](unsigned number) { fine[number] = work(number); });
+             const bool all = std::ranges::find(fine, 0) == fine.end();
+             return all ? Figure::measured(time) : Figure::wrong("an operation failed");
+           })
+        .over(static_cast<double>(load_.pages));
+  }
+  /// As measure(), of a figure that is there.
+  Figure end(Figure figure);
 
  private:
-  /// What the first byte of a page holds after fill().
+  /// What the first byte of a page holds after fill() and pin().
   [[nodiscard]] std::uint8_t held(std::uint64_t page) const;
+  void write_tables();
   bool put(AddressSpace& space, Vaddr address, std::uint8_t value);
   std::optional<std::uint8_t> get(AddressSpace& space, Vaddr address);
   void fail(Errno error);
@@ -64,6 +93,8 @@ class Bed {
   std::uint64_t free_at_first_ = 0;
   std::span<std::byte> buffer_;
   std::vector<std::uint64_t> pinned_;
+  /// Of tables alone: lowest tables, by number, whose pages have been written.
+  std::vector<std::uint64_t> written_tables_;
   std::vector<Pin> pins_;
   std::optional<Figure> failure_;
 };

@@ -8,7 +8,6 @@
 #include "measure/engine_bed.hpp"
 #include "measure/engine_side.hpp"
 #include "measure/host.hpp"
-#include "measure/spread.hpp"
 #include "measure/stopwatch.hpp"
 
 namespace cowherd::measure::engine {
@@ -26,33 +25,31 @@ struct Expected {
 /// ns/page to one thread. `before` readies the pages, `after` looks at them and cleans up.
 Figure time_faults(Bed& bed, const Load& load, How how, Expected expected, const std::function<bool()>& before,
                    const std::function<bool()>& after) {
-  if (bed.failure()) return *bed.failure();
-  std::vector<double> times;
-  for (unsigned round = 0; round <= load.repetitions; ++round) {
-    if (!before()) return Figure::wrong("the pages could not be readied");
-    const std::uint64_t free = bed.free_frames();
-    evict_caches();
-    std::vector<char> fine(load.threads, 0);
-    const double time = timed_on(load.threads, load.clock, [&](unsigned number) {
-      fine[number] = how == How::kBatch ? bed.populate_all(number) : bed.store_all(number);
-    });
-    for (const char one : fine) {
-      if (one == 0) return Figure::wrong("a fault failed");
-    }
-    const std::uint64_t taken = free - bed.free_frames();
-    const std::uint64_t wanted = expected.least * load.pages * load.threads;
-    if (taken < wanted || (expected.exactly && taken != wanted)) {
-      return Figure::wrong("the faults did not take as many frames as they should");
-    }
-    if (!after()) return Figure::wrong("a page does not hold what it should");
-    if (round != 0) times.push_back(time);
-  }
-  if (!bed.ends_well()) return Figure::wrong("the machine did not end as it began");
-  return Figure::measured(spread_of(times).median / static_cast<double>(load.pages));
+  return bed
+      .measure([&](bool) -> Figure {
+        if (!before()) return Figure::wrong("the pages could not be readied");
+        const std::uint64_t free = bed.free_frames();
+        evict_caches();
+        std::vector<char> fine(load.threads, 0);
+        const double time = timed_on(load.threads, load.clock, [&](unsigned number) {
+          fine[number] = how == How::kBatch ? bed.populate_all(number) : bed.store_all(number);
+        });
+        for (const char one : fine) {
+          if (one == 0) return Figure::wrong("a fault failed");
+        }
+        const std::uint64_t taken = free - bed.free_frames();
+        const std::uint64_t wanted = expected.least * load.pages * load.threads;
+        if (taken < wanted || (expected.exactly && taken != wanted)) {
+          return Figure::wrong("the faults did not take as many frames as they should");
+        }
+        if (!after()) return Figure::wrong("a page does not hold what it should");
+        return Figure::measured(time);
+      })
+      .over(static_cast<double>(load.pages));
 }
 
 Figure zero_fill(const Load& load, How how) {
-  Bed bed(load, 0);
+  Bed bed(load);
   const auto before = [&] {
     bed.map();
     return !bed.failure();

@@ -9,7 +9,6 @@
 #include "measure/engine_bed.hpp"
 #include "measure/engine_side.hpp"
 #include "measure/host.hpp"
-#include "measure/spread.hpp"
 #include "measure/stopwatch.hpp"
 
 namespace cowherd::measure::engine {
@@ -18,50 +17,64 @@ namespace {
 /// Of a difference between two times.
 constexpr const char* kLost = "lost in the noise of this machine";
 
-Figure over(const Figure& figure, double divisor) {
-  return figure.ok() ? Figure::measured(figure.value() / divisor) : figure;
+constexpr std::uint64_t kEntries = 512;
+
+/// ns that fork() and then `more()` take, from cold caches. `wrong(child)` is what is not as it should be, or null.
+template <class More, class Wrong>
+Figure time_fork(Bed& bed, const Load& load, More&& more, Wrong&& wrong) {
+  evict_caches();
+  std::optional<Result<AddressSpace>> child;
+  bool fine = false;
+  const double time = timed(load.clock, [&] {
+    child.emplace(bed.space().fork(load.mode));
+    fine = child->ok() && more();
+  });
+  if (!child->ok()) return Figure::unavailable("fork lacks memory");
+  if (!fine) return Figure::wrong("a page could not be written");
+  const char* const what = wrong(**child);
+  return what == nullptr ? Figure::measured(time) : Figure::wrong(what);
+}
+
+bool nothing_more() { return true; }
+
+/// Room for what pins_kept() and parted_from() need: pinned pages are copied at every fork.
+std::uint64_t copies_of(const Load& load) { return load.pins + load.pages / kCheckEvery; }
+
+/// ns of fork() alone, every page written since the last one. `last`: the checks that change something follow.
+Figure time_fork_alone(Bed& bed, const Load& load, bool last) {
+  if (!bed.store_all()) return Figure::wrong("pages could not be made writable again");
+  const std::uint64_t free = bed.free_frames();
+  const Figure figure = time_fork(bed, load, nothing_more, [&](AddressSpace& child) -> const char* {
+    if (!bed.stamped(child)) return "the child did not find its memory";
+    if (last && !bed.pins_kept(child)) return "a pinned page was parted from its device";
+    if (last && !bed.parted_from(child)) return "the child sees what its parent writes";
+    return nullptr;
+  });
+  // The last check writes, and what was the zero page before is a page of its own now.
+  const bool wrote = load.tables_alone && last;
+  if (figure.ok() && bed.free_frames() != free && !wrote) return Figure::wrong("the child's frames did not come back");
+  return figure;
 }
 
 /// Nanoseconds of fork() alone.
 Figure time_forks(const Load& load) {
-  // Pinned pages are copied at every fork, and the last round's check writes to some others.
-  Bed bed(load, load.pins + load.pages / kCheckEvery);
+  Bed bed(load, copies_of(load));
   bed.map();
   bed.fill();
   bed.pin();
-  if (bed.failure()) return *bed.failure();
-  std::vector<double> times;
-  for (unsigned round = 0; round <= load.repetitions; ++round) {
-    if (!bed.store_all()) return Figure::wrong("pages could not be made writable again");
-    const std::uint64_t free = bed.free_frames();
-    evict_caches();
-    std::optional<Result<AddressSpace>> child;
-    const double time = timed(load.clock, [&] { child.emplace(bed.space().fork(load.mode)); });
-    if (!child->ok()) return Figure::unavailable("fork lacks memory");
-    if (!bed.stamped(**child)) return Figure::wrong("the child did not find its memory");
-    if (round == load.repetitions) {
-      if (!bed.pins_kept(**child)) return Figure::wrong("a pinned page was parted from its device");
-      if (!bed.parted_from(**child)) return Figure::wrong("the child sees what its parent writes");
-    }
-    child.reset();
-    // The last check writes, and what was the zero page before is a page of its own now.
-    const bool wrote = load.tables_alone && round == load.repetitions;
-    if (bed.free_frames() != free && !wrote) return Figure::wrong("the child's frames did not come back");
-    if (round != 0) times.push_back(time);
-  }
-  if (!bed.ends_well()) return Figure::wrong("the machine did not end as it began");
-  return Figure::measured(spread_of(times).median);
+  return bed.measure([&](bool last) { return time_fork_alone(bed, load, last); });
 }
 
 /// us; the part of all first writes that are as fast.
 Figure first_write(const Load& load, double part) {
-  constexpr std::uint64_t kEntries = 512;
   Bed bed(load, load.pages / kEntries * 3 + 64);
   bed.map();
   bed.fill();
-  if (bed.failure()) return *bed.failure();
+  // Of all repetitions but the first.
   std::vector<double> times;
-  for (unsigned round = 0; round <= load.repetitions; ++round) {
+  unsigned repetition = 0;
+  const Figure all = bed.measure([&](bool) -> Figure {
+    if (repetition++ == 1) times.clear();
     if (!bed.store_all()) return Figure::wrong("pages could not be made writable again");
     auto child = bed.space().fork(load.mode);
     if (!child) return Figure::unavailable("fork lacks memory");
@@ -70,15 +83,15 @@ Figure first_write(const Load& load, double part) {
     for (std::uint64_t page = 0; page < load.pages; page += kEntries) {
       const std::byte value{stamp(page)};
       bool fine = false;
-      const double time = timed(load.clock, [&] { fine = bed.space().write(bed.at(page), {&value, 1}).ok(); });
+      times.push_back(timed(load.clock, [&] { fine = bed.space().write(bed.at(page), {&value, 1}).ok(); }));
       if (!fine) return Figure::wrong("a page could not be written");
-      if (round != 0) times.push_back(time);
     }
     // A table and a page each, and what is above.
     if (free - bed.free_frames() < load.pages / kEntries) return Figure::wrong("not every page was copied");
     if (!bed.stamped(*child)) return Figure::wrong("the child did not keep its memory");
-  }
-  if (!bed.ends_well()) return Figure::wrong("the machine did not end as it began");
+    return Figure::measured(0);
+  });
+  if (!all.ok()) return all;
   std::ranges::sort(times);
   const auto last = static_cast<double>(times.size() - 1);
   return Figure::measured(times[static_cast<std::size_t>(last * part)] / 1e3);
@@ -86,9 +99,9 @@ Figure first_write(const Load& load, double part) {
 
 }  // namespace
 
-Figure fork_latency(const Load& load) { return over(time_forks(load), static_cast<double>(load.pages)); }
+Figure fork_latency(const Load& load) { return time_forks(load).over(static_cast<double>(load.pages)); }
 
-Figure fork_whole(const Load& load) { return over(time_forks(load), 1e3); }
+Figure fork_whole(const Load& load) { return time_forks(load).over(1e3); }
 
 Figure fork_one_gib(const Load& load) {
   Load one = load;
@@ -97,23 +110,25 @@ Figure fork_one_gib(const Load& load) {
 }
 
 Figure fork_per_pin(const Load& load) {
-  Load without = load;
-  without.pins = 0;
-  Figure base = time_forks(without);
-  if (!base.ok()) return base;
-  Figure with = time_forks(load);
+  Bed bed(load, copies_of(load));
+  bed.map();
+  bed.fill();
+  if (bed.failure()) return *bed.failure();
+  const Figure without = repeat(load, [&](bool) { return time_fork_alone(bed, load, false); });
+  if (!without.ok()) return without;
+  bed.pin();
+  const Figure with = bed.measure([&](bool last) { return time_fork_alone(bed, load, last); });
   if (!with.ok()) return with;
-  if (with.value() <= base.value()) return Figure::unavailable(kLost);
-  return Figure::measured((with.value() - base.value()) / static_cast<double>(load.pins) / 1e3);
+  if (with.value() <= without.value()) return Figure::unavailable(kLost);
+  return Figure::measured((with.value() - without.value()) / static_cast<double>(load.pins) / 1e3);
 }
 
 Figure fork_per_vma(const Load& load) {
   const auto measure = [&](bool apart) -> Figure {
     Load doubled = load;
     doubled.pages = load.pages * 2;
-    Bed bed(doubled, 0);
+    Bed bed(doubled);
     bed.map();
-    if (bed.failure()) return *bed.failure();
     const auto store = [&] {
       bool fine = true;
       for (std::uint64_t i = 0; i < load.pages; ++i) {
@@ -122,45 +137,37 @@ Figure fork_per_vma(const Load& load) {
       }
       return fine;
     };
+    if (bed.failure()) return *bed.failure();
     if (!store()) return Figure::unavailable("the machine is too small");
     for (std::uint64_t i = 0; apart && i < load.pages; ++i) {
       if (!bed.space().protect(bed.at(2 * i + 1), ByteCount{kPageBytes}, Protection::kNone)) {
         return Figure::unavailable("too many VMAs");
       }
     }
-    std::vector<double> times;
-    for (unsigned round = 0; round <= load.repetitions; ++round) {
+    return bed.measure([&](bool) -> Figure {
       if (!store()) return Figure::wrong("a page could not be written");
-      evict_caches();
-      std::optional<Result<AddressSpace>> child;
-      const double time = timed(load.clock, [&] { child.emplace(bed.space().fork(load.mode)); });
-      std::byte value{};
-      if (!child->ok() || !(*child)->read(bed.at(2 * (load.pages - 1)), {&value, 1}) ||
-          value != std::byte{stamp(load.pages - 1)}) {
-        return Figure::wrong("the child did not find its memory");
-      }
-      if (round != 0) times.push_back(time);
-    }
-    if (!bed.ends_well()) return Figure::wrong("the machine did not end as it began");
-    return Figure::measured(spread_of(times).median);
+      return time_fork(bed, load, nothing_more, [&](AddressSpace& child) {
+        std::byte value{};
+        const bool found = child.read(bed.at(2 * (load.pages - 1)), {&value, 1}).ok();
+        return found && value == std::byte{stamp(load.pages - 1)} ? nullptr : "the child did not find its memory";
+      });
+    });
   };
-  Figure one = measure(false);
+  const Figure one = measure(false);
   if (!one.ok()) return one;
-  Figure many = measure(true);
+  const Figure many = measure(true);
   if (!many.ok()) return many;
   if (many.value() <= one.value()) return Figure::unavailable(kLost);
   return Figure::measured((many.value() - one.value()) / static_cast<double>(2 * load.pages));
 }
 
 Figure fork_cycles(const Load& load) {
-  Bed bed(load, 0);
+  Bed bed(load);
   bed.map();
   bed.fill();
-  if (bed.failure()) return *bed.failure();
   constexpr unsigned kDirtied = 8;
   const std::uint64_t apart = load.pages / 2;
-  std::vector<double> times;
-  for (unsigned round = 0; round <= load.repetitions; ++round) {
+  const Figure cycle = bed.measure([&](bool) -> Figure {
     const std::uint64_t free = bed.free_frames();
     std::uint64_t free_when_dirty = free;
     bool fine = true;
@@ -176,10 +183,9 @@ Figure fork_cycles(const Load& load) {
     });
     if (!fine || free - free_when_dirty < kDirtied) return Figure::wrong("not every dirtied page was copied");
     if (bed.free_frames() != free) return Figure::wrong("the child's frames did not come back");
-    if (round != 0) times.push_back(time);
-  }
-  if (!bed.ends_well()) return Figure::wrong("the machine did not end as it began");
-  return Figure::measured(1e9 / spread_of(times).median);
+    return Figure::measured(time);
+  });
+  return cycle.ok() ? Figure::measured(1e9 / cycle.value()) : cycle;
 }
 
 Figure fork_and_write(const Load& load) {
@@ -187,25 +193,18 @@ Figure fork_and_write(const Load& load) {
   bed.map();
   bed.fill();
   bed.pin();
-  if (bed.failure()) return *bed.failure();
-  std::vector<double> times;
-  for (unsigned round = 0; round <= load.repetitions; ++round) {
-    if (!bed.store_all()) return Figure::wrong("pages could not be made writable again");
-    const std::uint64_t free = bed.free_frames();
-    evict_caches();
-    std::optional<Result<AddressSpace>> child;
-    bool written = false;
-    const double time = timed(load.clock, [&] {
-      child.emplace(bed.space().fork(load.mode));
-      written = child->ok() && bed.populate_all();
-    });
-    if (!written || free - bed.free_frames() < load.pages) return Figure::wrong("not every page was copied");
-    if (!bed.stamped(**child)) return Figure::wrong("the child did not keep its memory");
-    child.reset();
-    if (round != 0) times.push_back(time);
-  }
-  if (!bed.ends_well()) return Figure::wrong("the machine did not end as it began");
-  return Figure::measured(spread_of(times).median / static_cast<double>(load.pages));
+  return bed
+      .measure([&](bool) -> Figure {
+        if (!bed.store_all()) return Figure::wrong("pages could not be made writable again");
+        const std::uint64_t free = bed.free_frames();
+        return time_fork(
+            bed, load, [&] { return bed.populate_all(); },
+            [&](AddressSpace& child) -> const char* {
+              if (free - bed.free_frames() < load.pages) return "not every page was copied";
+              return bed.stamped(child) ? nullptr : "the child did not keep its memory";
+            });
+      })
+      .over(static_cast<double>(load.pages));
 }
 
 Figure classic_fork_and_write(const Load& load) {
@@ -215,27 +214,25 @@ Figure classic_fork_and_write(const Load& load) {
 }
 
 Figure drop_child(const Load& load) {
-  Bed bed(load, 0);
+  Bed bed(load);
   bed.map();
   bed.fill();
-  if (bed.failure()) return *bed.failure();
-  std::vector<double> times;
-  for (unsigned round = 0; round <= load.repetitions; ++round) {
-    const std::uint64_t free = bed.free_frames();
-    auto child = bed.space().fork(load.mode);
-    if (!child) return Figure::unavailable("fork lacks memory");
-    evict_caches();
-    std::optional<AddressSpace> held(*std::move(child));
-    const double time = timed(load.clock, [&] { held.reset(); });
-    if (bed.free_frames() != free) return Figure::wrong("the child's frames did not come back");
-    if (round != 0) times.push_back(time);
-  }
-  if (!bed.ends_well()) return Figure::wrong("the machine did not end as it began");
-  return Figure::measured(spread_of(times).median / 1e3);
+  return bed
+      .measure([&](bool) -> Figure {
+        const std::uint64_t free = bed.free_frames();
+        auto child = bed.space().fork(load.mode);
+        if (!child) return Figure::unavailable("fork lacks memory");
+        evict_caches();
+        std::optional<AddressSpace> held(*std::move(child));
+        const double time = timed(load.clock, [&] { held.reset(); });
+        if (bed.free_frames() != free) return Figure::wrong("the child's frames did not come back");
+        return Figure::measured(time);
+      })
+      .over(1e3);
 }
 
 Figure fork_metadata(const Load& load) {
-  Bed bed(load, 0);
+  Bed bed(load);
   bed.map();
   bed.fill();
   if (bed.failure()) return *bed.failure();
@@ -246,8 +243,7 @@ Figure fork_metadata(const Load& load) {
     if (!child) return Figure::unavailable("fork lacks memory");
     taken = free - bed.free_frames();
   }
-  if (!bed.ends_well()) return Figure::wrong("the machine did not end as it began");
-  return Figure::measured(static_cast<double>(taken * kPageBytes) / 1024);
+  return bed.end(Figure::measured(static_cast<double>(taken * kPageBytes) / 1024));
 }
 
 Figure first_write(const Load& load) { return first_write(load, 0.5); }

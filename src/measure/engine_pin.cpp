@@ -1,4 +1,5 @@
 #include <algorithm>
+#include <atomic>
 #include <cstdint>
 #include <span>
 #include <utility>
@@ -21,112 +22,135 @@ struct Times {
 
 /// ns/page of both directions; `wanted` picks one.
 Figure time_pins(const Load& load, double Times::*wanted) {
-  Bed bed(load, 0);
+  Bed bed(load);
   bed.map();
   bed.fill();
-  if (bed.failure()) return *bed.failure();
   // As many as Linux's side registers.
   constexpr std::uint64_t kMost = 8192;
   const std::uint64_t alone = std::min(load.pages / 2, kMost);
   const std::vector<std::uint64_t> pages = load.shuffled ? scattered(alone, load.pages) : std::vector<std::uint64_t>{0};
   const ByteCount bytes = load.shuffled ? ByteCount{kPageBytes} : bed.length();
   const double count = static_cast<double>(load.shuffled ? alone : load.pages);
-  std::vector<double> times;
   std::vector<Pin> pins;
   pins.reserve(pages.size());
-  for (unsigned round = 0; round <= load.repetitions; ++round) {
-    const std::uint64_t free = bed.free_frames();
-    evict_caches();
-    bool fine = true;
-    const double pin = timed(load.clock, [&] {
-      for (const std::uint64_t page : pages) {
-        auto pinned = bed.space().pin(bed.at(page), bytes, kForDevice);
-        fine = fine && pinned.ok();
-        if (pinned) pins.push_back(*std::move(pinned));
-      }
-    });
-    for (std::size_t i = 0; i < pins.size(); ++i) {
-      fine = fine && pins[i].pages() == PageCount{bytes.value() / kPageBytes};
-      const std::uint64_t last = pins[i].pages().value() - 1;
-      fine = fine && pins[i].bytes(PageCount{last})[0] == std::byte{stamp(pages[i] + last)};
-    }
-    if (!fine) return Figure::wrong("not every page was pinned");
-    evict_caches();
-    const double unpin = timed(load.clock, [&] {
-      for (Pin& one : pins) one.release(true);
-    });
-    pins.clear();
-    if (bed.free_frames() != free) return Figure::wrong("a pin left something behind");
-    if (round != 0) times.push_back(Times{pin, unpin}.*wanted / count);
-  }
-  if (!bed.ends_well()) return Figure::wrong("the machine did not end as it began");
-  return Figure::measured(spread_of(times).median);
+  return bed
+      .measure([&](bool) -> Figure {
+        const std::uint64_t free = bed.free_frames();
+        evict_caches();
+        bool fine = true;
+        const double pin = timed(load.clock, [&] {
+          for (const std::uint64_t page : pages) {
+            auto pinned = bed.space().pin(bed.at(page), bytes, kForDevice);
+            fine = fine && pinned.ok();
+            if (pinned) pins.push_back(*std::move(pinned));
+          }
+        });
+        for (std::size_t i = 0; i < pins.size(); ++i) {
+          fine = fine && pins[i].pages() == PageCount{bytes.value() / kPageBytes};
+          const std::uint64_t last = pins[i].pages().value() - 1;
+          fine = fine && pins[i].bytes(PageCount{last})[0] == std::byte{stamp(pages[i] + last)};
+        }
+        if (!fine) return Figure::wrong("not every page was pinned");
+        evict_caches();
+        const double unpin = timed(load.clock, [&] {
+          for (Pin& one : pins) one.release(true);
+        });
+        pins.clear();
+        if (bed.free_frames() != free) return Figure::wrong("a pin left something behind");
+        return Figure::measured(Times{pin, unpin}.*wanted);
+      })
+      .over(count);
 }
 
-enum class Way : std::uint8_t { kRead, kWrite };
-
-Figure bulk(const Load& load, Way way) {
-  constexpr std::uint64_t kCall = 1 << 20;
-  Bed bed(load, 0, load.pages * kPageBytes);
+/// ns of a pin of one page and the way back, again and again from warm caches, under `rules`.
+Figure time_warm_pins(const Load& load, const Rules& rules) {
+  constexpr std::uint64_t kPages = 64;
+  constexpr unsigned kTurns = 256;
+  Load small = load;
+  small.pages = kPages;
+  Bed bed(small, 0, 0, rules);
   bed.map();
   bed.fill();
-  if (bed.failure()) return *bed.failure();
-  const std::span<std::byte> buffer = bed.buffer();
-  std::vector<double> times;
-  for (unsigned round = 0; round <= load.repetitions; ++round) {
-    for (std::uint64_t page = 0; page < load.pages; ++page) {
-      buffer[page * kPageBytes] = way == Way::kRead ? std::byte{0} : std::byte{stamp(page)};
-    }
-    evict_caches();
-    bool fine = true;
-    const double time = timed(load.clock, [&] {
-      for (std::uint64_t done = 0; done < buffer.size(); done += kCall) {
-        const auto part = buffer.subspan(done, std::min<std::uint64_t>(kCall, buffer.size() - done));
-        const Vaddr address = bed.at(0) + ByteCount{done};
-        fine = fine && (way == Way::kRead ? bed.space().read(address, part) : bed.space().write(address, part)).ok();
-      }
-    });
-    for (std::uint64_t page = 0; fine && page < load.pages; page += kCheckEvery) {
-      fine = buffer[page * kPageBytes] == std::byte{stamp(page)};
-    }
-    if (!fine || !bed.stamped(bed.space())) return Figure::wrong("a page was not moved");
-    if (round != 0) times.push_back(time);
-  }
-  if (!bed.ends_well()) return Figure::wrong("the machine did not end as it began");
-  return Figure::measured(static_cast<double>(buffer.size()) / spread_of(times).median * 1e9 / (1 << 30));
+  return bed
+      .measure([&](bool) -> Figure {
+        bool fine = true;
+        const double time = timed(load.clock, [&] {
+          for (unsigned turn = 0; turn < kTurns; ++turn) {
+            for (std::uint64_t page = 0; page < kPages; ++page) {
+              const auto pinned = bed.space().pin(bed.at(page), ByteCount{kPageBytes}, kForDevice);
+              fine = fine && pinned.ok();
+            }
+          }
+        });
+        return fine ? Figure::measured(time) : Figure::wrong("a page was not pinned");
+      })
+      .over(kPages * kTurns);
 }
 
-/// ns/page to one thread of what each does on pages of its own; `work(number)` says whether it went well.
-template <class Work>
-Figure time_each(const Load& load, Bed& bed, Work&& work) {
+/// ns/page: one thread reads eight bytes of each page again and again, while another forks the address space and drops
+/// the child, under `rules`.
+Figure time_reads_beside_forks(const Load& load, const Rules& rules) {
+  constexpr unsigned kTurns = 64;
+  Load small = load;
+  small.pages = 1024;
+  small.mode = ForkMode::kSharedSubtrees;
+  Bed bed(small, 0, 0, rules);
   bed.map();
   bed.fill();
-  if (bed.failure()) return *bed.failure();
-  std::vector<double> times;
-  for (unsigned round = 0; round <= load.repetitions; ++round) {
-    evict_caches();
-    std::vector<char> fine(load.threads, 0);
-    const double time = timed_on(load.threads, load.clock, [&](unsigned number) { fine[number] = work(number); });
-    for (const char one : fine) {
-      if (one == 0) return Figure::wrong("an operation failed");
-    }
-    if (round != 0) times.push_back(time);
+  return bed
+      .measure([&](bool) -> Figure {
+        std::atomic<bool> done{false};
+        bool fine = true;
+        bool forked = true;
+        double time = 0;
+        (void)timed_on(2, load.clock, [&](unsigned number) {
+          if (number == 0) {
+            while (!done.load(std::memory_order_relaxed)) forked = forked && bed.space().fork(small.mode).ok();
+            return;
+          }
+          std::uint64_t word = 0;
+          const auto bytes = std::as_writable_bytes(std::span(&word, 1));
+          time = timed(load.clock, [&] {
+            for (unsigned turn = 0; turn < kTurns; ++turn) {
+              for (std::uint64_t page = 0; page < small.pages; ++page) {
+                fine = bed.space().read(bed.at(page), bytes).ok() && fine;
+              }
+            }
+          });
+          done.store(true);
+        });
+        return fine && forked ? Figure::measured(time) : Figure::wrong("a read or a fork failed");
+      })
+      .over(static_cast<double>(kTurns * small.pages));
+}
+
+/// The median of as many as one needs of combine(under the rules, under those without the sequence count), each of two
+/// figures of one moment.
+template <class Time, class Combine>
+Figure against_no_sequence(Time&& time, Combine&& combine) {
+  constexpr unsigned kPairs = 9;
+  Rules without = kCowherdRules;
+  without.fork_sequence = ForkSequence::kNone;
+  std::vector<double> results;
+  for (unsigned i = 0; i < kPairs; ++i) {
+    const Figure with = time(kCowherdRules);
+    const Figure bare = time(without);
+    if (!with.ok()) return with;
+    if (!bare.ok()) return bare;
+    results.push_back(combine(with.value(), bare.value()));
   }
-  if (!bed.ends_well()) return Figure::wrong("the machine did not end as it began");
-  return Figure::measured(spread_of(times).median / static_cast<double>(load.pages));
+  return Figure::measured(spread_of(results).median);
 }
 
 }  // namespace
 
 Figure pin(const Load& load) { return time_pins(load, &Times::pin); }
 Figure unpin(const Load& load) { return time_pins(load, &Times::unpin); }
-Figure bulk_read(const Load& load) { return bulk(load, Way::kRead); }
-Figure bulk_write(const Load& load) { return bulk(load, Way::kWrite); }
 
 Figure pin_and_unpin(const Load& load) {
   constexpr std::uint64_t kRun = 512;
-  Bed bed(load, 0);
-  return time_each(load, bed, [&](unsigned number) {
+  Bed bed(load);
+  return bed.measure_each([&](unsigned number) {
     bool fine = true;
     for (std::uint64_t page = 0; page < load.pages; page += kRun) {
       const std::uint64_t pages = std::min(kRun, load.pages - page);
@@ -137,17 +161,14 @@ Figure pin_and_unpin(const Load& load) {
   });
 }
 
-Figure small_reads(const Load& load) {
-  Bed bed(load, 0);
-  return time_each(load, bed, [&](unsigned number) {
-    bool fine = true;
-    std::uint64_t word = 0;
-    const auto bytes = std::as_writable_bytes(std::span(&word, 1));
-    for (std::uint64_t page = 0; page < load.pages; ++page) {
-      fine = bed.space().read(bed.at(page, number), bytes).ok() && (word & 0xFF) == stamp(page) && fine;
-    }
-    return fine;
-  });
+Figure race_check(const Load& load) {
+  return against_no_sequence([&](const Rules& rules) { return time_warm_pins(load, rules); },
+                             [](double with, double bare) { return with - bare; });
+}
+
+Figure reads_beside_forks(const Load& load) {
+  return against_no_sequence([&](const Rules& rules) { return time_reads_beside_forks(load, rules); },
+                             [](double with, double bare) { return with / bare; });
 }
 
 }  // namespace cowherd::measure::engine

@@ -45,13 +45,32 @@ Figure pin(const Load& load);
 Figure unpin(const Load& load);
 /// ns/page: pins of 512 pages, each given back at once.
 Figure pin_and_unpin(const Load& load);
+/// ns: what looking at the sequence count of forks adds to a pin of one page, by pins under rules without it. May be
+/// below zero, where it is lost in the noise.
+Figure race_check(const Load& load);
+/// How many times as long a thread's reads take beside another's forks of the same address space as they do under rules
+/// by which forks write no sequence count: what lies near the count pays if that is false sharing.
+Figure reads_beside_forks(const Load& load);
 /// ns/page: eight bytes from each page.
 Figure small_reads(const Load& load);
+/// ns: a load by an Accessor that remembers the page; and of one that does not, of random pages, tables alone.
+Figure accessor_hit(const Load& load);
+Figure accessor_miss(const Load& load);
 /// GiB/s.
 Figure bulk_read(const Load& load);
 Figure bulk_write(const Load& load);
 
+/// us by the wall clock: how long a call of another thread takes that meets a fork of the load, a write fault or a pin
+/// of a page of its own: all but one of a thousand are as fast; the longest.
+Figure fault_stall_p999(const Load& load);
+Figure fault_stall_most(const Load& load);
+Figure pin_stall_p999(const Load& load);
+Figure pin_stall_most(const Load& load);
+
 /// Bytes to a frame besides its 4096: descriptor and free bitmap, of a machine of 4 GiB.
 Figure metadata_per_frame(const Load& load);
+/// Bytes to a page that is mapped and written, besides its 4096: what a frame has, and every frame that mapping the
+/// load takes for tables, VMAs, the reverse map and all else.
+Figure metadata_per_page(const Load& load);
 
 }  // namespace cowherd::measure::engine

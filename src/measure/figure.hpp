@@ -28,6 +28,9 @@ class Figure {
   [[nodiscard]] double value() const { return value_; }
   [[nodiscard]] const std::string& text() const { return text_; }
 
+  /// The number by `divisor`, where there is one.
+  [[nodiscard]] Figure over(double divisor) const { return ok() ? measured(value_ / divisor) : *this; }
+
  private:
   Figure(State state, double value, std::string text) : state_(state), value_(value), text_(std::move(text)) {}
 

@@ -5,10 +5,10 @@
 #include <sys/mman.h>
 #include <sys/utsname.h>
 
+#include <algorithm>
 #include <chrono>
 #include <filesystem>
 #include <fstream>
-#include <map>
 #include <system_error>
 #include <thread>
 #include <vector>
@@ -54,18 +54,14 @@ std::string processor_model() {
   return "unknown processor";
 }
 
-/// How many of the kernel's mitigations are on, and their names.
-std::string mitigations() {
-  std::string on;
+std::vector<std::string> mitigations() {
+  std::vector<std::string> on;
   std::error_code error;
-  std::map<std::string, std::string> sorted;
   for (const auto& entry : std::filesystem::directory_iterator("/sys/devices/system/cpu/vulnerabilities", error)) {
-    sorted[entry.path().filename().string()] = first_line(entry.path().string());
+    if (first_line(entry.path().string()).starts_with("Mitigation")) on.push_back(entry.path().filename().string());
   }
-  for (const auto& [name, state] : sorted) {
-    if (state.starts_with("Mitigation")) on += (on.empty() ? "" : ",") + name;
-  }
-  return on.empty() ? "none" : on;
+  std::ranges::sort(on);
+  return on;
 }
 
 /// "always [madvise] never" -> "madvise".
@@ -117,13 +113,24 @@ void evict_caches() {
   }
 }
 
-std::string kernel_line() {
+HostFacts host_facts() {
   utsname name{};
   ::uname(&name);
-  const std::string flags = first_line("/sys/hypervisor/type");
-  return fmt::format("{} {} {}; {} x {}; {}mitigations {}; THP {}", name.sysname, name.release, name.version,
-                     processors(), processor_model(), flags == "?" ? "" : flags + " guest; ", mitigations(),
-                     chosen(first_line("/sys/kernel/mm/transparent_hugepage/enabled")));
+  const std::string hypervisor = first_line("/sys/hypervisor/type");
+  return {.kernel = fmt::format("{} {} {}", name.sysname, name.release, name.version),
+          .processor = processor_model(),
+          .processors = processors(),
+          .hypervisor = hypervisor == "?" ? "" : hypervisor,
+          .mitigations = mitigations(),
+          .huge_pages = chosen(first_line("/sys/kernel/mm/transparent_hugepage/enabled"))};
+}
+
+std::string text_of(const HostFacts& facts) {
+  std::string on;
+  for (const std::string& name : facts.mitigations) on += (on.empty() ? "" : ",") + name;
+  return fmt::format("{}; {} x {}; {}mitigations {}; THP {}", facts.kernel, facts.processors, facts.processor,
+                     facts.hypervisor.empty() ? "" : facts.hypervisor + " guest; ", on.empty() ? "none" : on,
+                     facts.huge_pages);
 }
 
 std::size_t available_memory() {

@@ -3,6 +3,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <string>
+#include <vector>
 
 namespace cowherd::measure {
 
@@ -15,8 +16,24 @@ void stay_on_processor(unsigned number);
 /// Writes over more memory than the caches of any processor we know hold. Works in child processes too.
 void evict_caches();
 
-/// The kernel that the figures are of: release, processor, mitigations, what pages it uses by itself. One line.
-std::string kernel_line();
+/// What the figures are of.
+struct HostFacts {
+  /// Name, release and version.
+  std::string kernel = {};
+  std::string processor = {};
+  unsigned processors = 0;
+  /// "xen"; empty where the kernel does not say that it is a guest's.
+  std::string hypervisor = {};
+  /// Of the kernel, those that are on.
+  std::vector<std::string> mitigations = {};
+  /// "madvise".
+  std::string huge_pages = {};
+
+  bool operator==(const HostFacts&) const = default;
+};
+HostFacts host_facts();
+/// One line.
+std::string text_of(const HostFacts& facts);
 
 /// Bytes that programs can still have. 0: unknown.
 std::size_t available_memory();
@@ -24,6 +41,9 @@ std::size_t available_memory();
 /// The part of this machine's processors that is in use, 0 to 1. Looks for a quarter of a second, in which the caller
 /// uses none.
 double busy_share();
+/// Above this, others are using the processors too: what waits or has two threads is not to be measured by the wall
+/// clock.
+inline constexpr double kQuiet = 0.05;
 
 /// Memory that the host has given the guest and that stays with it.
 ///

@@ -34,6 +34,11 @@ std::uint64_t Sizes::pages(Extent extent) const {
   return 0;
 }
 
+std::uint64_t bytes_of(const Load& load) {
+  if (load.tables_alone) return load.pages * 32 + load.pins * 512 * 4096;
+  return load.pages * load.threads * 4096 * 5 / 2;
+}
+
 Load load_of(const Line& line, const Sizes& sizes, unsigned repetitions) {
   Load load;
   load.pages = sizes.pages(line.extent);

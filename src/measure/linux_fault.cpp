@@ -11,7 +11,7 @@
 #include "measure/host.hpp"
 #include "measure/linux_memory.hpp"
 #include "measure/linux_side.hpp"
-#include "measure/spread.hpp"
+#include "measure/repeat.hpp"
 #include "measure/stopwatch.hpp"
 
 namespace cowherd::measure::on_linux {
@@ -30,22 +30,22 @@ bool write_part(const Mapping& mapping, How how, unsigned number, unsigned parts
 /// The median of the rounds, ns/page to one thread. `before` readies the mapping, `after` says whether all is well.
 Figure time_faults(const Load& load, How how, const Mapping& mapping, const std::function<bool()>& before,
                    const std::function<bool()>& after) {
-  std::vector<double> times;
-  for (unsigned round = 0; round <= load.repetitions; ++round) {
-    if (!before()) return Figure::wrong("the pages could not be readied");
-    evict_caches();
-    bool possible[2] = {true, true};
-    const std::uint64_t faults_before = faults();
-    const double time = timed_on(load.threads, load.clock, [&](unsigned number) {
-      possible[number % 2] = write_part(mapping, how, number, load.threads);
-    });
-    const std::uint64_t taken = faults() - faults_before;
-    if (!possible[0] || !possible[1]) return Figure::unavailable("no MADV_POPULATE_WRITE");
-    if (taken < mapping.pages()) return Figure::wrong("fewer faults than pages");
-    if (!after()) return Figure::wrong("a page does not hold what it should");
-    if (round != 0) times.push_back(time);
-  }
-  return Figure::measured(spread_of(times).median / static_cast<double>(load.pages));
+  return repeat(load,
+                [&](bool) -> Figure {
+                  if (!before()) return Figure::wrong("the pages could not be readied");
+                  evict_caches();
+                  bool possible[2] = {true, true};
+                  const std::uint64_t faults_before = faults();
+                  const double time = timed_on(load.threads, load.clock, [&](unsigned number) {
+                    possible[number % 2] = write_part(mapping, how, number, load.threads);
+                  });
+                  const std::uint64_t taken = faults() - faults_before;
+                  if (!possible[0] || !possible[1]) return Figure::unavailable("no MADV_POPULATE_WRITE");
+                  if (taken < mapping.pages()) return Figure::wrong("fewer faults than pages");
+                  if (!after()) return Figure::wrong("a page does not hold what it should");
+                  return Figure::measured(time);
+                })
+      .over(static_cast<double>(load.pages));
 }
 
 Figure zero_fill(const Load& load, How how) {

@@ -12,7 +12,7 @@
 #include "measure/host.hpp"
 #include "measure/linux_memory.hpp"
 #include "measure/linux_side.hpp"
-#include "measure/spread.hpp"
+#include "measure/repeat.hpp"
 #include "measure/stopwatch.hpp"
 
 namespace cowherd::measure::on_linux {
@@ -75,41 +75,57 @@ class Scene {
   std::optional<Figure> failure_;
 };
 
-/// Times until fork() returns in the parent. The child looks at its memory and exits.
+/// ns until fork() returns in the parent, from cold caches. The child exits with whether `found()`.
+template <class Found>
+Figure time_fork(const Load& load, Found&& found) {
+  evict_caches();
+  pid_t child = -1;
+  const double time = timed(load.clock, [&] { child = ::fork(); });
+  if (child == 0) ::_exit(found() ? 0 : 1);
+  if (child < 0) return Figure::unavailable("fork refused");
+  return reap(child) ? Figure::measured(time) : Figure::wrong("the child did not find its memory");
+}
+
+/// A child that waits to be killed.
+pid_t fork_waiting() {
+  const pid_t child = ::fork();
+  if (child == 0) {
+    ::pause();
+    ::_exit(0);
+  }
+  return child;
+}
+
+bool end_waiting(pid_t child) {
+  return child > 0 && ::kill(child, SIGKILL) == 0 && ::waitpid(child, nullptr, 0) == child;
+}
+
 Figure time_forks(const Load& load) {
   const Scene scene(load);
   if (scene.failure()) return *scene.failure();
-  std::vector<double> times;
-  for (unsigned round = 0; round <= load.repetitions; ++round) {
+  return repeat(load, [&](bool) -> Figure {
     if (!scene.mapping().populate_write()) return Figure::wrong("pages were not made writable again");
-    evict_caches();
-    pid_t child = -1;
-    const double time = timed(load.clock, [&] { child = ::fork(); });
-    if (child == 0) ::_exit(scene.mapping().stamped() ? 0 : 1);
-    if (child < 0) return Figure::unavailable("fork refused");
-    if (!reap(child)) return Figure::wrong("the child did not find its memory");
-    if (!scene.pins_kept()) return Figure::wrong("a pinned page was write-protected");
-    if (round != 0) times.push_back(time);
-  }
-  return Figure::measured(spread_of(times).median);
-}
-
-Figure over(const Figure& figure, double divisor) {
-  return figure.ok() ? Figure::measured(figure.value() / divisor) : figure;
+    const Figure figure = time_fork(load, [&] { return scene.mapping().stamped(); });
+    return !figure.ok() || scene.pins_kept() ? figure : Figure::wrong("a pinned page was write-protected");
+  });
 }
 
 }  // namespace
 
 Figure fork_latency(const Load& load) {
-  return over(in_child([&] { return time_forks(load); }), static_cast<double>(load.pages));
+  return in_child([&] { return time_forks(load); }).over(static_cast<double>(load.pages));
+}
+
+Figure fork_whole(const Load& load) {
+  return in_child([&] { return time_forks(load); }).over(1e3);
 }
 
 Figure fork_per_pin(const Load& load) {
   Load without = load;
   without.pins = 0;
-  Figure base = in_child([&] { return time_forks(without); });
+  const Figure base = in_child([&] { return time_forks(without); });
   if (!base.ok()) return base;
-  Figure with = in_child([&] { return time_forks(load); });
+  const Figure with = in_child([&] { return time_forks(load); });
   if (!with.ok()) return with;
   if (with.value() <= base.value()) return Figure::unavailable(kLost);
   return Figure::measured((with.value() - base.value()) / static_cast<double>(load.pins) / 1e3);
@@ -125,22 +141,15 @@ Figure fork_per_vma(const Load& load) {
       for (std::uint64_t i = 0; apart && i < load.pages; ++i) {
         if (::mprotect(mapping.page(2 * i + 1), kPage, PROT_NONE) != 0) return Figure::unavailable("too many VMAs");
       }
-      std::vector<double> times;
-      for (unsigned round = 0; round <= load.repetitions; ++round) {
+      return repeat(load, [&](bool) {
         for (std::uint64_t i = 0; i < load.pages; ++i) mapping.byte(2 * i) = stamp(i);
-        evict_caches();
-        pid_t child = -1;
-        const double time = timed(load.clock, [&] { child = ::fork(); });
-        if (child == 0) ::_exit(mapping.byte(2 * (load.pages - 1)) == stamp(load.pages - 1) ? 0 : 1);
-        if (child < 0 || !reap(child)) return Figure::wrong("the child did not find its memory");
-        if (round != 0) times.push_back(time);
-      }
-      return Figure::measured(spread_of(times).median);
+        return time_fork(load, [&] { return mapping.byte(2 * (load.pages - 1)) == stamp(load.pages - 1); });
+      });
     });
   };
-  Figure one = measure(false);
+  const Figure one = measure(false);
   if (!one.ok()) return one;
-  Figure many = measure(true);
+  const Figure many = measure(true);
   if (!many.ok()) return many;
   if (many.value() <= one.value()) return Figure::unavailable(kLost);
   // A touched page and the hole after it are two VMAs.
@@ -148,88 +157,30 @@ Figure fork_per_vma(const Load& load) {
 }
 
 Figure fork_cycles(const Load& load) {
-  return in_child([&]() -> Figure {
+  const Figure cycle = in_child([&]() -> Figure {
     const Scene scene(load);
     if (scene.failure()) return *scene.failure();
     constexpr unsigned kDirtied = 8;
     const std::uint64_t apart = load.pages / 2;
-    std::vector<double> times;
-    for (unsigned round = 0; round <= load.repetitions; ++round) {
+    return repeat(load, [&](bool) -> Figure {
       const std::uint64_t before = faults();
       const double of_children = children_ns();
       bool fine = true;
       double time = timed(load.clock, [&] {
-        const pid_t child = ::fork();
-        if (child == 0) {
-          ::pause();
-          ::_exit(0);
-        }
+        const pid_t child = fork_waiting();
         for (unsigned i = 0; i < kDirtied; ++i) {
           const std::uint64_t page = (i % 2) * apart + i;
           scene.mapping().byte(page) = stamp(page);
         }
-        fine = child > 0 && ::kill(child, SIGKILL) == 0 && ::waitpid(child, nullptr, 0) == child;
+        fine = end_waiting(child);
       });
       if (load.clock == Clock::kProcessor) time += children_ns() - of_children;
       if (!fine) return Figure::wrong("the child could not be ended");
       if (faults() - before < kDirtied) return Figure::wrong("the writes after fork caused no faults");
-      if (round != 0) times.push_back(time);
-    }
-    return Figure::measured(1e9 / spread_of(times).median);
+      return Figure::measured(time);
+    });
   });
-}
-
-Figure fork_and_write(const Load& load) {
-  return over(in_child([&]() -> Figure {
-                const Scene scene(load);
-                if (scene.failure()) return *scene.failure();
-                std::vector<double> times;
-                for (unsigned round = 0; round <= load.repetitions; ++round) {
-                  if (!scene.mapping().populate_write()) return Figure::wrong("pages were not made writable again");
-                  evict_caches();
-                  const std::uint64_t before = faults();
-                  pid_t child = -1;
-                  bool written = false;
-                  const double time = timed(load.clock, [&] {
-                    child = ::fork();
-                    if (child == 0) {
-                      ::pause();
-                      ::_exit(0);
-                    }
-                    written = scene.mapping().populate_write();
-                  });
-                  const std::uint64_t taken = faults() - before;
-                  ::kill(child, SIGKILL);
-                  ::waitpid(child, nullptr, 0);
-                  if (!written || taken < load.pages - load.pins) return Figure::wrong("not every page was copied");
-                  if (round != 0) times.push_back(time);
-                }
-                return Figure::measured(spread_of(times).median);
-              }),
-              static_cast<double>(load.pages));
-}
-
-Figure drop_child(const Load& load) {
-  return in_child([&]() -> Figure {
-    const Scene scene(load);
-    if (scene.failure()) return *scene.failure();
-    std::vector<double> times;
-    for (unsigned round = 0; round <= load.repetitions; ++round) {
-      const pid_t child = ::fork();
-      if (child == 0) {
-        ::pause();
-        ::_exit(0);
-      }
-      bool gone = false;
-      const double time = timed(Clock::kWall, [&] {
-        ::kill(child, SIGKILL);
-        gone = ::waitpid(child, nullptr, 0) == child;
-      });
-      if (!gone) return Figure::wrong("the child did not end");
-      if (round != 0) times.push_back(time);
-    }
-    return Figure::measured(spread_of(times).median / 1e3);
-  });
+  return cycle.ok() ? Figure::measured(1e9 / cycle.value()) : cycle;
 }
 
 }  // namespace cowherd::measure::on_linux

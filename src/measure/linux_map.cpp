@@ -12,7 +12,7 @@
 #include "measure/host.hpp"
 #include "measure/linux_memory.hpp"
 #include "measure/linux_side.hpp"
-#include "measure/spread.hpp"
+#include "measure/repeat.hpp"
 #include "measure/stopwatch.hpp"
 
 namespace cowherd::measure::on_linux {
@@ -30,25 +30,25 @@ bool writable(std::uint8_t* page) {
 
 Figure unmap(const Load& load) {
   return in_child([&]() -> Figure {
-    std::vector<double> times;
-    for (unsigned round = 0; round <= load.repetitions; ++round) {
-      Mapping mapping(load.pages * load.threads);
-      if (!mapping.ok()) return Figure::unavailable("no memory");
-      mapping.fill(load.shuffled);
-      evict_caches();
-      const double time = timed_on(load.threads, load.clock, [&](unsigned number) {
-        ::munmap(mapping.page(number * load.pages), load.pages * kPage);
-      });
-      unsigned char present = 0;
-      for (std::uint64_t page = 0; page < mapping.pages(); page += kCheckEvery) {
-        if (::mincore(mapping.page(page), kPage, &present) == 0 || errno != ENOMEM) {
-          return Figure::wrong("a page is still mapped");
-        }
-      }
-      mapping.forget();
-      if (round != 0) times.push_back(time);
-    }
-    return Figure::measured(spread_of(times).median / static_cast<double>(load.pages));
+    return repeat(load,
+                  [&](bool) -> Figure {
+                    Mapping mapping(load.pages * load.threads);
+                    if (!mapping.ok()) return Figure::unavailable("no memory");
+                    mapping.fill(load.shuffled);
+                    evict_caches();
+                    const double time = timed_on(load.threads, load.clock, [&](unsigned number) {
+                      ::munmap(mapping.page(number * load.pages), load.pages * kPage);
+                    });
+                    unsigned char present = 0;
+                    for (std::uint64_t page = 0; page < mapping.pages(); page += kCheckEvery) {
+                      if (::mincore(mapping.page(page), kPage, &present) == 0 || errno != ENOMEM) {
+                        return Figure::wrong("a page is still mapped");
+                      }
+                    }
+                    mapping.forget();
+                    return Figure::measured(time);
+                  })
+        .over(static_cast<double>(load.pages));
   });
 }
 
@@ -57,22 +57,22 @@ Figure protect(const Load& load) {
     const Mapping mapping(load.pages);
     if (!mapping.ok()) return Figure::unavailable("no memory");
     mapping.fill(load.shuffled);
-    std::vector<double> times;
-    for (unsigned round = 0; round <= load.repetitions; ++round) {
-      double time = 0;
-      for (const int protection : {PROT_READ, PROT_READ | PROT_WRITE}) {
-        evict_caches();
-        time += timed(load.clock, [&] { ::mprotect(mapping.page(0), load.pages * kPage, protection); });
-        for (std::uint64_t page = 0; page < load.pages; page += kCheckEvery) {
-          if (writable(mapping.page(page)) != (protection != PROT_READ)) {
-            return Figure::wrong("a page has the wrong protection");
-          }
-        }
-      }
-      if (!mapping.stamped()) return Figure::wrong("a page does not hold what it should");
-      if (round != 0) times.push_back(time / 2);
-    }
-    return Figure::measured(spread_of(times).median / static_cast<double>(load.pages));
+    return repeat(load,
+                  [&](bool) -> Figure {
+                    double time = 0;
+                    for (const int protection : {PROT_READ, PROT_READ | PROT_WRITE}) {
+                      evict_caches();
+                      time += timed(load.clock, [&] { ::mprotect(mapping.page(0), load.pages * kPage, protection); });
+                      for (std::uint64_t page = 0; page < load.pages; page += kCheckEvery) {
+                        if (writable(mapping.page(page)) != (protection != PROT_READ)) {
+                          return Figure::wrong("a page has the wrong protection");
+                        }
+                      }
+                    }
+                    if (!mapping.stamped()) return Figure::wrong("a page does not hold what it should");
+                    return Figure::measured(time / 2);
+                  })
+        .over(static_cast<double>(load.pages));
   });
 }
 
@@ -81,22 +81,23 @@ Figure split_and_merge(const Load& load) {
     const Mapping mapping(load.pages);
     if (!mapping.ok()) return Figure::unavailable("no memory");
     mapping.fill(load.shuffled);
-    std::vector<double> times;
     constexpr std::uint64_t kTimes = 512;
     const std::vector<std::uint64_t> pages = scattered(kTimes, load.pages - 2);
-    for (unsigned round = 0; round <= load.repetitions; ++round) {
-      bool fine = true;
-      const double time = timed(load.clock, [&] {
-        for (const std::uint64_t page : pages) {
-          fine = fine && ::mprotect(mapping.page(page + 1), kPage, PROT_READ) == 0;
-          fine = fine && ::mprotect(mapping.page(page + 1), kPage, PROT_READ | PROT_WRITE) == 0;
-        }
-      });
-      if (!fine) return Figure::wrong("mprotect failed");
-      if (!writable(mapping.page(pages.front() + 1))) return Figure::wrong("a page has the wrong protection");
-      if (round != 0) times.push_back(time);
-    }
-    return Figure::measured(spread_of(times).median / static_cast<double>(kTimes));
+    return repeat(load,
+                  [&](bool) -> Figure {
+                    bool fine = true;
+                    const double time = timed(load.clock, [&] {
+                      for (const std::uint64_t page : pages) {
+                        fine = fine && ::mprotect(mapping.page(page + 1), kPage, PROT_READ) == 0;
+                        fine = fine && ::mprotect(mapping.page(page + 1), kPage, PROT_READ | PROT_WRITE) == 0;
+                      }
+                    });
+                    if (!fine) return Figure::wrong("mprotect failed");
+                    if (!writable(mapping.page(pages.front() + 1)))
+                      return Figure::wrong("a page has the wrong protection");
+                    return Figure::measured(time);
+                  })
+        .over(static_cast<double>(kTimes));
   });
 }
 
@@ -107,8 +108,7 @@ Figure bulk_read(const Load& load) {
     if (!from.ok() || !to.ok()) return Figure::unavailable("no memory");
     from.fill(load.shuffled);
     to.fill(false);
-    std::vector<double> times;
-    for (unsigned round = 0; round <= load.repetitions; ++round) {
+    const Figure all = repeat(load, [&](bool) -> Figure {
       for (std::uint64_t page = 0; page < load.pages; ++page) to.byte(page) = 0;
       evict_caches();
       std::uint64_t moved = 0;
@@ -126,9 +126,9 @@ Figure bulk_read(const Load& load) {
       });
       if (moved != load.pages * kPage) return Figure::unavailable("process_vm_readv is refused");
       if (!to.stamped()) return Figure::wrong("a page was not read");
-      if (round != 0) times.push_back(time);
-    }
-    return Figure::measured(static_cast<double>(load.pages * kPage) / spread_of(times).median * 1e9 / (1 << 30));
+      return Figure::measured(time);
+    });
+    return all.ok() ? Figure::measured(static_cast<double>(load.pages * kPage) / all.value() * 1e9 / (1 << 30)) : all;
   });
 }
 

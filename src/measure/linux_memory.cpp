@@ -13,6 +13,9 @@
 
 #include "measure/arrangement.hpp"
 
+#ifndef MADV_POPULATE_READ
+#define MADV_POPULATE_READ 22
+#endif
 #ifndef MADV_POPULATE_WRITE
 #define MADV_POPULATE_WRITE 23
 #endif
@@ -39,6 +42,8 @@ bool Mapping::populate_write(std::uint64_t number, std::uint64_t parts) const {
   const std::uint64_t part = pages_ / parts;
   return ::madvise(page(number * part), part * kPage, MADV_POPULATE_WRITE) == 0;
 }
+
+bool Mapping::populate_read() const { return ::madvise(bytes_, pages_ * kPage, MADV_POPULATE_READ) == 0; }
 
 bool Mapping::stamped() const {
   for (std::uint64_t number = 0; number < pages_; number += kCheckEvery) {

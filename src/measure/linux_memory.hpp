@@ -30,6 +30,8 @@ class Mapping {
   /// Every page is written; those that fork has shared become the process's own again. madvise() of part `number` of
   /// `parts`; false where the kernel has no such call.
   [[nodiscard]] bool populate_write(std::uint64_t number = 0, std::uint64_t parts = 1) const;
+  /// Every page that nobody has written is the zero page. False as above.
+  [[nodiscard]] bool populate_read() const;
   /// Whether every kCheckEvery-th page holds its stamp.
   [[nodiscard]] bool stamped() const;
 

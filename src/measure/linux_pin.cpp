@@ -6,7 +6,7 @@
 #include "measure/host.hpp"
 #include "measure/linux_memory.hpp"
 #include "measure/linux_side.hpp"
-#include "measure/spread.hpp"
+#include "measure/repeat.hpp"
 #include "measure/stopwatch.hpp"
 
 namespace cowherd::measure::on_linux {
@@ -28,21 +28,22 @@ Figure time_pins(const Load& load, double Times::*wanted) {
     const std::vector<std::uint64_t> pages =
         load.shuffled ? scattered(alone, load.pages) : std::vector<std::uint64_t>();
     const double count = static_cast<double>(load.shuffled ? alone : load.pages);
-    std::vector<double> times;
-    for (unsigned round = 0; round <= load.repetitions; ++round) {
-      evict_caches();
-      bool pinned = false;
-      const double pin = timed(
-          load.clock, [&] { pinned = load.shuffled ? buffers.pin_pages(mapping, pages) : buffers.pin_all(mapping); });
-      if (!pinned) return Figure::unavailable(buffers.error());
-      evict_caches();
-      bool unpinned = false;
-      const double unpin = timed(load.clock, [&] { unpinned = buffers.unregister(); });
-      if (!unpinned) return Figure::wrong("the buffers could not be given back");
-      if (!mapping.stamped()) return Figure::wrong("a page does not hold what it should");
-      if (round != 0) times.push_back(Times{pin, unpin}.*wanted / count);
-    }
-    return Figure::measured(spread_of(times).median);
+    return repeat(load,
+                  [&](bool) -> Figure {
+                    evict_caches();
+                    bool pinned = false;
+                    const double pin = timed(load.clock, [&] {
+                      pinned = load.shuffled ? buffers.pin_pages(mapping, pages) : buffers.pin_all(mapping);
+                    });
+                    if (!pinned) return Figure::unavailable(buffers.error());
+                    evict_caches();
+                    bool unpinned = false;
+                    const double unpin = timed(load.clock, [&] { unpinned = buffers.unregister(); });
+                    if (!unpinned) return Figure::wrong("the buffers could not be given back");
+                    if (!mapping.stamped()) return Figure::wrong("a page does not hold what it should");
+                    return Figure::measured(Times{pin, unpin}.*wanted);
+                  })
+        .over(count);
   });
 }
 

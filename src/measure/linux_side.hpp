@@ -10,16 +10,14 @@ namespace cowherd::measure::on_linux {
 
 /// Until fork() returns in the parent, each page written since the fork before: ns/page.
 Figure fork_latency(const Load& load);
+/// As fork_latency(), but of all pages: us.
+Figure fork_whole(const Load& load);
 /// As fork_latency(), what one pinned page adds: us/pin. Precondition: some pins.
 Figure fork_per_pin(const Load& load);
 /// What one more VMA of one page adds to fork: ns/VMA. `pages`: VMAs.
 Figure fork_per_vma(const Load& load);
 /// fork, eight pages dirtied in two tables by the parent, the child's exit and wait: cycles/s.
 Figure fork_cycles(const Load& load);
-/// fork, and a write to every page: ns/page.
-Figure fork_and_write(const Load& load);
-/// The child's exit and the parent's wait: us.
-Figure drop_child(const Load& load);
 
 /// ns/page each, to one thread.
 Figure zero_fill_batch(const Load& load);
@@ -40,5 +38,16 @@ Figure pin(const Load& load);
 Figure unpin(const Load& load);
 /// GiB/s: process_vm_readv of whole pages.
 Figure bulk_read(const Load& load);
+
+/// us by the wall clock, as engine's, of at most 1 GiB.
+Figure fault_stall_p999(const Load& load);
+Figure fault_stall_most(const Load& load);
+Figure pin_stall_p999(const Load& load);
+Figure pin_stall_most(const Load& load);
+
+/// ns: a load whose translation the processor remembers; one of a random page of at most 1 GiB, all of them the zero
+/// page.
+Figure load_hit(const Load& load);
+Figure load_miss(const Load& load);
 
 }  // namespace cowherd::measure::on_linux

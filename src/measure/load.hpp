@@ -27,7 +27,8 @@ struct Load {
   Clock clock = Clock::kProcessor;
   ForkMode mode = ForkMode::kClassic;
   /// The pages have been read and never written, so that all entries name the zero page: tables as for that many pages,
-  /// without the RAM. Of what shares tables this is the same work.
+  /// without the RAM. Of what shares tables this is the same work. The pages of a lowest table below which something is
+  /// pinned are written all the same, since such a table is copied entry by entry.
   bool tables_alone = false;
 };
 

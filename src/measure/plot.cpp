@@ -1,8 +1,8 @@
 #include "measure/plot.hpp"
 
 #include <algorithm>
+#include <string_view>
 
-#include "measure/engine_bed.hpp"
 #include "measure/engine_side.hpp"
 #include "measure/host.hpp"
 #include "measure/linux_side.hpp"
@@ -10,28 +10,37 @@
 namespace cowherd::measure {
 namespace {
 
-constexpr std::uint64_t kPagesToAMebibyte = 256;
+constexpr double kPagesToAMebibyte = 256;
+constexpr double kMicrosecondsToAMillisecond = 1e3;
 
 struct Fork {
-  const char* name;
+  std::string_view name;
+  /// us.
   Side side;
   ForkMode mode;
+  unsigned colour;
+
+  [[nodiscard]] bool shares() const { return mode != ForkMode::kClassic; }
 };
 
-/// Linux, and the modes of fork that there are.
-std::vector<Fork> forks(Side of_linux, Side ours) {
-  std::vector<Fork> result = {{"Linux", of_linux, ForkMode::kClassic}};
-  const std::pair<const char*, ForkMode> kModes[] = {{"classic", ForkMode::kClassic},
-                                                     {"shared leaf", ForkMode::kSharedLeaves},
-                                                     {"shared subtree", ForkMode::kSharedSubtrees}};
-  for (const auto& [name, mode] : kModes) {
-    result.push_back({name, ours, mode});
-  }
-  return result;
+constexpr Fork kForks[] = {{"Linux", on_linux::fork_whole, ForkMode::kClassic, 6},
+                           {"classic", engine::fork_whole, ForkMode::kClassic, 0},
+                           {"shared leaf", engine::fork_whole, ForkMode::kSharedLeaves, 1},
+                           {"shared subtree", engine::fork_whole, ForkMode::kSharedSubtrees, 2}};
+
+/// A curve of one fork: y in ms.
+Series series_of(const Fork& fork, bool shuffled, std::string_view in_order = ", in order") {
+  return {.name = std::string(fork.name) + std::string(shuffled ? std::string_view(", shuffled") : in_order),
+          .colour = fork.colour,
+          .dashed = shuffled};
 }
 
-void add_point(Series& series, double x, const Figure& figure, double factor) {
-  if (figure.ok() && figure.value() > 0) series.points.emplace_back(x, figure.value() * factor);
+void add_point(Series& series, double x, const Fork& fork, const Load& load) {
+  if (bytes_of(load) > available_memory()) return;
+  const Figure figure = fork.side(load);
+  if (figure.ok() && figure.value() > 0) {
+    series.points.emplace_back(x, figure.value() / kMicrosecondsToAMillisecond);
+  }
 }
 
 void add_series(Plot& plot, Series series) {
@@ -39,15 +48,29 @@ void add_series(Plot& plot, Series series) {
 }
 
 Plot fork_against_size(const Sizes& sizes, unsigned repetitions) {
-  Plot plot{.title = "Latency of fork against what is mapped", .x_label = "MiB", .y_label = "ms", .series = {}};
-  for (const Fork& fork : forks(on_linux::fork_latency, engine::fork_latency)) {
-    for (const bool shuffled : {false, true}) {
-      Series series{std::string(fork.name) + (shuffled ? ", frames shuffled" : ", in order"), {}};
-      for (std::uint64_t pages = sizes.fork_pages / 64; pages <= sizes.fork_pages; pages *= 4) {
-        if (pages == 0) continue;
-        const Figure figure =
-            fork.side({.pages = pages, .shuffled = shuffled, .repetitions = repetitions, .mode = fork.mode});
-        add_point(series, static_cast<double>(pages) / kPagesToAMebibyte, figure, static_cast<double>(pages) / 1e6);
+  Plot plot{.name = "fork-size",
+            .title = "fork() against what is mapped",
+            .x_label = "mapped (4 GiB and more: tables alone)",
+            .y_label = "ms until fork() returns",
+            .x_is_size = true};
+  for (const Fork& fork : kForks) {
+    // What shares tables looks at no frame.
+    for (const bool shuffled : fork.shares() ? std::vector<bool>{false} : std::vector<bool>{false, true}) {
+      Series series = series_of(fork, shuffled, fork.shares() ? "" : ", in order");
+      const auto add = [&](std::uint64_t pages, bool tables_alone) {
+        add_point(series, static_cast<double>(pages) / kPagesToAMebibyte, fork,
+                  {.pages = pages,
+                   .shuffled = shuffled,
+                   .repetitions = repetitions,
+                   .mode = fork.mode,
+                   .tables_alone = tables_alone});
+      };
+      for (std::uint64_t pages = std::max<std::uint64_t>(sizes.fork_pages / 64, 1); pages <= sizes.fork_pages;
+           pages *= 4) {
+        add(pages, false);
+      }
+      for (std::uint64_t pages = std::uint64_t{1} << 20; fork.shares() && pages <= sizes.table_pages; pages *= 4) {
+        add(pages, true);
       }
       add_series(plot, std::move(series));
     }
@@ -55,47 +78,61 @@ Plot fork_against_size(const Sizes& sizes, unsigned repetitions) {
   return plot;
 }
 
-Plot fork_against_pins(const Sizes& sizes, unsigned repetitions) {
-  const std::uint64_t pages = sizes.fork_pages;
-  Plot plot{.title = "Latency of fork against the number of scattered pins",
-            .x_label = "pins (1: none)",
-            .y_label = "ms",
-            .series = {}};
-  for (const Fork& fork : forks(on_linux::fork_latency, engine::fork_latency)) {
-    Series series{fork.name, {}};
-    for (const std::uint64_t pins : {0u, 16u, 256u, 4096u}) {
-      if (pins >= pages) continue;
-      const Figure figure = fork.side({.pages = pages, .pins = pins, .repetitions = repetitions, .mode = fork.mode});
-      add_point(series, static_cast<double>(std::max<std::uint64_t>(pins, 1)), figure,
-                static_cast<double>(pages) / 1e6);
+Plot fork_against_pins(const Sizes& sizes, bool tables_alone, unsigned repetitions) {
+  Plot plot{.name = tables_alone ? "fork-pins-64gib" : "fork-pins",
+            .title = tables_alone ? "fork() of 64 GiB of tables against pinned pages"
+                                  : "fork() of written pages against pinned pages",
+            .x_label = "pinned pages, scattered",
+            .y_label = "ms until fork() returns"};
+  const std::uint64_t pages = tables_alone ? sizes.table_pages : sizes.fork_pages;
+  for (const Fork& fork : kForks) {
+    if (tables_alone && !fork.shares()) continue;
+    for (const bool shuffled : {false, true}) {
+      Series series = series_of(fork, shuffled);
+      for (const std::uint64_t pins : {0u, 1u, 16u, 256u, 4096u}) {
+        if (pins >= pages || (tables_alone && pins > sizes.most_table_pins)) continue;
+        add_point(series, static_cast<double>(pins), fork,
+                  {.pages = pages,
+                   .shuffled = shuffled,
+                   .pins = pins,
+                   .repetitions = repetitions,
+                   .mode = fork.mode,
+                   .tables_alone = tables_alone});
+      }
+      add_series(plot, std::move(series));
     }
-    add_series(plot, std::move(series));
   }
   return plot;
 }
 
 Plot one_and_two_threads(const Sizes& sizes, unsigned repetitions) {
-  Plot plot{.title = "Pages in a second, one and two threads",
+  Plot plot{.name = "threads",
+            .title = "Pages in a second, one and two threads",
             .x_label = "threads",
             .y_label = "million pages/s",
-            .logarithmic = false,
-            .series = {}};
-  const std::pair<const char*, Side> kSides[] = {{"Linux, zero fill", on_linux::zero_fill_batch},
-                                                 {"Linux, COW copy", on_linux::cow_copy_batch},
-                                                 {"zero fill", engine::zero_fill_batch},
-                                                 {"COW copy", engine::cow_copy_batch},
-                                                 {"COW re-use", engine::reuse_batch},
-                                                 {"unmap", engine::unmap}};
-  for (const auto& [name, side] : kSides) {
-    Series series{name, {}};
-    for (unsigned threads = 1; threads <= std::min(2u, processors()); ++threads) {
-      const Figure figure =
-          side({.pages = sizes.fault_pages, .threads = threads, .repetitions = repetitions, .clock = Clock::kWall});
-      if (!figure.ok()) continue;
-      // Nanoseconds to a page of one thread.
-      series.points.emplace_back(threads, threads * 1e3 / figure.value());
+            .logarithmic = false};
+  struct Both {
+    std::string_view name;
+    Side of_linux;
+    Side ours;
+  };
+  constexpr Both kBoth[] = {{"zero fill", on_linux::zero_fill_batch, engine::zero_fill_batch},
+                            {"COW copy", on_linux::cow_copy_batch, engine::cow_copy_batch},
+                            {"COW re-use", on_linux::reuse_batch, engine::reuse_batch},
+                            {"unmap", on_linux::unmap, engine::unmap}};
+  for (unsigned colour = 0; colour < std::size(kBoth); ++colour) {
+    for (const bool of_linux : {false, true}) {
+      Series series{
+          .name = (of_linux ? "Linux, " : "") + std::string(kBoth[colour].name), .colour = colour, .dashed = of_linux};
+      for (unsigned threads = 1; threads <= std::min(2u, processors()); ++threads) {
+        const Side side = of_linux ? kBoth[colour].of_linux : kBoth[colour].ours;
+        const Figure figure =
+            side({.pages = sizes.fault_pages, .threads = threads, .repetitions = repetitions, .clock = Clock::kWall});
+        // Nanoseconds to a page of one thread.
+        if (figure.ok()) series.points.emplace_back(threads, threads * 1e3 / figure.value());
+      }
+      add_series(plot, std::move(series));
     }
-    add_series(plot, std::move(series));
   }
   return plot;
 }
@@ -103,8 +140,8 @@ Plot one_and_two_threads(const Sizes& sizes, unsigned repetitions) {
 }  // namespace
 
 std::vector<Plot> measure_plots(const Sizes& sizes, unsigned repetitions) {
-  std::vector<Plot> plots = {fork_against_size(sizes, repetitions), fork_against_pins(sizes, repetitions),
-                             one_and_two_threads(sizes, repetitions)};
+  std::vector<Plot> plots = {fork_against_size(sizes, repetitions), fork_against_pins(sizes, false, repetitions),
+                             fork_against_pins(sizes, true, repetitions), one_and_two_threads(sizes, repetitions)};
   std::erase_if(plots, [](const Plot& plot) { return plot.series.empty(); });
   return plots;
 }

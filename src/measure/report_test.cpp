@@ -25,16 +25,18 @@ const Line kMissing = {.row = "2", .what = "not there", .unit = "ms", .missing =
 
 Report sample() {
   Report report;
-  report.kernel = "Linux <test>";
+  report.host = {.kernel = "Linux <test>", .processors = 2, .mitigations = {"meltdown"}};
   report.rounds = 3;
   report.results.push_back(
       {.line = &kFork, .rounds = {.of_linux = {80, 70, 90}, .floor = {3, 4, 2}, .ours = {7, 5, 6}}});
   report.results.push_back({.line = &kMissing, .ours_missing = "nobody built it"});
   report.results.push_back({.line = &kFork, .wrong = "ours: page 7 <is> gone"});
-  report.plots.push_back({.title = "Fork & size",
+  report.plots.push_back({.name = "size",
+                          .title = "Fork & size",
                           .x_label = "MiB",
                           .y_label = "ms",
-                          .series = {{"Linux", {{16, 1.5}, {64, 6}}}, {"a <b>", {{16, 0.2}, {64, 0.9}}}}});
+                          .series = {{.name = "Linux", .points = {{16, 1.5}, {64, 6}}},
+                                     {.name = "a <b>", .dashed = true, .points = {{16, 0.2}, {64, 0.9}}}}});
   return report;
 }
 
@@ -61,25 +63,64 @@ std::string malformed(const std::string& text) {
 
 TEST(ReportJson, HoldsEverySampleTheRatiosAndTheVerdicts) {
   const Json json = Json::parse(json_of(sample()));
-  EXPECT_EQ(json["schema"], 1);
+  EXPECT_EQ(json["schema"], 2);
   EXPECT_EQ(json["caveat"], kHonesty);
   ASSERT_EQ(json["rows"].size(), 3u);
   const Json& row = json["rows"][0];
   EXPECT_EQ(row["ours"]["samples"], (std::vector<double>{7, 5, 6}));
   EXPECT_EQ(row["linux"]["median"], 80);
   EXPECT_EQ(row["times_better_than_linux"]["median"], 14);
-  EXPECT_EQ(row["must"]["met"], "met");
-  EXPECT_EQ(row["must"]["bounds"].size(), 2u);
-  EXPECT_EQ(row["stretch"]["met"], "MISSED");
+  EXPECT_EQ(row["must"]["as_written"]["met"], "met");
+  EXPECT_EQ(row["must"]["as_written"]["bounds"].size(), 2u);
+  EXPECT_EQ(row["stretch"]["as_written"]["met"], "MISSED");
   EXPECT_EQ(json["plots"][0]["series"][1]["points"][1][1], 0.9);
 }
 
 TEST(ReportJson, ARowThatIsMissingOrWrongHasNoFigures) {
   const Json json = Json::parse(json_of(sample()));
   EXPECT_EQ(json["rows"][1]["ours"]["missing"], "nobody built it");
-  EXPECT_EQ(json["rows"][1]["must"]["met"], "unknown");
+  EXPECT_EQ(json["rows"][1]["must"]["as_written"]["met"], "unknown");
   EXPECT_EQ(json["rows"][2]["failed"], "ours: page 7 <is> gone");
   EXPECT_FALSE(json["rows"][2].contains("ours"));
+}
+
+TEST(ReportJson, SaysWhatMachineTheFiguresAreOf) {
+  Report report = sample();
+  report.pace.here = 5.66;
+  const Json json = Json::parse(json_of(report));
+  EXPECT_EQ(json["host"]["kernel"], "Linux <test>");
+  EXPECT_EQ(json["host"]["processors"], 2);
+  EXPECT_EQ(json["host"]["mitigations"], (std::vector<std::string>{"meltdown"}));
+  EXPECT_DOUBLE_EQ(json["pace"]["factor"], 2);
+  EXPECT_EQ(json["sizes"].size(), 4u);
+}
+
+TEST(ReportJson, GoalsAreJudgedAsWrittenAndAtThisPace) {
+  Report report = sample();
+  Result& result = report.results[0];
+  result.pace = 2;
+  result.rounds.ours = {13, 13, 13};
+  result.rounds.of_linux = {130, 130, 130};
+  const Json must = Json::parse(json_of(report))["rows"][0]["must"];
+  EXPECT_EQ(must["as_written"]["met"], "MISSED");
+  EXPECT_EQ(must["as_written"]["bounds"][0]["bound"], "<= 7");
+  EXPECT_EQ(must["at_this_pace"]["met"], "met");
+  EXPECT_EQ(must["at_this_pace"]["bounds"][0]["bound"], "<= 14");
+  EXPECT_EQ(must["at_this_pace"]["bounds"][1]["bound"], ">= 8x Linux") << "a ratio is the same on every machine";
+  const std::string text = text_of(report);
+  EXPECT_NE(text.find("x2.00: <= 14"), std::string::npos);
+  EXPECT_NE(html_of(report).find("x2.00: &lt;= 14: met"), std::string::npos);
+}
+
+TEST(ReportJson, WhatIsNoFloorIsNotCalledOne) {
+  Line beside = kFork;
+  beside.beside = "a classic fork";
+  Report report = sample();
+  report.results = {{.line = &beside, .rounds = {.of_linux = {}, .floor = {9}, .ours = {7}}}};
+  const Json row = Json::parse(json_of(report))["rows"][0];
+  EXPECT_FALSE(row.contains("floor"));
+  EXPECT_EQ(row["beside"]["median"], 9);
+  EXPECT_EQ(remark(report.results[0]), "in the floor's place: a classic fork");
 }
 
 TEST(ReportText, SaysTheCaveatTheReasonsAndTheVerdicts) {
@@ -97,12 +138,12 @@ TEST(ReportText, ADisturbedRowIsNotJudged) {
   report.results[0].disturbed = true;
   EXPECT_EQ(report.results[0].must(), Met::kUnknown);
   EXPECT_NE(text_of(report).find("not judged"), std::string::npos);
-  EXPECT_EQ(Json::parse(json_of(report))["rows"][0]["must"]["met"], "unknown");
+  EXPECT_EQ(Json::parse(json_of(report))["rows"][0]["must"]["as_written"]["met"], "unknown");
 }
 
 TEST(ReportText, WhatIsNotComparableHasNoRatioToLinux) {
   Line apart = kFork;
-  apart.comparable = false;
+  apart.apart = "Linux's figure is by exception";
   Report report = sample();
   report.results = {{.line = &apart, .rounds = {.of_linux = {80}, .floor = {}, .ours = {7}}}};
   EXPECT_TRUE(advantage(report.results[0]).empty());
@@ -110,8 +151,10 @@ TEST(ReportText, WhatIsNotComparableHasNoRatioToLinux) {
 }
 
 TEST(ReportText, AFigureBelowItsFloorIsSaid) {
-  const Result result = {.line = &kFork, .rounds = {.of_linux = {}, .floor = {9}, .ours = {7}}};
-  EXPECT_NE(remark(result).find("below its floor"), std::string::npos);
+  const Result below = {.line = &kFork, .rounds = {.of_linux = {}, .floor = {9, 8}, .ours = {7, 7}}};
+  EXPECT_NE(remark(below).find("below its floor"), std::string::npos);
+  const Result by_chance = {.line = &kFork, .rounds = {.of_linux = {}, .floor = {9, 6}, .ours = {7, 7}}};
+  EXPECT_EQ(remark(by_chance).find("below its floor"), std::string::npos);
 }
 
 TEST(ReportHtml, IsWellFormedAndEscapesWhatItIsGiven) {
@@ -127,13 +170,14 @@ TEST(Svg, EveryPointIsWithinThePicture) {
   for (const bool logarithmic : {true, false}) {
     Plot plot = sample().plots[0];
     plot.logarithmic = logarithmic;
+    plot.series[0].points.front().first = 0;
     const std::string svg = svg_of(plot);
     EXPECT_EQ(malformed(svg), "");
     int dots = 0;
     for (std::size_t at = svg.find("cx=\""); at != std::string::npos; at = svg.find("cx=\"", at + 1)) {
       const double x = std::stod(svg.substr(at + 4));
       const double y = std::stod(svg.substr(svg.find("cy=\"", at) + 4));
-      EXPECT_TRUE(x >= 0 && x <= 720 && y >= 0 && y <= 400) << x << " " << y;
+      EXPECT_TRUE(x >= 0 && x <= 760 && y >= 0 && y <= 420) << x << " " << y;
       ++dots;
     }
     EXPECT_EQ(dots, 4);

@@ -35,6 +35,10 @@ std::string ratio_text(const std::vector<double>& a, const std::vector<double>& 
 /// Our advantage over Linux, round by round; empty where the two are not to be compared.
 std::vector<double> advantage(const Result& result);
 std::string_view name_of(Met met);
+/// "this machine takes 2.31 times as long ..."; empty where that was not measured.
+std::string pace_text(const Report& report);
+/// Those of `written` that are others in `here`, as they are there: "x2.31: <= 16.2". Empty: none.
+std::string here_text(const Result& result, const std::vector<Bound>& written, const std::vector<Bound>& here);
 /// What there is to say of a line besides its figures; empty: nothing.
 std::string remark(const Result& result);
 

@@ -5,13 +5,11 @@
 #include <algorithm>
 #include <optional>
 
+#include "measure/floor_side.hpp"
 #include "measure/host.hpp"
 
 namespace cowherd::measure {
 namespace {
-
-/// With less of the processors in use, what waits or has two threads is measured by the wall clock.
-constexpr double kQuiet = 0.05;
 
 /// One side of a line while its rounds go by.
 struct Course {
@@ -39,18 +37,30 @@ struct Course {
   }
 };
 
-/// A guess at the bytes that any side of a line has at one time: pages, their copies, a buffer.
-std::size_t bytes_of(const Load& load, bool two_threads) {
-  if (load.tables_alone) return load.pages * 32;
-  return load.pages * (two_threads ? 2 : 1) * 4096 * 5 / 2;
+/// With as many threads as the line has.
+std::uint64_t bytes_of(const Line& line, Load load) {
+  load.threads = line.two_threads ? 2 : 1;
+  return measure::bytes_of(load);
+}
+
+/// By the floor of row 1, whatever the sizes of this run: 1 GiB.
+Pace measure_pace(const Plan& plan) {
+  Pace pace;
+  const Load load = {.pages = 1 << 18, .repetitions = plan.repetitions};
+  for (unsigned round = 0; round < plan.rounds; ++round) {
+    const Figure figure = floor::fork_loop(load);
+    if (figure.ok() && (pace.here == 0 || figure.value() < pace.here)) pace.here = figure.value();
+  }
+  return pace;
 }
 
 std::string not_here(const Line& line, const Load& load) {
   if (line.ours == nullptr) return std::string(line.missing);
+  if (line.pins >= load.pages && line.pins != 0) return "more pins than pages";
   if (line.two_threads && processors() < 2) return "there is only one processor here";
   const std::size_t available = available_memory();
-  if (available != 0 && bytes_of(load, line.two_threads) > available) {
-    return fmt::format("needs {} MiB of memory", bytes_of(load, line.two_threads) >> 20);
+  if (available != 0 && bytes_of(line, load) > available) {
+    return fmt::format("needs {} MiB of memory", bytes_of(line, load) >> 20);
   }
   return {};
 }
@@ -77,27 +87,44 @@ Result run_line(const Line& line, const Load& load, unsigned rounds) {
   return result;
 }
 
+double pace_of(const Line& line, const Rounds& rounds, const Pace& pace) {
+  if (!line.timed) return 0;
+  if (line.floor_there == 0 || rounds.floor.empty()) return pace.factor();
+  return *std::ranges::min_element(rounds.floor) / line.floor_there;
+}
+
 Report run(const Plan& plan, const std::function<void(std::string_view)>& next) {
   Report report;
-  report.kernel = kernel_line();
+  report.host = host_facts();
   report.busy_before = busy_share();
   report.rounds = plan.rounds;
   report.sizes = plan.sizes;
   stay_on_processor(0);
   // Mapped here so that child processes inherit it.
   evict_caches();
-  std::size_t most = 0;
+  std::uint64_t most = 0;
   for (const Line* line : plan.lines) {
     if (line->of_linux == nullptr || line->ours == nullptr) continue;
-    most = std::max(most, bytes_of(load_of(*line, plan.sizes, 1), line->two_threads));
+    most = std::max(most, bytes_of(*line, load_of(*line, plan.sizes, 1)));
   }
-  if (plan.with_plots) most = std::max(most, std::size_t{plan.sizes.fork_pages} * 4096 * 5 / 2);
+  if (plan.with_plots) most = std::max(most, measure::bytes_of({.pages = plan.sizes.fork_pages}));
   if (next && most != 0) next("memory");
   std::optional<WarmPool> pool;
-  if (most != 0) pool.emplace(std::min(most, available_memory() / 3));
+  if (most != 0) pool.emplace(std::min<std::size_t>(most, available_memory() / 3));
+  if (std::ranges::any_of(plan.lines, [](const Line* line) { return line->timed && line->ours != nullptr; })) {
+    if (next) next("this machine's pace");
+    report.pace = measure_pace(plan);
+  }
   for (const Line* line : plan.lines) {
     if (next) next(fmt::format("{} {}", line->row, line->what));
-    report.results.push_back(run_line(*line, load_of(*line, plan.sizes, plan.repetitions), plan.rounds));
+    const Load load = load_of(*line, plan.sizes, plan.repetitions);
+    if (load.tables_alone && load.pins > plan.sizes.most_table_pins) {
+      report.results.push_back({.line = line, .load = load, .ours_missing = "so many pins only at full size"});
+      continue;
+    }
+    report.results.push_back(run_line(*line, load, plan.rounds));
+    Result& result = report.results.back();
+    result.pace = pace_of(*line, result.rounds, report.pace);
   }
   if (plan.with_plots) {
     if (next) next("plots");

@@ -5,6 +5,7 @@
 #include <string_view>
 #include <vector>
 
+#include "measure/host.hpp"
 #include "measure/line.hpp"
 #include "measure/plot.hpp"
 
@@ -26,18 +27,49 @@ struct Result {
   /// not see a thread sleep, and is not judged.
   bool disturbed = false;
 
-  [[nodiscard]] Met must() const { return disturbed ? Met::kUnknown : judge(line->must, rounds); }
-  [[nodiscard]] Met stretch() const { return disturbed ? Met::kUnknown : judge(line->stretch, rounds); }
+  /// How many times as long as the machine that the goals were set on this one takes, for what the line measures. 0:
+  /// the line is no time, or this was not measured.
+  double pace = 0;
+
+  [[nodiscard]] Met must() const { return judged(line->must); }
+  [[nodiscard]] Met stretch() const { return judged(line->stretch); }
+  /// The same goals for a machine of this pace; as written where there is none.
+  [[nodiscard]] std::vector<Bound> must_here() const { return here(line->must); }
+  [[nodiscard]] std::vector<Bound> stretch_here() const { return here(line->stretch); }
+  [[nodiscard]] Met judged(const std::vector<Bound>& bounds) const {
+    return disturbed ? Met::kUnknown : judge(bounds, rounds);
+  }
+
+ private:
+  [[nodiscard]] std::vector<Bound> here(const std::vector<Bound>& bounds) const {
+    return pace == 0 ? bounds : at_pace(bounds, pace);
+  }
 };
+
+/// How fast this machine is beside the one that the goals were set on: one atomic count of a 16-byte descriptor in
+/// order, the inner loop of fork, the least of some measurements. Lines whose own floor is known there have a pace of
+/// their own.
+struct Pace {
+  static constexpr double kThere = 2.83;
+  /// ns. 0: not measured.
+  double here = 0;
+
+  [[nodiscard]] double factor() const { return here / kThere; }
+};
+
+/// Of the least figure of the floor, where it is known there: a goal is never made easier than the machine was at its
+/// best. `pace` for lines whose floor is not known. 0 for what is no time.
+double pace_of(const Line& line, const Rounds& rounds, const Pace& pace);
 
 /// A run of some lines on this machine.
 struct Report {
-  std::string kernel;
+  HostFacts host;
   /// busy_share() before the run and after it.
   double busy_before = 0;
   double busy_after = 0;
   unsigned rounds = 0;
   Sizes sizes{};
+  Pace pace = {};
   std::vector<Result> results;
   std::vector<Plot> plots;
 };

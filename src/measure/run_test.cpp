@@ -56,5 +56,17 @@ TEST(RunLine, WithoutOurSideNothingIsMeasured) {
   EXPECT_TRUE(result.wrong.empty()) << "Linux's side was run for nothing";
 }
 
+TEST(Pace, IsThatOfTheLinesOwnFloorAtItsBestWhereItIsKnownThere) {
+  const Pace pace = {.here = 2 * Pace::kThere};
+  const Rounds rounds = {.of_linux = {}, .floor = {9, 8, 12}, .ours = {20, 20, 20}};
+  Line line = {.row = "1", .what = "x", .unit = "ns", .floor = floor_side, .ours = ours_side, .floor_there = 4};
+  EXPECT_DOUBLE_EQ(pace_of(line, rounds, pace), 2);
+  EXPECT_DOUBLE_EQ(pace_of(line, Rounds{}, pace), 2) << "without floor figures";
+  line.floor_there = 0;
+  EXPECT_DOUBLE_EQ(pace_of(line, rounds, {.here = 3 * Pace::kThere}), 3);
+  line.timed = false;
+  EXPECT_EQ(pace_of(line, rounds, pace), 0);
+}
+
 }  // namespace
 }  // namespace cowherd::measure

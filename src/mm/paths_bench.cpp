@@ -1,13 +1,13 @@
 #include <benchmark/benchmark.h>
 
 #include <algorithm>
-#include <ctime>
 #include <numeric>
 #include <random>
 #include <vector>
 
 #include "mm/operations.hpp"
 #include "mm/test_bed.hpp"
+#include "mm/test_stopwatch.hpp"
 
 // One path at a time, over more pages than caches hold, in the order of frames and in a random one. "per page" is
 // processor time of the path alone: what prepares it is not timed.
@@ -18,36 +18,6 @@ namespace {
 using P = ProductionGeometry;
 constexpr PinFlags kFastDma = PinFlags::kWrite | PinFlags::kLongTerm | PinFlags::kFast;
 constexpr std::uint64_t kPages = 65536;
-
-/// Processor time of this thread, added up over parts.
-class Stopwatch {
- public:
-  void start() { started_ = now(); }
-  double stop() { return now() - started_; }
-
- private:
-  static double now() {
-    timespec t{};
-    clock_gettime(CLOCK_THREAD_CPUTIME_ID, &t);
-    return static_cast<double>(t.tv_sec) + static_cast<double>(t.tv_nsec) * 1e-9;
-  }
-  double started_ = 0;
-};
-
-/// Runs `prepare()`, times `path()`, and runs `finish()`, as often as the benchmark wants.
-template <class Prepare, class Path, class Finish>
-void measure(benchmark::State& state, std::uint64_t pages, Prepare&& prepare, Path&& path, Finish&& finish) {
-  for (auto _ : state) {
-    prepare();
-    Stopwatch watch;
-    watch.start();
-    path();
-    state.SetIterationTime(watch.stop());
-    finish();
-  }
-  state.counters["per page"] = benchmark::Counter(
-      static_cast<double>(pages), benchmark::Counter::kIsIterationInvariantRate | benchmark::Counter::kInvert);
-}
 
 std::vector<std::uint64_t> page_order(bool shuffled) {
   std::vector<std::uint64_t> order(kPages);
