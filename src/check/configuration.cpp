@@ -141,6 +141,7 @@ void Configuration::effects(const InFlight& in_flight, std::vector<Effect>& to) 
         }
         break;
       case Kind::kFork:
+      case Kind::kRestore:
       case Kind::kExec:
       case Kind::kExit:
         if (!done.taken) to.push_back({.agent = agent, .index = 0, .refused = false});
@@ -196,6 +197,10 @@ Footprint Configuration::footprint(const InFlight& in_flight, const Effect& effe
       // Whatever a word of a pinned page held while the fork was under way, the child may have.
       print.word_pages = static_cast<std::uint16_t>(~done_[effect.agent].pages);
       return print;
+    case Kind::kRestore:
+      print.pages = kAllPages;
+      print.touches = kNewMapping | F::kWritesWords;
+      break;
     case Kind::kExec:
     case Kind::kExit:
       print.pages = kAllPages;
@@ -255,6 +260,12 @@ void Configuration::apply(const InFlight& in_flight, const Effect& effect) {
       return;
     case Kind::kFork:
       spec.fork(pending.space, pending.fresh);
+      done.taken = true;
+      return;
+    case Kind::kRestore:
+      spec.keep_discarded(effect.agent);
+      spec.restore(pending.space, pending.fresh);
+      spec.keep_discarded(spec::State::kNobody);
       done.taken = true;
       return;
     case Kind::kExec:

@@ -50,6 +50,7 @@ class Resolver {
     limit(program_.page_count(), kMaxPages, "pages");
     limit(program_.devices.size(), kMaxDevices, "devices");
     limit(program_.operation_count(), kMaxOperations, "statements");
+    limit(program_.blocks.size() + program_.snapshot_count(), kMaxBlocks, "blocks and snapshots");
     for (const Block& block : program_.blocks) limit(block.registers.size(), kMaxRegisters, "registers");
     return problems_.empty();
   }
@@ -157,6 +158,7 @@ class Resolver {
     switch (arguments) {
       case Arguments::kNone:
       case Arguments::kBlock:
+      case Arguments::kSnapshot:
         return;
       case Arguments::kDevice:
       case Arguments::kDeviceWord:
