@@ -179,7 +179,8 @@ class Ending {
     return judge_result(kSuccess, seen_);
   }
 
-  /// Of fork, vfork, restore and exec: they may fail for want of memory, and for nothing else that the reference knows of.
+  /// Of fork, vfork, restore and exec: they may fail for want of memory, and for nothing else that the reference knows
+  /// of.
   [[nodiscard]] Judgement judge_start() const {
     if (seen_.short_of_memory && seen_.error == Errno::kNoMemory) return {};
     // Rules may refuse to fork while pages are pinned; that breaks no promise about memory.

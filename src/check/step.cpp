@@ -334,7 +334,7 @@ class Stepper {
   }
 
   void snapshot() {
-    if (taken().life != Life::kUnborn) return refuse(Errno::kBusy);
+    if (taken().life == Life::kAlive) return refuse(Errno::kBusy);
     const auto copy = mm::fork(system_, own().id, ForkMode::kSharedSubtrees);
     const auto observed = seen(error_of(copy));
     if (report_.blocked) return;
@@ -402,12 +402,10 @@ Call call_of(World& world, std::uint8_t block) {
       call.kind = Kind::kVfork;
       break;
     case OpCode::kSnapshot:
-      call.child = scene.process_of_snapshot(op.snapshot);
-      if (world.control.processes[call.child].life == Life::kUnborn) call.kind = Kind::kFork;
-      break;
     case OpCode::kRestore:
       call.child = scene.process_of_snapshot(op.snapshot);
-      if (world.alive(call.child)) call.kind = Kind::kRestore;
+      if (op.code == OpCode::kRestore && world.alive(call.child)) call.kind = Kind::kRestore;
+      if (op.code == OpCode::kSnapshot && !world.alive(call.child)) call.kind = Kind::kFork;
       break;
     case OpCode::kExec:
       call.kind = Kind::kExec;

@@ -41,8 +41,8 @@ constexpr OpWeights default_weights() {
   set(OpCode::kPtraceRead, 1);
   set(OpCode::kPtraceWrite, 2);
   set(OpCode::kClearRefs, 2);
-  set(OpCode::kSnapshot, 2);
-  set(OpCode::kRestore, 4);
+  set(OpCode::kSnapshot, 4);
+  set(OpCode::kRestore, 12);
   return weights;
 }
 

@@ -18,8 +18,8 @@ namespace cowherd::litmus {
 namespace {
 
 const std::vector<std::string> kOperations{
-    "load, store", "read fault", "write fault", "fork",     "slow pin",   "fast pin", "unpin",      "DMA",
-    "mmap",        "munmap",     "mprotect",    "DONTNEED", "exit, exec", "ptrace",   "clear_refs", "try_share", "restore"};
+    "load, store", "read fault", "write fault", "fork",       "slow pin", "fast pin",   "unpin",     "DMA",    "mmap",
+    "munmap",      "mprotect",   "DONTNEED",    "exit, exec", "ptrace",   "clear_refs", "try_share", "restore"};
 
 bool is(const Operation& op, const std::string& name) {
   switch (op.code) {

@@ -216,7 +216,7 @@ bool Parser::parse_block_argument(std::size_t index, std::size_t operation, cons
 bool Parser::parse_snapshot(const StatementWord& word, Operation& op) {
   const Token name = peek();
   if (name.kind != TokenKind::kIdentifier || !is_snapshot_name(name.text)) {
-    return fail(name, fmt::format("{} takes a snapshot such as S0, not {}", word.name, quote(name)));
+    return fail(name, fmt::format("{} takes the name of a snapshot, S0 to S9, not {}", word.name, quote(name)));
   }
   take();
   op.snapshot = static_cast<std::uint8_t>(name.text[1] - '0');
