@@ -4,9 +4,7 @@
 // is taken and fork has shared the page without having seen it.
 //
 // Fork takes the write permission by a plain store of an entry in which a processor has nothing left to set
-// (mm/page.hpp: protect_entry()).
-
-#include "kernel.h"
+// (mm/page.hpp: protect_entry()). Comes behind kernel.h.
 
 #define WRITABLE 1ul
 #define PROTECTED 2ul

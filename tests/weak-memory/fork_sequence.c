@@ -3,6 +3,7 @@
 // BROKEN=1: the count is not looked at again. 2: fork reads the counts, 3: the pin takes its reference, 4: the pin
 // looks at the count again with an order that lets a load pass an earlier store.
 
+#include "kernel.h"
 #include "fork.h"
 
 static void *fast_pin(void *unused) {

@@ -4,6 +4,7 @@
 // BROKEN=1: the address space is marked after the reference was taken and the sequence count looked at. 2: fork reads
 // the mark with too weak an order. 3: the pin sets it with too weak an order.
 
+#include "kernel.h"
 #include "fork.h"
 
 static atomic_uchar has_pinned;

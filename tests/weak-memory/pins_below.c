@@ -10,6 +10,7 @@
 // for the mark with too weak an order. 4: the pin has its fence before it sets the mark. 5: the pin finds the mark with
 // too weak an order.
 
+#include "kernel.h"
 #include "fork.h"
 
 static atomic_uint mark;

@@ -5,6 +5,7 @@
 // BROKEN=1: there is no fence. 2: the fence comes before the store. 3: the pin looks at the entry again with an order that
 // lets the load pass its taking the reference. 4: it does not look again.
 
+#include "kernel.h"
 #include "fork.h"
 
 static void *fast_pin(void *unused) {
