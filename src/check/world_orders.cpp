@@ -27,10 +27,6 @@ bool restores(const litmus::Operation& op, const litmus::Operation& earlier) {
          op.snapshot == earlier.snapshot;
 }
 
-bool starts_block(litmus::OpCode code) {
-  return code == litmus::OpCode::kFork || code == litmus::OpCode::kVfork || code == litmus::OpCode::kThread;
-}
-
 }  // namespace
 
 void World::tell_before(std::uint8_t block) {
@@ -61,7 +57,7 @@ void World::tell_before(std::uint8_t block) {
 }
 
 void World::tell_after(std::uint8_t block, const litmus::Operation& ended) {
-  if (starts_block(ended.code) && control.agents[ended.block].phase == Phase::kRunning) {
+  if (litmus::starts_block(ended.code) && control.agents[ended.block].phase == Phase::kRunning) {
     watcher_->starts(block, ended.block);
   }
 }

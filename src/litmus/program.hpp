@@ -89,6 +89,10 @@ enum class OpCode : std::uint8_t {
   kRestore,      // restore(S0): the own memory becomes what it was then
 };
 
+constexpr bool starts_block(OpCode code) {
+  return code == OpCode::kFork || code == OpCode::kVfork || code == OpCode::kThread;
+}
+
 /// A value to store: a number, or what a register of the same block holds.
 struct Operand {
   bool is_register = false;

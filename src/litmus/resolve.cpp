@@ -19,8 +19,6 @@ bool is_kernel_work(Arguments arguments) {
   return arguments == Arguments::kOtherPage || arguments == Arguments::kOtherPages;
 }
 
-bool starts_block(OpCode code) { return code == OpCode::kFork || code == OpCode::kVfork || code == OpCode::kThread; }
-
 class Resolver {
  public:
   explicit Resolver(Program& program) : program_(program) {}

@@ -20,8 +20,6 @@ bool uses_device(Arguments arguments) {
          arguments == Arguments::kDeviceWord || arguments == Arguments::kDeviceWordValue;
 }
 
-bool starts_block(OpCode code) { return code == OpCode::kFork || code == OpCode::kVfork || code == OpCode::kThread; }
-
 bool has_place(Term::Kind kind) {
   return kind != Term::Kind::kLiteral && kind != Term::Kind::kRegister && kind != Term::Kind::kFaults &&
          kind != Term::Kind::kFinding && kind != Term::Kind::kRss;

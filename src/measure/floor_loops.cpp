@@ -19,7 +19,6 @@ constexpr std::uint64_t kWritable = 2;
 constexpr unsigned kFrameShift = 12;
 constexpr std::uint32_t kOnePin = 1u << 20;
 constexpr std::uint64_t kAhead = 16;
-constexpr std::size_t kPage = 4096;
 
 struct Descriptor {
   std::uint32_t counts;

@@ -24,6 +24,8 @@ std::size_t available_memory();
 /// The part of this machine's processors that is in use, 0 to 1. Looks for a quarter of a second, in which the caller
 /// uses none.
 double busy_share();
+/// Above this, others are using the processors too.
+inline constexpr double kQuiet = 0.05;
 
 /// Memory that the host has given the guest and that stays with it.
 ///

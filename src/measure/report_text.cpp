@@ -5,11 +5,10 @@
 #include <algorithm>
 #include <cmath>
 
+#include "measure/host.hpp"
+
 namespace cowherd::measure {
 namespace {
-
-/// Above this, others are using the processors too.
-constexpr double kQuiet = 0.05;
 
 std::string header(const Report& report) {
   const auto mebibytes = [](std::uint64_t pages) { return pages * 4 / 1024; };

@@ -10,9 +10,6 @@
 namespace cowherd::measure {
 namespace {
 
-/// With less of the processors in use, what waits or has two threads is measured by the wall clock.
-constexpr double kQuiet = 0.05;
-
 /// One side of a line while its rounds go by.
 struct Course {
   Side side;
