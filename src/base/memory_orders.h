@@ -27,6 +27,7 @@
   X(kGenerationLoad, seq_cst, "an accessor asks what it has to forget, after it has said that it is inside")           \
   X(kSequenceChange, seq_cst, "fork begins or ends to ask for pins and to write-protect")                              \
   X(kSequenceLoad, seq_cst, "a fast pin asks whether a fork came between")                                             \
+  X(kPinsBelowLoad, seq_cst, "fork asks whether a table has pins below; a pin finds that another has said so")         \
   X(kHasPinnedStore, seq_cst, "before the first reference that counts as a pin")                                       \
   X(kHasPinnedLoad, seq_cst, "fork asks whether pages may be pinned at all")
 

@@ -54,6 +54,10 @@ namespace cowherd {
   X(shared_table_without_flush, "fork write-protects a table, and CPUs go on writing below it")               \
   X(table_shared_without_reference, "fork shares a table and takes no reference")                             \
   X(pins_below_ignored, "fork shares a table that has a pinned page below it")                                \
+  X(restore_without_flush, "restore leaves CPUs the translations of before")                                  \
+  X(restore_keeps_vma_owners, "restore leaves reverse maps leading to where the pages were")                  \
+  X(restore_keeps_old_pages, "restore never gives up what was mapped before")                                 \
+  X(restore_waits_for_nobody, "restore frees tables under those who walk in them")                            \
   X(pins_below_not_noted, "a pin does not tell the tables above its page")                                    \
   X(shared_table_reused, "the first write below a shared table makes it writable for who writes")             \
   X(table_copy_without_reference, "the copy of an upper table takes no references to those below it")         \

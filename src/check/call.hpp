@@ -23,6 +23,8 @@ struct Call {
     kFork,
     kVfork,
     kExec,
+    /// `process` gets what the snapshot has that is process `child`. To take it is a kFork.
+    kRestore,
     /// The last thread of `process` ends.
     kExit,
     kPin,
@@ -54,7 +56,7 @@ struct Pending {
   Call call;
   /// Of call.process.
   spec::SpaceId space;
-  /// The one that fork or exec creates.
+  /// The one that fork or exec creates, or that restore copies.
   spec::SpaceId fresh;
   /// exec and exit: nobody else lives in the space, so that it goes.
   bool drops = false;

@@ -13,7 +13,7 @@ using Kind = Call::Kind;
 
 constexpr std::uint16_t kAllPages = 0xffff;
 
-bool contains(std::uint16_t pages, unsigned page) { return (pages >> page & 1u) != 0; }
+bool has_page(std::uint16_t pages, unsigned page) { return (pages >> page & 1u) != 0; }
 
 std::uint16_t range(unsigned first, unsigned count) {
   return static_cast<std::uint16_t>(((1u << count) - 1u) << first);
@@ -137,10 +137,11 @@ void Configuration::effects(const InFlight& in_flight, std::vector<Effect>& to) 
       case Kind::kMprotect:
       case Kind::kMadvise:
         for (std::uint8_t i = 0; i < call.count; ++i) {
-          if (!contains(done.pages, i)) to.push_back({.agent = agent, .index = i, .refused = false});
+          if (!has_page(done.pages, i)) to.push_back({.agent = agent, .index = i, .refused = false});
         }
         break;
       case Kind::kFork:
+      case Kind::kRestore:
       case Kind::kExec:
       case Kind::kExit:
         if (!done.taken) to.push_back({.agent = agent, .index = 0, .refused = false});
@@ -196,6 +197,10 @@ Footprint Configuration::footprint(const InFlight& in_flight, const Effect& effe
       // Whatever a word of a pinned page held while the fork was under way, the child may have.
       print.word_pages = static_cast<std::uint16_t>(~done_[effect.agent].pages);
       return print;
+    case Kind::kRestore:
+      print.pages = kAllPages;
+      print.touches = kNewMapping | F::kWritesWords;
+      break;
     case Kind::kExec:
     case Kind::kExit:
       print.pages = kAllPages;
@@ -257,6 +262,12 @@ void Configuration::apply(const InFlight& in_flight, const Effect& effect) {
       spec.fork(pending.space, pending.fresh);
       done.taken = true;
       return;
+    case Kind::kRestore:
+      spec.keep_discarded(effect.agent);
+      spec.restore(pending.space, pending.fresh);
+      spec.keep_discarded(spec::State::kNobody);
+      done.taken = true;
+      return;
     case Kind::kExec:
     case Kind::kExit:
       if (pending.drops) spec.drop_space(pending.space);
@@ -298,7 +309,7 @@ void Configuration::apply_to_page(const Pending& pending, PartsDone& done, std::
       // It stops at a hole: nothing behind that is done.
       if (done.refused && index >= done.value) return;
       for (std::uint8_t i = 0; i < index; ++i) {
-        const bool in_the_way = !contains(done.pages, i) &&
+        const bool in_the_way = !has_page(done.pages, i) &&
                                 !spec.protection(pending.space, static_cast<std::uint8_t>(call.page + i)).has_value();
         if (in_the_way) return;
       }
@@ -366,7 +377,7 @@ void Configuration::note_store(const InFlight& in_flight, spec::SpaceId space, s
                                std::int64_t before, std::int64_t after) {
   for (std::uint8_t agent = 0; agent < kBlocks; ++agent) {
     if (!in_flight.has(agent) || in_flight.pending[agent].call.kind != Kind::kFork) continue;
-    if (in_flight.pending[agent].space != space || !contains(done_[agent].pages, page)) continue;
+    if (in_flight.pending[agent].space != space || !has_page(done_[agent].pages, page)) continue;
     for (const std::int64_t value : {before, after}) {
       const Torn torn{.agent = agent, .page = page, .word = word, .value = value};
       const auto at = std::lower_bound(torn_.begin(), torn_.end(), torn);

@@ -37,6 +37,8 @@ class Ending {
         return change_mapping();
       case Kind::kFork:
         return fork();
+      case Kind::kRestore:
+        return restore();
       case Kind::kExec:
         return exec();
       case Kind::kExit:
@@ -177,7 +179,8 @@ class Ending {
     return judge_result(kSuccess, seen_);
   }
 
-  /// Of fork, vfork and exec: they may fail for want of memory, and for nothing else that the reference knows of.
+  /// Of fork, vfork, restore and exec: they may fail for want of memory, and for nothing else that the reference knows
+  /// of.
   [[nodiscard]] Judgement judge_start() const {
     if (seen_.short_of_memory && seen_.error == Errno::kNoMemory) return {};
     // Rules may refuse to fork while pages are pinned; that breaks no promise about memory.
@@ -188,6 +191,12 @@ class Ending {
   Judgement fork() {
     if (!succeeded()) return done_.taken ? judge_result(kSuccess, seen_) : judge_start();
     if (!done_.taken) spec_.fork(pending_.space, pending_.fresh);
+    return {};
+  }
+
+  Judgement restore() {
+    if (!succeeded()) return done_.taken ? judge_result(kSuccess, seen_) : judge_start();
+    if (!done_.taken) spec_.restore(pending_.space, pending_.fresh);
     return {};
   }
 

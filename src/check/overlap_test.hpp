@@ -110,7 +110,8 @@ class Overlap {
         {"populate", Kind::kMadvise}, {"dontfork", Kind::kMadvise}, {"fork", Kind::kFork},
         {"exec", Kind::kExec},        {"exit", Kind::kExit},        {"pin", Kind::kPin},
         {"unpin", Kind::kUnpin},      {"dma-read", Kind::kDmaRead}, {"dma-write", Kind::kDmaWrite},
-        {"peek", Kind::kForceRead},   {"poke", Kind::kForceWrite},  {"nothing", Kind::kNothing}};
+        {"restore", Kind::kRestore},  {"peek", Kind::kForceRead},   {"poke", Kind::kForceWrite},
+        {"nothing", Kind::kNothing}};
     const std::string& verb = words.at(1);
     Call call{.kind = kinds.at(verb), .process = static_cast<std::uint8_t>(agent < 4 ? 0 : 4), .child = 4};
     const auto word = [&](std::size_t i) { return i < words.size() ? words[i] : std::string(); };

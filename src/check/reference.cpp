@@ -202,6 +202,7 @@ void Reference::begin(std::uint8_t agent, const Call& call) {
   assert(!in_flight_.has(agent));
   Pending pending{.call = call, .space = space_of_[call.process], .fresh = kNoSpace, .drops = false};
   if (call.kind == Kind::kFork) pending.fresh = spec::SpaceId{call.child};
+  if (call.kind == Kind::kRestore) pending.fresh = space_of_[call.child];
   if (call.kind == Kind::kExec) pending.fresh = free_space();
   if (call.kind == Kind::kExec || call.kind == Kind::kExit) pending.drops = !shared(call.process);
   in_flight_.pending[agent] = pending;

@@ -185,6 +185,22 @@ constexpr Case kOthers[] = {
     {"PopulateFromEarlier", "1 unmap 1; 1 begins populate 0+2; 2 map 1 rw; 1 ends = ENOMEM", ""},
 };
 
+// The snapshot is the child, in which nothing happens.
+constexpr Case kRestores[] = {
+    {"OneOrTheOther", "0 fork; 0 store 0 5; 1 begins restore; 2 load 0 = 5; 2 load 0 = 1; 1 ends; 2 load 0 = 1", ""},
+    {"IsDoneAtItsEnd", "0 fork; 0 store 0 5; 1 begins restore; 1 ends; 2 load 0 = 5",
+     "2 load 0 = 5: private garbage\n"},
+    {"StaleTranslationReads", "0 fork; 0 store 0 5; 1 begins restore; 2 load 0 = 1; 3 load 0 = 5; 1 ends; 3 load 0 = 1",
+     ""},
+    {"StoreBeforeIsLost", "0 fork; 1 begins restore; 2 store 0 5; 1 ends; 2 load 0 = 1", ""},
+    {"StoreAfterIsKept", "0 fork; 1 begins restore; 2 store 0 5; 1 ends; 2 load 0 = 5", ""},
+    {"PinsKeepTheirPages",
+     "0 fork; 0 pin 0 write = 1; 0 restore; 0 dma-write 0 7; 2 load 0 = 1; 0 dma-read 0 = 7; 2 store 0 8;"
+     "0 dma-read 0 = 7",
+     ""},
+    {"AgainAndAgain", "0 fork; 0 store 0 5; 0 restore; 2 load 0 = 1; 0 unmap 0+2; 0 restore; 2 load 1 = 2", ""},
+};
+
 std::string case_name(const testing::TestParamInfo<Case>& info) { return info.param.name; }
 
 INSTANTIATE_TEST_SUITE_P(Discard, Overlaps, testing::ValuesIn(kDiscards), case_name);
@@ -192,6 +208,7 @@ INSTANTIATE_TEST_SUITE_P(Protect, Overlaps, testing::ValuesIn(kProtections), cas
 INSTANTIATE_TEST_SUITE_P(Pin, Overlaps, testing::ValuesIn(kPins), case_name);
 INSTANTIATE_TEST_SUITE_P(Fork, Overlaps, testing::ValuesIn(kForks), case_name);
 INSTANTIATE_TEST_SUITE_P(Torn, Overlaps, testing::ValuesIn(kTorn), case_name);
+INSTANTIATE_TEST_SUITE_P(Restore, Overlaps, testing::ValuesIn(kRestores), case_name);
 INSTANTIATE_TEST_SUITE_P(Other, Overlaps, testing::ValuesIn(kOthers), case_name);
 
 std::size_t pasts_after(const std::string& story) {

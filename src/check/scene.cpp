@@ -20,7 +20,16 @@ Scene::Scene(const litmus::Program& program) : program_(&program) {
     registers_ = static_cast<std::uint8_t>(registers_ + block(b).registers.size());
     if (block(b).kind == litmus::BlockKind::kProcess && block(b).start != litmus::BlockStart::kThread) ++processes;
     if (block(b).start == litmus::BlockStart::kFork) ++forks;
+    for (const litmus::Operation& op : block(b).operations) {
+      if (op.code != litmus::OpCode::kRestore) continue;
+      // The process that it makes on the way; one at a time to each block.
+      ++processes;
+      ++forks;
+      break;
+    }
   }
+  processes += program.snapshot_count();
+  forks += program.snapshot_count();
   // A gap before each variable: pages that lie side by side are one variable's.
   std::uint64_t next = 0;
   std::size_t page = 0;

@@ -26,6 +26,10 @@ class Scene {
 
   [[nodiscard]] const litmus::Program& program() const { return *program_; }
   [[nodiscard]] std::uint8_t blocks() const { return static_cast<std::uint8_t>(program_->blocks.size()); }
+  /// Snapshots are processes in which nobody runs; their numbers follow those of the blocks.
+  [[nodiscard]] std::uint8_t process_of_snapshot(std::uint8_t snapshot) const {
+    return static_cast<std::uint8_t>(blocks() + snapshot);
+  }
   /// Over all variables.
   [[nodiscard]] std::uint8_t pages() const { return static_cast<std::uint8_t>(program_->page_count()); }
   [[nodiscard]] std::uint8_t devices() const { return static_cast<std::uint8_t>(program_->devices.size()); }

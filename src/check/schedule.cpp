@@ -5,13 +5,12 @@
 #include <algorithm>
 #include <charconv>
 
+#include "check/hash.hpp"
 #include "litmus/program.hpp"
 
 namespace cowherd::check {
 
 namespace {
-
-constexpr std::size_t kHashDigits = 16;
 
 template <class Number>
 bool parse_number(std::string_view text, Number least, Number most, Number& out) {

@@ -122,6 +122,10 @@ class Stepper {
         return clear_refs();
       case OpCode::kTryShare:
         return try_share();
+      case OpCode::kSnapshot:
+        return snapshot();
+      case OpCode::kRestore:
+        return restore();
     }
   }
 
@@ -325,6 +329,27 @@ class Stepper {
     if (!report_.blocked && observed.error != Errno::kBusy && observed.error != Errno::kFault) judge_success(observed);
   }
 
+  [[nodiscard]] ProcessControl& taken() {
+    return world_.control.processes[world_.scene().process_of_snapshot(op_.snapshot)];
+  }
+
+  void snapshot() {
+    if (taken().life == Life::kAlive) return refuse(Errno::kBusy);
+    const auto copy = mm::fork(system_, own().id, ForkMode::kSharedSubtrees);
+    const auto observed = seen(error_of(copy));
+    if (report_.blocked) return;
+    judge(observed);
+    if (!copy) return;
+    mm::disown(system_, *copy);
+    taken() = {*copy, Life::kAlive, false, 0};
+  }
+
+  void restore() {
+    if (taken().life != Life::kAlive) return refuse(Errno::kInvalid);
+    const auto observed = seen(error_of(mm::restore(system_, own().id, taken().id)));
+    if (!report_.blocked) judge(observed);
+  }
+
   World& world_;
   mm::System<G>& system_;
   std::uint8_t block_;
@@ -375,6 +400,12 @@ Call call_of(World& world, std::uint8_t block) {
       break;
     case OpCode::kVfork:
       call.kind = Kind::kVfork;
+      break;
+    case OpCode::kSnapshot:
+    case OpCode::kRestore:
+      call.child = scene.process_of_snapshot(op.snapshot);
+      if (op.code == OpCode::kRestore && world.alive(call.child)) call.kind = Kind::kRestore;
+      if (op.code == OpCode::kSnapshot && !world.alive(call.child)) call.kind = Kind::kFork;
       break;
     case OpCode::kExec:
       call.kind = Kind::kExec;

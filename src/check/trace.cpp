@@ -15,7 +15,6 @@ namespace {
 
 constexpr std::string_view kMagic = "# cow trace v1";
 constexpr std::string_view kTestMark = "# test:";
-constexpr std::size_t kHashDigits = 16;
 
 std::string page_words(const PageSight& page) {
   if (!page.present) return fmt::format("{} none", page.name);

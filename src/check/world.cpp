@@ -287,6 +287,10 @@ bool is_on_device(litmus::OpCode code) {
          code == OpCode::kDmaWrite;
 }
 
+bool is_on_snapshot(litmus::OpCode code) {
+  return code == litmus::OpCode::kSnapshot || code == litmus::OpCode::kRestore;
+}
+
 bool changes_device(litmus::OpCode code) {
   using litmus::OpCode;
   return code == OpCode::kPin || code == OpCode::kUnpin || code == OpCode::kUnpinDirty;
@@ -304,6 +308,12 @@ bool World::may_overlap(std::uint8_t b) const {
     // exec ends the other threads before it touches anything, and none is ended in the middle.
     const bool execs = op.code == litmus::OpCode::kExec || running.code == litmus::OpCode::kExec;
     if (execs && scene_->process_of(other) == scene_->process_of(b)) return false;
+    // Nobody has a snapshot to restore while it is being taken.
+    const bool same_snapshot =
+        is_on_snapshot(op.code) && is_on_snapshot(running.code) && op.snapshot == running.snapshot;
+    if (same_snapshot && (op.code == litmus::OpCode::kSnapshot || running.code == litmus::OpCode::kSnapshot)) {
+      return false;
+    }
     // A driver takes and gives back a pin while it has no transfer under way.
     const bool same_device = is_on_device(op.code) && is_on_device(running.code) && op.device == running.device;
     if (same_device && (changes_device(op.code) || changes_device(running.code))) return false;

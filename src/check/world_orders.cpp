@@ -21,8 +21,10 @@ bool uses_device(const litmus::Operation& op, std::uint8_t device) {
   }
 }
 
-bool starts_block(litmus::OpCode code) {
-  return code == litmus::OpCode::kFork || code == litmus::OpCode::kVfork || code == litmus::OpCode::kThread;
+/// Whether the snapshot that `op` restores is the one that `earlier` took.
+bool restores(const litmus::Operation& op, const litmus::Operation& earlier) {
+  return op.code == litmus::OpCode::kRestore && earlier.code == litmus::OpCode::kSnapshot &&
+         op.snapshot == earlier.snapshot;
 }
 
 }  // namespace
@@ -46,7 +48,8 @@ void World::tell_before(std::uint8_t block) {
     if (other == block) continue;
     bool is_before = contains(before, other);
     for (std::size_t done = 0; done < control.agents[other].pc && !is_before; ++done) {
-      is_before = uses_device(op, op.device) && uses_device(scene_->block(other).operations[done], op.device);
+      const litmus::Operation& earlier = scene_->block(other).operations[done];
+      is_before = (uses_device(op, op.device) && uses_device(earlier, op.device)) || restores(op, earlier);
     }
     if (is_before) watcher_->ordered(other, block);
   }
@@ -54,7 +57,7 @@ void World::tell_before(std::uint8_t block) {
 }
 
 void World::tell_after(std::uint8_t block, const litmus::Operation& ended) {
-  if (starts_block(ended.code) && control.agents[ended.block].phase == Phase::kRunning) {
+  if (litmus::starts_block(ended.code) && control.agents[ended.block].phase == Phase::kRunning) {
     watcher_->starts(block, ended.block);
   }
 }

@@ -10,6 +10,8 @@
 #include <string_view>
 #include <system_error>
 
+#include "cli/output.hpp"
+
 namespace cowherd::cli {
 namespace {
 
@@ -17,8 +19,6 @@ namespace fs = std::filesystem;
 
 constexpr int kMaxIndexDepth = 8;
 constexpr std::size_t kMaxIndexBytes = 16 * 1024 * 1024;
-
-std::string text_of(int error) { return std::error_code(error, std::generic_category()).message(); }
 
 std::string_view trimmed(std::string_view text) {
   const std::size_t begin = text.find_first_not_of(" \t\r");
@@ -105,7 +105,7 @@ Inputs find_inputs(const std::vector<std::string>& arguments) {
 
 Loaded load(const std::string& name, std::size_t limit) {
   const auto failed = [&name](int error) {
-    return Loaded{.ok = false, .text = {}, .error = fmt::format("{}: {}", display_name(name), text_of(error))};
+    return Loaded{.ok = false, .text = {}, .error = fmt::format("{}: {}", display_name(name), text_of_error(error))};
   };
   struct Closer {
     void operator()(std::FILE* file) const {

@@ -35,9 +35,9 @@ mode_t mode_for(const std::string& path) {
   return 0666 & ~mask;
 }
 
-std::string text_of(int error) { return std::error_code(error, std::generic_category()).message(); }
-
 }  // namespace
+
+std::string text_of_error(int error) { return std::error_code(error, std::generic_category()).message(); }
 
 void complain(std::string_view message) { fmt::print(stderr, "cowherd: {}\n", message); }
 
@@ -72,7 +72,7 @@ Output::~Output() {
 
 void Output::fail(int error) {
   if (!failed_) {
-    complain(fmt::format("cannot write {}: {}", path_.empty() ? "standard output" : path_, text_of(error)));
+    complain(fmt::format("cannot write {}: {}", path_.empty() ? "standard output" : path_, text_of_error(error)));
   }
   failed_ = true;
 }

@@ -9,6 +9,9 @@ namespace cowherd::cli {
 /// Says "cowherd: MESSAGE" on stderr.
 void complain(std::string_view message);
 
+/// What the system calls the error `error` of errno.
+std::string text_of_error(int error);
+
 /// Where results go: stdout, or a file that appears complete under its name or not at all. Not thread-safe.
 class Output {
  public:

@@ -19,12 +19,12 @@ constexpr std::string_view kBlanks = " \t\r";
 
 /// For messages of one line: without control characters, and not much longer than any name.
 std::string quoted(std::string_view text) {
-  constexpr std::size_t kLongest = 60;
-  std::string shown(text.substr(0, kLongest));
+  constexpr std::size_t kMostShown = 60;
+  std::string shown(text.substr(0, kMostShown));
   for (char& letter : shown) {
     if (static_cast<unsigned char>(letter) < ' ') letter = '?';
   }
-  return "'" + shown + (text.size() > kLongest ? "…'" : "'");
+  return "'" + shown + (text.size() > kMostShown ? "…'" : "'");
 }
 
 std::string suggestion(std::string_view nearest) {

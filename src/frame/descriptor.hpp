@@ -154,7 +154,7 @@ class FrameDescriptor {
 
   /// For a table: a reference was taken through an address to some page below it, and may still be held. Set before
   /// the reference is; cleared by who finds none.
-  [[nodiscard]] bool pins_below() const { return flag(kPinsBelow); }
+  [[nodiscard]] bool pins_below() const { return (flags_word().load(order::kPinsBelowLoad) & kPinsBelow) != 0; }
   void set_pins_below(bool on) { set_flag(kPinsBelow, on); }
 
   /// For a lowest table: its entries that map anonymous pages. Changes under the table's lock.

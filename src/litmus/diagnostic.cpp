@@ -14,7 +14,7 @@ namespace {
 constexpr std::size_t kMaxShown = 140;
 constexpr std::size_t kMaxComparedName = 40;
 
-bool is_word(char c) { return std::isalnum(static_cast<unsigned char>(c)) != 0 || c == '_'; }
+bool is_of_word(char c) { return std::isalnum(static_cast<unsigned char>(c)) != 0 || c == '_'; }
 
 /// The byte where character `column` (counted from one) of `line` begins; the line's size if it is shorter.
 std::size_t byte_of_column(std::string_view line, std::uint32_t column) {
@@ -120,7 +120,7 @@ Diagnostic SourceText::diagnose(Position position, std::uint32_t length, std::st
   const std::string_view source = line(position.line);
   if (length == 0) {
     std::size_t end = byte_of_column(source, position.column);
-    while (end < source.size() && is_word(source[end])) {
+    while (end < source.size() && is_of_word(source[end])) {
       ++end;
       ++length;
     }

@@ -248,6 +248,9 @@ class Generator {
         op.target = 0;
         op.place = pick_word();
         return emit(kernel_block_, op, random_.percent(50));
+      case OpCode::kSnapshot:
+      case OpCode::kRestore:
+        return draw_snapshot(b, op);
     }
   }
 
@@ -367,6 +370,14 @@ class Generator {
     emit(kernel_block_, op, false);
   }
 
+  /// One snapshot at most; any process may go back to it, once it is taken in some schedule.
+  void draw_snapshot(std::uint8_t b, Operation op) {
+    if (has_snapshot_ != (op.code == OpCode::kRestore)) return;
+    has_snapshot_ = true;
+    if (op.code == OpCode::kRestore) states_[b].no_memory = false;
+    emit(program_.blocks[b], op, op.code == OpCode::kRestore && random_.percent(30));
+  }
+
   /// A read at the end: of what a device holds, or of memory by a process that has not ended.
   void observe() {
     if (count_ >= options_.max_operations) return;
@@ -394,6 +405,7 @@ class Generator {
   Block kernel_block_;
   std::vector<BlockState> states_;
   std::vector<DeviceState> devices_;
+  bool has_snapshot_ = false;
   std::uint32_t count_ = 0;
 };
 
@@ -454,6 +466,10 @@ std::string_view operation_tag(const Operation& operation) {
       return "Clear";
     case OpCode::kTryShare:
       return "Share";
+    case OpCode::kSnapshot:
+      return "Snap";
+    case OpCode::kRestore:
+      return "Rest";
   }
   return "Op";
 }

@@ -18,8 +18,8 @@ namespace cowherd::litmus {
 namespace {
 
 const std::vector<std::string> kOperations{
-    "load, store", "read fault", "write fault", "fork",     "slow pin",   "fast pin", "unpin",      "DMA",
-    "mmap",        "munmap",     "mprotect",    "DONTNEED", "exit, exec", "ptrace",   "clear_refs", "try_share"};
+    "load, store", "read fault", "write fault", "fork",       "slow pin", "fast pin",   "unpin",     "DMA",    "mmap",
+    "munmap",      "mprotect",   "DONTNEED",    "exit, exec", "ptrace",   "clear_refs", "try_share", "restore"};
 
 bool is(const Operation& op, const std::string& name) {
   switch (op.code) {
@@ -28,7 +28,10 @@ bool is(const Operation& op, const std::string& name) {
     case OpCode::kWrite:
       return name == "load, store" || name == "write fault";
     case OpCode::kFork:
+    case OpCode::kSnapshot:
       return name == "fork";
+    case OpCode::kRestore:
+      return name == "restore";
     case OpCode::kPin:
       return name == (has(op.pin_flags, PinFlags::kFast) ? "fast pin" : "slow pin");
     case OpCode::kUnpin:

@@ -152,6 +152,9 @@ bool Parser::parse_arguments(const StatementWord& word, const Block& block, std:
     case Arguments::kOtherPages:
       sound = parse_target(index, block.operations.size()) && parse_memory(word, PlaceUse::kPages, op);
       break;
+    case Arguments::kSnapshot:
+      sound = parse_snapshot(word, op);
+      break;
   }
   return sound && expect(TokenKind::kRightParen, "')'", fmt::format("in {}{}", word.name, describe(word.arguments)));
 }
@@ -207,6 +210,16 @@ bool Parser::parse_block_argument(std::size_t index, std::size_t operation, cons
   }
   take();
   pending_.push_back({index, operation, false, name});
+  return true;
+}
+
+bool Parser::parse_snapshot(const StatementWord& word, Operation& op) {
+  const Token name = peek();
+  if (name.kind != TokenKind::kIdentifier || !is_snapshot_name(name.text)) {
+    return fail(name, fmt::format("{} takes the name of a snapshot, S0 to S9, not {}", word.name, quote(name)));
+  }
+  take();
+  op.snapshot = static_cast<std::uint8_t>(name.text[1] - '0');
   return true;
 }
 

@@ -144,6 +144,8 @@ INSTANTIATE_TEST_SUITE_P(
         Case{"WRITE_ONCE(*x, 99999999999999999999999);", "4:16: '99999999999999999999999' does not fit 64 bits"},
         Case{"WRITE_ONCE(*x, -9223372036854775809);", "4:17: '9223372036854775809' does not fit 64 bits"},
         Case{"WRITE_ONCE(*x, -ENOMEN);", "4:17: no error or signal is called 'ENOMEN'; did you mean 'ENOMEM'?"},
+        Case{"restore(P0);", "4:9: restore takes the name of a snapshot, S0 to S9, not 'P0'"},
+        Case{"snapshot();", "4:10: snapshot takes the name of a snapshot, S0 to S9, not ')'"},
         Case{"fork(P7);", "4:6: there is no block P7"}, Case{"fork(x);", "4:6: fork takes a block such as P1, not 'x'"},
         Case{"fork(P0);", "4:1: P0 starts itself"}, Case{"fork(P1); thread(P1);", "4:11: P1 is started a second time"},
         Case{"wait(P1);", "4:1: P0 cannot wait for P1, which its process did not start"},

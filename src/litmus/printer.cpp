@@ -91,6 +91,7 @@ std::string print_block_head(const Program& program, const Block& block) {
     switch (statement_word(op).arguments) {
       case Arguments::kNone:
       case Arguments::kBlock:
+      case Arguments::kSnapshot:
         break;
       case Arguments::kDevicePagesFlags:
         uses_device[op.device] = true;
@@ -173,6 +174,7 @@ std::string print_place(const Program& program, const Operation& operation) {
   switch (statement_word(operation).arguments) {
     case Arguments::kNone:
     case Arguments::kBlock:
+    case Arguments::kSnapshot:
       return {};
     case Arguments::kWord:
     case Arguments::kWordValue:
@@ -201,6 +203,9 @@ std::string print_operation(const Program& program, std::size_t block, const Ope
   switch (word.arguments) {
     case Arguments::kBlock:
       out += program.blocks[operation.block].name;
+      break;
+    case Arguments::kSnapshot:
+      out += fmt::format("S{}", operation.snapshot);
       break;
     case Arguments::kWordValue:
     case Arguments::kDeviceWordValue:

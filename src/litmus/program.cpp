@@ -1,17 +1,31 @@
 #include "litmus/program.hpp"
 
+#include <algorithm>
+
 namespace cowherd::litmus {
 
 bool Operation::operator==(const Operation& other) const {
   return code == other.code && result == other.result && block == other.block && target == other.target &&
-         device == other.device && place == other.place && value == other.value && protection == other.protection &&
-         map_flags == other.map_flags && advice == other.advice && pin_flags == other.pin_flags &&
-         times == other.times && fail_nth == other.fail_nth && fail_any == other.fail_any;
+         device == other.device && snapshot == other.snapshot && place == other.place && value == other.value &&
+         protection == other.protection && map_flags == other.map_flags && advice == other.advice &&
+         pin_flags == other.pin_flags && times == other.times && fail_nth == other.fail_nth &&
+         fail_any == other.fail_any;
 }
 
 std::uint32_t Program::page_count() const {
   std::uint32_t count = 0;
   for (const Variable& variable : variables) count += variable.pages;
+  return count;
+}
+
+std::size_t Program::snapshot_count() const {
+  std::size_t count = 0;
+  for (const Block& block : blocks) {
+    for (const Operation& op : block.operations) {
+      const bool names_one = op.code == OpCode::kSnapshot || op.code == OpCode::kRestore;
+      if (names_one) count = std::max(count, op.snapshot + std::size_t{1});
+    }
+  }
   return count;
 }
 

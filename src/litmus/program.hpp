@@ -85,7 +85,13 @@ enum class OpCode : std::uint8_t {
   kUnlockPage,   // unlock_page(P0:x)
   kClearRefs,    // clear_refs(P0:x): a round of soft-dirty tracking begins
   kTryShare,     // try_share(P0:x): the kernel takes the exclusive mark from the page
+  kSnapshot,     // snapshot(S0): the own memory as it is now, to come back to
+  kRestore,      // restore(S0): the own memory becomes what it was then
 };
+
+constexpr bool starts_block(OpCode code) {
+  return code == OpCode::kFork || code == OpCode::kVfork || code == OpCode::kThread;
+}
 
 /// A value to store: a number, or what a register of the same block holds.
 struct Operand {
@@ -118,6 +124,8 @@ struct Operation {
   /// clear_refs, try_share.
   std::optional<std::uint8_t> target;
   std::uint8_t device = 0;
+  /// The snapshot that is taken or restored, by its number: S0, S1, …
+  std::uint8_t snapshot = 0;
   /// For devices: `page` and `word` within what the device holds.
   Place place;
   Operand value;
@@ -239,6 +247,8 @@ struct Program {
   bool operator==(const Program&) const = default;
 
   [[nodiscard]] std::uint32_t page_count() const;
+  /// Snapshots that its statements name: up to the highest number.
+  [[nodiscard]] std::size_t snapshot_count() const;
   [[nodiscard]] std::size_t operation_count() const;
 };
 

@@ -19,8 +19,6 @@ bool is_kernel_work(Arguments arguments) {
   return arguments == Arguments::kOtherPage || arguments == Arguments::kOtherPages;
 }
 
-bool starts_block(OpCode code) { return code == OpCode::kFork || code == OpCode::kVfork || code == OpCode::kThread; }
-
 class Resolver {
  public:
   explicit Resolver(Program& program) : program_(program) {}
@@ -50,6 +48,7 @@ class Resolver {
     limit(program_.page_count(), kMaxPages, "pages");
     limit(program_.devices.size(), kMaxDevices, "devices");
     limit(program_.operation_count(), kMaxOperations, "statements");
+    limit(program_.blocks.size() + program_.snapshot_count(), kMaxBlocks, "blocks and snapshots");
     for (const Block& block : program_.blocks) limit(block.registers.size(), kMaxRegisters, "registers");
     return problems_.empty();
   }
@@ -157,6 +156,7 @@ class Resolver {
     switch (arguments) {
       case Arguments::kNone:
       case Arguments::kBlock:
+      case Arguments::kSnapshot:
         return;
       case Arguments::kDevice:
       case Arguments::kDeviceWord:

@@ -39,6 +39,8 @@ P0(page *x, page *y, page *z, page *u, dev *d)
   pin(d, x, FOLL_WRITE | FOLL_FAST) times 2 fail_nth(any);
   r1 = clear_refs(y) fail_nth(any);
   thread(P3);
+  r1 = snapshot(S0) fail_nth 1;
+  restore(S0);
   r1 = mmap(u, PROT_READ | PROT_WRITE, MAP_FIXED | MAP_POPULATE);
   mmap(y[1], PROT_READ, MAP_FIXED_NOREPLACE);
   mmap(u, PROT_NONE, 0);

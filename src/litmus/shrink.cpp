@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <array>
+#include <bitset>
 
 #include "litmus/resolve.hpp"
 #include "litmus/spelling.hpp"
@@ -18,8 +19,6 @@ bool uses_device(Arguments arguments) {
   return arguments == Arguments::kDevicePagesFlags || arguments == Arguments::kDevice ||
          arguments == Arguments::kDeviceWord || arguments == Arguments::kDeviceWordValue;
 }
-
-bool starts_block(OpCode code) { return code == OpCode::kFork || code == OpCode::kVfork || code == OpCode::kThread; }
 
 bool has_place(Term::Kind kind) {
   return kind != Term::Kind::kLiteral && kind != Term::Kind::kRegister && kind != Term::Kind::kFaults &&
@@ -146,15 +145,27 @@ class Shrinker {
     return changed;
   }
 
-  /// Operations that name a block or a device that has gone.
+  static std::bitset<kMaxBlocks> taken_snapshots(const Program& program) {
+    std::bitset<kMaxBlocks> taken;
+    for (const Block& block : program.blocks) {
+      for (const Operation& op : block.operations) {
+        if (op.code == OpCode::kSnapshot) taken.set(op.snapshot);
+      }
+    }
+    return taken;
+  }
+
+  /// Operations that name a block, a device or a snapshot that has gone.
   bool drop_operations() {
     const std::vector<bool> pinned = pinned_devices(out_);
+    const std::bitset<kMaxBlocks> taken = taken_snapshots(out_);
     bool changed = false;
     for (Block& block : out_.blocks) {
       const auto lost = [&](const Operation& op) {
         const Arguments arguments = statement_word(op).arguments;
         if (arguments == Arguments::kBlock && !block_kept_[op.block]) return true;
         if (op.target.has_value() && !block_kept_[*op.target]) return true;
+        if (op.code == OpCode::kRestore && !taken[op.snapshot]) return true;
         return uses_device(arguments) && pinned_before_[op.device] && !pinned[op.device];
       };
       changed = std::erase_if(block.operations, lost) > 0 || changed;

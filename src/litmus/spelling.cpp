@@ -32,6 +32,8 @@ constexpr std::array kStatements{
     StatementWord{"unlock_page", OpCode::kUnlockPage, Arguments::kOtherPage},
     StatementWord{"clear_refs", OpCode::kClearRefs, Arguments::kOtherPages},
     StatementWord{"try_share", OpCode::kTryShare, Arguments::kOtherPage},
+    StatementWord{"snapshot", OpCode::kSnapshot, Arguments::kSnapshot},
+    StatementWord{"restore", OpCode::kRestore, Arguments::kSnapshot},
 };
 
 constexpr std::array kProtections{
@@ -119,6 +121,7 @@ bool names_variable(const Operation& operation) {
     case Arguments::kDevice:
     case Arguments::kDeviceWord:
     case Arguments::kDeviceWordValue:
+    case Arguments::kSnapshot:
       return false;
     default:
       return true;
@@ -158,6 +161,8 @@ std::string_view describe(Arguments arguments) {
     case Arguments::kOtherPage:
     case Arguments::kOtherPages:
       return "(P0:x)";
+    case Arguments::kSnapshot:
+      return "(S0)";
   }
   return "()";
 }
@@ -174,9 +179,10 @@ std::string_view name_of(Verdict verdict) { return kVerdicts[static_cast<std::si
 
 bool is_register_name(std::string_view name) { return is_numbered(name, "r", 3); }
 bool is_block_name(std::string_view name) { return is_numbered(name, "PDK", 4); }
+bool is_snapshot_name(std::string_view name) { return is_numbered(name, "S", 1); }
 
 bool is_reserved(std::string_view name) {
-  return is_register_name(name) || is_block_name(name) || find_statement(name) != nullptr ||
+  return is_register_name(name) || is_block_name(name) || is_snapshot_name(name) || find_statement(name) != nullptr ||
          std::find(kKeywords.begin(), kKeywords.end(), name) != kKeywords.end();
 }
 

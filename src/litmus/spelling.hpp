@@ -30,6 +30,7 @@ enum class Arguments : std::uint8_t {
   kOtherWordValue,
   kOtherPage,
   kOtherPages,
+  kSnapshot,
 };
 
 struct StatementWord {
@@ -77,6 +78,8 @@ std::string_view name_of(Verdict verdict);
 bool is_register_name(std::string_view name);
 /// P0, D0, K0 and so on.
 bool is_block_name(std::string_view name);
+/// S0 … S9.
+bool is_snapshot_name(std::string_view name);
 /// Words that no variable or device may have as its name.
 bool is_reserved(std::string_view name);
 

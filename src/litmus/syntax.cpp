@@ -44,6 +44,8 @@ STATEMENTS, each may begin with 'r0 =' and end with 'fail_nth N' (its N-th alloc
   fork(P1)  vfork(P1)  thread(P1)   start a block
   exec()  exit()                    an empty address space; the end
   wait(P1)                          until P1 is done
+  snapshot(S0)                      the own memory as it is now, to come back to
+  restore(S0)                       the own memory becomes what it was then: pins keep the pages that it had
   pin(d, x, FLAGS) times N          pin_user_pages: the pages held. FLAGS: 0, FOLL_WRITE, FOLL_LONGTERM,
                                     FOLL_FORCE, FOLL_NOFAULT, FOLL_REMOTE, FOLL_FAST (without locks first)
   get(d, x, FLAGS) times N          get_user_pages: the same without FOLL_LONGTERM

@@ -18,8 +18,6 @@
 namespace cowherd::measure::floor {
 namespace {
 
-constexpr std::size_t kPage = 4096;
-
 using Clear = void (*)(std::byte*);
 using Copy = void (*)(std::byte*, const std::byte*, std::size_t);
 

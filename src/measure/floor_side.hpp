@@ -1,5 +1,7 @@
 #pragma once
 
+#include <cstddef>
+
 #include "measure/figure.hpp"
 #include "measure/load.hpp"
 
@@ -7,6 +9,8 @@ namespace cowherd::measure::floor {
 
 // What the memory of this machine allows: the smallest loop that moves the data an operation has to move, with no
 // look-up, lock or bookkeeping around it. Nothing here knows of the memory system. Units as in linux_side.hpp.
+
+inline constexpr std::size_t kPage = 4096;
 
 /// Read an entry, count its frame in a 16-byte descriptor atomically, store the entry without write permission twice.
 Figure fork_loop(const Load& load);

@@ -5,6 +5,8 @@
 #include <algorithm>
 #include <cmath>
 
+#include "measure/host.hpp"
+
 namespace cowherd::measure {
 namespace {
 

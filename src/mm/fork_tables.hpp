@@ -2,7 +2,6 @@
 
 #include <cstdint>
 
-#include "base/full_fence.hpp"
 #include "mm/flush.hpp"
 #include "mm/locks.hpp"
 #include "mm/page.hpp"
@@ -130,8 +129,6 @@ Result<void> share_tables(System<G>& system, Mm& parent, Mm& child, unsigned hig
                           Copy&& copy) COWHERD_REQUIRES(parent.mmap_lock) {
   constexpr Vpn kEnd{Geometry<G>::kUserPages};
   Sharing<G> sharing{system, parent, child, highest, flush, inherited_whole(system, parent, {Vpn{0}, kEnd})};
-  // The sequence count is odd before any table is asked: see note_pins_below().
-  full_fence();
   // The entry at hand is the one of `level` that begins at `at`; it names a table of the level below.
   Vpn at{0};
   unsigned level = Tables<G>::kLowerLevels;

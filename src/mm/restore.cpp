@@ -1,6 +1,7 @@
 #include <atomic>
 
 #include "base/memory_orders.h"
+#include "base/mutant.hpp"
 #include "base/try.hpp"
 #include "mm/flush.hpp"
 #include "mm/locks.hpp"
@@ -49,8 +50,10 @@ void exchange_contents(System<G>& system, Mm& a, Mm& b, FrameNumber nothing)
   const FrameNumber of_a = exchange_root<G>(a, nothing);
   const FrameNumber of_b = exchange_root<G>(b, nothing);
   const Live live(system, "exchange-contents", of_a, of_b);
-  give_vmas(system, a.vmas, a, b_ref);
-  give_vmas(system, b.vmas, b, a_ref);
+  if (!COWHERD_MUTANT(restore_keeps_vma_owners)) {
+    give_vmas(system, a.vmas, a, b_ref);
+    give_vmas(system, b.vmas, b, a_ref);
+  }
   std::swap(a.vmas, b.vmas);
   point(system, Point::kSetEntry);
   (void)exchange_root<G>(a, of_b);
@@ -70,8 +73,8 @@ Result<void> exchange_with(System<G>& system, ProcessId process, ProcessId fresh
   const MmapWriteGuard<G> other_guard(system, other);
   exchange_contents(system, mm, other, nothing);
   // Who found a page or a table under this address space before is under no other's number.
-  flush_range(system, mm, all);
-  wait_for_walkers(system, mm, all);
+  if (!COWHERD_MUTANT(restore_without_flush)) flush_range(system, mm, all);
+  if (!COWHERD_MUTANT(restore_waits_for_nobody)) wait_for_walkers(system, mm, all);
   return {};
 }
 
@@ -90,6 +93,7 @@ Result<void> restore(System<G>& system, ProcessId process, ProcessId from) {
   const Live live(system, "restore", nothing, *fresh);
   const Result<void> exchanged = exchange_with(system, process, *fresh, nothing);
   Tables<G>::destroy(system.frames(), nothing);
+  if (exchanged && COWHERD_MUTANT(restore_keeps_old_pages)) return {};
   const Result<void> gone = exit(system, *fresh);
   return exchanged ? gone : exchanged;
 }

@@ -102,9 +102,7 @@ bool is_running(const litmus::Program& program, const check::Trace& trace, std::
     if (!step.ends) continue;
     if (step.block >= at.size() || at[step.block] >= program.blocks[step.block].operations.size()) return false;
     const litmus::Operation& operation = program.blocks[step.block].operations[at[step.block]++];
-    const bool starts = operation.code == litmus::OpCode::kFork || operation.code == litmus::OpCode::kVfork ||
-                        operation.code == litmus::OpCode::kThread;
-    if (starts && operation.block == block && step.result >= 0) started = true;
+    if (litmus::starts_block(operation.code) && operation.block == block && step.result >= 0) started = true;
     if (step.block == block && operation.code == litmus::OpCode::kExit) return false;
     const bool same_process =
         litmus::process_of(program, step.block) == litmus::process_of(program, static_cast<std::uint8_t>(block));

@@ -14,8 +14,6 @@ namespace {
 
 using Json = nlohmann::ordered_json;
 
-constexpr int kSchema = 1;
-
 Json json_of(const check::PageSight& page) {
   Json json = {{"name", page.name}, {"present", page.present}};
   if (!page.present) return json;
@@ -162,7 +160,7 @@ Json reference_word(const check::CheckResult& result) {
 
 Json json_of(const Judged& judged, const ReportOptions& options) {
   const check::CheckResult& result = judged.result;
-  Json json = {{"schema", kSchema},      {"type", "run"},         {"file", judged.file},
+  Json json = {{"schema", kJsonSchema},  {"type", "run"},         {"file", judged.file},
                {"test", result.test},    {"rules", result.rules}, {"judgement", name_of(judged.judgement)},
                {"reason", judged.reason}};
   if (judged.expected) {
@@ -200,11 +198,11 @@ class JsonReporter final : public Reporter {
   }
 
   void bad_file(const std::string& file, const std::string& message) override {
-    write({{"schema", kSchema}, {"type", "error"}, {"file", file}, {"message", message}});
+    write({{"schema", kJsonSchema}, {"type", "error"}, {"file", file}, {"message", message}});
   }
 
   void end(const Totals& totals) override {
-    write({{"schema", kSchema},
+    write({{"schema", kJsonSchema},
            {"type", "summary"},
            {"files", totals.files},
            {"bad_files", totals.bad_files},

@@ -2,17 +2,16 @@
 
 #include "litmus/spelling.hpp"
 #include "report/matrix.hpp"
+#include "report/reporter.hpp"
 
 namespace cowherd::report {
 namespace {
 
 using Json = nlohmann::ordered_json;
 
-constexpr int kSchema = 1;
-
 Json json_of(const MatrixRow& row, const std::string& rules, const MatrixCell& cell) {
-  Json json = {{"schema", kSchema},    {"type", "cell"}, {"file", row.file},
-               {"test", row.test},     {"rules", rules}, {"judgement", name_of(cell.judgement)},
+  Json json = {{"schema", kJsonSchema}, {"type", "cell"}, {"file", row.file},
+               {"test", row.test},      {"rules", rules}, {"judgement", name_of(cell.judgement)},
                {"mark", mark_of(cell)}};
   if (cell.judgement != Judgement::kError) {
     json["observation"] = litmus::name_of(cell.observation);
@@ -42,7 +41,7 @@ std::string matrix_json(const Matrix& matrix) {
     for (std::size_t i = 0; i < row.cells.size(); ++i) add(row, matrix.columns[i].name, row.cells[i]);
     for (const MatrixRow::Changed& changed : row.changed) add(row, changed.rules, changed.cell);
   }
-  return text + line_of({{"schema", kSchema},
+  return text + line_of({{"schema", kJsonSchema},
                          {"type", "summary"},
                          {"tests", matrix.rows.size()},
                          {"rule_sets", matrix.columns.size()},

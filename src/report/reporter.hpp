@@ -11,6 +11,9 @@
 
 namespace cowherd::report {
 
+/// What JSON lines say of themselves.
+inline constexpr int kJsonSchema = 1;
+
 /// Takes finished text. Called in the order in which it is to be read.
 using Sink = std::function<void(std::string_view)>;
 

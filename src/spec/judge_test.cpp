@@ -282,6 +282,26 @@ const StoryCase kPins[] = {
       P map 2+1 rw
       P write 2.0 4
       d read 2.0 = 3)"},
+    {"RestoreDetaches", R"(
+      space P
+      P map 0+2 rw
+      P write 0.0 1
+      P advise 1+1 wipeonfork
+      P write 1.0 2
+      P fork S
+      d pin P 0+1 w = 1
+      P write 0.0 3
+      P unmap 1+1
+      P restore S
+      d read 0.0 = 3
+      P read 0.0 = 1
+      P read 1.0 = 0
+      d write 0.0 4
+      P read 0.0 = 1
+      P write 0.0 5
+      d read 0.0 = 4
+      P restore S
+      P read 0.0 = 1)"},
     {"ExitDetaches", R"(
       space P
       P map 0+1 rw

@@ -87,6 +87,8 @@ SpaceId Spec::fork(SpaceId parent) {
 
 void Spec::fork(SpaceId parent, SpaceId child) { change().fork(parent, child); }
 
+void Spec::restore(SpaceId space, SpaceId from) { change().restore(space, from); }
+
 void Spec::flush(std::uint8_t keeper) { change().forget(keeper); }
 
 bool Spec::reads_stale(const StalePage& stale, std::uint8_t word, std::int64_t value) const {

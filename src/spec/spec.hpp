@@ -50,6 +50,8 @@ class Spec {
   SpaceId fork(SpaceId parent);
   /// Precondition: `child` names no space.
   void fork(SpaceId parent, SpaceId child);
+  /// `space` gives up its pages, as at exec, and gets what fork would give a child of `from`, which it stays.
+  void restore(SpaceId space, SpaceId from);
   [[nodiscard]] bool exists(SpaceId space) const { return state_.alive(space); }
 
   // Mapping operations on pages [first, first + count). Each judges the result and moves on.

@@ -67,6 +67,15 @@ void State::create(SpaceId space) {
 
 void State::fork(SpaceId parent, SpaceId child) {
   create(child);
+  copy_pages(parent, child);
+}
+
+void State::restore(SpaceId space, SpaceId from) {
+  for (std::uint8_t i = 0; i < kMaxPages; ++i) unmap(space, i);
+  copy_pages(from, space);
+}
+
+void State::copy_pages(SpaceId parent, SpaceId child) {
   Space& to = spaces_[child.value()];
   const Space& from = spaces_[parent.value()];
   std::uint16_t handed_on = 0xffff;

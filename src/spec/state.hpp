@@ -75,6 +75,8 @@ class State {
   void create(SpaceId space);
   /// Precondition: `child` does not exist.
   void fork(SpaceId parent, SpaceId child);
+  /// `space` discards its pages and gets what fork would give a child of `from`.
+  void restore(SpaceId space, SpaceId from);
   void drop(SpaceId space);
 
   /// Null where nothing is mapped.
@@ -166,6 +168,8 @@ class State {
   template <class Visit>
   void for_each_holder_of_slot(std::uint16_t slot, Visit visit);
 
+  /// What fork hands on. Precondition: nothing is mapped in `child`.
+  void copy_pages(SpaceId parent, SpaceId child);
   /// The owner gives up the page; pins on it detach and take it along, and stale translations go on leading to it.
   void discard(SpaceId space, std::uint8_t page);
   /// A short reader that has seen `from` may from now on also see `to`.

@@ -21,7 +21,7 @@ namespace cowherd::spec {
 ///   P map 0+2 rw [populate] [noreplace]
 ///   P unmap 0+1, P protect 0+1 none|r|w|rw, P advise 0+1 dontneed|dontfork|…
 ///   P write 1.2 7              word 2 of page 1 gets 7; P read 1.2; "force-write", "force-read" for a debugger
-///   P fork C, P drop
+///   P fork C, P restore C, P drop
 ///   d pin P 0+1 w,long         d is the pin; flags w, long, force, nofault, get; "-" for none
 ///   d unpin, d read 0.0, d write 0.0 9
 ///
@@ -181,6 +181,7 @@ class Story {
       spaces_[words.at(2)] = spec_.fork(space);
       return;
     }
+    if (verb == "restore") return spec_.restore(space, spaces_.at(words.at(2)));
     const auto [a, b] = two(words.at(2));
     if (verb == "map") {
       MapFlags flags = MapFlags::kNone;

@@ -19,11 +19,15 @@
 // one it has come to at least; a load may give that one or any later one. A release attaches what the storing thread
 // knows to the value, an acquire learns it; a read-modify-write takes the last value and carries on what was attached
 // to it. Sequentially consistent accesses happen in the order in which they are taken, and of these a load never gives
-// a value before the last that such an access has stored or seen. Plain data may be touched only by who knows of every
-// access that conflicts. A fence in every thread lets all of them know what any of them knows. Left out: a store that
-// comes before one which another thread has taken, and a load that comes after a later store of its own thread (load
-// buffering). So an error that it shows is one of C11's too; what it does not show may still be there, and is GenMC's
-// or herd7's to find.
+// a value before the last that such an access has stored or seen. A sequentially consistent fence is in that order too:
+// what its thread knows of atomics, no such access or fence after it misses, and its thread misses nothing that one
+// before it has stored, seen or known. A fence that acquires learns what was attached to the values that its thread has
+// loaded before; one that releases attaches what it knows to all that its thread stores after. Plain data may be
+// touched only by who knows of every access that conflicts, which the order of fences alone tells nobody. A fence in
+// every thread lets all of them know what any of them knows. Left out: a store that comes before one which another
+// thread has taken, and a load that comes after a later store of its own thread (load buffering). So an error that it
+// shows is one of C11's too (as C++20 words it); what it does not show may still be there, and is GenMC's or herd7's to
+// find.
 //
 // Exit status: 0 no assertion fails and no plain data races, 1 one does, 3 the model cannot follow the program.
 
@@ -52,6 +56,7 @@ struct Place {
   std::vector<Value> values;
   /// The least that a sequentially consistent load may give.
   unsigned consistent = 0;
+  bool plain = false;
 };
 
 struct Thread {
@@ -60,6 +65,10 @@ struct Thread {
   void* (*body)(void*);
   void* argument;
   View view;
+  /// What an acquire fence will learn: attached to values that were loaded without acquiring.
+  View unlearned;
+  /// What its last release fence knew.
+  View released;
   bool finished;
   int waits_for;
 };
@@ -148,7 +157,7 @@ bool releases(int order) { return order == __ATOMIC_RELEASE || order == __ATOMIC
 std::uint64_t take(Place& place, std::size_t number, unsigned at, int order) {
   Thread& thread = self();
   thread.view[number] = std::max(thread.view[number], at);
-  if (acquires(order)) join(thread.view, place.values[at].attached);
+  join(acquires(order) ? thread.view : thread.unlearned, place.values[at].attached);
   if (order == __ATOMIC_SEQ_CST) place.consistent = std::max(place.consistent, at);
   return place.values[at].bits;
 }
@@ -164,7 +173,7 @@ void add(Place& place, std::size_t number, std::uint64_t bits, int order, bool c
   thread.view[number] = at;
   Value value{bits, View{}};
   if (carries_on) value.attached = place.values.back().attached;
-  if (releases(order)) join(value.attached, thread.view);
+  join(value.attached, releases(order) ? thread.view : thread.released);
   value.attached[number] = at;
   if (order == __ATOMIC_SEQ_CST) place.consistent = at;
   place.values.push_back(value);
@@ -224,6 +233,23 @@ bool compare_exchange(const volatile void* address, std::uint64_t initial, std::
   return false;
 }
 
+void fence(int order) {
+  yield();
+  Thread& thread = self();
+  if (acquires(order)) join(thread.view, thread.unlearned);
+  if (order == __ATOMIC_SEQ_CST) {
+    for (std::size_t number = 0; number < kMaxPlaces; ++number) {
+      Place& place = it.places[number];
+      if (place.plain) continue;
+      place.consistent = thread.view[number] = std::max(thread.view[number], place.consistent);
+    }
+  }
+  if (releases(order)) thread.released = thread.view;
+  char line[32];
+  std::snprintf(line, sizeof line, "T%zu fence", it.running);
+  it.trace.emplace_back(line);
+}
+
 /// Whether it is a local variable, which is nobody else's.
 bool on_stack(const volatile void* address) {
   const auto* const place = static_cast<const volatile char*>(address);
@@ -236,12 +262,14 @@ void plain(const volatile void* address, bool write) {
   if (it.fences) yield();
   const std::size_t number = number_of(address, 0);
   Place& place = place_of(address, number, 0);
+  place.plain = true;
   const auto newest = static_cast<unsigned>(place.values.size()) - 1;
   Thread& thread = self();
   if (thread.view[number] != newest) fail("two threads touch plain data, and nothing orders them");
   for (std::size_t t = 0; t < it.count; ++t) {
     const std::size_t reads = number_of(address, 1 + static_cast<int>(t));
     Place& readers = place_of(address, reads, 0);
+    readers.plain = true;
     if (write && thread.view[reads] + 1 != readers.values.size()) {
       fail("plain data is written while another thread reads it");
     }
@@ -268,6 +296,8 @@ std::size_t start(void* (*body)(void*), void* argument) {
   thread.body = body;
   thread.argument = argument;
   thread.view = it.count == 0 ? View{} : self().view;
+  thread.unlearned = {};
+  thread.released = {};
   thread.finished = false;
   thread.waits_for = -1;
   if (!thread.stack) thread.stack = std::make_unique<char[]>(kStackBytes);
@@ -291,8 +321,14 @@ void run_once() {
     std::vector<std::size_t> ready;
     for (std::size_t t = 0; t < it.count; ++t) {
       const Thread& thread = it.threads[t];
-      const bool waits = thread.waits_for >= 0 && !it.threads[static_cast<std::size_t>(thread.waits_for)].finished;
-      if (!thread.finished && !waits) ready.push_back(t);
+      if (thread.finished) continue;
+      if (thread.waits_for < 0) {
+        ready.push_back(t);
+      } else if (it.threads[static_cast<std::size_t>(thread.waits_for)].finished) {
+        // To come back from waiting touches nothing of others: no choice.
+        ready.assign(1, t);
+        break;
+      }
     }
     if (ready.empty()) break;
     it.running = ready[choose(static_cast<unsigned>(ready.size()))];
@@ -342,6 +378,7 @@ int weak_create(pthread_t* thread, const pthread_attr_t*, void* (*body)(void*), 
 int weak_join(pthread_t thread, void**) {
   self().waits_for = static_cast<int>(thread);
   yield();
+  self().waits_for = -1;
   join(self().view, it.threads[thread].view);
   return 0;
 }
@@ -353,8 +390,11 @@ void weak_fence_all_threads() {
   }
   yield();
   View known{};
-  for (std::size_t t = 0; t < it.count; ++t) join(known, it.threads[t].view);
-  for (std::size_t t = 0; t < it.count; ++t) it.threads[t].view = known;
+  for (std::size_t t = 0; t < it.count; ++t) {
+    join(known, it.threads[t].view);
+    join(known, it.threads[t].unlearned);
+  }
+  for (std::size_t t = 0; t < it.count; ++t) it.threads[t].view = it.threads[t].released = known;
   it.trace.emplace_back("fence in every thread");
 }
 void __VERIFIER_assume(int condition) {
@@ -368,6 +408,7 @@ void __tsan_init() {}
 void __tsan_func_entry(void*) {}
 void __tsan_func_exit() {}
 void __tsan_atomic_signal_fence(int) {}
+void __tsan_atomic_thread_fence(int order) { fence(order); }
 void __tsan_read4(void* address) { plain(address, false); }
 void __tsan_write4(void* address) { plain(address, true); }
 void __tsan_read8(void* address) { plain(address, false); }

@@ -38,6 +38,14 @@ void __VERIFIER_assume(int condition);
 #define WAIT_UNTIL(condition) __VERIFIER_assume(condition)
 #endif
 
+#if defined(__GNUC__) && !defined(__clang__)
+// GCC's ThreadSanitizer knows no fences; explore.cpp does.
+#pragma GCC diagnostic ignored "-Wtsan"
+#endif
+
+/// base/full_fence.hpp
+#define FULL_FENCE() atomic_thread_fence(memory_order_seq_cst)
+
 /// base/process_fence.hpp. C11 has no such thing: explore.cpp has, GenMC has not.
 #ifdef NATIVE
 #define ENABLE_FENCE_ALL_THREADS() syscall(__NR_membarrier, MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED, 0, 0)
@@ -48,19 +56,24 @@ void weak_fence_all_threads(void);
 #define FENCE_ALL_THREADS() weak_fence_all_threads()
 #endif
 
-/// Runs both to their ends. Natively over and over, from a state that `reset` makes.
-static inline void run_both(void (*reset)(void), void *(*first)(void *), void *(*second)(void *),
-                            void (*judge)(void)) {
+typedef void *thread_body(void *);
+
+/// Runs all to their ends. Natively over and over, from a state that `reset` makes.
+static inline void run_all(void (*reset)(void), int count, thread_body *const *bodies, void (*judge)(void)) {
 #ifdef NATIVE
   for (int round = 0; round < 2000; ++round)
 #endif
   {
-    pthread_t threads[2];
+    pthread_t threads[3];
+    assert(count <= 3);
     reset();
-    pthread_create(&threads[0], NULL, first, NULL);
-    pthread_create(&threads[1], NULL, second, NULL);
-    pthread_join(threads[0], NULL);
-    pthread_join(threads[1], NULL);
+    for (int i = 0; i < count; ++i) pthread_create(&threads[i], NULL, bodies[i], NULL);
+    for (int i = 0; i < count; ++i) pthread_join(threads[i], NULL);
     judge();
   }
+}
+
+static inline void run_both(void (*reset)(void), thread_body *first, thread_body *second, void (*judge)(void)) {
+  thread_body *const bodies[] = {first, second};
+  run_all(reset, 2, bodies, judge);
 }
