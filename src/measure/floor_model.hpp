@@ -11,6 +11,7 @@
 #include "measure/arrangement.hpp"
 #include "measure/engine_memory.hpp"
 #include "measure/figure.hpp"
+#include "measure/floor_side.hpp"
 #include "measure/host.hpp"
 #include "measure/load.hpp"
 #include "measure/repeat.hpp"
@@ -22,7 +23,6 @@ inline constexpr std::uint64_t kPresent = 1;
 inline constexpr std::uint64_t kWritable = 2;
 inline constexpr unsigned kFrameShift = 12;
 inline constexpr std::uint32_t kOnePin = 1u << 20;
-inline constexpr std::size_t kPage = 4096;
 inline constexpr std::uint64_t kEntries = 512;
 
 struct Descriptor {
