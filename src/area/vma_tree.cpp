@@ -70,9 +70,10 @@ void VmaTree::insert(Ref<Vma> added) {
   *below = {};
   *above = {};
   // Whoever has other children now lies on the way to one of these.
-  refresh(before(vma(added).pages.begin));
-  refresh(added);
-  refresh(next(added));
+  const Ref<Vma> previous = before(vma(added).pages.begin);
+  if (previous) recount_path(root_, vma(previous).pages.begin);
+  set_gap(added, end_of(previous));
+  set_gap(next(added), vma(added).pages.end);
 }
 
 void VmaTree::erase(Ref<Vma> gone) {
@@ -96,8 +97,9 @@ void VmaTree::erase(Ref<Vma> gone) {
   *link = left ? left : right;
   vma(gone).left = {};
   vma(gone).right = {};
-  refresh(before(vma(gone).pages.begin));
-  refresh(find(vma(gone).pages.begin));
+  const Ref<Vma> previous = before(vma(gone).pages.begin);
+  if (previous) recount_path(root_, vma(previous).pages.begin);
+  set_gap(find(vma(gone).pages.begin), end_of(previous));
 }
 
 VmaTree::Halves VmaTree::split(Ref<Vma> node, Vpn at) {
@@ -132,7 +134,7 @@ Ref<Vma> VmaTree::take(PageRange range) {
   const Halves outer = split(root_, range.begin);
   const Halves inner = split(outer.above, range.end);
   root_ = join(outer.below, inner.above);
-  refresh(find(range.end));
+  set_gap(find(range.end), end_of(before(range.begin)));
   // Turns the subtree of what goes to the right until it is a list.
   Ref<Vma> first;
   Ref<Vma>* link = &first;
@@ -152,22 +154,18 @@ Ref<Vma> VmaTree::take(PageRange range) {
 
 void VmaTree::set_end(Ref<Vma> changed, Vpn end) {
   vma(changed).pages.end = end;
-  if (!COWHERD_MUTANT(merge_keeps_gap)) refresh(next(changed));
+  if (!COWHERD_MUTANT(merge_keeps_gap)) set_gap(next(changed), end);
 }
 
-void VmaTree::refresh(Ref<Vma> ref) {
-  if (!ref) {
-    return;
-  }
-  const Vpn begin = vma(ref).pages.begin;
-  const Ref<Vma> previous = before(begin);
-  vma(ref).gap = begin - (previous ? vma(previous).pages.end : Vpn{0});
-  refresh_path(root_, begin);
+void VmaTree::set_gap(Ref<Vma> ref, Vpn end_before) {
+  if (!ref) return;
+  vma(ref).gap = vma(ref).pages.begin - end_before;
+  recount_path(root_, vma(ref).pages.begin);
 }
 
-void VmaTree::refresh_path(Ref<Vma> node, Vpn begin) {
+void VmaTree::recount_path(Ref<Vma> node, Vpn begin) {
   if (vma(node).pages.begin != begin) {
-    refresh_path(begin < vma(node).pages.begin ? vma(node).left : vma(node).right, begin);
+    recount_path(begin < vma(node).pages.begin ? vma(node).left : vma(node).right, begin);
   }
   recount(node);
 }

@@ -51,9 +51,11 @@ class VmaTree {
   /// One tree of two, the first of which lies before the second.
   Ref<Vma> join(Ref<Vma> below, Ref<Vma> above);
   [[nodiscard]] PageCount subtree_gap(Ref<Vma> ref) const { return ref ? vma(ref).subtree_gap : PageCount{0}; }
-  /// Recounts the gaps before `ref` and along the way to it. Null does nothing.
-  void refresh(Ref<Vma> ref);
-  void refresh_path(Ref<Vma> node, Vpn begin);
+  [[nodiscard]] Vpn end_of(Ref<Vma> ref) const { return ref ? vma(ref).pages.end : Vpn{0}; }
+  /// The VMA before `ref` ends at `end_before` now. Null does nothing.
+  void set_gap(Ref<Vma> ref, Vpn end_before);
+  /// Recounts along the way from `node` to the VMA that begins at `begin`.
+  void recount_path(Ref<Vma> node, Vpn begin);
   /// The first VMA after address `page` with at least `count` free pages before it.
   [[nodiscard]] Ref<Vma> first_after_gap(Ref<Vma> node, Vpn page, PageCount count) const;
 

@@ -198,7 +198,10 @@ void unhook_tables(System<G>& system, Mm& mm, PageRange range, Removed<G>& remov
   const Live live(system, "unhook-tables", at, unhooked);
   while (at < range.end) {
     unsigned level = Tables<G>::kLowerLevels;
-    while (level > 0 && !nothing_outside(system, mm, Tables<G>::covered(at, level), range)) --level;
+    while (level > 0 && !nothing_outside(system, mm, Tables<G>::covered(at, level), range) &&
+           !COWHERD_MUTANT(table_freed_in_use)) {
+      --level;
+    }
     const PageRange span = Tables<G>::covered(at, std::max(level, 1U));
     if (level == 0 || COWHERD_MUTANT(tables_never_freed)) {
       zap_range(system, mm, intersect(range, span));

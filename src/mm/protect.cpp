@@ -20,6 +20,8 @@ class Reprotection {
         writable_(has(protection, Protection::kWrite)),
         upgrades_(writable_ && system.rules().protect_upgrade == ProtectUpgrade::kMapWritable) {}
 
+  /// Whether it looks at the page of an entry.
+  [[nodiscard]] bool looks_at_pages() const { return upgrades_; }
   [[nodiscard]] Entry of(Entry entry) const {
     bool writable = entry.writable() && (writable_ || COWHERD_MUTANT(protect_leaves_writable));
     if (upgrades_ && !writable && entry.dirty()) {
@@ -64,14 +66,16 @@ void reprotect_range(System<G>& system, Mm& mm, PageRange range, Protection prot
     if (guard.blocked()) {
       return;
     }
-    Tables<G>::for_each_in(system.frames(), tables.table_of(first), chunk, [&](Vpn page, EntrySlot slot, Entry) {
-      at = page;
+    const FrameNumber table = tables.table_of(first);
+    for (; at < chunk.end; ++at) {
+      const EntrySlot slot = tables.slot_in(table, at);
+      if (slot.load().none()) continue;
+      if (reprotection.looks_at_pages()) tables.prefetch_ahead(system.frames(), table, tables.index_of(at, 0));
       point(system, mm, Point::kSetEntry);
       if (reprotection.change(slot) && !COWHERD_MUTANT(protect_without_flush)) {
-        lost = {lost.empty() ? page : lost.begin, page + PageCount{1}};
+        lost = {lost.empty() ? at : lost.begin, at + PageCount{1}};
       }
-      return true;
-    });
+    }
     at = tables.next_used(chunk.end, range.end);
   }
   if (!lost.empty()) flush.add(lost);

@@ -234,7 +234,7 @@ void put_entries(System<G>& system, FrameNumber table, unsigned level) {
     if (level != 0) {
       // Who may write below has the table alone.
       entry.writable() ? free_table(system, entry.frame(), level - 1) : put_table(system, entry.frame(), level - 1);
-    } else if (entry.frame() != Frames<G>::kZeroPage) {
+    } else if (entry.frame() != Frames<G>::kZeroPage || COWHERD_MUTANT(zero_page_unmapped_as_ordinary)) {
       if (system.observed()) {
         const Vpn page = system.descriptor(entry.frame()).index();
         system.note({.kind = EventKind::kUnmapped, .page = page, .frame = entry.frame()});

@@ -220,7 +220,7 @@ class Tables {
     }
     for (level = level == 0 ? 1 : level; level < G::kLevels; ++level) {
       const FrameNumber below = path[level].load().frame();
-      if (frames_.descriptor(below).mapcount() != 0 && !COWHERD_MUTANT(table_freed_in_use)) {
+      if (frames_.descriptor(below).mapcount() != 0) {
         return;
       }
       set(path[level], Entry{});
