@@ -1,10 +1,10 @@
 #pragma once
 
+#include <algorithm>
 #include <atomic>
 #include <cstddef>
 #include <cstdint>
 #include <functional>
-#include <initializer_list>
 #include <span>
 #include <vector>
 
@@ -128,7 +128,7 @@ using Loop = std::function<void()>;
 /// ns that the fastest of `loops` takes, between `ready` and a check that it did its work: a floor is what the machine
 /// can do, not what one way to write it down does.
 template <class Ready, class Done>
-Figure time_loops(const Load& load, Model& model, Ready&& ready, std::initializer_list<Loop> loops, Done&& done) {
+Figure time_loops(const Load& load, Model& model, Ready&& ready, const std::vector<Loop>& loops, Done&& done) {
   if (!model.ok()) return Figure::unavailable("no memory");
   Figure best = Figure::unavailable("no loop");
   for (const Loop& loop : loops) {

@@ -17,7 +17,7 @@ namespace cowherd::measure {
 namespace {
 
 constexpr std::string_view kByException = "Linux's figure is by exception";
-constexpr std::string_view kOneGib = "Linux's figure is of 1 GiB: it copies every entry";
+constexpr std::string_view kLess = "Linux's figure is of 256 MiB: it copies every entry";
 constexpr std::string_view kHardware = "hardware translates for Linux";
 
 /// A line of faults, or of what else is done to each of the pages that faults are measured with.
@@ -189,17 +189,15 @@ void add_threads(Lines& lines) {
                      .mode = ForkMode::kSharedLeaves,
                      .of_linux = of_linux,
                      .ours = ours,
-                     .apart = kOneGib,
+                     .apart = kLess,
                      .two_threads = true,
                      .must = std::move(must),
                      .stretch = std::move(stretch)});
   };
-  stall("a fault beside a fork of 64 GiB, p99.9", on_linux::fault_stall_p999, engine::fault_stall_p999, {at_most(100)},
-        {at_most(20)});
+  stall("a fault beside a fork of 64 GiB, p99.9", nullptr, engine::fault_stall_p999, {at_most(100)}, {at_most(20)});
   stall("a fault beside a fork of 64 GiB, longest", on_linux::fault_stall_most, engine::fault_stall_most,
         {at_most(500)}, {});
-  stall("a pin beside a fork of 64 GiB, p99.9", on_linux::pin_stall_p999, engine::pin_stall_p999, {at_most(100)},
-        {at_most(20)});
+  stall("a pin beside a fork of 64 GiB, p99.9", nullptr, engine::pin_stall_p999, {at_most(100)}, {at_most(20)});
   stall("a pin beside a fork of 64 GiB, longest", on_linux::pin_stall_most, engine::pin_stall_most, {at_most(500)}, {});
 }
 

@@ -39,10 +39,9 @@ Figure unpin(const Load& load);
 /// GiB/s: process_vm_readv of whole pages.
 Figure bulk_read(const Load& load);
 
-/// us by the wall clock, as engine's, of at most 1 GiB.
-Figure fault_stall_p999(const Load& load);
+/// us by the wall clock, as engine's, of at most 256 MiB: fork() holds the mmap lock throughout, so that of the few
+/// calls that meet it only the longest says something.
 Figure fault_stall_most(const Load& load);
-Figure pin_stall_p999(const Load& load);
 Figure pin_stall_most(const Load& load);
 
 /// ns: a load whose translation the processor remembers; one of a random page of at most 1 GiB, all of them the zero

@@ -22,13 +22,15 @@ namespace {
 enum class Call : std::uint8_t { kFault, kPin };
 
 /// The kernel copies every entry, so that its memory has to be there.
-constexpr std::uint64_t kMostPages = (std::uint64_t{1} << 30) / kPage;
+constexpr std::uint64_t kMostForked = (std::uint64_t{256} << 20) / kPage;
+/// More than the processor has translations for.
+constexpr std::uint64_t kMostLoaded = (std::uint64_t{1} << 30) / kPage;
 
-Figure stall(const Load& load, Call call, double part) {
+Figure longest_stall(const Load& load, Call call) {
   return in_child([&]() -> Figure {
     constexpr std::uint64_t kCalls = 65536;
     constexpr unsigned kForks = 2;
-    const Mapping mapping(std::min(load.pages, kMostPages));
+    const Mapping mapping(std::min(load.pages, kMostForked));
     const Mapping others(kCalls);
     if (!mapping.ok() || !others.ok()) return Figure::unavailable("no memory");
     mapping.fill(load.shuffled);
@@ -65,16 +67,14 @@ Figure stall(const Load& load, Call call, double part) {
                                  }
                                  return status == 0;
                                }};
-    return stall_of(calls_beside(beside, kForks * load.repetitions), part);
+    return stall_of(calls_beside(beside, kForks * load.repetitions), 1);
   });
 }
 
 }  // namespace
 
-Figure fault_stall_p999(const Load& load) { return stall(load, Call::kFault, 0.999); }
-Figure fault_stall_most(const Load& load) { return stall(load, Call::kFault, 1); }
-Figure pin_stall_p999(const Load& load) { return stall(load, Call::kPin, 0.999); }
-Figure pin_stall_most(const Load& load) { return stall(load, Call::kPin, 1); }
+Figure fault_stall_most(const Load& load) { return longest_stall(load, Call::kFault); }
+Figure pin_stall_most(const Load& load) { return longest_stall(load, Call::kPin); }
 
 Figure load_hit(const Load& load) {
   return in_child([&]() -> Figure {
@@ -99,7 +99,7 @@ Figure load_hit(const Load& load) {
 
 Figure load_miss(const Load& load) {
   return in_child([&]() -> Figure {
-    const Mapping mapping(std::min(load.pages, kMostPages));
+    const Mapping mapping(std::min(load.pages, kMostLoaded));
     if (!mapping.ok() || !mapping.populate_read()) return Figure::unavailable("no memory");
     const std::vector<std::uint64_t> pages = scattered_pages(mapping.pages());
     return repeat(load, [&](bool) {

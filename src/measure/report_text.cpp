@@ -64,7 +64,8 @@ std::string pace_text(const Report& report) {
   return fmt::format(
       "this machine's pace: {:.2f} times as long as the one that the goals were set on (an atomic count of a 16-byte "
       "descriptor in order: {:.2f} ns here, {:.2f} there); goals are judged as written and at this pace, or at that of "
-      "the line's own floor where it is known there",
+      "the "
+      "line's own floor where it is known there",
       report.pace.factor(), report.pace.here, Pace::kThere);
 }
 
@@ -99,7 +100,7 @@ std::string remark(const Result& result) {
     add(fmt::format("{}: no ratio", result.line->apart));
   if (!result.line->beside.empty() && !result.rounds.floor.empty())
     add(fmt::format("in the floor's place: {}", result.line->beside));
-  if (result.disturbed) add("not judged: by processor time, as others were using the processors");
+  if (result.disturbed) add("not judged: others were using the processors");
   if (below_floor(result)) add("below its floor");
   return text;
 }

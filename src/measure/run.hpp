@@ -50,6 +50,7 @@ struct Result {
 /// order, the inner loop of fork, the least of some measurements. Lines whose own floor is known there have a pace of
 /// their own.
 struct Pace {
+  /// ns.
   static constexpr double kThere = 2.83;
   /// ns. 0: not measured.
   double here = 0;

@@ -34,13 +34,13 @@ bool call_on(const Beside& beside, std::vector<Span>& spans, std::atomic<std::ui
 
 }  // namespace
 
-std::vector<double> calls_beside(const Beside& beside, unsigned times) {
+std::optional<std::vector<double>> calls_beside(const Beside& beside, unsigned times) {
   std::vector<double> result;
   std::vector<Span> spans;
   spans.reserve(beside.calls);
   for (unsigned time = 0; time < times; ++time) {
     spans.clear();
-    if (!beside.ready()) return {};
+    if (!beside.ready()) return std::nullopt;
     std::atomic<std::uint64_t> made{0};
     std::atomic<bool> stop{false};
     std::atomic<bool> over{false};
@@ -57,21 +57,20 @@ std::vector<double> calls_beside(const Beside& beside, unsigned times) {
     const double end = now_ns(Clock::kWall);
     stop.store(true);
     other.join();
-    if (!worked || !called || !beside.finish()) return {};
-    const std::size_t before = result.size();
+    if (!worked || !called || !beside.finish()) return std::nullopt;
     for (const Span& span : spans) {
       if (span.begin <= end && span.end >= begin) result.push_back(span.end - span.begin);
     }
-    if (result.size() == before) return {};
   }
   return result;
 }
 
-Figure stall_of(std::vector<double> calls, double part) {
-  if (calls.empty()) return Figure::wrong("a call beside the fork failed, or there was none");
-  std::ranges::sort(calls);
-  const auto last = static_cast<double>(calls.size() - 1);
-  return Figure::measured(calls[static_cast<std::size_t>(last * part)] / 1e3);
+Figure stall_of(std::optional<std::vector<double>> calls, double part) {
+  if (!calls) return Figure::wrong("a call beside the fork failed, or the fork");
+  if (calls->empty()) return Figure::unavailable("no call met a fork: others are using the processors");
+  std::ranges::sort(*calls);
+  const auto last = static_cast<double>(calls->size() - 1);
+  return Figure::measured((*calls)[static_cast<std::size_t>(last * part)] / 1e3);
 }
 
 }  // namespace cowherd::measure

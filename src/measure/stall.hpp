@@ -2,7 +2,7 @@
 
 #include <cstdint>
 #include <functional>
-#include <string>
+#include <optional>
 #include <vector>
 
 #include "measure/figure.hpp"
@@ -22,10 +22,10 @@ struct Beside {
 };
 
 /// ns by the wall clock: how long the calls took that were under way at some moment of the work, all of `times` times.
-/// The two threads stay on the first and the second processor. Empty: something failed, or there was no such call.
-std::vector<double> calls_beside(const Beside& beside, unsigned times);
+/// The two threads stay on the first and the second processor. Nothing: something failed.
+std::optional<std::vector<double>> calls_beside(const Beside& beside, unsigned times);
 
 /// us: the part of all calls that are as short, 1 for the longest.
-Figure stall_of(std::vector<double> calls, double part);
+Figure stall_of(std::optional<std::vector<double>> calls, double part);
 
 }  // namespace cowherd::measure
