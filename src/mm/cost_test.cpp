@@ -202,7 +202,7 @@ TEST(Cost, AccessesOfForksThatShareTables) {
                "mmap-lock=1 anon-vma-lock=1 protect-entry=4 flush=1 read-counts=5 take-reference=4 sequence=2",
                "access=3 mmap-lock=3 page-table-lock=3 read-entry=2 clear-entry=1 set-entry=2 flush=1 free-table=1 "
                "read-counts=2 take-reference=5 drop-reference=2 exclusive=4 copy-page=1",
-               "mmap-lock=1 anon-vma-lock=1 clear-entry=4 flush=1 free-table=2 drop-reference=4 processes=1",
+               "mmap-lock=1 anon-vma-lock=1 clear-entry=1 flush=1 free-table=1 drop-reference=5 processes=1",
                "mmap-lock=1 anon-vma-lock=1 page-table-lock=2 protect-entry=4 flush=1 read-counts=10 take-reference=6 "
                "exclusive=3 sequence=2 copy-page=1"},
         Shared{ForkMode::kSharedSubtrees,
