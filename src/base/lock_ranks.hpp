@@ -22,7 +22,7 @@ namespace cowherd {
     "one per lowest table: its entries; fork holds the child's, then the parent's")                                  \
   X(kSwapLock, "swap lock", false, false, "one per swap area, once there is swap: its slots")                        \
   X(kLruLock, "lru lock", false, false, "one per machine, once there is reclaim: the order of pages")                \
-  X(kListLock, "list lock", false, false, "one per machine: its lists of processes and pins")
+  X(kListLock, "list lock", false, false, "one per machine: its list of processes")
 
 enum class LockRank : std::uint8_t {
 #define COWHERD_LOCK_RANK(name, ...) name,

@@ -39,7 +39,7 @@ namespace cowherd {
   X(kSequence, "sequence", "change or sample the fork sequence count")                      \
   X(kCopyPage, "copy-page", "copy the bytes of a page")                                     \
   X(kDevice, "device", "a device's load or store")                                          \
-  X(kProcesses, "processes", "take the lock of the lists of processes and pins")            \
+  X(kProcesses, "processes", "take the lock of the list of processes")                      \
   X(kAllocate, "allocate", "an allocation that may fail by choice")
 
 enum class Point : std::uint8_t {

@@ -21,6 +21,8 @@ enum class FrameUse : std::uint8_t {
   kZeroPage,
   kTable,
   kSlab,
+  /// Holds numbers of frames that a pin holds.
+  kPinFrames,
   kAnon,
 };
 
@@ -76,9 +78,15 @@ class FrameDescriptor {
       }
     }
   }
-  /// Gives references back, and pins with them; returns what is left.
+  /// Gives references back, and pins with them, in one access; returns what is left. Each wraps within its field, where
+  /// somebody gives back what he has not: what the references then borrow from the pins is put back by a second access.
   Counts drop_references(std::uint32_t references, std::uint32_t pins = 0) {
-    return split(update_counts([=](Counts now) { return join(now.references - references, now.pins - pins); }));
+    const std::uint32_t gone = join(references, pins);
+    const std::uint32_t before = counts_word().fetch_sub(gone, order::kCountsChange);
+    const bool borrowed = split(before).references < split(gone).references;
+    if (borrowed) [[unlikely]]
+      counts_word().fetch_add(join(0, 1), order::kCountsChange);
+    return split(before - gone + (borrowed ? join(0, 1) : 0));
   }
 
   /// One more mapping: takes a reference and a mapcount and clears the exclusive mark, in one access. False, and
@@ -137,6 +145,12 @@ class FrameDescriptor {
   /// Some reference was once taken through an address for writing.
   [[nodiscard]] bool gup_mark() const { return flag(kGupMark); }
   void set_gup_mark(bool on) { set_flag(kGupMark, on); }
+  /// A reference was taken through an address for writing, and is there: sets the gup mark and dirty. Nothing is
+  /// written where both are set, as they are when a page is pinned again and again.
+  void note_gup_write() {
+    constexpr std::uint32_t kBoth = kGupMark | kDirty;
+    if ((flags() & kBoth) != kBoth) flags_word().fetch_or(kBoth, order::kFlagsChange);
+  }
 
   /// For a table: a reference was taken through an address to some page below it, and may still be held. Set before
   /// the reference is; cleared by who finds none.

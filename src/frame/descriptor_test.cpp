@@ -109,6 +109,30 @@ TEST(FrameDescriptor, CountsWrapWithinTheirFields) {
   EXPECT_EQ(d.mapcount(), 0u);
 }
 
+TEST(FrameDescriptor, GivingBackReturnsWhatIsLeft) {
+  FrameDescriptor d;
+  d.add_references(5, 3);
+  const FrameDescriptor::Counts left = d.drop_references(2, 1);
+  EXPECT_EQ(left.references, 3u);
+  EXPECT_EQ(left.pins, 2u);
+  const FrameDescriptor::Counts wrapped = d.drop_references(4, 3);
+  EXPECT_EQ(wrapped.references, FrameDescriptor::kMaxReferences);
+  EXPECT_EQ(wrapped.pins, FrameDescriptor::kMaxPins);
+  EXPECT_EQ(d.references(), wrapped.references);
+  EXPECT_EQ(d.pins(), wrapped.pins);
+}
+
+TEST(FrameDescriptor, AReferenceForWritingLeavesItsMarks) {
+  FrameDescriptor d = full();
+  d.set_gup_mark(false);
+  d.note_gup_write();
+  expect_equal(d, full());
+  d.set_dirty(false);
+  d.note_gup_write();
+  d.note_gup_write();
+  expect_equal(d, full());
+}
+
 TEST(FrameDescriptor, NobodyGetsAReferenceToAFreeFrame) {
   FrameDescriptor d;
   EXPECT_FALSE(d.try_add_references(1, 0, FrameDescriptor::kMaxReferences));

@@ -235,8 +235,9 @@ PageCount Frames<G>::used_frames() const {
 }
 
 // A slab is 2^order frames cut into slots. Its first frame's descriptor says: mapcount - the first free slot plus one,
-// and above that the slots in use; owner and index - the next and the previous slab with a free slot. A free slot's
-// first word is the next free slot plus one. Each of its frames has one reference of its own, like any frame in use.
+// and above that the slots in use; owner and index - the next and the previous slab with a free slot, and above that
+// the kind plus one. A free slot's first word is the next free slot plus one. Each of its frames has one reference of
+// its own, like any frame in use.
 
 namespace {
 
@@ -256,6 +257,19 @@ SlabState slab_state(const FrameDescriptor& slab) {
 
 void set_slab_state(FrameDescriptor& slab, SlabState state) {
   slab.set_mapcount(state.first_free | state.in_use << kSlotBits);
+}
+
+constexpr unsigned kKindShift = 32;
+static_assert(static_cast<std::uint32_t>(SlabKind::kCount) < 1U << (FrameDescriptor::kIndexBits - kKindShift));
+
+std::uint64_t kind_bits(const FrameDescriptor& slab) { return slab.index().value() >> kKindShift << kKindShift; }
+
+FrameNumber previous_slab(const FrameDescriptor& slab) {
+  return FrameNumber{static_cast<std::uint32_t>(slab.index().value())};
+}
+
+void set_slab_neighbours(FrameDescriptor& slab, FrameNumber next, FrameNumber previous) {
+  slab.set_owner(next.value(), Vpn{kind_bits(slab) | previous.value()});
 }
 
 }  // namespace
@@ -306,6 +320,7 @@ Result<std::uint32_t> Frames<G>::slab_take(std::size_t kind, std::size_t slot) {
         std::memcpy(bytes(slab) + i * slot, &next, sizeof next);
       }
       set_slab_state(descriptor(slab), {1, 0});
+      descriptor(slab).set_owner(0, Vpn{std::uint64_t{kind + 1} << kKindShift});
       partial_push(kind, slab);
       for (std::uint32_t i = 0; i < 1u << order; ++i) descriptor(slab + PageCount{i}).add_references(1);
     } else {
@@ -363,31 +378,52 @@ void Frames<G>::slab_give(std::size_t kind, std::size_t slot, std::uint32_t unit
 }
 
 template <class G>
+bool Frames<G>::is_slab_of(SlabKind kind, FrameNumber frame) const {
+  const FrameDescriptor& slab = descriptor(frame);
+  return slab.use() == FrameUse::kSlab && slab.index().value() >> kKindShift == static_cast<std::uint64_t>(kind) + 1;
+}
+
+template <class G>
+typename Frames<G>::SlotSet Frames<G>::free_slots(SlabKind kind, FrameNumber slab, std::size_t slot) const {
+  SlotSet free;
+  for (std::uint32_t next = slab_state(descriptor(slab)).first_free; next != 0;) {
+    free.set(next - 1);
+    std::memcpy(&next, bytes(slab) + (next - 1) * slot, sizeof next);
+  }
+  for (std::size_t i = 0; i < cache_count_; ++i) {
+    const ObjectCache& cache = object_caches_[i * kKinds + static_cast<std::size_t>(kind)];
+    for (std::uint32_t item = 0; item < cache.count; ++item) {
+      const std::size_t place = std::size_t{cache.items[item]} * kObjectUnit;
+      if (FrameNumber{static_cast<std::uint32_t>(place / kPageBytes)} == slab) free.set(place % kPageBytes / slot);
+    }
+  }
+  return free;
+}
+
+template <class G>
 void Frames<G>::partial_push(std::size_t kind, FrameNumber slab) {
-  const std::uint32_t head = header_->partial[kind];
-  descriptor(slab).set_owner(head, Vpn{0});
-  if (head != 0) {
-    FrameDescriptor& old = descriptor(FrameNumber{head});
-    old.set_owner(old.owner(), Vpn{slab.value()});
+  const FrameNumber head{header_->partial[kind]};
+  set_slab_neighbours(descriptor(slab), head, kZeroPage);
+  if (head != kZeroPage) {
+    FrameDescriptor& old = descriptor(head);
+    set_slab_neighbours(old, FrameNumber{old.owner()}, slab);
   }
   header_->partial[kind] = slab.value();
 }
 
 template <class G>
 void Frames<G>::partial_remove(std::size_t kind, FrameNumber slab) {
-  const std::uint32_t next = descriptor(slab).owner();
-  const auto previous = static_cast<std::uint32_t>(descriptor(slab).index().value());
-  if (previous != 0) {
-    FrameDescriptor& before = descriptor(FrameNumber{previous});
-    before.set_owner(next, before.index());
+  const FrameNumber next{descriptor(slab).owner()};
+  const FrameNumber previous = previous_slab(descriptor(slab));
+  if (previous != kZeroPage) {
+    set_slab_neighbours(descriptor(previous), next, previous_slab(descriptor(previous)));
   } else {
-    header_->partial[kind] = next;
+    header_->partial[kind] = next.value();
   }
-  if (next != 0) {
-    FrameDescriptor& after = descriptor(FrameNumber{next});
-    after.set_owner(after.owner(), Vpn{previous});
+  if (next != kZeroPage) {
+    set_slab_neighbours(descriptor(next), FrameNumber{descriptor(next).owner()}, previous);
   }
-  descriptor(slab).set_owner(0, Vpn{0});
+  set_slab_neighbours(descriptor(slab), kZeroPage, kZeroPage);
 }
 
 #define COWHERD_INSTANTIATE(G) template class Frames<G>;

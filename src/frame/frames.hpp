@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <atomic>
 #include <bit>
+#include <bitset>
 #include <cassert>
 #include <cstddef>
 #include <cstdint>
@@ -125,6 +126,24 @@ class Frames {
     return objects;
   }
 
+  /// Calls `visit(ref)` for every object of kind T alive, in the order of their places. Precondition: nobody makes or
+  /// destroys one meanwhile.
+  template <class T, class Visit>
+  void for_each(Visit&& visit) const {
+    constexpr std::size_t kSlot = slot_bytes<T>();
+    constexpr std::uint32_t kSlabFrames = 1U << slab_order(kSlot);
+    constexpr std::size_t kSlots = kPageBytes * kSlabFrames / kSlot;
+    const std::uint32_t used = static_cast<std::uint32_t>(used_frames().value());
+    for (FrameNumber slab{0}; slab.value() < used; slab = slab + PageCount{kSlabFrames}) {
+      if (!is_slab_of(T::kSlab, slab)) continue;
+      const SlotSet free = free_slots(T::kSlab, slab, kSlot);
+      for (std::size_t slot = 0; slot < kSlots; ++slot) {
+        const std::size_t place = slab.value() * kPageBytes + slot * kSlot;
+        if (!free.test(slot)) visit(Ref<T>{static_cast<std::uint32_t>(place / kObjectUnit)});
+      }
+    }
+  }
+
   /// Whether an allocation has failed since clear_shortage(), injected or for real.
   [[nodiscard]] bool shortage() const { return shortage_.load(std::memory_order_relaxed); }
   void clear_shortage() { shortage_.store(false, std::memory_order_relaxed); }
@@ -231,6 +250,10 @@ class Frames {
   /// As these, the header's lock held; without a word of shortage.
   Result<std::uint32_t> slab_take(std::size_t kind, std::size_t slot);
   void slab_give(std::size_t kind, std::size_t slot, std::uint32_t unit);
+  [[nodiscard]] bool is_slab_of(SlabKind kind, FrameNumber frame) const;
+  /// Those slots of `slab` that hold no object, or one that a thread keeps at hand.
+  using SlotSet = std::bitset<std::max<std::size_t>(kPageBytes / kObjectUnit, 1)>;
+  [[nodiscard]] SlotSet free_slots(SlabKind kind, FrameNumber slab, std::size_t slot) const;
   void partial_push(std::size_t kind, FrameNumber slab);
   void partial_remove(std::size_t kind, FrameNumber slab);
 

@@ -1,5 +1,6 @@
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cstring>
 #include <map>
 #include <memory>
@@ -80,6 +81,23 @@ TYPED_TEST(SlabTest, KindsDoNotShareASlab) {
   EXPECT_NE(frames.frame_of(&frames.at(small)), frames.frame_of(&frames.at(medium)));
   EXPECT_EQ(frames.template alive<Small>(), 1u);
   EXPECT_EQ(frames.template alive<Large>(), 0u);
+}
+
+TYPED_TEST(SlabTest, EveryObjectAliveIsMetOnce) {
+  auto& frames = this->frames_;
+  std::vector<Ref<Medium>> held;
+  for (int i = 0; i < 9; ++i) {
+    held.push_back(*frames.template make<Medium>());
+    (void)*frames.template make<Small>();
+  }
+  for (const std::size_t gone : {7, 4, 0}) {
+    frames.destroy(held[gone]);
+    held.erase(held.begin() + static_cast<std::ptrdiff_t>(gone));
+  }
+  std::vector<Ref<Medium>> met;
+  frames.template for_each<Medium>([&](Ref<Medium> ref) { met.push_back(ref); });
+  std::sort(held.begin(), held.end(), [](Ref<Medium> a, Ref<Medium> b) { return a.unit < b.unit; });
+  EXPECT_EQ(met, held);
 }
 
 TYPED_TEST(SlabTest, RunningOutIsAResultAndLeavesEverythingUsable) {

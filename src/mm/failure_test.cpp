@@ -81,8 +81,7 @@ class FailureTest : public testing::Test {
     std::string text = "processes " + std::to_string(frames.template alive<Process>()) + " mms " +
                        std::to_string(frames.template alive<Mm>()) + " vmas " +
                        std::to_string(frames.template alive<Vma>()) + " pins " +
-                       std::to_string(frames.template alive<PinRecord>()) + "/" +
-                       std::to_string(frames.template alive<PinFrames>());
+                       std::to_string(frames.template alive<PinRecord<G>>());
     if (!kept) {
       text += " anon_vmas " + std::to_string(frames.template alive<AnonVma>()) + "/" +
               std::to_string(frames.template alive<AnonVmaChain>());

@@ -1,8 +1,10 @@
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 
 #include "area/vma.hpp"
+#include "base/geometry.hpp"
 #include "base/lock_word.hpp"
 #include "base/ref.hpp"
 #include "base/slab_kind.hpp"
@@ -46,34 +48,41 @@ struct Process {
   bool exiting = false;
 };
 
-/// Some of the frames that a pin holds, in order.
+/// Some of the frames that a pin holds, in order: what a frame has room for.
+template <class G>
 struct PinFrames {
-  static constexpr SlabKind kSlab = SlabKind::kPinFrames;
-  static constexpr std::uint32_t kCapacity = 7;
+  static constexpr std::uint32_t kCapacity = Geometry<G>::kPageBytes / sizeof(FrameNumber) - 1;
 
-  Ref<PinFrames> next;
+  /// The zero page: none.
+  FrameNumber next;
   FrameNumber frames[kCapacity];
 };
 
-/// References to frames, taken through an address.
+/// References to frames, taken through an address: a cache line, or a page where that is smaller. The first frames are
+/// here, the others in frames that hold nothing else. No list has the records (decisions/0010); whoever looks for them
+/// goes through the slabs.
+template <class G>
 struct PinRecord {
   static constexpr SlabKind kSlab = SlabKind::kPin;
+  static constexpr std::uint32_t kOwnFrames =
+      (std::min<std::uint32_t>(64, Geometry<G>::kPageBytes) - 6 * sizeof(std::uint32_t)) / sizeof(FrameNumber);
 
-  Ref<PinRecord> next;
-  Ref<PinRecord> previous;
-  Ref<PinFrames> first;
-  Ref<PinFrames> last;
+  /// The first and the last PinFrames.
+  FrameNumber first;
+  FrameNumber last;
   std::uint32_t pages = 0;
-  /// Pages that the chunks have room for.
-  std::uint32_t room = 0;
+  /// Pages that there is room for.
+  std::uint32_t room = kOwnFrames;
   /// References taken to each page.
   std::uint32_t times = 1;
   PinFlags flags = PinFlags::kNone;
+  FrameNumber frames[kOwnFrames];
 };
 
+static_assert(sizeof(PinFrames<ProductionGeometry>) == Geometry<ProductionGeometry>::kPageBytes);
+static_assert(sizeof(PinRecord<ProductionGeometry>) == 64);
+static_assert(sizeof(PinRecord<CheckedGeometry>) == kObjectUnit);
 static_assert(sizeof(Mm) <= kObjectUnit);
 static_assert(sizeof(Process) <= kObjectUnit);
-static_assert(sizeof(PinFrames) <= kObjectUnit);
-static_assert(sizeof(PinRecord) <= kObjectUnit);
 
 }  // namespace cowherd::mm

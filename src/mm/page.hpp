@@ -1,5 +1,6 @@
 #pragma once
 
+#include <algorithm>
 #include <array>
 #include <cstddef>
 #include <cstring>
@@ -69,7 +70,9 @@ void put_page(System<G>& system, FrameNumber frame, std::uint32_t count = 1, std
   }
   const FrameDescriptor::Counts left = page.drop_references(count, pins);
   // What wrapped below zero is larger than what there can be besides.
-  if (left.references > FrameDescriptor::kMaxReferences - count) {
+  const std::uint32_t pins_before = (left.pins + pins) & FrameDescriptor::kMaxPins;
+  if (left.references > FrameDescriptor::kMaxReferences - count ||
+      pins_before < std::min(pins, FrameDescriptor::kMaxPins)) {
     system.report(Violation::kBadPage);
   }
   const std::uint32_t none_left = COWHERD_MUTANT(page_freed_too_early) ? 1 : 0;

@@ -3,7 +3,6 @@
 #include "base/memory_orders.h"
 #include "base/mutant.hpp"
 #include "mm/fault.hpp"
-#include "mm/list.hpp"
 #include "mm/locks.hpp"
 #include "mm/operations.hpp"
 #include "mm/page.hpp"
@@ -90,8 +89,8 @@ Result<Grabbed> try_grab(System<G>& system, Mm& mm, Vpn page, PinFlags flags, st
 }
 
 template <class G>
-Ref<PinRecord> record_ref(PinId id) {
-  return Ref<PinRecord>{id.value()};
+Ref<PinRecord<G>> record_ref(PinId id) {
+  return Ref<PinRecord<G>>{id.value()};
 }
 
 template <class G>
@@ -104,7 +103,7 @@ void note_pinned(System<G>& system, Mm& mm, PinFlags flags) {
 
 /// Pins what `record` does not hold yet. EAGAIN: the tables of the next page have to become the address space's own.
 template <class G>
-Result<void> fill_locked(System<G>& system, Mm& mm, PinRecord& record, Vpn first, PageCount pages) {
+Result<void> fill_locked(System<G>& system, Mm& mm, PinRecord<G>& record, Vpn first, PageCount pages) {
   MmapReadGuard<G> guard(system, mm);
   if (guard.blocked()) {
     return would_block(system, Point::kMmapLock);
@@ -113,16 +112,16 @@ Result<void> fill_locked(System<G>& system, Mm& mm, PinRecord& record, Vpn first
   Vpn page = first + PageCount{record.pages};
   const Live live(system, "fill", page);
   for (; page < first + pages; ++page) {
-    COWHERD_TRY_ASSIGN(place, append(system, record));
+    COWHERD_TRY_ASSIGN(places, append(system, record));
     COWHERD_TRY_ASSIGN(frame, grab_page(system, mm, page, record.flags, record.times));
-    *place = frame;
+    places.front() = frame;
     ++record.pages;
   }
   return {};
 }
 
 template <class G>
-Result<void> fill(System<G>& system, Mm& mm, PinRecord& record, Vpn first, PageCount pages) {
+Result<void> fill(System<G>& system, Mm& mm, PinRecord<G>& record, Vpn first, PageCount pages) {
   // Before any reference, so that a fork that comes after the reference finds it.
   if (!COWHERD_MUTANT(has_pinned_late)) note_pinned(system, mm, record.flags);
   if (has(record.flags, PinFlags::kFast) && !has(record.flags, PinFlags::kForce)) {
@@ -141,7 +140,7 @@ Result<void> fill(System<G>& system, Mm& mm, PinRecord& record, Vpn first, PageC
 /// Walks the part of a pin under [offset, offset + size).
 template <class G, class Move>
 Access access_pinned(System<G>& system, PinId id, ByteCount offset, std::size_t size, Move&& move) {
-  const PinRecord& record = system.at(record_ref<G>(id));
+  const PinRecord<G>& record = system.at(record_ref<G>(id));
   const std::uint64_t limit = record.pages * Geometry<G>::kPageBytes;
   if (offset.value() > limit || size > limit - offset.value()) {
     return {ByteCount{0}, Errno::kNoDevice};
@@ -218,8 +217,7 @@ Result<void> take_references(System<G>& system, FrameNumber frame, PinFlags flag
     }
   }
   if (has(flags, PinFlags::kWrite)) {
-    descriptor.set_gup_mark(true);
-    descriptor.set_dirty(true);
+    descriptor.note_gup_write();
   }
   return {};
 }
@@ -229,32 +227,27 @@ void drop_references(System<G>& system, FrameNumber frame, PinFlags flags, std::
   if (!counted(system, frame)) {
     return;
   }
-  FrameDescriptor& descriptor = system.descriptor(frame);
   const std::uint32_t pins = counts_as_pin(system.rules(), flags) ? times : 0;
-  if (descriptor.pins() < std::min(pins, FrameDescriptor::kMaxPins)) {
-    system.report(Violation::kBadPage);
-  }
-  system.note({.kind = EventKind::kUnpinned, .page = descriptor.index(), .frame = frame});
+  system.note({.kind = EventKind::kUnpinned, .page = system.descriptor(frame).index(), .frame = frame});
   put_page(system, frame, COWHERD_MUTANT(unpin_keeps_reference) ? times - 1 : times,
            COWHERD_MUTANT(unpin_keeps_pins) ? 0 : pins);
 }
 
 template <class G>
-Result<FrameNumber*> append(System<G>& system, PinRecord& record) {
+Result<std::span<FrameNumber>> append(System<G>& system, PinRecord<G>& record) {
   if (record.pages == record.room) {
-    auto made = system.frames().template make<PinFrames>();
-    if (!made) {
-      return made.error();
-    }
-    if (record.last) {
-      system.at(record.last).next = *made;
-    } else {
-      record.first = *made;
-    }
-    record.last = *made;
-    record.room += PinFrames::kCapacity;
+    COWHERD_TRY_ASSIGN(made, system.frames().allocate(FrameUse::kPinFrames));
+    system.descriptor(made).add_references(1);
+    pin_frames(system, made).next = Frames<G>::kZeroPage;
+    (record.first == Frames<G>::kZeroPage ? record.first : pin_frames(system, record.last).next) = made;
+    record.last = made;
+    record.room += PinFrames<G>::kCapacity;
   }
-  return &system.at(record.last).frames[record.pages % PinFrames::kCapacity];
+  const std::uint32_t left = record.room - record.pages;
+  const auto all = record.first == Frames<G>::kZeroPage
+                       ? std::span<FrameNumber>(record.frames)
+                       : std::span<FrameNumber>(pin_frames(system, record.last).frames);
+  return all.last(left);
 }
 
 template <class G>
@@ -266,20 +259,16 @@ Result<Pinned> pin_in(System<G>& system, Mm& mm, Vaddr address, PageCount pages,
   if (first.value() >= Geometry<G>::kUserPages || pages.value() > Geometry<G>::kUserPages - first.value()) {
     return Errno::kFault;
   }
-  auto made = system.frames().template make<PinRecord>();
+  auto made = system.frames().template make<PinRecord<G>>();
   if (!made) {
     return made.error();
   }
   const Live live(system, "pin", *made);
-  PinRecord& record = system.at(*made);
+  PinRecord<G>& record = system.at(*made);
   record.flags = flags;
   record.times = times;
   auto filled = fill(system, mm, record, first, pages);
   if (COWHERD_MUTANT(has_pinned_late)) note_pinned(system, mm, flags);
-  {
-    const ListGuard<G> guard(system, true);
-    insert(system, system.pins(), *made);
-  }
   const PinId id{made->unit};
   if (!filled && (record.pages == 0 || filled.error() == Errno::kWouldBlock)) {
     unpin(system, id, false);
@@ -296,28 +285,26 @@ Result<Pinned> pin(System<G>& system, ProcessId process, Vaddr address, PageCoun
 
 template <class G>
 void unpin(System<G>& system, PinId id, bool dirty) {
-  const Ref<PinRecord> gone = record_ref<G>(id);
-  {
-    const ListGuard<G> guard(system, true);
-    unlink(system, system.pins(), gone);
-  }
-  PinRecord& record = system.at(gone);
+  const Ref<PinRecord<G>> gone = record_ref<G>(id);
+  const PinRecord<G>& record = system.at(gone);
   const Live live(system, "unpin", gone);
   for_each_frame(system, record, [&](FrameNumber frame) {
-    if (dirty && counted(system, frame)) system.descriptor(frame).set_dirty(true);
+    if (dirty && counted(system, frame) && !system.descriptor(frame).dirty()) system.descriptor(frame).set_dirty(true);
     drop_references(system, frame, record.flags, record.times);
   });
-  forget_frames(system, record);
+  free_pin_frames(system, record);
   system.frames().destroy(gone);
 }
 
 template <class G>
 FrameNumber pinned_frame(System<G>& system, PinId id, PageCount page) {
-  Ref<PinFrames> chunk = system.at(record_ref<G>(id)).first;
-  for (std::uint64_t skip = page.value() / PinFrames::kCapacity; skip != 0; --skip) {
-    chunk = system.at(chunk).next;
-  }
-  return system.at(chunk).frames[page.value() % PinFrames::kCapacity];
+  const PinRecord<G>& record = system.at(record_ref<G>(id));
+  std::uint64_t at = page.value();
+  if (at < PinRecord<G>::kOwnFrames) return record.frames[at];
+  at -= PinRecord<G>::kOwnFrames;
+  FrameNumber frame = record.first;
+  for (; at >= PinFrames<G>::kCapacity; at -= PinFrames<G>::kCapacity) frame = pin_frames(system, frame).next;
+  return pin_frames(system, frame).frames[at];
 }
 
 template <class G>
@@ -343,7 +330,7 @@ Access dma_write(System<G>& system, PinId id, ByteCount offset, std::span<const 
   template void unpin<G>(System<G>&, PinId, bool);                                                  \
   template Result<void> take_references<G>(System<G>&, FrameNumber, PinFlags, std::uint32_t);       \
   template void drop_references<G>(System<G>&, FrameNumber, PinFlags, std::uint32_t);               \
-  template Result<FrameNumber*> append<G>(System<G>&, PinRecord&);                                  \
+  template Result<std::span<FrameNumber>> append<G>(System<G>&, PinRecord<G>&);                     \
   template Result<FrameNumber> grab_page<G>(System<G>&, Mm&, Vpn, PinFlags, std::uint32_t);         \
   template FrameNumber pinned_frame<G>(System<G>&, PinId, PageCount);                               \
   template Access dma_read<G>(System<G>&, PinId, ByteCount, std::span<std::byte>);                  \

@@ -1,3 +1,6 @@
+#include <algorithm>
+#include <span>
+
 #include "base/memory_orders.h"
 #include "base/mutant.hpp"
 #include "mm/locks.hpp"
@@ -85,6 +88,15 @@ bool lets_through(System<G>& system, Entry entry, bool as_write) {
   return false;
 }
 
+/// What a fast pin goes by in one lowest table: how it was found, and where the entries are that found it.
+template <class G>
+struct TableInHand {
+  Tables<G> tables;
+  /// The entry that named the table, and where it was.
+  Entry table;
+  EntrySlot parent;
+};
+
 /// One page, between two looks at its entry:
 ///
 ///   fast pin                               write fault, or whoever else replaces the page
@@ -97,31 +109,18 @@ bool lets_through(System<G>& system, Entry entry, bool as_write) {
 /// A reference taken before the entry was cleared is seen by whoever clears it; one taken after is let go here. Allowed
 /// because each side writes first and reads then.
 template <class G>
-Result<FrameNumber> grab_fast(System<G>& system, Mm& mm, Vpn page, PinFlags flags, std::uint32_t times) {
+Result<FrameNumber> grab_fast(System<G>& system, Mm& mm, const TableInHand<G>& at, Vpn page, PinFlags flags,
+                              std::uint32_t times, bool first) {
   const Rules& rules = system.rules();
-  const bool as_write = gup_as_write(rules, flags);
-  const WalkerInside<G> inside(system, mm, page);
-  point(system, mm, Point::kReadTable);
-  auto tables = system.tables(mm);
-  const auto upper = tables.walk_to(page, 1);
-  const EntrySlot parent = upper.slot;
-  const Entry table = parent ? parent.load() : Entry{};
-  if (!table.present()) {
-    return Errno::kFault;
-  }
-  if (upper.shared || !table.writable()) {
-    return Errno::kFault;
-  }
-  const EntrySlot slot = tables.slot_in(table.frame(), page);
-  const Live walked(system, "grab-fast", table);
+  const EntrySlot slot = at.tables.slot_in(at.table.frame(), page);
   point(system, mm, Point::kReadEntry);
   const Entry entry = slot.load();
-  if (!lets_through(system, entry, as_write)) {
+  if (!lets_through(system, entry, gup_as_write(rules, flags))) {
     return Errno::kFault;
   }
   const FrameNumber frame = entry.frame();
   const Live read(system, "read", entry);
-  note_pins_below(system, mm, page);
+  if (first) note_pins_below(system, mm, page);
   point(system, Point::kTakeReference);
   if (!try_take(system, frame, flags, times)) {
     return Errno::kFault;
@@ -138,7 +137,7 @@ Result<FrameNumber> grab_fast(System<G>& system, Mm& mm, Vpn page, PinFlags flag
   }
   if (rules.gup_recheck == GupRecheck::kEntryAndTable) {
     point(system, mm, Point::kRecheckTable);
-    if (parent.load() != table) {
+    if (at.parent.load() != at.table) {
       return give_up();
     }
   }
@@ -149,18 +148,46 @@ Result<FrameNumber> grab_fast(System<G>& system, Mm& mm, Vpn page, PinFlags flag
       return give_up();
     }
   }
-  if (has(flags, PinFlags::kWrite)) {
-    system.descriptor(frame).set_gup_mark(true);
-    system.descriptor(frame).set_dirty(true);
-  }
+  if (has(flags, PinFlags::kWrite)) system.descriptor(frame).note_gup_write();
   system.note({.kind = EventKind::kPinned, .decision = Decision::kGupRead, .page = page, .frame = frame});
   return frame;
+}
+
+/// Pins `pages`, all in one lowest table, as far as it comes, into the record's next `places`. The walk to the table
+/// and what is said in the tables on the way are for all of them; each page looks at its table's entry again, so that
+/// it makes no difference to it whether the walk was long before.
+template <class G>
+void grab_table(System<G>& system, Mm& mm, PinRecord<G>& record, std::span<FrameNumber> places, PageRange pages) {
+  const WalkerInside<G> inside(system, mm, pages.begin);
+  point(system, mm, Point::kReadTable);
+  const auto tables = system.tables(mm);
+  const auto upper = tables.walk_to(pages.begin, 1);
+  const Entry table = upper.load();
+  if (!table.present() || !table.writable()) {
+    return;
+  }
+  const TableInHand<G> at{tables, table, upper.slot};
+  Vpn page = pages.begin;
+  const FrameNumber above = tables.table_of(upper.slot);
+  const Live walked(system, "grab-table", table, above, page);
+  for (auto place = places.begin(); page < pages.end; ++page, ++place) {
+    if constexpr (!G::kExplored) {
+      constexpr PageCount kAhead{16};
+      if (pages.end - page > kAhead) {
+        system.frames().prefetch(tables.slot_in(table.frame(), page + kAhead).load().frame());
+      }
+    }
+    const auto frame = grab_fast(system, mm, at, page, record.flags, record.times, page == pages.begin);
+    if (!frame) return;
+    *place = *frame;
+    ++record.pages;
+  }
 }
 
 }  // namespace
 
 template <class G>
-void pin_fast(System<G>& system, Mm& mm, PinRecord& record, Vpn first, PageCount pages) {
+void pin_fast(System<G>& system, Mm& mm, PinRecord<G>& record, Vpn first, PageCount pages) {
   const bool with_sequence =
       system.rules().fork_sequence == ForkSequence::kCounted && counts_as_pin(system.rules(), record.flags);
   const std::atomic_ref sequence(mm.fork_sequence);
@@ -172,15 +199,16 @@ void pin_fast(System<G>& system, Mm& mm, PinRecord& record, Vpn first, PageCount
       return;
     }
   }
+  const Vpn last = first + pages;
   Vpn page = first;
   const Live live(system, "pin-fast", before, page);
-  for (; page < first + pages; ++page) {
-    auto place = append(system, record);
-    if (!place) break;
-    auto frame = grab_fast(system, mm, page, record.flags, record.times);
-    if (!frame) break;
-    **place = *frame;
-    ++record.pages;
+  while (page < last) {
+    const auto places = append(system, record);
+    if (!places) break;
+    const Vpn end = std::min({last, Tables<G>::table_end(page), page + PageCount{places->size()}});
+    grab_table(system, mm, record, *places, {page, end});
+    page = first + PageCount{record.pages};
+    if (page < end) break;
   }
   if (!with_sequence || record.pages == 0) {
     return;
@@ -192,10 +220,14 @@ void pin_fast(System<G>& system, Mm& mm, PinRecord& record, Vpn first, PageCount
     return;
   }
   for_each_frame(system, record, [&](FrameNumber frame) { let_go(system, frame, record.flags, record.times); });
-  forget_frames(system, record);
+  free_pin_frames(system, record);
+  PinRecord<G> fresh;
+  fresh.times = record.times;
+  fresh.flags = record.flags;
+  record = fresh;
 }
 
-#define COWHERD_INSTANTIATE(G) template void pin_fast<G>(System<G>&, Mm&, PinRecord&, Vpn, PageCount);
+#define COWHERD_INSTANTIATE(G) template void pin_fast<G>(System<G>&, Mm&, PinRecord<G>&, Vpn, PageCount);
 COWHERD_FOR_EACH_GEOMETRY(COWHERD_INSTANTIATE)
 #undef COWHERD_INSTANTIATE
 

@@ -73,7 +73,7 @@ TYPED_TEST(PinTest, RefusesWhatMakesNoSense) {
   EXPECT_EQ(m.try_pin(p, kEnd, 1, kWrite), Errno::kFault);
   EXPECT_EQ(m.try_pin(p, 0, kEnd + 1, kWrite), Errno::kFault);
   EXPECT_EQ(m.try_pin(p, 1, ~std::uint64_t{0}, kWrite), Errno::kFault);
-  EXPECT_EQ(m->frames().template alive<PinRecord>(), 0u);
+  EXPECT_EQ(m->frames().template alive<PinRecord<TypeParam>>(), 0u);
 }
 
 // FOLL_* against protections, for a page that is there and for one that is not.
@@ -260,6 +260,29 @@ TYPED_TEST(PinTest, OverlappingPinsAreIndependent) {
   EXPECT_EQ(m.dma_get(c), 5);
   m.unpin(a);
   EXPECT_EQ(m.dma_get(c), 5);
+}
+
+/// More pages than a record and one frame hold the numbers of, over several tables.
+TYPED_TEST(PinTest, ALongPinHoldsItsPagesInOrder) {
+  constexpr std::uint64_t kPages = PinRecord<TypeParam>::kOwnFrames + PinFrames<TypeParam>::kCapacity + 20;
+  for (const PinFlags how : {kWrite, kWrite | PinFlags::kFast}) {
+    TestMachine<TypeParam> m(kCowherdRules, 2 * kPages + 40);
+    const ProcessId p = m.spawn();
+    m.map(p, 0, kPages + 2);
+    for (std::uint64_t page = kPages + 1; page-- > 0;) ASSERT_EQ(m.put(p, page, 1), Errno{0});
+    // What the fast way does not find in the middle, the slow one fills in.
+    ASSERT_EQ(m.advise(p, kPages / 2, 1, Advice::kDontNeed), Errno{0});
+    const PinId pin = m.pin(p, 1, kPages, how);
+    for (std::uint64_t page = 0; page < kPages; ++page) {
+      const PageView view = m.view(p, page + 1);
+      ASSERT_EQ(pinned_frame(*m, pin, PageCount{page}), view.frame) << page;
+      ASSERT_EQ(view.pins, 1u) << page;
+    }
+    EXPECT_EQ(m.view(p, 0).pins + m.view(p, kPages + 1).pins, 0u);
+    EXPECT_EQ(m.verify(), "");
+    m.unpin(pin, true);
+    EXPECT_EQ(m.view(p, kPages).references, 1u);
+  }
 }
 
 TYPED_TEST(PinTest, ThePagesStayTheDevicesWhenTheOwnerDropsThem) {

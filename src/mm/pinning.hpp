@@ -1,5 +1,8 @@
 #pragma once
 
+#include <algorithm>
+#include <span>
+
 #include "mm/operations.hpp"
 #include "mm/sync.hpp"
 #include "mm/system.hpp"
@@ -32,38 +35,55 @@ bool counted(System<G>& system, FrameNumber frame) {
 template <class G>
 Result<void> take_references(System<G>& system, FrameNumber frame, PinFlags flags, std::uint32_t times);
 
-/// Room in the record for one more frame. ENOMEM.
 template <class G>
-Result<FrameNumber*> append(System<G>& system, PinRecord& record);
+PinFrames<G>& pin_frames(System<G>& system, FrameNumber frame) {
+  return *reinterpret_cast<PinFrames<G>*>(system.frames().bytes(frame));
+}
+
+/// The places of the next frames in the record, one at least. ENOMEM.
+template <class G>
+Result<std::span<FrameNumber>> append(System<G>& system, PinRecord<G>& record);
 
 /// Calls `visit(frame)` for every page of the record, in order. It may suspend.
 template <class G, class Visit>
-void for_each_frame(System<G>& system, const PinRecord& record, Visit&& visit) {
+void for_each_frame(System<G>& system, const PinRecord<G>& record, Visit&& visit) {
   std::uint32_t done = 0;
-  Ref<PinFrames> chunk = record.first;
-  const Live live(system, "for-each-frame", done, chunk);
-  for (; done < record.pages; ++done) {
-    if (done != 0 && done % PinFrames::kCapacity == 0) chunk = system.at(chunk).next;
-    visit(system.at(chunk).frames[done % PinFrames::kCapacity]);
+  FrameNumber next = record.first;
+  const Live live(system, "for-each-frame", done, next);
+  const FrameNumber* at = record.frames;
+  std::uint32_t end = std::min(record.pages, PinRecord<G>::kOwnFrames);
+  while (true) {
+    for (; done < end; ++done, ++at) {
+      if constexpr (!G::kExplored) {
+        // Their descriptors may be far away.
+        constexpr std::uint32_t kAhead = 16;
+        if (end - done > kAhead) system.frames().prefetch(at[kAhead]);
+      }
+      visit(*at);
+    }
+    if (done == record.pages) return;
+    const PinFrames<G>& more = pin_frames(system, next);
+    at = more.frames;
+    next = more.next;
+    end = std::min(record.pages, done + PinFrames<G>::kCapacity);
   }
 }
 
-/// The record names no frame any more.
+/// Gives back where the record keeps frames besides itself; it is of no use after that.
 template <class G>
-void forget_frames(System<G>& system, PinRecord& record) {
-  while (const Ref<PinFrames> chunk = record.first) {
-    record.first = system.at(chunk).next;
-    system.frames().destroy(chunk);
+void free_pin_frames(System<G>& system, const PinRecord<G>& record) {
+  FrameNumber next = record.first;
+  while (next != Frames<G>::kZeroPage) {
+    const FrameNumber gone = next;
+    next = pin_frames(system, gone).next;
+    system.frames().put(gone);
   }
-  record.last = {};
-  record.pages = 0;
-  record.room = 0;
 }
 
 /// Pins pages from `first` on without a lock, as far as it comes, and puts them into `record`; what is left has to be
 /// pinned with locks. Compare Linux mm/gup.c: gup_fast().
 template <class G>
-void pin_fast(System<G>& system, Mm& mm, PinRecord& record, Vpn first, PageCount pages);
+void pin_fast(System<G>& system, Mm& mm, PinRecord<G>& record, Vpn first, PageCount pages);
 
 /// Drops what take_references() took.
 template <class G>

@@ -266,16 +266,13 @@ void put_table(System<G>& system, FrameNumber table, unsigned level) {
 template <class G>
 void note_pins_below(System<G>& system, Mm& mm, Vpn page) {
   if (COWHERD_MUTANT(pins_below_not_noted)) return;
-  const auto tables = system.tables(mm);
   bool any = false;
-  for (unsigned level = Tables<G>::kLowerLevels; level > 0; --level) {
-    const EntrySlot place = tables.walk_to(page, level).slot;
-    if (!place || !place.load().present()) break;
-    FrameDescriptor& table = system.descriptor(place.load().frame());
-    if (table.pins_below()) continue;
+  system.tables(mm).for_each_on_way(page, [&](FrameNumber frame) {
+    FrameDescriptor& table = system.descriptor(frame);
+    if (table.pins_below()) return;
     table.set_pins_below(true);
     any = true;
-  }
+  });
   // Before a fast pin looks at the sequence count again: it has changed, or fork sees what was set here.
   if (any) full_fence();
 }

@@ -62,9 +62,8 @@ class System {
   }
   VmaTree areas(Mm& mm) { return VmaTree(frames_.objects(), mm.vmas); }
 
-  /// Heads of lists that list_lock() guards.
+  /// Head of a list that list_lock() guards.
   [[nodiscard]] Ref<Process>& processes() { return header_->processes; }
-  [[nodiscard]] Ref<PinRecord>& pins() { return header_->pins; }
   [[nodiscard]] LockWord& list_lock() { return header_->list_lock; }
   [[nodiscard]] WalkerSlots<G>& walker_slots() { return header_->walkers; }
   [[nodiscard]] AccessorSlots<G>& accessor_slots() { return header_->accessors; }
@@ -141,7 +140,6 @@ class System {
   struct Header {
     Rules rules;
     Ref<Process> processes;
-    Ref<PinRecord> pins;
     LockWord list_lock;
     WalkerSlots<G> walkers;
     [[no_unique_address]] AccessorSlots<G> accessors;

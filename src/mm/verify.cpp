@@ -4,6 +4,7 @@
 #include "mm/locks.hpp"
 #include "mm/operations.hpp"
 #include "mm/page.hpp"
+#include "mm/pinning.hpp"
 
 namespace cowherd::mm {
 
@@ -17,7 +18,6 @@ struct Reached {
   std::uint32_t anon_vmas = 0;
   std::uint32_t chains = 0;
   std::uint32_t pins = 0;
-  std::uint32_t pin_frames = 0;
 };
 
 using Seen = FrameDescriptor::Seen;
@@ -34,6 +34,7 @@ class Verifier {
       ++reached_.mms;
       take_mm(mm);
     });
+    take_records();
     for_each_pinned([&](FrameNumber frame, std::uint32_t times, bool as_pin) { take_pinned(frame, times, as_pin); });
     check_frames();
     check_objects();
@@ -257,18 +258,29 @@ class Verifier {
   template <class Visit>
   void for_each_pinned(Visit&& visit) {
     const Rules& rules = system_.rules();
-    for (Ref<PinRecord> ref = system_.pins(); ref; ref = system_.at(ref).next) {
-      const PinRecord& pin = system_.at(ref);
-      std::uint32_t left = pin.pages;
-      for (Ref<PinFrames> chunk = pin.first; chunk; chunk = system_.at(chunk).next) {
-        for (std::uint32_t i = 0; i < PinFrames::kCapacity && left != 0; ++i, --left) {
-          const FrameNumber frame = system_.at(chunk).frames[i];
-          if (frame != Frames<G>::kZeroPage || rules.zero_page == ZeroPage::kCounted) {
-            visit(frame, pin.times, counts_as_pin(rules, pin.flags));
-          }
+    system_.frames().template for_each<PinRecord<G>>([&](Ref<PinRecord<G>> ref) {
+      const PinRecord<G>& pin = system_.at(ref);
+      for_each_frame(system_, pin, [&](FrameNumber frame) {
+        if (frame != Frames<G>::kZeroPage || rules.zero_page == ZeroPage::kCounted) {
+          visit(frame, pin.times, counts_as_pin(rules, pin.flags));
         }
+      });
+    });
+  }
+
+  /// The records of pins themselves. Nobody has one without a page.
+  void take_records() {
+    system_.frames().template for_each<PinRecord<G>>([&](Ref<PinRecord<G>> ref) {
+      const PinRecord<G>& pin = system_.at(ref);
+      reached_.pins += pin.pages != 0 ? 1 : 0;
+      for (FrameNumber more = pin.first; more != Frames<G>::kZeroPage; more = pin_frames(system_, more).next) {
+        if (system_.descriptor(more).use() != FrameUse::kPinFrames) {
+          found_.add(Violation::kFreedInUse);
+          return;
+        }
+        system_.descriptor(more).set_seen(Seen::kHeld);
       }
-    }
+    });
   }
 
   void take_pinned(FrameNumber frame, std::uint32_t times, bool as_pin) {
@@ -314,10 +326,11 @@ class Verifier {
         return;
       case FrameUse::kTable:
       case FrameUse::kSlab:
-        if (descriptor.use() == FrameUse::kTable && descriptor.seen() == Seen::kUnseen) {
+      case FrameUse::kPinFrames:
+        if (descriptor.use() != FrameUse::kSlab && descriptor.seen() == Seen::kUnseen) {
           found_.add(Violation::kFrameLost);
         }
-        if (descriptor.references() != (descriptor.use() == FrameUse::kSlab ? 1 : 0) || descriptor.pins() != 0) {
+        if (descriptor.references() != (descriptor.use() == FrameUse::kTable ? 0 : 1) || descriptor.pins() != 0) {
           found_.add(Violation::kReferences);
         }
         return;
@@ -356,19 +369,12 @@ class Verifier {
     for (Ref<Process> process = system_.processes(); process; process = system_.at(process).next) {
       ++reached_.processes;
     }
-    for (Ref<PinRecord> pin = system_.pins(); pin; pin = system_.at(pin).next) {
-      ++reached_.pins;
-      for (Ref<PinFrames> chunk = system_.at(pin).first; chunk; chunk = system_.at(chunk).next) {
-        ++reached_.pin_frames;
-      }
-    }
     const auto& frames = system_.frames();
     const bool all = frames.template alive<Process>() == reached_.processes &&
                      frames.template alive<Mm>() == reached_.mms && frames.template alive<Vma>() == reached_.vmas &&
                      frames.template alive<AnonVma>() == reached_.anon_vmas &&
                      frames.template alive<AnonVmaChain>() == reached_.chains &&
-                     frames.template alive<PinRecord>() == reached_.pins &&
-                     frames.template alive<PinFrames>() == reached_.pin_frames;
+                     frames.template alive<PinRecord<G>>() == reached_.pins;
     if (!all) {
       found_.add(Violation::kFrameLost);
     }

@@ -75,6 +75,18 @@ class Tables {
     return walk;
   }
 
+  /// Calls `visit(table)` for every table on the way to `page` below the root, from above.
+  template <class Visit>
+  void for_each_on_way(Vpn page, Visit&& visit) const {
+    FrameNumber table = root_;
+    for (unsigned level = kLowerLevels; level > 0; --level) {
+      const Entry entry = slot(table, level, page).load();
+      if (!entry.present()) return;
+      table = entry.frame();
+      visit(table);
+    }
+  }
+
   /// The entry for `page` with the permissions that the whole way leaves; none where there is no table.
   [[nodiscard]] Entry get(Vpn page) const { return walk_to(page).load(); }
 

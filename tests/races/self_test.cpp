@@ -44,24 +44,24 @@ std::size_t races_between(const char* name, const std::vector<Agent>& agents) {
   return detector.races().size();
 }
 
-void add_pin(mm::System<G>& system, bool locked) {
-  const auto made = system.frames().make<mm::PinRecord>();
+void add_process(mm::System<G>& system, bool locked) {
+  const auto made = system.frames().make<mm::Process>();
   if (!made) return;
   if (locked) {
     const mm::ListGuard<G> guard(system);
-    mm::insert(system, system.pins(), *made);
+    mm::insert(system, system.processes(), *made);
   } else {
-    mm::insert(system, system.pins(), *made);
+    mm::insert(system, system.processes(), *made);
   }
 }
 
 }  // namespace
 
 bool self_test() {
-  const auto with_lock = [](mm::System<G>& system) { add_pin(system, true); };
-  const auto without = [](mm::System<G>& system) { add_pin(system, false); };
-  bool right = races_between("two pins, the list's lock held", {with_lock, with_lock}) == 0;
-  right = races_between("two pins, one without the lock", {with_lock, without}) != 0 && right;
+  const auto with_lock = [](mm::System<G>& system) { add_process(system, true); };
+  const auto without = [](mm::System<G>& system) { add_process(system, false); };
+  bool right = races_between("two processes, the list's lock held", {with_lock, with_lock}) == 0;
+  right = races_between("two processes, one without the lock", {with_lock, without}) != 0 && right;
   right =
       races_between("two processes", {[](auto& s) { (void)mm::spawn(s); }, [](auto& s) { (void)mm::spawn(s); }}) == 0 &&
       right;
