@@ -1,10 +1,5 @@
 // The first fast pin of an address space against a fork that asks pages for pins only where some were ever taken
-<<<<<<< ours
-// (mm/pin.cpp: fill(), mm/fork.cpp: copy_entry()). Never: what fork.h says.
-=======
-// (mm/pin.cpp: fill(), mm/fork_pages.cpp: copy_entry()). Never: the pin is taken and fork has shared the page without
-// having asked it.
->>>>>>> theirs
+// (mm/pin.cpp: fill(), mm/fork_pages.cpp: copy_entry()). Never: what fork.h says.
 //
 // BROKEN=1: the address space is marked after the reference was taken and the sequence count looked at. 2: fork reads
 // the mark with too weak an order. 3: the pin sets it with too weak an order.
