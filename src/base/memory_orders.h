@@ -23,6 +23,9 @@
   X(kSlotEnter, seq_cst, "a walker says where it is, before it reads an entry")                                        \
   X(kSlotLeave, release, "it is done with what it read")                                                               \
   X(kSlotLoad, seq_cst, "who has changed an entry asks who may have read it before")                                   \
+  X(kBiasTake, seq_cst, "a writer takes a lock's bias towards readers away; the readers' slots are read after")        \
+  X(kBiasLoad, seq_cst, "a reader asks whether the bias is there, after it has said that it is inside")                \
+  X(kBiasReturn, release, "a reader that holds the lock gives the bias back")                                          \
   X(kGenerationChange, seq_cst, "who has changed an entry tells an accessor to forget; its state is read after")       \
   X(kGenerationLoad, seq_cst, "an accessor asks what it has to forget, after it has said that it is inside")           \
   X(kSequenceChange, seq_cst, "fork begins or ends to ask for pins and to write-protect")                              \

@@ -12,8 +12,8 @@ namespace cowherd {
 namespace {
 
 TEST(RacingBytes, CopiesAnySizeFromAnyPlace) {
-  for (std::size_t offset : {0u, 1u, 7u, 8u}) {
-    for (std::size_t size : {0u, 1u, 7u, 8u, 9u, 16u, 100u}) {
+  for (std::size_t offset : {0u, 1u, 4u, 7u, 8u}) {
+    for (std::size_t size : {0u, 1u, 2u, 4u, 7u, 8u, 9u, 16u, 100u}) {
       std::vector<std::byte> from(128);
       std::vector<std::byte> to(128, std::byte{0xEE});
       for (std::size_t i = 0; i < from.size(); ++i) from[i] = static_cast<std::byte>(i);
@@ -23,6 +23,16 @@ TEST(RacingBytes, CopiesAnySizeFromAnyPlace) {
         ASSERT_EQ(to[i], copied ? from[i] : std::byte{0xEE}) << offset << " " << size << " " << i;
       }
     }
+  }
+}
+
+TEST(RacingBytes, ClearsWhatItIsToldTo) {
+  constexpr std::size_t kPage = 256;
+  alignas(16) std::array<std::byte, 3 * kPage> memory;
+  memory.fill(std::byte{0xEE});
+  clear_past_caches(memory.data() + kPage, kPage);
+  for (std::size_t i = 0; i < memory.size(); ++i) {
+    ASSERT_EQ(memory[i], i / kPage == 1 ? std::byte{0} : std::byte{0xEE}) << i;
   }
 }
 

@@ -42,10 +42,9 @@ class FrameDescriptor {
   static constexpr std::uint32_t kMaxOwner = ~std::uint32_t{0};
 
   [[nodiscard]] FrameUse use() const { return static_cast<FrameUse>(flags() >> kUseShift & kUseMask); }
-  void set_use(FrameUse use) {
-    update_flags([use](std::uint32_t word) {
-      return (word & ~(kUseMask << kUseShift)) | (static_cast<std::uint32_t>(use) << kUseShift);
-    });
+  /// Precondition: the frame is as after clear(), and nobody else's.
+  void start_use(FrameUse use) {
+    flags_word().store(static_cast<std::uint32_t>(use) << kUseShift, std::memory_order_relaxed);
   }
 
   /// References and pins as they were at one instant.
@@ -157,6 +156,14 @@ class FrameDescriptor {
     flags_word().fetch_and(~kLocked, order::kFrameLockDrop);
     flags_word().notify_all();
   }
+  /// As unlock() of a table, whose lock nobody sleeps for; and its entries in use are so many more than was said.
+  void unlock_table(std::uint32_t more_in_use) {
+    if (more_in_use == 0) {
+      flags_word().fetch_and(~kLocked, order::kFrameLockDrop);
+    } else {
+      flags_word().fetch_add(more_in_use - kLocked, order::kFrameLockDrop);
+    }
+  }
   /// Waits for the lock; `spins`: whether its holder is sure to let go soon.
   void lock(bool spins) {
     constexpr unsigned kSpinsBeforeSleep = 128;
@@ -190,9 +197,29 @@ class FrameDescriptor {
   }
   /// The owner's parts are two accesses: a page gets its owner before it is mapped, or under its page lock.
   void set_owner(std::uint32_t owner, Vpn index) {
-    assert(index.value() < (std::uint64_t{1} << kIndexBits));
-    owner_word().store((std::uint64_t{owner} << kIndexBits) | index.value(), std::memory_order_release);
+    owner_word().store(owner_and_index(owner, index), std::memory_order_release);
     update_flags([owner](std::uint32_t word) { return (word & ~kOwnerHighMask) | (owner & kOwnerHighMask); });
+  }
+
+  /// A frame that was just allocated, and that nobody else knows, becomes an anonymous page with one mapping and one
+  /// reference: each word is built and stored. References come last: without one, nobody takes another.
+  void start_anon(std::uint32_t owner, Vpn index, bool exclusive) {
+    assert(references() == 0);
+    flags_word().store(static_cast<std::uint32_t>(FrameUse::kAnon) << kUseShift | (exclusive ? kExclusive : 0) | 1 |
+                           (owner & kOwnerHighMask),
+                       std::memory_order_relaxed);
+    owner_word().store(owner_and_index(owner, index), std::memory_order_relaxed);
+    counts_word().store(join(1, 0), std::memory_order_release);
+  }
+  /// An anonymous page gets the one address space that has it: set_owner() and set_exclusive() in one, and unlock()
+  /// with it where the caller holds the page lock.
+  void become_exclusive(std::uint32_t owner, Vpn index, bool exclusive, bool unlocks) {
+    owner_word().store(owner_and_index(owner, index), std::memory_order_release);
+    update_flags([=](std::uint32_t word) {
+      return (word & ~(kOwnerHighMask | kExclusive | (unlocks ? kLocked : 0))) | (owner & kOwnerHighMask) |
+             (exclusive ? kExclusive : 0);
+    });
+    if (unlocks) flags_word().notify_all();
   }
 
   /// Everything as in a frame that was never used. Precondition: nobody holds a reference.
@@ -219,6 +246,11 @@ class FrameDescriptor {
   static constexpr Counts split(std::uint32_t word) { return {word & kMaxReferences, word >> kReferenceBits}; }
   static constexpr std::uint32_t join(std::uint32_t references, std::uint32_t pins) {
     return (references & kMaxReferences) | (pins << kReferenceBits);
+  }
+
+  static std::uint64_t owner_and_index(std::uint32_t owner, Vpn index) {
+    assert(index.value() < (std::uint64_t{1} << kIndexBits));
+    return (std::uint64_t{owner} << kIndexBits) | index.value();
   }
 
   [[nodiscard]] std::atomic_ref<std::uint32_t> counts_word() const { return std::atomic_ref(references_and_pins_); }

@@ -12,7 +12,7 @@ namespace {
 /// Every field at a value of its own.
 FrameDescriptor full() {
   FrameDescriptor d;
-  d.set_use(FrameUse::kAnon);
+  d.start_use(FrameUse::kAnon);
   d.add_references(5);
   d.add_pins(3);
   d.set_mapcount(2);
@@ -65,7 +65,6 @@ TEST(FrameDescriptor, ChangingOneFieldChangesNoOther) {
   };
   using D = FrameDescriptor;
   const Change changes[] = {
-      {"use", [](D& d) { d.set_use(FrameUse::kSlab); }, [](D& d) { d.set_use(FrameUse::kAnon); }},
       {"references", [](D& d) { d.add_references(1000); }, [](D& d) { d.drop_references(1000); }},
       {"pins", [](D& d) { d.add_pins(100); }, [](D& d) { d.drop_pins(100); }},
       {"mapcount", [](D& d) { d.add_mapcount(); }, [](D& d) { d.drop_mapcount(); }},
@@ -177,7 +176,6 @@ TEST(FrameDescriptor, FlagsOfOneWordDoNotDisturbEachOther) {
         ++guarded;
         d.set_dirty(i % 2 == 0);
         d.unlock();
-        d.set_use(FrameUse::kAnon);
         d.drop_mapcount();
       }
     });
@@ -186,7 +184,39 @@ TEST(FrameDescriptor, FlagsOfOneWordDoNotDisturbEachOther) {
   EXPECT_EQ(guarded, 4 * kRounds);
   EXPECT_EQ(d.mapcount(), 0u);
   EXPECT_FALSE(d.locked());
-  EXPECT_EQ(d.use(), FrameUse::kAnon);
+}
+
+TEST(FrameDescriptor, AFreshFrameBecomesAnAnonymousPageAtOnce) {
+  FrameDescriptor d;
+  d.start_anon(FrameDescriptor::kMaxOwner, Vpn{7}, true);
+  FrameDescriptor expected;
+  expected.start_use(FrameUse::kAnon);
+  expected.add_references(1);
+  expected.add_mapcount();
+  expected.set_exclusive(true);
+  expected.set_owner(FrameDescriptor::kMaxOwner, Vpn{7});
+  expect_equal(d, expected);
+}
+
+TEST(FrameDescriptor, BecomingExclusiveGivesTheOwnerAndMayGiveUpTheLock) {
+  for (const bool unlocks : {false, true}) {
+    FrameDescriptor d = full();
+    d.set_exclusive(false);
+    d.become_exclusive(5, Vpn{9}, true, unlocks);
+    FrameDescriptor expected = full();
+    expected.set_owner(5, Vpn{9});
+    if (unlocks) expected.unlock();
+    expect_equal(d, expected);
+  }
+}
+
+TEST(FrameDescriptor, ATableIsUnlockedAndCountedInOneAccess) {
+  FrameDescriptor d = full();
+  FrameDescriptor expected = full();
+  d.unlock_table(3);
+  expected.unlock();
+  expected.change_mapcount(3);
+  expect_equal(d, expected);
 }
 
 }  // namespace

@@ -93,7 +93,7 @@ Result<FrameNumber> Frames<G>::take_cached(FrameUse use) {
     return taken ? taken : short_of_memory();
   }
   // It was cleared when it was freed.
-  descriptor(frame).set_use(use);
+  descriptor(frame).start_use(use);
   return frame;
 }
 

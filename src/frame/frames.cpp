@@ -90,7 +90,7 @@ void Frames<G>::format(std::byte* memory, PageCount frames) {
     }
   }
   view.mark(0, 1, false);
-  view.descriptor(kZeroPage).set_use(FrameUse::kZeroPage);
+  view.descriptor(kZeroPage).start_use(FrameUse::kZeroPage);
   std::memset(view.bytes(kZeroPage), 0, kPageBytes);
 }
 
@@ -155,7 +155,7 @@ Result<FrameNumber> Frames<G>::take(FrameUse use, unsigned order) {
   std::atomic_ref(header_->free_count).fetch_sub(static_cast<std::uint32_t>(count), std::memory_order_relaxed);
   for (std::size_t frame = found; frame < found + count; ++frame) {
     descriptors_[frame].clear();
-    descriptors_[frame].set_use(use);
+    descriptors_[frame].start_use(use);
   }
   return FrameNumber{static_cast<std::uint32_t>(found)};
 }

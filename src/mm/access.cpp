@@ -108,7 +108,7 @@ Access access(System<G>& system, Mm& mm, Vaddr address, std::size_t size, bool w
       if (limit.reached()) {
         return {ByteCount{done}, Errno::kSigBus};
       }
-      if (auto handled = fault_access(system, mm, page, write); !handled) {
+      if (auto handled = fault_access(system, mm, at, write); !handled) {
         return {ByteCount{done}, handled.error()};
       }
     }
@@ -171,7 +171,8 @@ Access access_remote(System<G>& system, ProcessId process, Vaddr address, std::s
 }
 
 template <class G>
-Result<Faulted> fault_locked(System<G>& system, Mm& mm, Vpn page, bool write) COWHERD_REQUIRES(mm.mmap_lock) {
+Result<Faulted> fault_locked(System<G>& system, Mm& mm, Vaddr address, bool write) COWHERD_REQUIRES(mm.mmap_lock) {
+  const Vpn page = Geometry<G>::page_of(address);
   const Ref<Vma> vma = system.areas(mm).at(page);
   if (!vma) {
     return Errno::kSigSegv;
@@ -181,13 +182,14 @@ Result<Faulted> fault_locked(System<G>& system, Mm& mm, Vpn page, bool write) CO
   if (write ? !has(protection, Protection::kWrite) : protection == Protection::kNone) {
     return Errno::kSigSegv;
   }
-  return handle_fault(system, mm, vma, page, write ? FaultKind::kWrite : FaultKind::kRead);
+  return handle_fault(system, mm, vma, page, write ? FaultKind::kWrite : FaultKind::kRead,
+                      Geometry<G>::offset_of(address));
 }
 
 }  // namespace
 
 template <class G>
-Result<void> fault_access(System<G>& system, Mm& mm, Vpn page, bool write) {
+Result<void> fault_access(System<G>& system, Mm& mm, Vaddr address, bool write) {
   Result<void> done;
   bool shared_table = false;
   {
@@ -196,11 +198,11 @@ Result<void> fault_access(System<G>& system, Mm& mm, Vpn page, bool write) {
       return would_block(system, Point::kMmapLock);
     }
     if (COWHERD_MUTANT(fault_drops_mmap_lock)) guard.release();
-    auto faulted = fault_locked(system, mm, page, write);
+    auto faulted = fault_locked(system, mm, address, write);
     shared_table = faulted && *faulted == Faulted::kSharedTable;
     if (!faulted) done = faulted.error();
   }
-  if (shared_table) done = lock_and_own_tables(system, mm, page);
+  if (shared_table) done = lock_and_own_tables(system, mm, Geometry<G>::page_of(address));
   return done || done.error() != Errno::kNoMemory ? done : Errno::kSigBus;
 }
 
@@ -233,7 +235,7 @@ Access ptrace_write(System<G>& system, ProcessId process, Vaddr address, std::sp
 }
 
 #define COWHERD_INSTANTIATE(G)                                                        \
-  template Result<void> fault_access<G>(System<G>&, Mm&, Vpn, bool);                  \
+  template Result<void> fault_access<G>(System<G>&, Mm&, Vaddr, bool);                \
   template Access read<G>(System<G>&, ProcessId, Vaddr, std::span<std::byte>);        \
   template Access write<G>(System<G>&, ProcessId, Vaddr, std::span<const std::byte>); \
   template Access ptrace_read<G>(System<G>&, ProcessId, Vaddr, std::span<std::byte>); \

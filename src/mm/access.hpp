@@ -27,9 +27,9 @@ Entry walk(System<G>& system, Mm& mm, Vpn page, bool write) {
   return {};
 }
 
-/// Handles the fault of a thread that loads from or stores to `page`. SIGSEGV, SIGBUS, kWouldBlock. The caller is not
-/// inside.
+/// Handles the fault of a thread that loads from or stores to `address`. SIGSEGV, SIGBUS, kWouldBlock. The caller is
+/// not inside.
 template <class G>
-Result<void> fault_access(System<G>& system, Mm& mm, Vpn page, bool write);
+Result<void> fault_access(System<G>& system, Mm& mm, Vaddr address, bool write);
 
 }  // namespace cowherd::mm

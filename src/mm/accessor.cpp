@@ -89,7 +89,7 @@ Errno Accessor::find(Vaddr address, bool write) {
       return Errno{0};
     }
     state.store(AccessorSlot::kAway, order::kSlotLeave);
-    const auto handled = limit.reached() ? Result<void>(Errno::kSigBus) : mm::fault_access(system, mm, page, write);
+    const auto handled = limit.reached() ? Result<void>(Errno::kSigBus) : mm::fault_access(system, mm, address, write);
     if (!handled) {
       // What was changed while it was away it has not been told for certain; the next access walks.
       heeded_ = kNever;

@@ -34,16 +34,14 @@ Result<void> prepare_anon_vma(System<G>& system, Mm& mm, Ref<Vma> vma) {
   return {};
 }
 
-/// The place of the entry for `page`, with the tables that it needs. ENOMEM, and then no table was made.
+/// The place of the entry for `page`, with the tables that it needs and that were not there. ENOMEM, and then no table
+/// was made.
 template <class G>
-Result<EntrySlot> obtain_slot(System<G>& system, Mm& mm, Vpn page) {
+Result<EntrySlot> make_slot(System<G>& system, Mm& mm, Vpn page) {
   auto tables = system.tables(mm);
-  if (const EntrySlot slot = tables.find(page)) {
-    return slot;
-  }
   typename Tables<G>::Missing missing(system.frames());
   COWHERD_TRY(tables.reserve(page, missing));
-  const Live live(system, "obtain-slot", missing.frames(), missing.count());
+  const Live live(system, "make-slot", missing.frames(), missing.count());
   const UpperTableGuard<G> guard(system, mm);
   if (guard.blocked()) {
     return would_block(system, Point::kPageTableLock);
@@ -51,30 +49,35 @@ Result<EntrySlot> obtain_slot(System<G>& system, Mm& mm, Vpn page) {
   return tables.install(page, missing, [&] { point(system, mm, Point::kSetEntry); });
 }
 
-/// A page that was never touched. Compare Linux mm/memory.c: do_anonymous_page().
+/// A page that was never touched; `slot` is the place of its entry, or null. Compare Linux mm/memory.c:
+/// do_anonymous_page().
 template <class G>
-Result<void> fault_anonymous_page(System<G>& system, Mm& mm, Ref<Vma> vma_ref, Vpn page, FaultKind kind) {
+Result<void> fault_anonymous_page(System<G>& system, Mm& mm, Ref<Vma> vma_ref, Vpn page, FaultKind kind, EntrySlot slot,
+                                  std::size_t near) {
   FrameNumber frame = Frames<G>::kZeroPage;
   if (kind == FaultKind::kWrite) {
     COWHERD_TRY_ASSIGN(allocated, system.allocate_page());
     frame = allocated;
-    if (!COWHERD_MUTANT(new_page_not_zeroed)) std::memset(system.frames().bytes(frame), 0, Geometry<G>::kPageBytes);
+    if (!COWHERD_MUTANT(new_page_not_zeroed)) clear_page(system, frame, near != kOneOfMany);
   }
   const Live live(system, "fault-anonymous-page", frame);
   const auto give_up = [&] {
     if (frame != Frames<G>::kZeroPage && !COWHERD_MUTANT(given_up_page_leaked)) system.frames().free(frame);
   };
-  auto slot = obtain_slot(system, mm, page);
   if (!slot) {
-    give_up();
-    return slot.error();
+    auto made = make_slot(system, mm, page);
+    if (!made) {
+      give_up();
+      return made.error();
+    }
+    slot = *made;
   }
-  PageTableGuard<G> guard(system, mm, *slot);
+  PageTableGuard<G> guard(system, mm, slot);
   if (guard.blocked()) {
     give_up();
     return would_block(system, Point::kPageTableLock);
   }
-  if (!slot->load().none() && !COWHERD_MUTANT(anonymous_recheck_dropped)) {
+  if (!slot.load().none() && !COWHERD_MUTANT(anonymous_recheck_dropped)) {
     // Another thread was faster:
     //
     //   fault                                another fault on the page
@@ -91,20 +94,37 @@ Result<void> fault_anonymous_page(System<G>& system, Mm& mm, Ref<Vma> vma_ref, V
   const Vma& vma = system.at(vma_ref);
   if (frame != Frames<G>::kZeroPage) {
     add_new_anon_page(system, frame, vma, page);
-    add_rss(system, *slot, 1);
+    add_rss(system, slot, 1);
   }
   point(system, mm, Point::kSetEntry);
-  system.tables(mm).set(*slot, make_entry(frame, vma, frame != Frames<G>::kZeroPage));
+  guard.set(slot, make_entry(frame, vma, frame != Frames<G>::kZeroPage));
   system.note({.kind = frame == Frames<G>::kZeroPage ? EventKind::kZeroPageMapped : EventKind::kZeroFilled,
                .page = page,
                .frame = frame});
   return {};
 }
 
+/// Whoever faults in many pages goes over a range: the descriptors of those to come, and the first
+/// bytes of the one that is copied next, may be far away. `slot` is the place of the entry for `page`.
+template <class G>
+void prefetch_pages_after(System<G>& system, EntrySlot slot, Vpn page) {
+  if constexpr (!G::kExplored) {
+    constexpr PageCount kDescriptorsAhead{4};
+    constexpr PageCount kBytesAhead{1};
+    const Vpn end = Tables<G>::table_end(page);
+    if (page + kDescriptorsAhead >= end) return;
+    const Entry later = slot.after(kDescriptorsAhead.value()).load();
+    if (later.present()) prefetch_page(system, later.frame(), kOneOfMany);
+    const Entry next = slot.after(kBytesAhead.value()).load();
+    const bool copied = next.present() && !next.writable() && system.descriptor(next.frame()).references() > 1;
+    if (copied) prefetch_start(system, next.frame());
+  }
+}
+
 }  // namespace
 
 template <class G>
-Result<Faulted> handle_fault(System<G>& system, Mm& mm, Ref<Vma> vma, Vpn page, FaultKind kind) {
+Result<Faulted> handle_fault(System<G>& system, Mm& mm, Ref<Vma> vma, Vpn page, FaultKind kind, std::size_t near) {
   if (stuck(mm)) {
     return would_block(system, Point::kPageTableLock);
   }
@@ -126,13 +146,16 @@ Result<Faulted> handle_fault(System<G>& system, Mm& mm, Ref<Vma> vma, Vpn page, 
     COWHERD_TRY(prepare_anon_vma(system, mm, vma));
   }
   if (entry.present()) {
-    return fault_write_protected(system, mm, vma, page, kind);
+    prefetch_page(system, entry.frame(), near);
+    if (near == kOneOfMany) prefetch_pages_after(system, walk.slot, page);
+    return fault_write_protected(system, mm, vma, page, kind, walk.slot);
   }
-  COWHERD_TRY(fault_anonymous_page(system, mm, vma, page, kind));
+  COWHERD_TRY(fault_anonymous_page(system, mm, vma, page, kind, walk.slot, near));
   return Faulted::kRetry;
 }
 
-#define COWHERD_INSTANTIATE(G) template Result<Faulted> handle_fault<G>(System<G>&, Mm&, Ref<Vma>, Vpn, FaultKind);
+#define COWHERD_INSTANTIATE(G) \
+  template Result<Faulted> handle_fault<G>(System<G>&, Mm&, Ref<Vma>, Vpn, FaultKind, std::size_t);
 COWHERD_FOR_EACH_GEOMETRY(COWHERD_INSTANTIATE)
 #undef COWHERD_INSTANTIATE
 

@@ -1,5 +1,7 @@
 #pragma once
 
+#include <cstddef>
+
 #include "mm/system.hpp"
 
 namespace cowherd::mm {
@@ -43,11 +45,16 @@ enum class Faulted : std::uint8_t {
   kSharedTable,
 };
 
+/// As `near` of handle_fault(): the page is one of many, more than caches hold, that come one after the other before
+/// any is accessed.
+inline constexpr std::size_t kOneOfMany = ~std::size_t{0};
+
 /// Makes `page` of `vma` accessible, as far as the VMA allows; the access has to be tried again, and may find that
 /// another agent has undone it. The caller has checked that it may ask for it. ENOMEM, kWouldBlock; nothing has changed
-/// then. Compare Linux mm/memory.c: handle_mm_fault().
+/// then. `near`: where in the page the access goes that comes next.
+/// Compare Linux mm/memory.c: handle_mm_fault().
 template <class G>
-Result<Faulted> handle_fault(System<G>& system, Mm& mm, Ref<Vma> vma, Vpn page, FaultKind kind)
+Result<Faulted> handle_fault(System<G>& system, Mm& mm, Ref<Vma> vma, Vpn page, FaultKind kind, std::size_t near = 0)
     COWHERD_REQUIRES(mm.mmap_lock);
 
 }  // namespace cowherd::mm

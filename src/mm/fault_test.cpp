@@ -53,6 +53,22 @@ TYPED_TEST(FaultTest, ANewPageIsEmptyWhateverTheFrameHeldBefore) {
   for (const std::byte byte : all) EXPECT_EQ(byte, std::byte{0});
 }
 
+TYPED_TEST(FaultTest, ManyNewPagesAtOnceAreEmptyToo) {
+  // Natively so many that they go past the caches.
+  constexpr std::uint64_t kMany = TypeParam::kExplored ? 16 : 96;
+  TestMachine<TypeParam> m(kCowherdRules, 3 * kMany);
+  const ProcessId p = m.spawn();
+  m.map(p, 0, kMany);
+  std::vector<std::byte> all(kMany * m.kPageBytes, std::byte{0xAB});
+  ASSERT_EQ(write(*m, p, Vaddr{0}, all).error, Errno{0});
+  ASSERT_EQ(m.advise(p, 0, kMany, Advice::kDontNeed), Errno{0});
+  ASSERT_EQ(m.advise(p, 0, kMany, Advice::kPopulateWrite), Errno{0});
+  EXPECT_EQ(m.rss(p), kMany);
+  ASSERT_EQ(read(*m, p, Vaddr{0}, all).error, Errno{0});
+  for (const std::byte byte : all) ASSERT_EQ(byte, std::byte{0});
+  EXPECT_EQ(m.verify(), "");
+}
+
 TYPED_TEST(FaultTest, TheWriterOfASharedPageGetsACopyAndTheLastOneThePage) {
   TestMachine<TypeParam> m;
   const ProcessId p = m.spawn();

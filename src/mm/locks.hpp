@@ -1,8 +1,13 @@
 #pragma once
 
+#include <cstdint>
+#include <type_traits>
+#include <utility>
+
 #include "back/anon_rmap.hpp"
 #include "base/lock_ranks.hpp"
 #include "base/mutant.hpp"
+#include "mm/biased_lock.hpp"
 #include "mm/objects.hpp"
 #include "mm/sync.hpp"
 #include "mm/system.hpp"
@@ -48,13 +53,13 @@ void unlock_page_of(System<G>& system, FrameNumber frame) {
 /// Whether a page-table lock of `mm` was left held for ever, so that nothing goes on in it.
 inline bool stuck(const Mm& mm) { return mm.upper_lock.abandoned(); }
 
-/// Holds a LockWord for a scope. `blocked()`: it was not to be had, and its holder has to leave without touching what
-/// the lock guards; only without a scheduler, or where the lock is abandoned.
-template <class G, LockRank kRank, Point kPoint, bool kShared = false>
+/// Holds a lock word for a scope, plain or biased. `blocked()`: it was not to be had, and its holder has to leave
+/// without touching what the lock guards; only without a scheduler, or where the lock is abandoned.
+template <class G, LockRank kRank, Point kPoint, bool kShared = false, class Lock = LockWord&>
 class COWHERD_SCOPED_CAPABILITY WordGuard {
  public:
   /// `alone`: no other agent can ask for this lock now.
-  WordGuard(System<G>& system, LockWord& lock, bool alone) COWHERD_ACQUIRE(lock) : system_(system), lock_(lock) {
+  WordGuard(System<G>& system, Lock lock, bool alone) COWHERD_ACQUIRE(lock) : system_(system), lock_(lock) {
     held_ = acquire(alone);
     if (held_) note_locked(system_, kRank);
   }
@@ -93,15 +98,29 @@ class COWHERD_SCOPED_CAPABILITY WordGuard {
   }
 
   System<G>& system_;
-  LockWord& lock_;
+  Lock lock_;
   bool held_;
 };
 
+/// The mmap lock as it is taken: where agents are threads it is biased towards readers.
+template <class G>
+using MmapLock = std::conditional_t<G::kExplored, LockWord&, BiasedLock<G>>;
+template <class G>
+MmapLock<G> mmap_lock_of(System<G>& system, Mm& mm) {
+  if constexpr (G::kExplored) {
+    return mm.mmap_lock;
+  } else {
+    return BiasedLock<G>(mm, system.walker_slots(), system.ref(mm).unit);
+  }
+}
+
 template <class G, bool kShared>
-class COWHERD_SCOPED_CAPABILITY MmapGuard : public WordGuard<G, LockRank::kMmapLock, Point::kMmapLock, kShared> {
+class COWHERD_SCOPED_CAPABILITY MmapGuard
+    : public WordGuard<G, LockRank::kMmapLock, Point::kMmapLock, kShared, MmapLock<G>> {
  public:
-  MmapGuard(System<G>& system, Mm& mm) COWHERD_ACQUIRE(mm.mmap_lock)
-      : WordGuard<G, LockRank::kMmapLock, Point::kMmapLock, kShared>(system, mm.mmap_lock, alone(system, mm)) {}
+  MmapGuard(System<G>& system, Mm& mm) COWHERD_ACQUIRE(mm.mmap_lock) COWHERD_NO_THREAD_SAFETY_ANALYSIS
+      : WordGuard<G, LockRank::kMmapLock, Point::kMmapLock, kShared, MmapLock<G>>(system, mmap_lock_of(system, mm),
+                                                                                  alone(system, mm)) {}
   ~MmapGuard() COWHERD_RELEASE() = default;
 };
 template <class G>
@@ -176,11 +195,21 @@ class PageTableGuard {
   PageTableGuard& operator=(const PageTableGuard&) = delete;
 
   [[nodiscard]] bool blocked() const { return !held_; }
+  /// Sets an entry of this table that was none. Natively it is counted when the lock goes, in the same access: who asks
+  /// how many there are holds the lock.
+  void set(EntrySlot slot, Entry entry) {
+    if constexpr (G::kExplored) {
+      system_.tables(mm_).set(slot, entry);
+    } else {
+      slot.store(entry);
+      ++used_;
+    }
+  }
   void release() {
     if (!held_) return;
     held_ = false;
     note_unlocked(system_, LockRank::kPageTableLock);
-    system_.descriptor(table_).unlock();
+    system_.descriptor(table_).unlock_table(std::exchange(used_, 0));
   }
   /// After release(): false as blocked().
   bool lock_again() {
@@ -220,6 +249,7 @@ class PageTableGuard {
   System<G>& system_;
   Mm& mm_;
   FrameNumber table_;
+  std::uint32_t used_ = 0;
   bool held_;
 };
 

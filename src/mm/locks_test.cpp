@@ -39,16 +39,16 @@ TYPED_TEST(LocksTest, GuardsHoldForAScopeOrUntilReleased) {
     // Another thread's, for clang's analysis.
     auto& same = this->mm();
     const MmapReadGuard<TypeParam> second(*this->m_, same);
-    EXPECT_TRUE(mm.mmap_lock.held());
+    EXPECT_TRUE(mmap_lock_of(*this->m_, mm).held());
     EXPECT_FALSE(mm.mmap_lock.held_exclusively());
   }
-  EXPECT_FALSE(mm.mmap_lock.held());
+  EXPECT_FALSE(mmap_lock_of(*this->m_, mm).held());
   MmapWriteGuard<TypeParam> guard(*this->m_, mm);
   EXPECT_TRUE(mm.mmap_lock.held_exclusively());
   guard.release();
-  EXPECT_FALSE(mm.mmap_lock.held());
+  EXPECT_FALSE(mmap_lock_of(*this->m_, mm).held());
   guard.release();
-  EXPECT_FALSE(mm.mmap_lock.held());
+  EXPECT_FALSE(mmap_lock_of(*this->m_, mm).held());
 }
 
 TYPED_TEST(LocksTest, PageTableGuardCanBeTakenAgain) {

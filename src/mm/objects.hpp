@@ -30,6 +30,9 @@ struct Mm {
   std::uint8_t sole_agent = 0;
   /// Walkers without locks that are inside now; counted in an explored geometry.
   std::uint8_t walkers = 0;
+  /// Readers of mmap_lock until it is biased towards them, 0 while it is: see BiasedLock. Unused in an explored
+  /// geometry.
+  std::uint32_t readers_to_bias = 0;
 };
 
 struct Process {

@@ -87,12 +87,9 @@ void put_page(System<G>& system, FrameNumber frame, std::uint32_t count = 1, std
 /// its entry is set. Compare Linux mm/rmap.c: folio_add_new_anon_rmap().
 template <class G>
 void add_new_anon_page(System<G>& system, FrameNumber frame, const Vma& vma, Vpn page) {
-  FrameDescriptor& descriptor = system.descriptor(frame);
-  descriptor.add_mapcount();
-  descriptor.set_exclusive(!COWHERD_MUTANT(new_page_without_mark));
   const PageCount off{COWHERD_MUTANT(new_page_wrong_index) ? 1u : 0u};
-  descriptor.set_owner(vma.own_anon_vma().unit, vma.index_of(page) + off);
-  descriptor.add_references(1);
+  system.descriptor(frame).start_anon(vma.own_anon_vma().unit, vma.index_of(page) + off,
+                                      !COWHERD_MUTANT(new_page_without_mark));
 }
 
 /// One entry that maps `frame` is gone; the caller drops its reference once nobody can reach the page through it.
@@ -157,6 +154,35 @@ void add_rss(System<G>& system, EntrySlot slot, std::int32_t pages) {
   system.descriptor(system.frames().frame_of(slot.place())).add_anon_pages(pages);
 }
 
+/// The descriptor of `frame` will be changed soon, and its byte at `near` accessed unless that lies beyond it.
+template <class G>
+void prefetch_page(System<G>& system, FrameNumber frame, std::size_t near) {
+  if constexpr (!G::kExplored) {
+    system.frames().prefetch(frame);
+    if (near < Geometry<G>::kPageBytes) __builtin_prefetch(system.frames().bytes(frame) + near, 1);
+  }
+}
+
+/// The first bytes of `frame` will be read soon; the processor then finds out by itself that more are.
+template <class G>
+void prefetch_start(System<G>& system, FrameNumber frame) {
+  if constexpr (!G::kExplored) {
+    for (std::size_t line = 0; line < 4; ++line) {
+      __builtin_prefetch(system.frames().bytes(frame) + line * kCacheLine);
+    }
+  }
+}
+
+/// Zeroes a frame that was just allocated; `needed`: its bytes are about to be.
+template <class G>
+void clear_page(System<G>& system, FrameNumber frame, bool needed) {
+  if (G::kExplored || needed) {
+    std::memset(system.frames().bytes(frame), 0, Geometry<G>::kPageBytes);
+  } else {
+    clear_past_caches(system.frames().bytes(frame), Geometry<G>::kPageBytes);
+  }
+}
+
 /// The source may be written meanwhile, by who is allowed to.
 template <class G>
 void copy_page(System<G>& system, FrameNumber to, FrameNumber from) {
@@ -190,6 +216,22 @@ Entry protect_entry(EntrySlot slot) {
   return seen;
 }
 
+/// Clears an entry, its lock held, and returns it with the dirty bit that a processor may set until then. The flush
+/// that has to follow orders this before its look at who is inside. Its table goes on counting it. Compare Linux
+/// ptep_get_and_clear().
+template <class G>
+Entry clear_entry(EntrySlot slot) {
+  if constexpr (!G::kExplored) {
+    const Entry seen = slot.load();
+    if (!seen.writable() || seen.dirty()) {
+      // A processor has nothing left to set that anybody asks for.
+      slot.store(Entry{});
+      return seen;
+    }
+  }
+  return slot.exchange(Entry{});
+}
+
 /// What a loop over the entries of one lowest table, its lock held, changes there. In an explored geometry each change
 /// is booked at once, so that a suspended operation has no more to remember; else all are together, at the end.
 template <class G>
@@ -218,10 +260,7 @@ class TableTally {
       return system_.tables(mm_).set(slot, Entry{});
     } else {
       --used_;
-      const Entry seen = slot.load();
-      if (seen.writable() && !seen.dirty()) return slot.exchange(Entry{});
-      slot.store(Entry{});
-      return seen;
+      return clear_entry<G>(slot);
     }
   }
   /// Anonymous pages more, or fewer.

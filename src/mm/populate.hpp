@@ -1,5 +1,7 @@
 #pragma once
 
+#include <algorithm>
+
 #include "mm/fault.hpp"
 #include "mm/sync.hpp"
 #include "mm/system.hpp"
@@ -11,9 +13,12 @@ namespace cowherd::mm {
 /// Compare Linux mm/gup.c: faultin_page_range().
 template <class G>
 Result<void> populate(System<G>& system, Mm& mm, PageRange range, FaultKind kind) COWHERD_REQUIRES(mm.mmap_lock) {
+  // A quarter of a MiB is half of a small second-level cache.
+  constexpr PageCount kMany{64};
+  const std::size_t near = range.count() >= kMany ? kOneOfMany : 0;
   Vpn page = range.begin;
   const Live live(system, "populate", page);
-  for (; page < range.end; ++page) {
+  while (page < range.end) {
     const Ref<Vma> vma = system.areas(mm).at(page);
     if (!vma) {
       return Errno::kNoMemory;
@@ -22,7 +27,10 @@ Result<void> populate(System<G>& system, Mm& mm, PageRange range, FaultKind kind
     if (kind == FaultKind::kWrite ? !has(protection, Protection::kWrite) : protection == Protection::kNone) {
       return Errno::kInvalid;
     }
-    COWHERD_TRY(handle_fault(system, mm, vma, page, kind));
+    // The mmap lock keeps the VMA as it is.
+    for (const Vpn end = std::min(range.end, system.at(vma).pages.end); page < end; ++page) {
+      COWHERD_TRY(handle_fault(system, mm, vma, page, kind, near));
+    }
   }
   return {};
 }

@@ -64,7 +64,7 @@ class Verifier {
 
   void take_mm(Ref<Mm> ref) {
     Mm& mm = system_.at(ref);
-    if (mm.mmap_lock.held() || mm.upper_lock.held() || stuck(mm)) {
+    if (mmap_lock_of(system_, mm).held() || mm.upper_lock.held() || stuck(mm)) {
       found_.add(Violation::kLockHeld);
     }
     Vpn last{0};

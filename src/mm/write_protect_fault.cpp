@@ -27,21 +27,24 @@ struct Fault {
   [[nodiscard]] bool changed() const { return slot.load() != entry; }
 };
 
-/// The faulting process goes on with the page as it is, which is its own now. Compare Linux mm/memory.c:
-/// wp_page_reuse().
+/// The faulting process goes on with the page as it is, which is its own now. The page lock goes with the mark: whoever
+/// takes it then finds a page that is settled. Compare Linux mm/memory.c: wp_page_reuse().
 template <class G>
-void reuse_page(const Fault<G>& fault) {
+void reuse_page(const Fault<G>& fault, bool& page_locked) {
   System<G>& system = fault.system;
   const Vma& vma = system.at(fault.vma);
   FrameDescriptor& descriptor = fault.descriptor();
   if (!descriptor.exclusive()) {
     point(system, Point::kExclusive);
-    descriptor.set_owner(vma.own_anon_vma().unit, vma.index_of(fault.page));
-    descriptor.set_exclusive(!COWHERD_MUTANT(reuse_without_mark));
+    if (page_locked) note_unlocked(system, LockRank::kPageLock);
+    descriptor.become_exclusive(vma.own_anon_vma().unit, vma.index_of(fault.page), !COWHERD_MUTANT(reuse_without_mark),
+                                page_locked);
+    page_locked = false;
   }
   if (fault.kind == FaultKind::kWrite) {
     point(system, fault.mm, Point::kSetEntry);
-    system.tables(fault.mm).set(fault.slot, make_entry(fault.frame(), vma, true));
+    // Accessed and dirty: no bit that a processor sets meanwhile is lost.
+    fault.slot.store(make_entry(fault.frame(), vma, true));
     system.note({.kind = EventKind::kReused, .decision = Decision::kReuse, .page = fault.page, .frame = fault.frame()});
   }
 }
@@ -54,6 +57,7 @@ Result<Faulted> copy_mapped_page(const Fault<G>& fault, PageTableGuard<G>& locke
   const FrameNumber old = fault.frame();
   const bool was_anon = old != Frames<G>::kZeroPage || COWHERD_MUTANT(zero_page_copied_as_ordinary);
   const Live live(system, "copy-mapped-page", fault.entry);
+  prefetch_start(system, old);
   if (was_anon) {
     point(system, Point::kTakeReference);
     fault.descriptor().add_references(1);
@@ -84,7 +88,7 @@ Result<Faulted> copy_mapped_page(const Fault<G>& fault, PageTableGuard<G>& locke
     const bool unneeded = was_anon && fault.descriptor().mapcount() == 1 && fault.descriptor().references() == 2;
     if (was_anon && COWHERD_MUTANT(copy_drops_old_page_early)) put_page(system, old, 2);
     point(system, fault.mm, Point::kClearEntry);
-    system.tables(fault.mm).set(fault.slot, Entry{});
+    (void)clear_entry<G>(fault.slot);
     if (!COWHERD_MUTANT(copy_without_flush)) flush.add({fault.page, fault.page + PageCount{1}});
     flush.before_unlock();
     const Vma& vma = system.at(fault.vma);
@@ -95,7 +99,7 @@ Result<Faulted> copy_mapped_page(const Fault<G>& fault, PageTableGuard<G>& locke
       system.descriptor(copy).set_dirty(true);
     }
     point(system, fault.mm, Point::kSetEntry);
-    system.tables(fault.mm).set(fault.slot, make_entry(copy, vma, write));
+    fault.slot.store(make_entry(copy, vma, write));
     system.note({.kind = write ? EventKind::kCopiedOnWrite : EventKind::kUnshared,
                  .decision = write ? Decision::kReuse : Decision::kGupRead,
                  .page = fault.page,
@@ -163,12 +167,12 @@ Result<void> copy_to_other(const Fault<G>& fault, OtherMapping other) {
     return blocked ? Result<void>(would_block(system, Point::kPageTableLock)) : Result<void>();
   }
   point(system, Point::kClearEntry);
-  system.tables(mm).set(slot, Entry{});
+  (void)clear_entry<G>(slot);
   flush_range(system, mm, {other.page, other.page + PageCount{1}});
   add_new_anon_page(system, copy, vma, other.page);
   system.descriptor(copy).set_dirty(true);
   point(system, Point::kSetEntry);
-  system.tables(mm).set(slot, make_entry(copy, vma, false));
+  slot.store(make_entry(copy, vma, false));
   drop_mapcount(system, fault.frame());
   system.note({.kind = EventKind::kCopiedToOther,
                .decision = Decision::kReuse,
@@ -266,11 +270,9 @@ Result<Faulted> wait_for_reader(const Fault<G>& fault) {
 }  // namespace
 
 template <class G>
-Result<Faulted> fault_write_protected(System<G>& system, Mm& mm, Ref<Vma> vma, Vpn page, FaultKind kind) {
-  Fault<G> fault{system, mm, vma, page, kind, system.tables(mm).find(page), {}};
-  if (!fault.slot) {
-    return Faulted::kRetry;
-  }
+Result<Faulted> fault_write_protected(System<G>& system, Mm& mm, Ref<Vma> vma, Vpn page, FaultKind kind,
+                                      EntrySlot slot) {
+  Fault<G> fault{system, mm, vma, page, kind, slot, {}};
   PageTableGuard<G> guard(system, mm, fault.slot);
   if (guard.blocked()) {
     return would_block(system, Point::kPageTableLock);
@@ -291,7 +293,7 @@ Result<Faulted> fault_write_protected(System<G>& system, Mm& mm, Ref<Vma> vma, V
     verdict = decide(fault, false);
   }
   if (verdict == WriteFault::kReuse) {
-    reuse_page(fault);
+    reuse_page(fault, page_locked);
   }
   if (page_locked) {
     unlock_page_of(system, fault.frame());
@@ -314,7 +316,7 @@ Result<Faulted> fault_write_protected(System<G>& system, Mm& mm, Ref<Vma> vma, V
 }
 
 #define COWHERD_INSTANTIATE(G) \
-  template Result<Faulted> fault_write_protected<G>(System<G>&, Mm&, Ref<Vma>, Vpn, FaultKind);
+  template Result<Faulted> fault_write_protected<G>(System<G>&, Mm&, Ref<Vma>, Vpn, FaultKind, EntrySlot);
 COWHERD_FOR_EACH_GEOMETRY(COWHERD_INSTANTIATE)
 #undef COWHERD_INSTANTIATE
 

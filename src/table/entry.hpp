@@ -67,6 +67,9 @@ class EntrySlot {
   explicit operator bool() const { return place_ != nullptr; }
   [[nodiscard]] const void* place() const { return place_; }
 
+  /// The place `entries` further on in the same table.
+  [[nodiscard]] EntrySlot after(std::size_t entries) const { return EntrySlot(place_ + entries); }
+
   [[nodiscard]] Entry load() const { return Entry{word().load(order::kEntryLoad)}; }
   /// Whoever sees `entry` sees what was done to its page before.
   void store(Entry entry) const { word().store(entry.bits(), order::kEntryStore); }
@@ -82,6 +85,8 @@ class EntrySlot {
 
  private:
   [[nodiscard]] std::atomic_ref<std::uint64_t> word() const { return std::atomic_ref(*place_); }
+
+  explicit EntrySlot(std::uint64_t* place) : place_(place) {}
 
   std::uint64_t* place_ = nullptr;
 };

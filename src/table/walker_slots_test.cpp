@@ -62,6 +62,21 @@ TEST(WalkerSlots, HasRoomForMoreWalkersThanOne) {
   slots.wait(kMm, kHere, true);
 }
 
+TEST(WalkerSlots, ReadersOfTheMmapLockAreNoWalkers) {
+  Slots slots;
+  std::uint64_t* reader = slots.enter_reader(kMm);
+  ASSERT_NE(reader, nullptr);
+  slots.wait(kMm, {Vpn{0}, Vpn{Geometry<ProductionGeometry>::kUserPages}}, true);
+  slots.wait_for_readers(kMm + 1);
+  EXPECT_TRUE(slots.any_reader(kMm));
+  EXPECT_FALSE(slots.any_reader(kMm + 1));
+  Slots::leave(*reader);
+  EXPECT_FALSE(slots.any_reader(kMm));
+  const Slots::Inside walker(slots, kMm, kHere.begin, WalkerKind::kAccess);
+  slots.wait_for_readers(kMm);
+  EXPECT_FALSE(slots.any_reader(kMm));
+}
+
 /// Pages that are given away as soon as nobody is inside: a walker never finds one that was given away behind an entry
 /// that he read when he was inside already.
 TEST(WalkerSlots, NobodyIsLeftBehindAnEntryThatWasCleared) {
