@@ -34,8 +34,8 @@ struct Mm {
   LockWord upper_lock;
   /// In the build `moved` what follows lies on another cache line than what is above: bench/moved_sequence.
   [[no_unique_address]] SequenceApart apart;
-  /// Odd while fork looks for pins and write-protects (Linux: write_protect_seq). Written by fork alone, which writes the
-  /// mmap lock beside it anyway; read by every fast pin, which reads the root anyway.
+  /// Odd while fork looks for pins and write-protects (Linux: write_protect_seq). Written by fork alone, which writes
+  /// the mmap lock beside it anyway; read by every fast pin, which reads the root anyway.
   std::uint32_t fork_sequence = 0;
   /// Processes that live in it, more than one only during vfork; and operations of others on it.
   std::uint16_t users = 0;
