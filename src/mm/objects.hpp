@@ -75,7 +75,7 @@ struct PinFrames {
 };
 
 /// References to frames, taken through an address: a cache line, or a page where that is smaller. The first frames are
-/// here, the others in frames that hold nothing else. No list has the records (decisions/0010); whoever looks for them
+/// here, the others in frames that hold nothing else. No list has the records (decisions/0012); whoever looks for them
 /// goes through the slabs.
 template <class G>
 struct PinRecord {

@@ -36,37 +36,54 @@ requires G::kExplored class WalkerInside<G> {
   std::atomic_ref<std::uint8_t> walkers_;
 };
 
+/// What a pin takes of each page, and on which terms: asked of the rules once, not for every page.
+struct Terms {
+  template <class G>
+  Terms(System<G>& system, const PinRecord<G>& record)
+      : flags(record.flags),
+        times(record.times),
+        pins(counts_as_pin(system.rules(), record.flags) ? record.times : 0),
+        limit(system.rules().ref_overflow == RefOverflow::kRefuse ? kMaxGupReferences
+                                                                  : FrameDescriptor::kMaxReferences),
+        recheck(system.rules().gup_recheck),
+        as_write(gup_as_write(system.rules(), record.flags)),
+        writes(has(record.flags, PinFlags::kWrite)) {}
+
+  PinFlags flags;
+  std::uint32_t times;
+  std::uint32_t pins;
+  std::uint32_t limit;
+  GupRecheck recheck;
+  /// The entry has to be writable.
+  bool as_write;
+  bool writes;
+};
+
 /// Takes the references if the frame is in use at all: it may have been freed, and be anything by now. False: not to be
 /// had, or too many. Compare Linux mm/gup.c: try_grab_folio_fast().
 template <class G>
-bool try_take(System<G>& system, FrameNumber frame, PinFlags flags, std::uint32_t times) {
+bool try_take(System<G>& system, FrameNumber frame, const Terms& terms) {
   if (!counted(system, frame)) {
     return true;
   }
   if (frame == Frames<G>::kZeroPage) {
-    return take_references(system, frame, flags, times).ok();
+    return take_references(system, frame, terms.flags, terms.times).ok();
   }
-  const Rules& rules = system.rules();
-  const std::uint32_t limit =
-      rules.ref_overflow == RefOverflow::kRefuse ? kMaxGupReferences : FrameDescriptor::kMaxReferences;
-  const std::uint32_t pins = counts_as_pin(rules, flags) ? times : 0;
   if (COWHERD_MUTANT(fast_pin_takes_free_frame)) {
-    system.descriptor(frame).add_references(times, pins);
+    system.descriptor(frame).add_references(terms.times, terms.pins);
     return true;
   }
-  return system.descriptor(frame).try_add_references(times, pins, limit);
+  return system.descriptor(frame).try_add_references(terms.times, terms.pins, terms.limit);
 }
 
 /// Gives back what try_take() took, of whatever the frame is now.
 template <class G>
-void let_go(System<G>& system, FrameNumber frame, PinFlags flags, std::uint32_t times) {
+void let_go(System<G>& system, FrameNumber frame, const Terms& terms) {
   if (!counted(system, frame)) {
     return;
   }
   point(system, Point::kDropReference);
-  FrameDescriptor& descriptor = system.descriptor(frame);
-  const std::uint32_t pins = counts_as_pin(system.rules(), flags) ? times : 0;
-  const bool last = descriptor.drop_references(times, pins).references == 0;
+  const bool last = system.descriptor(frame).drop_references(terms.times, terms.pins).references == 0;
   if (last && frame != Frames<G>::kZeroPage && !COWHERD_MUTANT(fast_pin_leaks_last_reference)) {
     system.frames().free(frame);
   }
@@ -109,46 +126,46 @@ struct TableInHand {
 /// A reference taken before the entry was cleared is seen by whoever clears it; one taken after is let go here. Allowed
 /// because each side writes first and reads then.
 template <class G>
-Result<FrameNumber> grab_fast(System<G>& system, Mm& mm, const TableInHand<G>& at, Vpn page, PinFlags flags,
-                              std::uint32_t times, bool first) {
-  const Rules& rules = system.rules();
+Result<FrameNumber> grab_fast(System<G>& system, Mm& mm, const TableInHand<G>& at, Vpn page, const Terms& terms,
+                              bool first) {
   const EntrySlot slot = at.tables.slot_in(at.table.frame(), page);
   point(system, mm, Point::kReadEntry);
   const Entry entry = slot.load();
-  if (!lets_through(system, entry, gup_as_write(rules, flags))) {
+  if (!lets_through(system, entry, terms.as_write)) {
     return Errno::kFault;
   }
   const FrameNumber frame = entry.frame();
   const Live read(system, "read", entry);
   if (first) note_pins_below(system, mm, page);
   point(system, Point::kTakeReference);
-  if (!try_take(system, frame, flags, times)) {
+  if (!try_take(system, frame, terms)) {
     return Errno::kFault;
   }
   const auto give_up = [&] {
-    let_go(system, frame, flags, times);
+    let_go(system, frame, terms);
     return Errno::kFault;
   };
-  if (rules.gup_recheck != GupRecheck::kNone) {
+  if (terms.recheck != GupRecheck::kNone) {
     point(system, mm, Point::kRecheckEntry);
     if (slot.load() != entry && !COWHERD_MUTANT(fast_pin_recheck_dropped)) {
       return give_up();
     }
   }
-  if (rules.gup_recheck == GupRecheck::kEntryAndTable) {
+  if (terms.recheck == GupRecheck::kEntryAndTable) {
     point(system, mm, Point::kRecheckTable);
     if (at.parent.load() != at.table) {
       return give_up();
     }
   }
   // A read-only entry is proof of nothing: only the mark says whose the page is, and only after the reference is there.
-  if (!has(flags, PinFlags::kWrite) && !entry.writable()) {
+  if (!terms.writes && !entry.writable()) {
     point(system, Point::kReadExclusive);
-    if (gup_needs_unshare(rules, system.state(frame), flags, false) && !COWHERD_MUTANT(fast_pin_mark_dropped)) {
+    if (gup_needs_unshare(system.rules(), system.state(frame), terms.flags, false) &&
+        !COWHERD_MUTANT(fast_pin_mark_dropped)) {
       return give_up();
     }
   }
-  if (has(flags, PinFlags::kWrite)) system.descriptor(frame).note_gup_write();
+  if (terms.writes) system.descriptor(frame).note_gup_write();
   system.note({.kind = EventKind::kPinned, .decision = Decision::kGupRead, .page = page, .frame = frame});
   return frame;
 }
@@ -157,7 +174,8 @@ Result<FrameNumber> grab_fast(System<G>& system, Mm& mm, const TableInHand<G>& a
 /// and what is said in the tables on the way are for all of them; each page looks at its table's entry again, so that
 /// it makes no difference to it whether the walk was long before.
 template <class G>
-void grab_table(System<G>& system, Mm& mm, PinRecord<G>& record, std::span<FrameNumber> places, PageRange pages) {
+void grab_table(System<G>& system, Mm& mm, PinRecord<G>& record, const Terms& terms, std::span<FrameNumber> places,
+                PageRange pages) {
   const WalkerInside<G> inside(system, mm, pages.begin);
   point(system, mm, Point::kReadTable);
   const auto tables = system.tables(mm);
@@ -177,7 +195,7 @@ void grab_table(System<G>& system, Mm& mm, PinRecord<G>& record, std::span<Frame
         system.frames().prefetch(tables.slot_in(table.frame(), page + kAhead).load().frame());
       }
     }
-    const auto frame = grab_fast(system, mm, at, page, record.flags, record.times, page == pages.begin);
+    const auto frame = grab_fast(system, mm, at, page, terms, page == pages.begin);
     if (!frame) return;
     *place = *frame;
     ++record.pages;
@@ -188,8 +206,8 @@ void grab_table(System<G>& system, Mm& mm, PinRecord<G>& record, std::span<Frame
 
 template <class G>
 void pin_fast(System<G>& system, Mm& mm, PinRecord<G>& record, Vpn first, PageCount pages) {
-  const bool with_sequence =
-      system.rules().fork_sequence == ForkSequence::kCounted && counts_as_pin(system.rules(), record.flags);
+  const Terms terms(system, record);
+  const bool with_sequence = system.rules().fork_sequence == ForkSequence::kCounted && terms.pins != 0;
   const std::atomic_ref sequence(mm.fork_sequence);
   std::uint32_t before = 0;
   if (with_sequence) {
@@ -206,7 +224,7 @@ void pin_fast(System<G>& system, Mm& mm, PinRecord<G>& record, Vpn first, PageCo
     const auto places = append(system, record);
     if (!places) break;
     const Vpn end = std::min({last, Tables<G>::table_end(page), page + PageCount{places->size()}});
-    grab_table(system, mm, record, *places, {page, end});
+    grab_table(system, mm, record, terms, *places, {page, end});
     page = first + PageCount{record.pages};
     if (page < end) break;
   }
@@ -219,7 +237,7 @@ void pin_fast(System<G>& system, Mm& mm, PinRecord<G>& record, Vpn first, PageCo
   if (sequence.load(order::kSequenceLoad) == before || COWHERD_MUTANT(sequence_end_dropped)) {
     return;
   }
-  for_each_frame(system, record, [&](FrameNumber frame) { let_go(system, frame, record.flags, record.times); });
+  for_each_frame(system, record, [&](FrameNumber frame) { let_go(system, frame, terms); });
   free_pin_frames(system, record);
   PinRecord<G> fresh;
   fresh.times = record.times;
