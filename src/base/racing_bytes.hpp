@@ -14,8 +14,8 @@ namespace cowherd {
 /// A processor's cache line.
 inline constexpr std::size_t kCacheLine = 64;
 
-/// Zeroes memory that nobody else can reach yet, past the caches: three times as fast as through them, and twice as
-/// slow for whoever reads it at once. What is stored with release order afterwards publishes the zeroes too.
+/// Zeroes memory that nobody else can reach yet, past the caches: cheaper than through them where nobody needs it soon,
+/// dearer where somebody reads it at once. What is stored with release order afterwards publishes the zeroes too.
 /// Precondition: a multiple of 16 bytes, aligned to as many.
 inline void clear_past_caches(std::byte* memory, std::size_t size) {
 #ifdef __SSE2__
