@@ -189,7 +189,7 @@ constexpr Case kOthers[] = {
 constexpr Case kRestores[] = {
     {"OneOrTheOther", "0 fork; 0 store 0 5; 1 begins restore; 2 load 0 = 5; 2 load 0 = 1; 1 ends; 2 load 0 = 1", ""},
     {"IsDoneAtItsEnd", "0 fork; 0 store 0 5; 1 begins restore; 1 ends; 2 load 0 = 5",
-     "2 load 0 = 5: private garbage\n"},
+     "2 load 0 = 5: private lost-write\n"},
     {"StaleTranslationReads", "0 fork; 0 store 0 5; 1 begins restore; 2 load 0 = 1; 3 load 0 = 5; 1 ends; 3 load 0 = 1",
      ""},
     {"StoreBeforeIsLost", "0 fork; 1 begins restore; 2 store 0 5; 1 ends; 2 load 0 = 1", ""},

@@ -93,7 +93,7 @@ constexpr Case kCases[] = {
     {"SnapshotAndRestore", "x = anon(1);",
      "P0() { r0 = restore(S0); snapshot(S0); WRITE_ONCE(*x, 2); r1 = snapshot(S0); r2 = restore(S0); "
      "r3 = READ_ONCE(*x); }\nlocations [0:r0; 0:r1; 0:r2; 0:r3; rss(P0); refcount(0:x);]",
-     "0:r0=-EINVAL; 0:r1=-EBUSY; 0:r2=0; 0:r3=1; rss(P0)=1; refcount(0:x)=2;"},
+     "0:r0=-EINVAL; 0:r1=-EBUSY; 0:r2=0; 0:r3=1; refcount(0:x)=2; rss(P0)=1;"},
     {"TryShareOfAPinnedPage", "x = anon(1); y = anon; d = device;",
      "P0() { pin(d, x, 0); }\nkernel K0() { r0 = try_share(P0:x); r1 = try_share(P0:y); }\n"
      "locations [K0:r0; K0:r1; excl(0:x);]",

@@ -116,8 +116,7 @@ std::string with_sections(std::string document, const std::vector<Section>& sect
 
 std::filesystem::path document_path() {
   const char* source = std::getenv("COWHERD_SOURCE");
-  const std::filesystem::path here = std::filesystem::path(__FILE__).parent_path();
-  return (source != nullptr ? std::filesystem::path(source) : here / ".." / "..") / "docs" / "rules.md";
+  return std::filesystem::path(source != nullptr ? source : COWHERD_SOURCE_DIR) / "docs" / "rules.md";
 }
 
 TEST(RulesDocument, RepeatsTheTables) {

@@ -103,6 +103,9 @@ class Generator {
 
   [[nodiscard]] std::uint32_t weight(OpCode code) const { return options_.weights[static_cast<std::size_t>(code)]; }
 
+  /// For a process block or a snapshot, beside a device block and a kernel block.
+  [[nodiscard]] bool room_for_one() const { return program_.blocks.size() + (has_snapshot_ ? 1 : 0) < kMaxBlocks - 2; }
+
   std::uint8_t add_block() {
     const auto number = static_cast<std::uint8_t>(program_.blocks.size());
     Block block;
@@ -276,7 +279,7 @@ class Generator {
   }
 
   void draw_start(std::uint8_t b, Operation op) {
-    if (program_.blocks.size() >= options_.max_blocks) return;
+    if (program_.blocks.size() >= options_.max_blocks || !room_for_one()) return;
     const bool fails_observably = options_.fail_percent > 0;
     const std::uint8_t child = add_block();
     op.block = child;
@@ -373,6 +376,7 @@ class Generator {
   /// One snapshot at most; any process may go back to it, once it is taken in some schedule.
   void draw_snapshot(std::uint8_t b, Operation op) {
     if (has_snapshot_ != (op.code == OpCode::kRestore)) return;
+    if (op.code == OpCode::kSnapshot && !room_for_one()) return;
     has_snapshot_ = true;
     if (op.code == OpCode::kRestore) states_[b].no_memory = false;
     emit(program_.blocks[b], op, op.code == OpCode::kRestore && random_.percent(30));
