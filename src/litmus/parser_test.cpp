@@ -207,9 +207,7 @@ TEST(Parser, PrintsBackWhatItReads) {
 }
 
 /// The catalogue next to the sources, where the tests run inside the tree.
-std::filesystem::path catalogue() {
-  return std::filesystem::path(COWHERD_SOURCE_DIR) / "litmus";
-}
+std::filesystem::path catalogue() { return std::filesystem::path(COWHERD_SOURCE_DIR) / "litmus"; }
 
 TEST(Parser, EveryTestOfTheCatalogueIsNamedAsItsFileAndPrintsBack) {
   if (!std::filesystem::exists(catalogue())) return;
