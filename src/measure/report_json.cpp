@@ -83,11 +83,7 @@ Json json_of(const Plot& plot) {
 std::string json_of(const Report& report) {
   Json json = {{"schema", kSchema},
                {"host", json_of(report.host)},
-               {"pace",
-                {{"factor", report.pace.factor()},
-                 {"here_ns", report.pace.here},
-                 {"there_ns", Pace::kThere},
-                 {"here_same_loop_ns", report.pace.same_loop}}},
+               {"pace", {{"factor", report.pace.factor()}, {"here_ns", report.pace.here}, {"there_ns", Pace::kThere}}},
                {"busy_before", report.busy_before},
                {"busy_after", report.busy_after},
                {"rounds", report.rounds},
