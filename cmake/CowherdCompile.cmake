@@ -19,6 +19,10 @@ function(cowherd_compile_options target)
     # Where GCC 12 inlines its own std::string's operator+, it sees copies that overlap or end out of bounds. The
     # sanitizer builds look for the real ones.
     target_compile_options(${target} PRIVATE -Wno-restrict -Wno-array-bounds -Wno-stringop-overflow)
+    if(COWHERD_UNITY)
+      # A source that is included by another looks like a header with an unnamed namespace.
+      target_compile_options(${target} PRIVATE -Wno-subobject-linkage)
+    endif()
     if(COWHERD_SANITIZE)
       # The instrumented code defeats the analysis behind this warning.
       target_compile_options(${target} PRIVATE -Wno-maybe-uninitialized)
