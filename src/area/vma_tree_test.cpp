@@ -155,7 +155,7 @@ TEST_F(VmaTreeTest, AWalkMeetsEveryVmaInOrder) {
 
 TEST_F(VmaTreeTest, ATreeBuiltInOrderIsTheSame) {
   std::mt19937 random(7);
-  for (const std::size_t count : {0, 1, 2, 3, 50, 90}) {
+  for (const std::size_t count : {0u, 1u, 2u, 3u, 50u, 90u}) {
     Ref<Vma> inserted;
     Ref<Vma> built;
     VmaTreeBuilder::Edge edge;

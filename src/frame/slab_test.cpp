@@ -90,7 +90,7 @@ TYPED_TEST(SlabTest, EveryObjectAliveIsMetOnce) {
     held.push_back(*frames.template make<Medium>());
     (void)*frames.template make<Small>();
   }
-  for (const std::size_t gone : {7, 4, 0}) {
+  for (const std::size_t gone : {7u, 4u, 0u}) {
     frames.destroy(held[gone]);
     held.erase(held.begin() + static_cast<std::ptrdiff_t>(gone));
   }

@@ -76,7 +76,7 @@ struct Sharing {
 /// A fast pin may come between the look at the table and the write protection, as it may with a page (copy_entry()):
 /// the sequence count, which fork holds, makes it let go.
 template <class G>
-Result<Vpn> share_entries(Sharing<G>& sharing, Vpn at, unsigned level) COWHERD_REQUIRES(sharing.parent.mmap_lock) {
+Result<Vpn> share_entries(Sharing<G>& sharing, Vpn at, unsigned level) {
   System<G>& system = sharing.system;
   const FrameNumber upper =
       system.tables(sharing.parent).table_of(system.tables(sharing.parent).walk_to(at, level).slot);
