@@ -31,7 +31,7 @@ struct Sizes {
 inline constexpr Sizes kFullSizes = {
     .fork_pages = 1 << 18, .fault_pages = 1 << 16, .big_pages = 1 << 20, .table_pages = 1 << 24};
 inline constexpr Sizes kQuickSizes = {
-    .fork_pages = 1 << 16, .fault_pages = 1 << 14, .big_pages = 1 << 17, .table_pages = 1 << 24, .most_table_pins = 16};
+    .fork_pages = 1 << 16, .fault_pages = 1 << 14, .big_pages = 1 << 17, .table_pages = 1 << 24, .most_table_pins = 1};
 
 /// A line of the table: a goal, or one of the cases that a goal is made of.
 struct Line {
