@@ -44,7 +44,7 @@ std::uint64_t copies_of(const Load& load) { return load.pins + load.pages / kChe
 Figure time_fork_alone(Bed& bed, const Load& load, bool last) {
   if (!bed.store_all()) return Figure::wrong("pages could not be made writable again");
   const std::uint64_t free = bed.free_frames();
-  const Figure figure = time_fork(bed, load, nothing_more, [&](AddressSpace& child) -> const char* {
+  Figure figure = time_fork(bed, load, nothing_more, [&](AddressSpace& child) -> const char* {
     if (!bed.stamped(child)) return "the child did not find its memory";
     if (last && !bed.pins_kept(child)) return "a pinned page was parted from its device";
     if (last && !bed.parted_from(child)) return "the child sees what its parent writes";
@@ -114,10 +114,10 @@ Figure fork_per_pin(const Load& load) {
   bed.map();
   bed.fill();
   if (bed.failure()) return *bed.failure();
-  const Figure without = repeat(load, [&](bool) { return time_fork_alone(bed, load, false); });
+  Figure without = repeat(load, [&](bool) { return time_fork_alone(bed, load, false); });
   if (!without.ok()) return without;
   bed.pin();
-  const Figure with = bed.measure([&](bool last) { return time_fork_alone(bed, load, last); });
+  Figure with = bed.measure([&](bool last) { return time_fork_alone(bed, load, last); });
   if (!with.ok()) return with;
   if (with.value() <= without.value()) return Figure::unavailable(kLost);
   return Figure::measured((with.value() - without.value()) / static_cast<double>(load.pins) / 1e3);
@@ -153,9 +153,9 @@ Figure fork_per_vma(const Load& load) {
       });
     });
   };
-  const Figure one = measure(false);
+  Figure one = measure(false);
   if (!one.ok()) return one;
-  const Figure many = measure(true);
+  Figure many = measure(true);
   if (!many.ok()) return many;
   if (many.value() <= one.value()) return Figure::unavailable(kLost);
   return Figure::measured((many.value() - one.value()) / static_cast<double>(2 * load.pages));

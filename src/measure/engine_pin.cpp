@@ -135,7 +135,7 @@ Figure against_no_sequence(Time&& time, Combine&& combine) {
   double bare = with;
   for (unsigned i = 0; i < kPairs; ++i) {
     for (const bool counted : {true, false}) {
-      const Figure figure = time(counted ? kCowherdRules : without);
+      Figure figure = time(counted ? kCowherdRules : without);
       if (!figure.ok()) return figure;
       double& best = counted ? with : bare;
       best = std::min(best, figure.value());

@@ -56,7 +56,7 @@ template <class Works, class Ready, class Run, class Done>
 Figure fastest(const Load& load, const Works& works, Ready&& ready, Run&& run, Done&& done) {
   Figure best = Figure::unavailable("no loop");
   for (const auto& work : works) {
-    const Figure figure = repeat(load, [&](bool) {
+    Figure figure = repeat(load, [&](bool) {
       ready();
       evict_caches();
       const double time = timed_on(load.threads, load.clock, [&](unsigned number) {

@@ -105,7 +105,7 @@ Figure time_forks(const Load& load) {
   if (scene.failure()) return *scene.failure();
   return repeat(load, [&](bool) -> Figure {
     if (!scene.mapping().populate_write()) return Figure::wrong("pages were not made writable again");
-    const Figure figure = time_fork(load, [&] { return scene.mapping().stamped(); });
+    Figure figure = time_fork(load, [&] { return scene.mapping().stamped(); });
     return !figure.ok() || scene.pins_kept() ? figure : Figure::wrong("a pinned page was write-protected");
   });
 }
@@ -123,9 +123,9 @@ Figure fork_whole(const Load& load) {
 Figure fork_per_pin(const Load& load) {
   Load without = load;
   without.pins = 0;
-  const Figure base = in_child([&] { return time_forks(without); });
+  Figure base = in_child([&] { return time_forks(without); });
   if (!base.ok()) return base;
-  const Figure with = in_child([&] { return time_forks(load); });
+  Figure with = in_child([&] { return time_forks(load); });
   if (!with.ok()) return with;
   if (with.value() <= base.value()) return Figure::unavailable(kLost);
   return Figure::measured((with.value() - base.value()) / static_cast<double>(load.pins) / 1e3);
@@ -147,9 +147,9 @@ Figure fork_per_vma(const Load& load) {
       });
     });
   };
-  const Figure one = measure(false);
+  Figure one = measure(false);
   if (!one.ok()) return one;
-  const Figure many = measure(true);
+  Figure many = measure(true);
   if (!many.ok()) return many;
   if (many.value() <= one.value()) return Figure::unavailable(kLost);
   // A touched page and the hole after it are two VMAs.
