@@ -54,7 +54,7 @@ Figure in_child(const std::function<Figure()>& measure) {
   if (child == 0) {
     ::close(ends[0]);
     ::alarm(kLongestSeconds);
-    Figure figure = measure();
+    const Figure figure = measure();
     const Head head{figure.state(), figure.ok() ? figure.value() : 0};
     write_all(ends[1], &head, sizeof head);
     write_all(ends[1], figure.text().data(), figure.text().size());

@@ -9,7 +9,7 @@ namespace cowherd::measure {
 namespace {
 
 TEST(Child, BringsBackWhatWasMeasured) {
-  Figure figure = in_child([] { return Figure::measured(12.5); });
+  const Figure figure = in_child([] { return Figure::measured(12.5); });
   ASSERT_TRUE(figure.ok());
   EXPECT_EQ(figure.value(), 12.5);
 }

@@ -37,7 +37,7 @@ Series series_of(const Fork& fork, bool shuffled, std::string_view in_order = ",
 
 void add_point(Series& series, double x, const Fork& fork, const Load& load) {
   if (bytes_of(load) > available_memory()) return;
-  Figure figure = fork.side(load);
+  const Figure figure = fork.side(load);
   if (figure.ok() && figure.value() > 0) {
     series.points.emplace_back(x, figure.value() / kMicrosecondsToAMillisecond);
   }
@@ -126,7 +126,7 @@ Plot one_and_two_threads(const Sizes& sizes, unsigned repetitions) {
           .name = (of_linux ? "Linux, " : "") + std::string(kBoth[colour].name), .colour = colour, .dashed = of_linux};
       for (unsigned threads = 1; threads <= std::min(2u, processors()); ++threads) {
         const Side side = of_linux ? kBoth[colour].of_linux : kBoth[colour].ours;
-        Figure figure =
+        const Figure figure =
             side({.pages = sizes.fault_pages, .threads = threads, .repetitions = repetitions, .clock = Clock::kWall});
         // Nanoseconds to a page of one thread.
         if (figure.ok()) series.points.emplace_back(threads, threads * 1e3 / figure.value());

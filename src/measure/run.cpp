@@ -20,7 +20,7 @@ struct Course {
   /// False: the work was not what was asked for, `wrong` says how.
   bool step(const Load& load, const char* name, std::string& wrong) const {
     if (side == nullptr || !missing.empty()) return true;
-    Figure figure = side(load);
+    const Figure figure = side(load);
     switch (figure.state()) {
       case Figure::State::kMeasured:
         figures.push_back(figure.value());
@@ -48,7 +48,7 @@ Pace measure_pace(const Plan& plan) {
   Pace pace;
   const Load load = {.pages = 1 << 18, .repetitions = plan.repetitions};
   for (unsigned round = 0; round < plan.rounds; ++round) {
-    Figure figure = floor::fork_loop(load);
+    const Figure figure = floor::fork_loop(load);
     if (figure.ok() && (pace.here == 0 || figure.value() < pace.here)) pace.here = figure.value();
   }
   return pace;

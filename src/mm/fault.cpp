@@ -104,8 +104,8 @@ Result<void> fault_anonymous_page(System<G>& system, Mm& mm, Ref<Vma> vma_ref, V
   return {};
 }
 
-/// Whoever faults in many pages goes over a range: the descriptors of those to come, and the first bytes of the one that
-/// is copied next, may be far away. `slot` is the place of the entry for `page`.
+/// Whoever faults in many pages goes over a range: the descriptors of those to come, and the first bytes of the one
+/// that is copied next, may be far away. `slot` is the place of the entry for `page`.
 template <class G>
 void prefetch_pages_after(System<G>& system, EntrySlot slot, Vpn page) {
   if constexpr (!G::kExplored) {
