@@ -8,8 +8,9 @@ namespace cowherd {
 /// What a mapping allows. Linux: PROT_*.
 enum class Protection : std::uint8_t { kNone = 0, kRead = 1, kWrite = 2, kReadWrite = 3 };
 
-/// How mmap places and fills a mapping. Linux: MAP_FIXED, MAP_FIXED_NOREPLACE, MAP_POPULATE.
-enum class MapFlags : std::uint8_t { kNone = 0, kFixed = 1, kFixedNoReplace = 2, kPopulate = 4 };
+/// How mmap places and fills a mapping. Linux: MAP_FIXED, MAP_FIXED_NOREPLACE, MAP_POPULATE, MAP_SHARED; without the
+/// last it is private.
+enum class MapFlags : std::uint8_t { kNone = 0, kFixed = 1, kFixedNoReplace = 2, kPopulate = 4, kShared = 8 };
 
 /// How fork passes the page tables on. All that any process or device can observe is the same.
 enum class ForkMode : std::uint8_t {

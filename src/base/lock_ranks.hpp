@@ -13,8 +13,9 @@ namespace cowherd {
   X(kMmapLock, "mmap_lock", true, true,                                                                              \
     "one per address space, for reading or writing: VMAs and which tables exist; fork holds the parent's, then the " \
     "child's")                                                                                                       \
-  X(kPageLock, "page lock", true, false, "one per frame: held across reuse decisions")                               \
-  X(kMappingLock, "mapping lock", true, false, "one per file, once there are files: who maps it")                    \
+  X(kFileLock, "file lock", true, false, "one per file: its size, and changes to it as a whole")                     \
+  X(kPageLock, "page lock", true, false, "one per frame: held across reuse decisions, and while a file's page comes, is mapped for writing, is cleaned or goes") \
+  X(kMappingLock, "mapping lock", true, true, "one per file: who maps it, and which of its pages are in the cache; restore holds those of all files of both address spaces") \
   X(kAnonVmaLock, "anon_vma lock", true, false, "one per family of anon_vmas: their lists of mappings")              \
   X(kUpperTableLock, "upper table lock", false, false,                                                               \
     "one per address space: entries that name tables, and the anon_vma of a VMA that gets its first")                \

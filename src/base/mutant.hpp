@@ -48,6 +48,22 @@ namespace cowherd {
   X(has_pinned_never, "nobody is told that the address space has been pinned")                                \
   X(has_pinned_late, "the address space says that it has been pinned only after the pin is there")            \
   X(mark_test_before_clear, "the exclusive mark's taker asks about pins before it clears the entry")          \
+  /* Files. */                                                                                                \
+  X(cache_recheck_dropped, "a page is put into a file's cache over one that another has just put there")      \
+  X(truncate_leaves_late_mapping, "a page that was mapped late goes from its file and stays mapped")          \
+  X(truncated_page_mapped, "a fault maps a page that was cut off its file while it waited for its lock")      \
+  X(written_page_stays_clean, "a page is made writable and not marked dirty")                                 \
+  X(write_not_noticed, "a read fault maps a page of a disk's file writable")                                  \
+  X(private_file_page_writable, "a private mapping gets a file's page writable")                              \
+  X(file_mapped_without_reference, "a file's page is mapped without a reference")                             \
+  X(file_fault_recheck_dropped, "a fault on a file overwrites an entry that has changed meanwhile")           \
+  X(rmap_table_recheck_dropped, "a reverse map does not look whether its table was replaced")                 \
+  X(cleaned_entry_stays_writable, "writeback cleans an entry and leaves it writable")                         \
+  X(clean_without_flush, "writeback cleans entries, and CPUs go on writing through them")                     \
+  X(truncate_without_flush, "truncated pages are freed while CPUs still remember them")                       \
+  X(child_mapped_before_parent, "a child comes before its parent on a file's list of mappings")               \
+  X(pin_keeps_file_page, "a long-term pin for reading takes a file's page of a private mapping as it is")     \
+  X(shared_pages_copied_at_fork, "fork copies the entries of shared mappings")                                \
   /* Tables that address spaces share. */                                                                     \
   X(shared_table_stays_writable, "fork shares a table and leaves the parent's way to it writable")            \
   X(shared_table_writable_in_child, "fork shares a table and gives the child a writable way to it")           \

@@ -6,6 +6,7 @@
 #include "cowherd/flags.hpp"
 #include "litmus/program.hpp"
 #include "spec/promise.hpp"
+#include "spec/spec.hpp"
 
 namespace cowherd::check {
 
@@ -34,6 +35,11 @@ struct Call {
     kDmaWrite,
     kForceRead,
     kForceWrite,
+    /// `page` and `word` within `file`; of kTruncate its new size.
+    kFileRead,
+    kFileWrite,
+    kTruncate,
+    kPunch,
   };
 
   Kind kind = Kind::kNothing;
@@ -48,7 +54,16 @@ struct Call {
   MapFlags map_flags = MapFlags::kNone;
   Advice advice = Advice::kDontNeed;
   PinFlags pin_flags = PinFlags::kNone;
+  /// What an mmap maps; the file that it is about.
+  spec::Backing backing = {};
   std::int64_t value = 0;
+
+  /// Of its page number `index` alone.
+  [[nodiscard]] spec::Backing backing_of(std::uint8_t index) const {
+    spec::Backing one = backing;
+    one.first = static_cast<std::uint8_t>(backing.first + index);
+    return one;
+  }
 };
 
 /// A call that has begun and has not ended.

@@ -148,6 +148,10 @@ void Configuration::effects(const InFlight& in_flight, std::vector<Effect>& to) 
         break;
       case Kind::kForceRead:
       case Kind::kForceWrite:
+      case Kind::kFileRead:
+      case Kind::kFileWrite:
+      case Kind::kTruncate:
+      case Kind::kPunch:
         if (!done.taken && !done.refused) to.push_back({.agent = agent, .index = 0, .refused = false});
         break;
       case Kind::kPin: {
@@ -170,6 +174,21 @@ void Configuration::effects(const InFlight& in_flight, std::vector<Effect>& to) 
 }
 
 Footprint Configuration::footprint(const InFlight& in_flight, const Effect& effect) const {
+  const Footprint print = footprint_in_space(in_flight, effect);
+  // What others may have too the child has as well, whenever it was forked.
+  return in_flight.pending[effect.agent].call.kind == Kind::kFork ? print : with_files(print);
+}
+
+Footprint Configuration::footprint(const Pending& pending) const { return with_files(footprint_in_space(pending)); }
+
+Footprint Configuration::with_files(Footprint print) const {
+  if (!spec.exists(print.space) || print.slots != 0) return print;
+  print.slots = spec.slots_seen(print.space, static_cast<std::uint16_t>(print.pages | print.word_pages));
+  print.files = static_cast<std::uint8_t>(print.files | spec.files_seen(print.space, print.pages));
+  return print;
+}
+
+Footprint Configuration::footprint_in_space(const InFlight& in_flight, const Effect& effect) const {
   const Pending& pending = in_flight.pending[effect.agent];
   const Call& call = pending.call;
   Footprint print{.space = pending.space, .pages = range(call.page, 1u), .word_pages = 0, .touches = 0};
@@ -207,13 +226,13 @@ Footprint Configuration::footprint(const InFlight& in_flight, const Effect& effe
       if (pending.drops) print.touches = kNewMapping;
       break;
     default:
-      return footprint(pending);
+      return footprint_in_space(pending);
   }
   print.word_pages = print.pages;
   return print;
 }
 
-Footprint Configuration::footprint(const Pending& pending) const {
+Footprint Configuration::footprint_in_space(const Pending& pending) const {
   const Call& call = pending.call;
   Footprint print{.space = pending.space, .pages = range(call.page, 1u), .word_pages = range(call.page, 1u)};
   switch (call.kind) {
@@ -232,12 +251,27 @@ Footprint Configuration::footprint(const Pending& pending) const {
     case Kind::kDmaRead:
     case Kind::kDmaWrite: {
       const spec::SpecPinId pin = pending.pin();
-      if (call.page >= spec.pages_held(pin) || !spec.attached(pin, call.page)) break;
+      if (call.page >= spec.pages_held(pin)) break;
+      print.slots = spec.slots_held(pin, call.page);
+      print.touches = call.kind == Kind::kDmaRead ? F::kDeviceReads : F::kDeviceWrites;
+      if (!spec.attached(pin, call.page)) break;
       print.space = spec.owner(pin);
       print.pages = print.word_pages = range(spec.first_page(pin) + unsigned{call.page}, 1u);
-      print.touches = call.kind == Kind::kDmaRead ? F::kDeviceReads : F::kDeviceWrites;
       break;
     }
+    case Kind::kFileRead:
+    case Kind::kFileWrite:
+    case Kind::kTruncate:
+    case Kind::kPunch:
+      // Of no address space.
+      print.pages = print.word_pages = 0;
+      print.slots = spec.slots_of(call.backing.file);
+      print.files = static_cast<std::uint8_t>(1u << call.backing.file.value());
+      print.touches = call.kind == Kind::kFileRead    ? F::kReadsWords
+                      : call.kind == Kind::kFileWrite ? F::kWritesWords
+                                                      : F::kWritesWords | F::kWritesSize;
+      if (call.kind == Kind::kFileWrite && call.page >= spec.size(call.backing.file)) print.touches |= F::kWritesSize;
+      break;
     default:
       break;
   }
@@ -285,6 +319,11 @@ void Configuration::apply(const InFlight& in_flight, const Effect& effect) {
     case Kind::kForceRead:
     case Kind::kForceWrite:
       return apply_force(in_flight, pending, done);
+    case Kind::kFileRead:
+    case Kind::kFileWrite:
+    case Kind::kTruncate:
+    case Kind::kPunch:
+      return apply_to_file(effect.agent, pending, done);
     default:
       return;
   }
@@ -298,7 +337,7 @@ void Configuration::apply_to_page(const Pending& pending, PartsDone& done, std::
   switch (call.kind) {
     case Kind::kMmap:
       if (done.refused) return;
-      judgement = spec.mmap(pending.space, page, 1, call.protection, call.map_flags, {});
+      judgement = spec.mmap(pending.space, page, 1, call.protection, call.map_flags, {}, call.backing_of(index));
       // It looks at all its pages before it maps the first.
       if (!judgement.ok() && done.pages != 0) return;
       break;
@@ -356,6 +395,27 @@ void Configuration::apply_force(const InFlight& in_flight, const Pending& pendin
   }
   (void)spec.force_write(pending.space, call.page, call.word, call.value, {});
   note_store(in_flight, pending.space, call.page, call.word, *before, call.value);
+}
+
+void Configuration::apply_to_file(std::uint8_t agent, const Pending& pending, PartsDone& done) {
+  const Call& call = pending.call;
+  done.taken = true;
+  spec.keep_discarded(agent);
+  switch (call.kind) {
+    case Kind::kFileRead:
+      done.value = spec.peek(call.backing.file, call.page, call.word);
+      break;
+    case Kind::kFileWrite:
+      (void)spec.write_file(call.backing.file, call.page, call.word, call.value, {});
+      break;
+    case Kind::kTruncate:
+      (void)spec.truncate(call.backing.file, call.page, {});
+      break;
+    default:
+      (void)spec.punch(call.backing.file, call.page, call.count, {});
+      break;
+  }
+  spec.keep_discarded(spec::State::kNobody);
 }
 
 void Configuration::note_pinned(const InFlight& in_flight) {

@@ -34,6 +34,12 @@ bool clashes(const Clash& clash, unsigned a, unsigned b) {
 }  // namespace
 
 bool conflict(const Footprint& a, const Footprint& b) {
+  if ((a.files & b.files) != 0 && ((a.touches | b.touches) & F::kWritesSize) != 0) return true;
+  if ((a.slots & b.slots) != 0) {
+    for (const Clash& clash : kWordClashes) {
+      if (clashes(clash, a.touches, b.touches)) return true;
+    }
+  }
   if (a.space != b.space) return false;
   if ((a.pages & b.pages) != 0) {
     for (const Clash& clash : kPageClashes) {

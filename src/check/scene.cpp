@@ -37,6 +37,8 @@ Scene::Scene(const litmus::Program& program) : program_(&program) {
     ++next;
     for (std::uint32_t i = 0; i < variable.pages; ++i) vpn_[page++] = Vpn{next++};
   }
+  has_files_ = !program.files.empty();
+  for (const litmus::Variable& variable : program.variables) has_files_ = has_files_ || variable.shared;
   look_at_accesses();
   // To each process its pages, its tables and, at worst, an object or two of several frames to each page; a pin of a
   // page that its owner gave up keeps one more.
@@ -44,8 +46,12 @@ Scene::Scene(const litmus::Program& program) : program_(&program) {
   const std::uint64_t tables = 2 + Geometry<G>::kUserPages / Geometry<G>::kEntries;
   const std::uint64_t held = pages * program.devices.size();
   const std::uint64_t wanted = 64 + processes * (pages + tables + 8 * (pages + 2)) + 8 * pages * forks + held;
+  // A page of each, the nodes that lead to it, and an object to each mapping; a shared mapping brings a file along.
+  std::uint64_t for_files = 0;
+  for (const litmus::FileVariable& file : program.files) for_files += 4 + 2 * file.pages;
+  if (has_files_) for_files += (processes + program.operation_count()) * 3 * (pages + program.variables.size());
   constexpr std::uint64_t kStep = 64;
-  frames_ = PageCount{(wanted + kStep - 1) / kStep * kStep};
+  frames_ = PageCount{(wanted + for_files + kStep - 1) / kStep * kStep};
 }
 
 void Scene::look_at_accesses() {

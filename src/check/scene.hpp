@@ -33,6 +33,9 @@ class Scene {
   /// Over all variables.
   [[nodiscard]] std::uint8_t pages() const { return static_cast<std::uint8_t>(program_->page_count()); }
   [[nodiscard]] std::uint8_t devices() const { return static_cast<std::uint8_t>(program_->devices.size()); }
+  [[nodiscard]] std::uint8_t files() const { return static_cast<std::uint8_t>(program_->files.size()); }
+  /// Whether some memory is a file's, or shared: others come by it through the file.
+  [[nodiscard]] bool has_files() const { return has_files_; }
   [[nodiscard]] const litmus::Block& block(std::uint8_t block) const { return program_->blocks[block]; }
   /// The block that runs the first thread of the process of `block`.
   [[nodiscard]] std::uint8_t process_of(std::uint8_t block) const { return process_of_[block]; }
@@ -90,6 +93,7 @@ class Scene {
   std::array<std::vector<std::uint32_t>, litmus::kMaxBlocks> accessed_from_;
   std::array<std::uint8_t, litmus::kMaxBlocks> only_user_of_{};
   bool fails_by_choice_ = false;
+  bool has_files_ = false;
   std::array<Vpn, litmus::kMaxPages> vpn_{};
   PageCount frames_;
 };

@@ -262,6 +262,10 @@ std::string Tracer::describe(const mm::Event& event) const {
       return fmt::format("{}: {} unmapped", name, frame(event.frame));
     case EventKind::kFrameFreed:
       return fmt::format("{} freed", frame(event.frame));
+    case EventKind::kFileMapped:
+      return fmt::format("{}: {}, the file's, mapped", name, frame(event.frame));
+    case EventKind::kFileWritable:
+      return fmt::format("{}: {}, the file's, mapped for writing", name, frame(event.frame));
   }
   return {};
 }

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <array>
 #include <cstddef>
 #include <cstdint>
 #include <memory>
@@ -167,6 +168,14 @@ class World {
   Result<void> exit_process(std::uint8_t process);
   /// Says who can touch the memory of a process that has just come to be.
   void note_new_space(std::uint8_t process);
+  /// What an mmap of these pages of a variable maps, and with which flags, in the machine and in the reference.
+  [[nodiscard]] mm::Backing backing_of(const litmus::Place& place) const;
+  [[nodiscard]] spec::Backing reference_backing_of(const litmus::Place& place) const;
+  [[nodiscard]] MapFlags map_flags_of(const litmus::Place& place, MapFlags flags) const;
+  /// A test means this address and no other one.
+  [[nodiscard]] MapFlags map_flags_of(const litmus::Operation& op) const;
+  /// The machine's name for a file of the test, which is there as long as the program runs.
+  [[nodiscard]] mm::FileId file(std::uint8_t number) const { return files_[number]; }
   [[nodiscard]] bool alive(std::uint8_t process) const { return control.processes[process].life == Life::kAlive; }
 
   Control control{};
@@ -178,7 +187,8 @@ class World {
 
  private:
   std::string build();
-  std::string build_variable(std::uint8_t process, const litmus::Variable& variable);
+  std::string build_variable(std::uint8_t process, std::uint8_t number);
+  std::string build_file(std::uint8_t number);
   [[nodiscard]] bool may_proceed(std::uint8_t block) const;
   [[nodiscard]] bool may_overlap(std::uint8_t block) const;
   /// Tells the watcher what came before an operation that begins, and whom one that has ended has started.
@@ -201,6 +211,7 @@ class World {
   std::unique_ptr<std::byte[], AlignedDelete> memory_;
   std::size_t memory_bytes_ = 0;
   std::unique_ptr<mm::System<G>> system_;
+  std::array<mm::FileId, litmus::kMaxFiles> files_{};
   std::vector<std::int64_t> registers_;
   std::vector<std::byte> packed_;
   std::size_t packed_bytes_ = 0;

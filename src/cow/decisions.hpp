@@ -22,6 +22,8 @@ struct FrameState {
   /// The page belongs to one address space: set for a new page, cleared when fork shares it, set again by a reuse.
   bool exclusive = false;
   bool anon = false;
+  /// A page of a file, in the cache.
+  bool file = false;
   bool zero_page = false;
   /// Sticky: a reference was once taken for writing.
   bool gup_mark = false;
@@ -71,11 +73,12 @@ enum class WriteFault : std::uint8_t {
 /// Compare Linux mm/memory.c: do_wp_page().
 constexpr WriteFault on_write_fault(const Rules& rules, const FrameState& frame, bool page_locked_by_other,
                                     bool first_owner, bool read_pinned) {
-  if (frame.zero_page || !frame.anon) return WriteFault::kCopy;
+  if (frame.zero_page) return WriteFault::kCopy;
 
   // A copy takes the page away from under a reader, which is the one thing that kBlockWriter promises not to do.
   const bool blocked = rules.gup_read == GupRead::kBlockWriter && read_pinned;
   const WriteFault copy = blocked ? WriteFault::kWaitForReader : WriteFault::kCopy;
+  if (!frame.anon) return copy;
   const WriteFault copy_to_others = blocked ? WriteFault::kWaitForReader : WriteFault::kCopyToOthers;
   const WriteFault locked = rules.page_lock == PageLock::kSleep ? WriteFault::kWaitForPageLock : copy;
 
@@ -185,15 +188,17 @@ constexpr bool shares_unpinned(const Rules& rules) {
 }
 
 /// Whether a reference taken with `flags` must find or make a page that the owner may write, as a write fault does.
-constexpr bool gup_as_write(const Rules& rules, PinFlags flags) {
-  return has(flags, PinFlags::kWrite) || rules.gup_read == GupRead::kWriteFault;
+/// `private_mapping`: writes to the mapping are copied; true too for who does not know.
+constexpr bool gup_as_write(const Rules& rules, PinFlags flags, bool private_mapping = true) {
+  return has(flags, PinFlags::kWrite) || (rules.gup_read == GupRead::kWriteFault && private_mapping);
 }
 
 /// Whether the page that a look-up found has to be replaced by one of the owner's own (an unshare fault) before the
-/// reference is given out. A writable entry is proof that the page is the owner's.
-/// Compare Linux mm/internal.h: gup_must_unshare().
-constexpr bool gup_needs_unshare(const Rules& rules, const FrameState& frame, PinFlags flags, bool entry_writable) {
-  if (has(flags, PinFlags::kWrite) || entry_writable) return false;
+/// reference is given out. A writable entry is proof that the page is the owner's. `private_mapping` as for
+/// gup_as_write(). Compare Linux mm/internal.h: gup_must_unshare().
+constexpr bool gup_needs_unshare(const Rules& rules, const FrameState& frame, PinFlags flags, bool entry_writable,
+                                 bool private_mapping = true) {
+  if (has(flags, PinFlags::kWrite) || entry_writable || !private_mapping) return false;
   const bool counted = counts_as_pin(rules, flags);
   const bool shared = frame.anon && !frame.zero_page && !frame.exclusive && !COWHERD_MUTANT(pin_keeps_shared_page);
   switch (rules.gup_read) {
@@ -203,10 +208,11 @@ constexpr bool gup_needs_unshare(const Rules& rules, const FrameState& frame, Pi
     case GupRead::kUnshareAnon:
       return counted && shared;
     case GupRead::kUnshareAny:
-      return counted &&
-             (shared || (frame.zero_page && has(flags, PinFlags::kLongTerm) && !COWHERD_MUTANT(pin_keeps_zero_page)));
+      return counted && (shared || (has(flags, PinFlags::kLongTerm) &&
+                                    ((frame.zero_page && !COWHERD_MUTANT(pin_keeps_zero_page)) ||
+                                     (frame.file && !COWHERD_MUTANT(pin_keeps_file_page)))));
     case GupRead::kUnshareAlways:
-      return shared || frame.zero_page;
+      return shared || frame.zero_page || frame.file;
     case GupRead::kBlockWriter:
       return counted && frame.zero_page;
   }

@@ -6,25 +6,14 @@
 #include <optional>
 #include <vector>
 
-#include "litmus/printer.hpp"
 #include "litmus/random.hpp"
 #include "litmus/shrink.hpp"
 
 namespace cowherd::litmus {
 namespace {
 
-constexpr std::size_t kMaxTagsLength = 150;
 /// Two overflow points of counters that kernels use: one page's biased pin count, and 32 bits of them.
 constexpr std::array<std::uint32_t, 2> kManyTimes{1024, 1u << 21};
-
-std::uint64_t fnv1a(std::string_view text) {
-  std::uint64_t hash = 0xcbf29ce484222325u;
-  for (const char c : text) {
-    hash ^= static_cast<unsigned char>(c);
-    hash *= 0x100000001b3u;
-  }
-  return hash;
-}
 
 class Generator {
  public:
@@ -88,6 +77,7 @@ class Generator {
       // The first page is one that there is something to share of.
       if (program_.variables.empty()) variable.kind = VariableKind::kAnonValue;
       if (variable.kind == VariableKind::kUnmapped && !weight(OpCode::kMmap)) variable.kind = VariableKind::kAnon;
+      if (random_.percent(options_.file_percent)) map_file(variable);
       if (variable.kind == VariableKind::kAnonValue) variable.value = -1;
       pages -= variable.pages;
       program_.variables.push_back(std::move(variable));
@@ -99,6 +89,27 @@ class Generator {
     device_block_.kind = BlockKind::kDevice;
     kernel_block_.name = "K0";
     kernel_block_.kind = BlockKind::kKernel;
+  }
+
+  /// The variable maps the file, which gets as many pages as that takes; or is shared anonymous memory.
+  void map_file(Variable& variable) {
+    if (random_.percent(15)) {
+      if (variable.kind == VariableKind::kZeroPage || variable.kind == VariableKind::kUnmapped) return;
+      variable.shared = true;
+      return;
+    }
+    if (program_.files.empty()) {
+      FileVariable file;
+      file.name = "f";
+      file.kind = random_.percent(50) ? FileKind::kDisk : FileKind::kMemfd;
+      file.value = -1;
+      program_.files.push_back(std::move(file));
+    }
+    variable.kind = VariableKind::kFile;
+    variable.value = 0;
+    variable.file = 0;
+    variable.shared = random_.percent(50);
+    program_.files[0].pages = std::max(program_.files[0].pages, variable.pages);
   }
 
   [[nodiscard]] std::uint32_t weight(OpCode code) const { return options_.weights[static_cast<std::size_t>(code)]; }
@@ -156,6 +167,9 @@ class Generator {
   /// 1, 2, 3, ... in the order of the text.
   void number_values() {
     std::int64_t next = 1;
+    for (FileVariable& file : program_.files) {
+      if (file.value != 0) file.value = next++;
+    }
     for (Variable& variable : program_.variables) {
       if (variable.kind == VariableKind::kAnonValue) variable.value = next++;
     }
@@ -254,6 +268,11 @@ class Generator {
       case OpCode::kSnapshot:
       case OpCode::kRestore:
         return draw_snapshot(b, op);
+      case OpCode::kFileRead:
+      case OpCode::kFileWrite:
+      case OpCode::kTruncate:
+      case OpCode::kPunch:
+        return draw_file(b, op);
     }
   }
 
@@ -373,6 +392,15 @@ class Generator {
     emit(kernel_block_, op, false);
   }
 
+  void draw_file(std::uint8_t b, Operation op) {
+    if (program_.files.empty()) return;
+    op.file = static_cast<std::uint8_t>(random_.below(static_cast<std::uint32_t>(program_.files.size())));
+    const std::uint32_t pages = program_.files[op.file].pages;
+    op.place.page = static_cast<std::uint8_t>(random_.below(pages + (op.code == OpCode::kTruncate ? 1 : 0)));
+    if (op.code == OpCode::kFileWrite) op.value = pick_value();
+    emit(program_.blocks[b], op, op.code == OpCode::kFileRead);
+  }
+
   /// One snapshot at most; any process may go back to it, once it is taken in some schedule.
   void draw_snapshot(std::uint8_t b, Operation op) {
     if (has_snapshot_ != (op.code == OpCode::kRestore)) return;
@@ -416,81 +444,5 @@ class Generator {
 }  // namespace
 
 Program random_program(std::uint64_t seed, const GeneratorOptions& options) { return Generator(seed, options).run(); }
-
-std::string_view operation_tag(const Operation& operation) {
-  const bool write = has(operation.pin_flags, PinFlags::kWrite);
-  const bool get = has(operation.pin_flags, PinFlags::kGet);
-  switch (operation.code) {
-    case OpCode::kRead:
-      return "Rd";
-    case OpCode::kWrite:
-      return "Wr";
-    case OpCode::kMmap:
-      return "Map";
-    case OpCode::kMunmap:
-      return "Unmap";
-    case OpCode::kMprotect:
-      return "Prot";
-    case OpCode::kMadvise:
-      return operation.advice == Advice::kDontNeed ? "Dn" : "Adv";
-    case OpCode::kFork:
-      return "Fork";
-    case OpCode::kVfork:
-      return "Vfork";
-    case OpCode::kThread:
-      return "Thr";
-    case OpCode::kExec:
-      return "Exec";
-    case OpCode::kExit:
-      return "Exit";
-    case OpCode::kWait:
-      return "Wait";
-    case OpCode::kPin:
-      if (has(operation.pin_flags, PinFlags::kFast)) {
-        return get ? (write ? "FGetW" : "FGetR") : (write ? "FPinW" : "FPinR");
-      }
-      return get ? (write ? "GetW" : "GetR") : (write ? "PinW" : "PinR");
-    case OpCode::kUnpin:
-      return get ? "Put" : "Unpin";
-    case OpCode::kUnpinDirty:
-      return "UnpinD";
-    case OpCode::kDmaRead:
-      return "DmaR";
-    case OpCode::kDmaWrite:
-      return "DmaW";
-    case OpCode::kPtraceRead:
-      return "PtrR";
-    case OpCode::kPtraceWrite:
-      return "PtrW";
-    case OpCode::kLockPage:
-      return "Lock";
-    case OpCode::kUnlockPage:
-      return "Unlock";
-    case OpCode::kClearRefs:
-      return "Clear";
-    case OpCode::kTryShare:
-      return "Share";
-    case OpCode::kSnapshot:
-      return "Snap";
-    case OpCode::kRestore:
-      return "Rest";
-  }
-  return "Op";
-}
-
-std::string generated_name(const Program& program) {
-  std::string name;
-  for (const Block& block : program.blocks) {
-    if (&block != program.blocks.data()) name += '+';
-    for (const Operation& op : block.operations) {
-      if (&op != block.operations.data()) name += '-';
-      name += operation_tag(op);
-    }
-  }
-  if (name.size() > kMaxTagsLength) name.resize(kMaxTagsLength);
-  Program nameless = program;
-  nameless.name = "x";
-  return fmt::format("{}-{:06x}", name, fnv1a(print(nameless)) & 0xffffffu);
-}
 
 }  // namespace cowherd::litmus

@@ -10,7 +10,7 @@
 
 namespace cowherd::litmus {
 
-inline constexpr std::size_t kOpCodes = static_cast<std::size_t>(OpCode::kRestore) + 1;
+inline constexpr std::size_t kOpCodes = static_cast<std::size_t>(OpCode::kPunch) + 1;
 
 /// How often each operation is tried, by OpCode; 0: never. Of an operation that makes no sense where it is drawn (a
 /// dma_read with nothing pinned) nothing comes.
@@ -43,6 +43,10 @@ constexpr OpWeights default_weights() {
   set(OpCode::kClearRefs, 2);
   set(OpCode::kSnapshot, 4);
   set(OpCode::kRestore, 12);
+  set(OpCode::kFileRead, 6);
+  set(OpCode::kFileWrite, 8);
+  set(OpCode::kTruncate, 2);
+  set(OpCode::kPunch, 2);
   return weights;
 }
 
@@ -67,6 +71,8 @@ struct GeneratorOptions {
   std::uint32_t fast_percent = 20;
   /// that an operation has a fail_nth, one in four of them fail_nth(any),
   std::uint32_t fail_percent = 0;
+  /// that a variable maps a file, or is shared: with 0 there are no files,
+  std::uint32_t file_percent = 15;
   /// and that DMA is done by a device block, at any time, in place of a statement.
   std::uint32_t device_block_percent = 10;
 };

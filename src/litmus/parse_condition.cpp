@@ -122,6 +122,11 @@ bool Parser::parse_term(Term& term) {
     term.kind = Term::Kind::kLiteral;
     return parse_integer(term.literal, "a number");
   }
+  if (next != TokenKind::kLeftParen &&
+      find_file(first.kind == TokenKind::kStar ? peek(1).text : first.text).has_value()) {
+    term.kind = Term::Kind::kFileWord;
+    return parse_file_place("a condition", true, term.file, term.place);
+  }
   if (first.kind != TokenKind::kIdentifier) {
     return fail(first, fmt::format("expected a term such as 0:r0, not {}", quote(first)));
   }

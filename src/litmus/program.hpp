@@ -19,6 +19,7 @@ inline constexpr std::size_t kMaxDevices = 8;
 inline constexpr std::size_t kMaxVariables = 8;
 /// Pages over all variables of a test.
 inline constexpr std::size_t kMaxPages = 16;
+inline constexpr std::size_t kMaxFiles = 4;
 /// Words of a page that a test can name: x.0 … x.3.
 inline constexpr std::size_t kWordsPerPage = 4;
 inline constexpr std::size_t kMaxOperations = 64;
@@ -42,6 +43,27 @@ enum class VariableKind : std::uint8_t {
   kZeroPage,
   /// `x = unmapped;` addresses are set aside, nothing is mapped.
   kUnmapped,
+  /// `x = f private;` `x = f[1] shared;` pages of a file are mapped, and never touched.
+  kFile,
+};
+
+enum class FileKind : std::uint8_t {
+  /// `f = memfd(v);` in memory alone.
+  kMemfd,
+  /// `f = file(v);` on a disk.
+  kDisk,
+};
+
+/// A file that every process can map, read and write.
+struct FileVariable {
+  std::string name;
+  FileKind kind = FileKind::kMemfd;
+  /// That it has at first, and the most that it can have.
+  std::uint32_t pages = 1;
+  /// Word 0 of every page.
+  std::int64_t value = 0;
+
+  bool operator==(const FileVariable&) const = default;
 };
 
 /// A run of pages with a name, at the same addresses in every process that has it.
@@ -51,6 +73,11 @@ struct Variable {
   std::uint32_t pages = 1;
   std::int64_t value = 0;
   Protection protection = Protection::kReadWrite;
+  /// Mapped with MAP_SHARED: `x = anon shared;` `x = f shared;`
+  bool shared = false;
+  /// For kFile: which, and from which of its pages on.
+  std::uint8_t file = 0;
+  std::uint8_t file_page = 0;
   /// Number of the variable's first page; the pages of all variables are numbered in order of declaration.
   std::uint32_t first_page = 0;
 
@@ -87,6 +114,10 @@ enum class OpCode : std::uint8_t {
   kTryShare,     // try_share(P0:x): the kernel takes the exclusive mark from the page
   kSnapshot,     // snapshot(S0): the own memory as it is now, to come back to
   kRestore,      // restore(S0): the own memory becomes what it was then
+  kFileRead,     // r = read(f.k)
+  kFileWrite,    // write(f.k, v)
+  kTruncate,     // truncate(f, n): the file has n pages from now on
+  kPunch,        // punch(f[k]): pages of the file become zeros
 };
 
 constexpr bool starts_block(OpCode code) {
@@ -126,7 +157,10 @@ struct Operation {
   std::uint8_t device = 0;
   /// The snapshot that is taken or restored, by its number: S0, S1, …
   std::uint8_t snapshot = 0;
-  /// For devices: `page` and `word` within what the device holds.
+  /// For operations on a file.
+  std::uint8_t file = 0;
+  /// For devices: `page` and `word` within what the device holds; for files: within the file, and `page` its new size for
+  /// truncate.
   Place place;
   Operand value;
   Protection protection = Protection::kReadWrite;
@@ -168,6 +202,8 @@ struct Term {
     kMemory,
     /// fault(P0) — how many accesses of the block ended in SIGSEGV or SIGBUS.
     kFaults,
+    /// f.k — the word as read() would give it.
+    kFileWord,
     /// finding(NAME) — 1 if the run broke that invariant or clause; `label` names it.
     kFinding,
     // Internal state, which a running kernel does not show:
@@ -187,6 +223,7 @@ struct Term {
   std::uint8_t block = 0;
   std::uint8_t reg = 0;
   Place place;
+  std::uint8_t file = 0;
   std::string label;
 
   bool operator==(const Term&) const = default;
@@ -236,6 +273,7 @@ struct Program {
   /// Free text of `(* Source: … *)` and `(* Remark: … *)`.
   std::string source;
   std::string remark;
+  std::vector<FileVariable> files;
   std::vector<Variable> variables;
   std::vector<std::string> devices;
   std::vector<Block> blocks;

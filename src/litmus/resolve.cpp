@@ -47,9 +47,16 @@ class Resolver {
     limit(program_.variables.size(), kMaxVariables, "variables");
     limit(program_.page_count(), kMaxPages, "pages");
     limit(program_.devices.size(), kMaxDevices, "devices");
+    limit(program_.files.size(), kMaxFiles, "files");
     limit(program_.operation_count(), kMaxOperations, "statements");
     limit(program_.blocks.size() + program_.snapshot_count(), kMaxBlocks, "blocks and snapshots");
     for (const Block& block : program_.blocks) limit(block.registers.size(), kMaxRegisters, "registers");
+    for (const Variable& variable : program_.variables) {
+      if (variable.kind != VariableKind::kFile) continue;
+      const bool sound = variable.file < program_.files.size() &&
+                         variable.file_page + variable.pages <= program_.files[variable.file].pages;
+      if (!sound) report({}, fmt::format("{} maps what is no file", variable.name));
+    }
     return problems_.empty();
   }
 
@@ -164,6 +171,12 @@ class Resolver {
         if (op.device >= program_.devices.size()) report(op.position, "no such device");
         if (op.place.page >= kMaxPages || op.place.word >= kWordsPerPage) report(op.position, "no such word");
         return;
+      case Arguments::kFileWord:
+      case Arguments::kFileWordValue:
+      case Arguments::kFilePages:
+      case Arguments::kFileSize:
+        check_file_range(op);
+        return;
       case Arguments::kDevicePagesFlags:
         if (op.device >= program_.devices.size()) report(op.position, "no such device");
         if (op.times == 0 || op.times > kMaxTimes) report(op.position, "times out of range");
@@ -176,6 +189,15 @@ class Resolver {
     } else if (op.place.pages == 0 || op.place.page + op.place.pages > program_.variables[op.place.variable].pages ||
                op.place.word >= kWordsPerPage) {
       report(op.position, fmt::format("outside {}", program_.variables[op.place.variable].name));
+    }
+  }
+
+  void check_file_range(const Operation& op) {
+    if (op.file >= program_.files.size()) return report(op.position, "no such file");
+    const std::uint32_t pages = program_.files[op.file].pages;
+    const bool is_size = op.code == OpCode::kTruncate;
+    if (is_size ? op.place.page > pages : op.place.page + op.place.pages > pages || op.place.word >= kWordsPerPage) {
+      report(op.position, fmt::format("outside {}", program_.files[op.file].name));
     }
   }
 

@@ -34,6 +34,10 @@ constexpr std::array kStatements{
     StatementWord{"try_share", OpCode::kTryShare, Arguments::kOtherPage},
     StatementWord{"snapshot", OpCode::kSnapshot, Arguments::kSnapshot},
     StatementWord{"restore", OpCode::kRestore, Arguments::kSnapshot},
+    StatementWord{"read", OpCode::kFileRead, Arguments::kFileWord},
+    StatementWord{"write", OpCode::kFileWrite, Arguments::kFileWordValue},
+    StatementWord{"truncate", OpCode::kTruncate, Arguments::kFileSize},
+    StatementWord{"punch", OpCode::kPunch, Arguments::kFilePages},
 };
 
 constexpr std::array kProtections{
@@ -83,9 +87,10 @@ constexpr std::array kTerms{
     FlagWord<Term::Kind>{"dirty", Term::Kind::kDirty},       FlagWord<Term::Kind>{"rss", Term::Kind::kRss},
 };
 
-constexpr std::array<std::string_view, 17> kKeywords{
+constexpr std::array<std::string_view, 21> kKeywords{
     "COW",      "anon",   "zeropage", "unmapped", "device", "kernel", "page",      "dev", "times",
     "fail_nth", "filter", "exists",   "forall",   "not",    "true",   "locations", "any",
+    "memfd",    "file",   "private",  "shared",
 };
 
 bool is_numbered(std::string_view name, std::string_view letters, std::size_t max_digits) {
@@ -114,7 +119,20 @@ const StatementWord& statement_word(const Operation& operation) {
   return *found;
 }
 
+bool names_file(const Operation& operation) {
+  switch (statement_word(operation).arguments) {
+    case Arguments::kFileWord:
+    case Arguments::kFileWordValue:
+    case Arguments::kFilePages:
+    case Arguments::kFileSize:
+      return true;
+    default:
+      return false;
+  }
+}
+
 bool names_variable(const Operation& operation) {
+  if (names_file(operation)) return false;
   switch (statement_word(operation).arguments) {
     case Arguments::kNone:
     case Arguments::kBlock:
@@ -163,6 +181,14 @@ std::string_view describe(Arguments arguments) {
       return "(P0:x)";
     case Arguments::kSnapshot:
       return "(S0)";
+    case Arguments::kFileWord:
+      return "(f.1)";
+    case Arguments::kFileWordValue:
+      return "(f.1, value)";
+    case Arguments::kFilePages:
+      return "(f[0])";
+    case Arguments::kFileSize:
+      return "(f, pages)";
   }
   return "()";
 }

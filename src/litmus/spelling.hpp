@@ -31,6 +31,10 @@ enum class Arguments : std::uint8_t {
   kOtherPage,
   kOtherPages,
   kSnapshot,
+  kFileWord,
+  kFileWordValue,
+  kFilePages,
+  kFileSize,
 };
 
 struct StatementWord {
@@ -45,7 +49,9 @@ std::span<const StatementWord> statement_words();
 /// Null where no statement has that name.
 const StatementWord* find_statement(std::string_view name);
 const StatementWord& statement_word(const Operation& operation);
-/// Whether the place of `operation` is in a variable: else it is on a device, or there is none.
+/// Whether the operation is on a file.
+bool names_file(const Operation& operation);
+/// Whether the place of `operation` is in a variable: else it is on a device or in a file, or there is none.
 bool names_variable(const Operation& operation);
 /// "(device, pages, FLAGS)"
 std::string_view describe(Arguments arguments);

@@ -25,12 +25,17 @@ INIT
   x = zeropage;  x = zeropage[n];   read once
   x = unmapped;  x = unmapped[n];   nothing mapped there
   x = anon(1) PROT_READ;            with a protection: PROT_NONE, PROT_READ, PROT_WRITE
+  x = anon shared;                  MAP_SHARED: a child has the same pages; also x = anon[n](v) shared;
+  f = memfd;  f = memfd[n](v);      a file in memory, of n pages, word 0 of each v
+  f = file;  f = file[n](v);        the same on a disk
+  x = f private;  x = f shared;     all of the file mapped, never touched; also x = f[1..2] shared PROT_READ;
   d = device;
 
 PLACES
   *x  x[2]  x.1  x[2].1             a word: of page 0, of page 2, word 1 (0 to 3)
   x   x[2]  x[1..2]                 pages: all, one, several
   d   d[1]  d[1].2                  a word of what a device holds
+  f   f[1]  f[1].2                  a word of a file
 
 STATEMENTS, each may begin with 'r0 =' and end with 'fail_nth N' (its N-th allocation fails) or with
             'fail_nth(any)' (any one of them may)
@@ -56,6 +61,9 @@ STATEMENTS, each may begin with 'r0 =' and end with 'fail_nth N' (its N-th alloc
   lock_page(P0:x)  unlock_page(P0:x)
   clear_refs(P0:x)                  take write permission away, to see what is written from now on
   try_share(P0:x)                   the kernel takes the exclusive mark, as swap-out does; -EBUSY where pinned
+  read(f)  write(f, v)              of a file; what lies behind its end reads 0, and a write makes it longer
+  truncate(f, n)                    the file has n pages from now on
+  punch(f[1])  punch(f[0..1])       pages of the file become zeros
   pin, get, lock_page, unlock_page, clear_refs take P1:x for the memory of another process, x for the own.
 
 CONDITIONS
@@ -64,6 +72,7 @@ CONDITIONS
   7  -1  -ENOMEM  -SIGSEGV          numbers
   0:r0  D0:r0                       a register of P0, of D0
   0:x  0:x[1].2                     a word as P0 would read it at the end
+  f  f[1].2                         a word of a file as read() would give it at the end
   fault(P0)                         how many accesses of P0 faulted
   finding(name)                     1 if the run broke it
   frame(0:x)  refcount(0:x)  mapcount(0:x)  pins(0:x)  excl(0:x)  writable(0:x)  dirty(0:x)

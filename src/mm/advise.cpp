@@ -65,6 +65,13 @@ Result<void> discard(System<G>& system, Mm& mm, PageRange range) COWHERD_NO_THRE
 
 template <class G>
 Result<void> set_flags(System<G>& system, Mm& mm, PageRange range, Advice advice) COWHERD_REQUIRES(mm.mmap_lock) {
+  if (advice == Advice::kWipeOnFork) {
+    // Only memory that is nobody else's can be empty in the child.
+    VmaTree areas = system.areas(mm);
+    for (Ref<Vma> vma = areas.find(range.begin); vma && system.at(vma).pages.begin < range.end; vma = areas.next(vma)) {
+      if (system.at(vma).mapping) return Errno::kInvalid;
+    }
+  }
   // As in mprotect(): what may fail comes before what changes.
   COWHERD_TRY(split_at(system, mm, range));
   const bool hole = for_each_part(system, mm, range, [&](Ref<Vma> vma, PageRange) {

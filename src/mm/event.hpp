@@ -38,6 +38,10 @@ enum class EventKind : std::uint8_t {
   /// The mapping of the page ended: munmap, MADV_DONTNEED, exec, exit.
   kUnmapped,
   kFrameFreed,
+  /// A page of a file was mapped read-only, or as the mapping allows.
+  kFileMapped,
+  /// A page of a file was mapped for writing.
+  kFileWritable,
 };
 
 struct Event {

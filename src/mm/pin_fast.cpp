@@ -7,34 +7,11 @@
 #include "mm/page.hpp"
 #include "mm/pinning.hpp"
 #include "mm/shared_tables.hpp"
+#include "mm/walker_inside.hpp"
 
 namespace cowherd::mm {
 
 namespace {
-
-/// While one is there, nobody frees a table of the address space under it. Compare Linux: interrupts off in
-/// gup_fast().
-template <class G>
-class WalkerInside {
- public:
-  WalkerInside(System<G>& system, Mm& mm, Vpn page) requires(!G::kExplored)
-      : inside_(system.walker_slots(), system.ref(mm).unit, page, WalkerKind::kGup) {}
-
- private:
-  typename WalkerSlots<G>::Inside inside_;
-};
-
-template <class G>
-requires G::kExplored class WalkerInside<G> {
- public:
-  WalkerInside(System<G>&, Mm& mm, Vpn) : walkers_(mm.walkers) { walkers_.fetch_add(1, order::kSlotEnter); }
-  ~WalkerInside() { walkers_.fetch_sub(1, order::kSlotLeave); }
-  WalkerInside(const WalkerInside&) = delete;
-  WalkerInside& operator=(const WalkerInside&) = delete;
-
- private:
-  std::atomic_ref<std::uint8_t> walkers_;
-};
 
 /// What a pin takes of each page, and on which terms: asked of the rules once, not for every page.
 struct Terms {

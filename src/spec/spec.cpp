@@ -13,9 +13,8 @@ constexpr Errno kSuccess{0};
 bool can_read(const Page* page) { return page != nullptr && page->protection != Protection::kNone; }
 bool can_write(const Page* page) { return page != nullptr && has(page->protection, Protection::kWrite); }
 
-/// Linux's slow path asks the mapping, which knows PROT_WRITE without PROT_READ; its fast path asks the page table,
-/// which does not. Compare Linux mm/gup.c: check_vma_flags(), gup_fast_pte_range().
-enum class Grant : std::uint8_t { kNo, kEither, kYes };
+/// What an access comes to that the mapping allows, or does not; `cut`: the page lies behind the end of its file.
+Errno access_error(bool allowed, bool cut) { return !allowed ? Errno::kSigSegv : cut ? Errno::kSigBus : kSuccess; }
 
 Grant kernel_reads(const Page* page) {
   if (!can_read(page)) return Grant::kNo;
@@ -26,8 +25,10 @@ Grant kernel_writes(const Page* page) { return can_write(page) ? Grant::kYes : G
 
 Grant grants(const Page* page, PinFlags flags) {
   if (page == nullptr) return Grant::kNo;
-  // A private mapping may always be read and written by force: VM_MAYREAD and VM_MAYWRITE are set.
-  if (has(flags, PinFlags::kForce)) return Grant::kYes;
+  // A private mapping may always be read and written by force: VM_MAYREAD and VM_MAYWRITE are set. Of a shared one no
+  // copy is made for that.
+  const bool shared_write = page->view == View::kShared && has(flags, PinFlags::kWrite);
+  if (has(flags, PinFlags::kForce) && !shared_write) return Grant::kYes;
   return has(flags, PinFlags::kWrite) ? kernel_writes(page) : kernel_reads(page);
 }
 
@@ -107,7 +108,7 @@ void Spec::tear(SpaceId child, std::uint8_t page, std::uint8_t word, std::int64_
 
 bool Spec::hands_on(SpaceId space, std::uint8_t page) const {
   const Page* at = state_.find(space, page);
-  return at != nullptr && !at->dont_fork && !at->wipe_on_fork;
+  return at != nullptr && at->view == View::kOwn && !at->dont_fork && !at->wipe_on_fork;
 }
 
 std::optional<Protection> Spec::protection(SpaceId space, std::uint8_t page) const {
@@ -118,12 +119,12 @@ std::optional<Protection> Spec::protection(SpaceId space, std::uint8_t page) con
 
 std::optional<std::int64_t> Spec::peek(SpaceId space, std::uint8_t page, std::uint8_t word) const {
   const Page* at = state_.find(space, page);
-  if (at == nullptr) return std::nullopt;
-  return at->words[word];
+  if (at == nullptr || state_.beyond_end(*at)) return std::nullopt;
+  return state_.load(space, page, word);
 }
 
 Judgement Spec::mmap(SpaceId space, std::uint8_t first, std::uint8_t count, Protection protection, MapFlags flags,
-                     Observation seen) {
+                     Observation seen, Backing backing) {
   if (seen.for_shortage()) return {};
   Errno expected = kSuccess;
   if (has(flags, MapFlags::kFixedNoReplace)) {
@@ -132,7 +133,16 @@ Judgement Spec::mmap(SpaceId space, std::uint8_t first, std::uint8_t count, Prot
     }
   }
   if (expected == kSuccess) {
-    for (std::uint8_t page = first; page < first + count; ++page) change().map(space, page, protection);
+    for (std::uint8_t page = first; page < first + count; ++page) {
+      if (backing.file != kAnonymous) {
+        const auto file_page = static_cast<std::uint8_t>(backing.first + (page - first));
+        change().map_file(space, page, protection, backing.file, file_page, backing.shared);
+      } else if (backing.shared) {
+        change().map_shared(space, page, protection);
+      } else {
+        change().map(space, page, protection);
+      }
+    }
   }
   return judge_result(expected, seen);
 }
@@ -157,6 +167,14 @@ Judgement Spec::mprotect(SpaceId space, std::uint8_t first, std::uint8_t count, 
 Judgement Spec::madvise(SpaceId space, std::uint8_t first, std::uint8_t count, Advice advice, Observation seen) {
   if (seen.for_shortage()) return {};
   const bool populates = advice == Advice::kPopulateRead || advice == Advice::kPopulateWrite;
+  if (advice == Advice::kWipeOnFork) {
+    // Only what is private, and of no file, can be empty in the child.
+    for (std::uint8_t i = first; i < first + count; ++i) {
+      const Page* page = state_.find(space, i);
+      if (page == nullptr || (page->view == View::kOwn && page->file == kAnonymous)) continue;
+      return judge_result(Errno::kInvalid, seen);
+    }
+  }
   bool hole = false;
   for (std::uint8_t i = first; i < first + count; ++i) {
     Page* page = change().find(space, i);
@@ -165,8 +183,9 @@ Judgement Spec::madvise(SpaceId space, std::uint8_t first, std::uint8_t count, A
       if (populates) break;
     } else if (populates) {
       const Grant grant = advice == Advice::kPopulateWrite ? kernel_writes(page) : kernel_reads(page);
-      if (grant == Grant::kYes || (grant == Grant::kEither && seen.error != Errno::kInvalid)) continue;
-      return judge_result(Errno::kInvalid, seen);
+      const bool granted = grant == Grant::kYes || (grant == Grant::kEither && seen.error != Errno::kInvalid);
+      if (!granted) return judge_result(Errno::kInvalid, seen);
+      if (state_.beyond_end(*page)) return judge_result(Errno::kFault, seen);
     } else if (advice == Advice::kDontNeed) {
       state_.wipe(space, i);
     } else {
@@ -179,14 +198,16 @@ Judgement Spec::madvise(SpaceId space, std::uint8_t first, std::uint8_t count, A
 Judgement Spec::read(SpaceId space, std::uint8_t page, std::uint8_t word, Observation seen) {
   if (seen.for_shortage()) return {};
   const Page* at = state_.find(space, page);
-  const Errno expected = can_read(at) ? kSuccess : Errno::kSigSegv;
+  const Errno expected = access_error(can_read(at), at != nullptr && state_.beyond_end(*at));
   if (expected != kSuccess || seen.error != kSuccess) return judge_result(expected, seen);
-  return judge_view(space, *at, word, seen.value);
+  return judge_view(space, page, word, seen.value);
 }
 
 Judgement Spec::write(SpaceId space, std::uint8_t page, std::uint8_t word, std::int64_t value, Observation seen) {
   if (seen.for_shortage()) return {};
-  if (!can_write(state_.find(space, page))) return judge_result(Errno::kSigSegv, seen);
+  const Page* at = state_.find(space, page);
+  const Errno expected = access_error(can_write(at), at != nullptr && state_.beyond_end(*at));
+  if (expected != kSuccess) return judge_result(expected, seen);
   change().store(space, page, word, value, Writer::kCpu);
   return judge_result(kSuccess, seen);
 }
@@ -194,15 +215,45 @@ Judgement Spec::write(SpaceId space, std::uint8_t page, std::uint8_t word, std::
 Judgement Spec::force_read(SpaceId space, std::uint8_t page, std::uint8_t word, Observation seen) {
   if (seen.for_shortage()) return {};
   const Page* at = state_.find(space, page);
-  const Errno expected = at != nullptr ? kSuccess : Errno::kFault;
+  const Errno expected = at != nullptr && !state_.beyond_end(*at) ? kSuccess : Errno::kFault;
   if (expected != kSuccess || seen.error != kSuccess) return judge_result(expected, seen);
-  return judge_view(space, *at, word, seen.value);
+  return judge_view(space, page, word, seen.value);
 }
 
 Judgement Spec::force_write(SpaceId space, std::uint8_t page, std::uint8_t word, std::int64_t value, Observation seen) {
   if (seen.for_shortage()) return {};
-  if (state_.find(space, page) == nullptr) return judge_result(Errno::kFault, seen);
+  if (!allows_force(space, page)) return judge_result(Errno::kFault, seen);
   change().store(space, page, word, value, Writer::kForce);
+  return judge_result(kSuccess, seen);
+}
+
+bool Spec::allows_force(SpaceId space, std::uint8_t page) const {
+  const Page* at = state_.find(space, page);
+  return at != nullptr && !state_.beyond_end(*at) && grants(at, PinFlags::kForce | PinFlags::kWrite) == Grant::kYes;
+}
+
+Grant Spec::grant(SpaceId space, std::uint8_t page, PinFlags flags) const {
+  const Page* at = state_.find(space, page);
+  return at != nullptr && state_.beyond_end(*at) ? Grant::kNo : grants(at, flags);
+}
+
+Judgement Spec::write_file(FileNumber file, std::uint8_t page, std::uint8_t word, std::int64_t value,
+                           Observation seen) {
+  if (seen.for_shortage()) return {};
+  if (page >= state_.size(file)) change().set_size(file, static_cast<std::uint8_t>(page + 1));
+  change().store(file, page, word, value);
+  return judge_result(kSuccess, seen);
+}
+
+Judgement Spec::truncate(FileNumber file, std::uint8_t pages, Observation seen) {
+  if (seen.for_shortage()) return {};
+  change().set_size(file, pages);
+  return judge_result(kSuccess, seen);
+}
+
+Judgement Spec::punch(FileNumber file, std::uint8_t first, std::uint8_t count, Observation seen) {
+  if (seen.for_shortage()) return {};
+  for (std::uint8_t page = first; page < first + count && page < state_.size(file); ++page) change().punch(file, page);
   return judge_result(kSuccess, seen);
 }
 
@@ -223,9 +274,9 @@ Judgement Spec::pin(SpecPinId name, SpaceId space, std::uint8_t first, std::uint
   std::uint8_t sure = so_far.bound;
   std::uint8_t most = so_far.bound;
   for (; !so_far.stopped && most < count; ++most) {
-    const Grant grant = grants(state_.find(space, static_cast<std::uint8_t>(first + most)), flags);
-    if (grant == Grant::kNo) break;
-    if (grant == Grant::kYes && sure == most) ++sure;
+    const Grant granted = grant(space, static_cast<std::uint8_t>(first + most), flags);
+    if (granted == Grant::kNo) break;
+    if (granted == Grant::kYes && sure == most) ++sure;
   }
   if (most == 0) return judge_result(Errno::kFault, seen);
   const bool no_fault = has(flags, PinFlags::kNoFault);
@@ -253,14 +304,14 @@ bool Spec::pin_next(SpecPinId name, SpaceId space, std::uint8_t first, PinFlags 
   const std::uint8_t bound = state_.held(name);
   // An address space has to end before its name is another one's, and what is bound in it stays there.
   if (bound > 0 && state_.owner(name) != space) return false;
-  if (grants(state_.find(space, static_cast<std::uint8_t>(first + bound)), flags) == Grant::kNo) return false;
+  if (grant(space, static_cast<std::uint8_t>(first + bound), flags) == Grant::kNo) return false;
   if (bound == 0) change().bind(name, space, first, strength_of(flags), has(flags, PinFlags::kGet));
   change().extend(name);
   return true;
 }
 
 bool Spec::may_refuse_pin(SpaceId space, std::uint8_t page, PinFlags flags) const {
-  return grants(state_.find(space, page), flags) != Grant::kYes;
+  return grant(space, page, flags) != Grant::kYes;
 }
 
 void Spec::unpin(SpecPinId pin) { change().release(pin); }
