@@ -31,6 +31,8 @@ struct Footprint {
     kReadsMarks = 1u << 15,
     kWritesMarks = 1u << 16,
     kWritesSize = 1u << 17,
+    /// Keeps what a private page of a file holds now.
+    kKeepsWords = 1u << 18,
   };
 
   spec::SpaceId space;
