@@ -84,6 +84,15 @@ bool Scene::others_reach(std::uint8_t process) const {
   return false;
 }
 
+spec::Backing Scene::backing_of(const litmus::Place& place) const {
+  const litmus::Variable& variable = program_->variables[place.variable];
+  spec::Backing backing{.shared = variable.shared};
+  if (variable.kind != litmus::VariableKind::kFile) return backing;
+  backing.file = spec::FileNumber{variable.file};
+  backing.first = static_cast<std::uint8_t>(variable.file_page + place.page);
+  return backing;
+}
+
 std::uint8_t Scene::page_at(Vpn vpn) const {
   const std::uint32_t pages = program_->page_count();
   for (std::uint8_t page = 0; page < pages; ++page) {

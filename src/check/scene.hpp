@@ -9,6 +9,7 @@
 #include "base/geometry.hpp"
 #include "cowherd/types.hpp"
 #include "litmus/program.hpp"
+#include "spec/spec.hpp"
 
 namespace cowherd::check {
 
@@ -54,6 +55,11 @@ class Scene {
   [[nodiscard]] std::uint8_t page_of_operation(std::uint8_t block, std::uint8_t pc) const {
     return page_of_operation_[block][pc];
   }
+  /// What an mmap of these pages of a variable maps, and with which flags.
+  [[nodiscard]] spec::Backing backing_of(const litmus::Place& place) const;
+  [[nodiscard]] MapFlags map_flags_of(const litmus::Place& place, MapFlags flags) const {
+    return program_->variables[place.variable].shared ? flags | MapFlags::kShared : flags;
+  }
   /// Where page number `page` is mapped, in every process that has it.
   [[nodiscard]] Vaddr address_of_page(std::uint8_t page) const { return Geometry<G>::address_of(vpn_[page]); }
   [[nodiscard]] Vaddr address_of(const litmus::Place& place) const {
@@ -79,6 +85,8 @@ class Scene {
 
   /// Enough for every block to be a process with memory of its own.
   [[nodiscard]] PageCount frames() const { return frames_; }
+  /// Enough for every process to have every page there; none where no statement can bring one there.
+  [[nodiscard]] PageCount swap() const { return swap_; }
 
  private:
   void look_at_accesses();
@@ -96,6 +104,7 @@ class Scene {
   bool has_files_ = false;
   std::array<Vpn, litmus::kMaxPages> vpn_{};
   PageCount frames_;
+  PageCount swap_{0};
 };
 
 }  // namespace cowherd::check

@@ -2,6 +2,7 @@
 
 #include <cstring>
 
+#include "check/call_of.hpp"
 #include "mm/sync.hpp"
 
 namespace cowherd::check {
@@ -177,7 +178,7 @@ class Stepper {
     switch (op_.code) {
       case OpCode::kMmap:
         observed = seen(error_of(mm::mmap(system_, id, at, length(), op_.protection,
-                                          world_.map_flags_of(op_), world_.backing_of(op_.place))));
+                                          map_flags_of(world_.scene(), op_), world_.backing_of(op_.place))));
         break;
       case OpCode::kMunmap:
         observed = seen(error_of(mm::munmap(system_, id, at, length())));
@@ -378,10 +379,6 @@ class Stepper {
   const Operation& op_;
   StepReport report_;
 };
-
-}  // namespace
-
-namespace {
 
 StepReport run_at_once(World& world, std::uint8_t block) {
   Frames<G>& frames = world.system().frames();

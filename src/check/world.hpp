@@ -71,7 +71,9 @@ struct LockControl {
 inline constexpr std::size_t kMaxPageLocks = 8;
 
 struct Control {
-  std::uint32_t used_frames;
+  std::uint16_t used_frames;
+  /// Of the swap area.
+  std::uint16_t used_slots;
   std::uint32_t reference_bytes;
   /// What the run has broken so far: mm::Violations; clauses and harms as bits by number.
   std::uint32_t violations;
@@ -168,15 +170,12 @@ class World {
   Result<void> exit_process(std::uint8_t process);
   /// Says who can touch the memory of a process that has just come to be.
   void note_new_space(std::uint8_t process);
-  /// What an mmap of these pages of a variable maps, and with which flags, in the machine and in the reference.
+  /// What an mmap of these pages of a variable maps.
   [[nodiscard]] mm::Backing backing_of(const litmus::Place& place) const;
-  [[nodiscard]] spec::Backing reference_backing_of(const litmus::Place& place) const;
-  [[nodiscard]] MapFlags map_flags_of(const litmus::Place& place, MapFlags flags) const;
-  /// A test means this address and no other one.
-  [[nodiscard]] MapFlags map_flags_of(const litmus::Operation& op) const;
   /// The machine's name for a file of the test, which is there as long as the program runs.
   [[nodiscard]] mm::FileId file(std::uint8_t number) const { return files_[number]; }
   [[nodiscard]] bool alive(std::uint8_t process) const { return control.processes[process].life == Life::kAlive; }
+  [[nodiscard]] bool holds(std::uint8_t device) const { return control.devices[device].pages != 0; }
 
   Control control{};
   Reference reference;
@@ -196,6 +195,8 @@ class World {
   void tell_after(std::uint8_t block, const litmus::Operation& ended);
   /// Fills packed_ but for the numbers of stacks.
   void assemble();
+  /// Of what a packed state holds of the cold parts of descriptors and of the swap area.
+  [[nodiscard]] std::size_t behind_bytes() const;
   [[nodiscard]] std::size_t stacks_bytes() const { return fibers_ ? steps_.stack_numbers_bytes() : 0; }
 
   struct AlignedDelete {
