@@ -72,6 +72,48 @@ CachedPage next_below(const Frames<G>& frames, FrameNumber node, unsigned height
   return {};
 }
 
+template <class G>
+FrameNumber find_in(const Frames<G>& frames, FrameNumber root, unsigned height, std::uint32_t index) {
+  if (index / span<G>(height) >= (height == 0 ? 1 : kFan<G>)) return Frames<G>::kZeroPage;
+  for (; height > 0 && root != Frames<G>::kZeroPage; --height) root = place_of(frames, root, height, index);
+  return root;
+}
+
+template <class G>
+void remove_from(Frames<G>& frames, FrameNumber& root, std::uint8_t& height, std::uint32_t index) {
+  root = without(frames, root, height, index);
+  if (root == Frames<G>::kZeroPage) height = 0;
+}
+
+template <class G>
+Result<void> add_to(Frames<G>& frames, FrameNumber& root, std::uint8_t& height, std::uint32_t index,
+                    FrameNumber added) {
+  // The root moves down as often as it takes.
+  while (index / span<G>(height) >= (height == 0 ? 1 : kFan<G>)) {
+    if (root != Frames<G>::kZeroPage) {
+      COWHERD_TRY_ASSIGN(above, make_node(frames));
+      places(frames, above)[0] = root;
+      root = above;
+    }
+    ++height;
+  }
+  FrameNumber* place = &root;
+  for (unsigned below = height; below > 0; --below) {
+    if (*place == Frames<G>::kZeroPage) {
+      auto made = make_node(frames);
+      if (!made) {
+        // Nodes that were made for it hold nothing else.
+        remove_from(frames, root, height, index);
+        return made.error();
+      }
+      *place = *made;
+    }
+    place = &place_of(frames, *place, below, index);
+  }
+  *place = added;
+  return {};
+}
+
 }  // namespace
 
 template <class G>
@@ -95,52 +137,46 @@ void unlink_mapping(Frames<G>& frames, Ref<FileMapping> gone) {
 
 template <class G>
 FrameNumber find_cached(const Frames<G>& frames, const File& file, std::uint32_t index) {
-  if (index / span<G>(file.height) >= (file.height == 0 ? 1 : kFan<G>)) return Frames<G>::kZeroPage;
-  FrameNumber found = file.root;
-  for (unsigned height = file.height; height > 0 && found != Frames<G>::kZeroPage; --height) {
-    found = place_of(frames, found, height, index);
-  }
-  return found;
+  return find_in(frames, file.root, file.height, index);
 }
 
 template <class G>
 Result<void> add_cached(Frames<G>& frames, File& file, std::uint32_t index, FrameNumber frame) {
-  // The root moves down as often as it takes.
-  while (index / span<G>(file.height) >= (file.height == 0 ? 1 : kFan<G>)) {
-    if (file.root != Frames<G>::kZeroPage) {
-      COWHERD_TRY_ASSIGN(above, make_node(frames));
-      places(frames, above)[0] = file.root;
-      file.root = above;
-    }
-    ++file.height;
-  }
-  FrameNumber* place = &file.root;
-  for (unsigned height = file.height; height > 0; --height) {
-    if (*place == Frames<G>::kZeroPage) {
-      auto made = make_node(frames);
-      if (!made) {
-        // Nodes that were made for it hold nothing else.
-        file.root = without(frames, file.root, file.height, index);
-        if (file.root == Frames<G>::kZeroPage) file.height = 0;
-        return made.error();
-      }
-      *place = *made;
-    }
-    place = &place_of(frames, *place, height, index);
-  }
-  *place = frame;
-  return {};
+  return add_to(frames, file.root, file.height, index, frame);
 }
 
 template <class G>
 void remove_cached(Frames<G>& frames, File& file, std::uint32_t index) {
-  file.root = without(frames, file.root, file.height, index);
-  if (file.root == Frames<G>::kZeroPage) file.height = 0;
+  remove_from(frames, file.root, file.height, index);
 }
 
 template <class G>
 CachedPage next_cached(const Frames<G>& frames, const File& file, std::uint32_t index) {
   return next_below(frames, file.root, file.height, 0, index);
+}
+
+template <class G>
+std::optional<BlockNumber> find_block(const Frames<G>& frames, const File& file, std::uint32_t index) {
+  const FrameNumber found = find_in(frames, file.blocks, file.block_height, index);
+  if (found.value() == 0) return std::nullopt;
+  return BlockNumber{found.value() - 1};
+}
+
+template <class G>
+Result<void> add_block(Frames<G>& frames, File& file, std::uint32_t index, BlockNumber block) {
+  return add_to(frames, file.blocks, file.block_height, index, FrameNumber{block.value() + 1});
+}
+
+template <class G>
+void remove_block(Frames<G>& frames, File& file, std::uint32_t index) {
+  remove_from(frames, file.blocks, file.block_height, index);
+}
+
+template <class G>
+std::optional<BlockOfPage> next_block(const Frames<G>& frames, const File& file, std::uint32_t index) {
+  const CachedPage found = next_below(frames, file.blocks, file.block_height, 0, index);
+  if (found.frame.value() == 0) return std::nullopt;
+  return BlockOfPage{BlockNumber{found.frame.value() - 1}, found.index};
 }
 
 #define COWHERD_INSTANTIATE(G)                                                                              \
@@ -149,7 +185,11 @@ CachedPage next_cached(const Frames<G>& frames, const File& file, std::uint32_t 
   template FrameNumber find_cached<G>(const Frames<G>&, const File&, std::uint32_t);                        \
   template Result<void> add_cached<G>(Frames<G>&, File&, std::uint32_t, FrameNumber);                       \
   template void remove_cached<G>(Frames<G>&, File&, std::uint32_t);                                         \
-  template CachedPage next_cached<G>(const Frames<G>&, const File&, std::uint32_t);
+  template CachedPage next_cached<G>(const Frames<G>&, const File&, std::uint32_t);                         \
+  template std::optional<BlockNumber> find_block<G>(const Frames<G>&, const File&, std::uint32_t);          \
+  template Result<void> add_block<G>(Frames<G>&, File&, std::uint32_t, BlockNumber);                        \
+  template void remove_block<G>(Frames<G>&, File&, std::uint32_t);                                          \
+  template std::optional<BlockOfPage> next_block<G>(const Frames<G>&, const File&, std::uint32_t);
 COWHERD_FOR_EACH_GEOMETRY(COWHERD_INSTANTIATE)
 #undef COWHERD_INSTANTIATE
 

@@ -2,6 +2,7 @@
 
 #include <atomic>
 #include <cstdint>
+#include <optional>
 
 #include "area/vma.hpp"
 #include "base/lock_word.hpp"
@@ -30,7 +31,11 @@ struct File {
   LockWord mapping_lock;
   /// The file lock: over its size, and over who changes it as a whole.
   LockWord file_lock;
+  /// Of the index of its blocks, as `root`, where a place holds the number of a block, from one.
+  FrameNumber blocks;
   std::uint8_t height = 0;
+  /// As `height`, of the index of blocks.
+  std::uint8_t block_height = 0;
   /// A disk is behind it; else its pages live in memory alone (Linux: shmem).
   bool disk = false;
   /// Somebody has a handle on it, which is a use.
@@ -76,6 +81,22 @@ Result<void> add_cached(Frames<G>& frames, File& file, std::uint32_t index, Fram
 /// Takes what is at `index` out; nodes that hold nothing go.
 template <class G>
 void remove_cached(Frames<G>& frames, File& file, std::uint32_t index);
+
+/// The block behind page number `index`; none where it was never prepared for writing.
+template <class G>
+std::optional<BlockNumber> find_block(const Frames<G>& frames, const File& file, std::uint32_t index);
+/// As add_cached() and remove_cached().
+template <class G>
+Result<void> add_block(Frames<G>& frames, File& file, std::uint32_t index, BlockNumber block);
+template <class G>
+void remove_block(Frames<G>& frames, File& file, std::uint32_t index);
+/// The first block at or after page number `index`, and the page's number; nothing where there is none.
+struct BlockOfPage {
+  BlockNumber block;
+  std::uint32_t index = 0;
+};
+template <class G>
+std::optional<BlockOfPage> next_block(const Frames<G>& frames, const File& file, std::uint32_t index);
 /// The first page at or after `index` that is cached, and its number; the zero page where there is none.
 struct CachedPage {
   FrameNumber frame;

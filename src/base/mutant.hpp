@@ -62,6 +62,14 @@ namespace cowherd {
   X(clean_without_flush, "writeback cleans entries, and CPUs go on writing through them")                     \
   X(truncate_without_flush, "truncated pages are freed while CPUs still remember them")                       \
   X(child_mapped_before_parent, "a child comes before its parent on a file's list of mappings")               \
+  X(fork_shares_pinned_file_page, "fork shares a pinned page of a file where the rules copy it")              \
+  X(writeback_ignores_pins, "writeback takes a page for clean that a device may still write")                 \
+  X(writeback_asks_first, "writeback asks for pins before it takes permission to write away")                 \
+  X(writeback_keeps_dirt, "writeback clears the dirty mark of a page only after its bytes are on the disk")   \
+  X(writeback_not_waited_for, "a page is made writable while its bytes are on their way to the disk")         \
+  X(block_not_read, "a page that the disk holds comes into the cache as zeros")                               \
+  X(block_kept_by_truncate, "a block outlives the page that was cut off its file")                            \
+  X(longterm_file_by_fast_pin, "a fast pin does not ask whether the file may be held for long")               \
   X(pin_keeps_file_page, "a long-term pin for reading takes a file's page of a private mapping as it is")     \
   X(shared_pages_copied_at_fork, "fork copies the entries of shared mappings")                                \
   /* Tables that address spaces share. */                                                                     \

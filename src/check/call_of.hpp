@@ -118,6 +118,8 @@ Call call_of(Where& where, std::uint8_t block) {
     case OpCode::kUnlockPage:
     case OpCode::kClearRefs:
     case OpCode::kTryShare:
+    case OpCode::kWriteback:
+    case OpCode::kDropCache:
       break;
   }
   return call;

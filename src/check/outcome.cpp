@@ -27,6 +27,14 @@ std::int64_t read_file(World& world, std::uint8_t file, const litmus::Place& pla
   return access.error == Errno{0} ? word : -static_cast<std::int64_t>(access.error);
 }
 
+std::int64_t disk_word(World& world, std::uint8_t file, const litmus::Place& place) {
+  if (world.scene().program().files[file].kind != litmus::FileKind::kDisk) return 0;
+  std::int64_t word = 0;
+  const ByteCount offset{place.page * Geometry<G>::kPageBytes + place.word * sizeof(std::int64_t)};
+  mm::read_disk<G>(world.system(), world.file(file), offset, std::as_writable_bytes(std::span(&word, 1)));
+  return word;
+}
+
 std::int64_t inspect(World& world, std::uint8_t process, const Term& term) {
   constexpr std::int64_t kNothing = -1;
   if (!world.alive(process)) return kNothing;
@@ -57,7 +65,7 @@ std::int64_t inspect(World& world, std::uint8_t process, const Term& term) {
 
 std::int64_t value_of(World& world, const Term& term) {
   const bool of_block = term.kind != Term::Kind::kLiteral && term.kind != Term::Kind::kFinding &&
-                        term.kind != Term::Kind::kFileWord;
+                        term.kind != Term::Kind::kFileWord && term.kind != Term::Kind::kDiskWord;
   const std::uint8_t process = of_block ? world.scene().process_of(term.block) : std::uint8_t{0};
   switch (term.kind) {
     case Term::Kind::kLiteral:
@@ -69,6 +77,8 @@ std::int64_t value_of(World& world, const Term& term) {
                                   : -static_cast<std::int64_t>(Errno::kSigSegv);
     case Term::Kind::kFileWord:
       return read_file(world, term.file, term.place);
+    case Term::Kind::kDiskWord:
+      return disk_word(world, term.file, term.place);
     case Term::Kind::kFaults:
       return world.control.agents[term.block].faults;
     case Term::Kind::kFinding:

@@ -48,7 +48,13 @@ Scene::Scene(const litmus::Program& program) : program_(&program) {
   const std::uint64_t wanted = 64 + processes * (pages + tables + 8 * (pages + 2)) + 8 * pages * forks + held;
   // A page of each, the nodes that lead to it, and an object to each mapping; a shared mapping brings a file along.
   std::uint64_t for_files = 0;
-  for (const litmus::FileVariable& file : program.files) for_files += 4 + 2 * file.pages;
+  for (const litmus::FileVariable& file : program.files) {
+    for_files += 8 + 2 * file.pages;
+    if (file.kind != litmus::FileKind::kDisk) continue;
+    has_disk_ = true;
+    // A page that is cut off and comes back takes another block while the old one is given up.
+    swap_ = swap_ + PageCount{file.pages + std::uint64_t{1}};
+  }
   if (has_files_) for_files += (processes + program.operation_count()) * 3 * (pages + program.variables.size());
   constexpr std::uint64_t kStep = 64;
   frames_ = PageCount{(wanted + for_files + kStep - 1) / kStep * kStep};

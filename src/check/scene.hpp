@@ -35,6 +35,8 @@ class Scene {
   [[nodiscard]] std::uint8_t pages() const { return static_cast<std::uint8_t>(program_->page_count()); }
   [[nodiscard]] std::uint8_t devices() const { return static_cast<std::uint8_t>(program_->devices.size()); }
   [[nodiscard]] std::uint8_t files() const { return static_cast<std::uint8_t>(program_->files.size()); }
+  /// Whether a disk is behind some file, so that something is left when all is over.
+  [[nodiscard]] bool has_disk() const { return has_disk_; }
   /// Whether some memory is a file's, or shared: others come by it through the file.
   [[nodiscard]] bool has_files() const { return has_files_; }
   [[nodiscard]] const litmus::Block& block(std::uint8_t block) const { return program_->blocks[block]; }
@@ -102,6 +104,7 @@ class Scene {
   std::array<std::uint8_t, litmus::kMaxBlocks> only_user_of_{};
   bool fails_by_choice_ = false;
   bool has_files_ = false;
+  bool has_disk_ = false;
   std::array<Vpn, litmus::kMaxPages> vpn_{};
   PageCount frames_;
   PageCount swap_{0};

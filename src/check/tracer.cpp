@@ -264,6 +264,8 @@ std::string Tracer::describe(const mm::Event& event) const {
       return fmt::format("{} freed", frame(event.frame));
     case EventKind::kFileMapped:
       return fmt::format("{}: {}, the file's, mapped", name, frame(event.frame));
+    case EventKind::kWrittenBack:
+      return fmt::format("{} written to the disk", frame(event.frame));
     case EventKind::kFileWritable:
       return fmt::format("{}: {}, the file's, mapped for writing", name, frame(event.frame));
   }

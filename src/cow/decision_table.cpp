@@ -180,6 +180,28 @@ constexpr DecisionValue kPreallocUseValues[] = {
     {"keep-for-next", "a preallocated page may serve another address than the one whose policy chose it"},
 };
 
+constexpr DecisionValue kForkFileValues[] = {
+    {"share", "the child maps the file's page too, and goes on following the file"},
+    {"copy", "a file's page that counts as pinned is copied for the child, which stops following the file"},
+};
+
+constexpr DecisionValue kLongtermFileValues[] = {
+    {"allow", "a device may hold a page of a disk's file for writing for as long as it likes"},
+    {"refuse", "a long-term reference for writing to a shared mapping of a disk's file is EFAULT"},
+};
+
+constexpr DecisionValue kWritebackPinnedValues[] = {
+    {"clean", "a page that a device may still write is clean once it is written out: what comes after is lost, or meets a "
+              "file system that was not told"},
+    {"keep-dirty", "a page that a device may still write stays dirty, and is written out again until nobody holds it"},
+};
+
+constexpr DecisionValue kDirtyUnpreparedValues[] = {
+    {"bug", "a page that is dirty without the file system's knowing stops the machine"},
+    {"skip", "it is taken for clean, and what was written is lost"},
+    {"write", "it is written out like any other"},
+};
+
 constexpr std::array kTable = {
     row<&Rules::reuse>(Decision::kReuse, "reuse", "write fault on a read-only page: may the owner go on using it?",
                        "Counts until 2.6.12, mapcounts until 5.8 (c475a8ab625d), counts again in 5.9 (09854ba94c6a), "
@@ -258,6 +280,21 @@ constexpr std::array kTable = {
                            kTlbFlushValues),
     row<&Rules::prealloc_use>(Decision::kPreallocUse, "prealloc-use", "what becomes of an unused preallocated page",
                               "Linux frees it, because memory policy goes by address", kPreallocUseValues),
+    row<&Rules::fork_file>(Decision::kForkFile, "fork-file", "what fork does with a file's page that counts as pinned",
+                           "Linux copied it from 5.9-rc8 to 5.18; anonymous pages only since 5.19 (fb3d824d1a46)",
+                           kForkFileValues),
+    row<&Rules::longterm_file>(Decision::kLongtermFile, "longterm-file",
+                               "a long-term reference for writing to a disk's file",
+                               "Linux refuses it since 6.5 (8ac268436e6d, a6e79df92e4a); files in memory are let through",
+                               kLongtermFileValues),
+    row<&Rules::writeback_pinned>(Decision::kWritebackPinned, "writeback-pinned",
+                                  "what writeback takes a page for that a device may still write",
+                                  "Linux takes it for clean: the trouble with get_user_pages (LWN 753027)",
+                                  kWritebackPinnedValues),
+    row<&Rules::dirty_unprepared>(Decision::kDirtyUnprepared, "dirty-unprepared",
+                                  "what writeback does with a page that is dirty and was not announced",
+                                  "ext4 stopped at a BUG until 5.17, and warns and skips since 5.18 (cc5095747edf)",
+                                  kDirtyUnpreparedValues),
 };
 
 static_assert(kTable.size() == kDecisionCount);

@@ -143,6 +143,9 @@ struct EntryState {
 /// only kCopyEntry looks at it. Compare Linux mm/memory.c: copy_present_ptes().
 constexpr ForkPage on_fork(const Rules& rules, const FrameState& frame, EntryState entry, bool mm_has_pinned,
                            bool entry_holds_pin) {
+  if (frame.file && rules.fork_file == ForkFile::kCopy && !COWHERD_MUTANT(fork_shares_pinned_file_page)) {
+    return fork_checks_pins(rules, mm_has_pinned) && maybe_pinned(rules, frame) ? ForkPage::kCopy : ForkPage::kShare;
+  }
   if (frame.zero_page || !frame.anon) return ForkPage::kShare;
   if (rules.fork_pinned == ForkPinned::kCopyAll) return ForkPage::kCopy;
   if (!fork_checks_pins(rules, mm_has_pinned)) return ForkPage::kShare;
@@ -185,6 +188,18 @@ constexpr bool shares_unpinned(const Rules& rules) {
       break;
   }
   return false;
+}
+
+/// Whether a reference to a page of a shared mapping is refused; `tracked`: the file system has to hear of every write.
+/// Compare Linux mm/gup.c: writable_file_mapping_allowed().
+constexpr bool gup_refuses_file(const Rules& rules, PinFlags flags, bool tracked) {
+  return tracked && rules.longterm_file == LongtermFile::kRefuse && has(flags, PinFlags::kWrite | PinFlags::kLongTerm);
+}
+
+/// Whether writeback goes on taking the page for dirty. Asked when nobody can write it through an entry any more.
+constexpr bool stays_dirty(const Rules& rules, const FrameState& frame) {
+  return rules.writeback_pinned == WritebackPinned::kKeepDirty && maybe_pinned(rules, frame) &&
+         !COWHERD_MUTANT(writeback_ignores_pins);
 }
 
 /// Whether a reference taken with `flags` must find or make a page that the owner may write, as a write fault does.

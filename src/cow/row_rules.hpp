@@ -29,6 +29,8 @@ inline constexpr Rules kR0 = changed(Rules{}, [](Rules& r) {
   r.gup_recheck = GupRecheck::kEntry;
   r.clear_refs_lock = ClearRefsLock::kRead;
   r.clear_refs_pinned = ClearRefsPinned::kProtect;
+  r.writeback_pinned = WritebackPinned::kClean;
+  r.dirty_unprepared = DirtyUnprepared::kBug;
 });
 inline constexpr Rules kR1 = changed(kR0, [](Rules& r) {
   r.reuse = Reuse::kMapcount;
@@ -50,6 +52,7 @@ inline constexpr Rules kR6 = changed(kR5, [](Rules& r) {
   r.fork_pinned = ForkPinned::kCopy;
   r.fork_gate = ForkGate::kHasPinned;
   r.fork_source = ForkSource::kProtectThenRestore;
+  r.fork_file = ForkFile::kCopy;
 });
 inline constexpr Rules kR7 = changed(kR6, [](Rules& r) { r.fork_source = ForkSource::kUntouched; });
 inline constexpr Rules kLinux5_10_7 = changed(kR7, [](Rules& r) { r.fork_sequence = ForkSequence::kCounted; });
@@ -57,7 +60,9 @@ inline constexpr Rules kR8 = changed(kLinux5_10_7, [](Rules& r) {
   r.clear_refs_lock = ClearRefsLock::kWrite;
   r.clear_refs_pinned = ClearRefsPinned::kSkip;
 });
-inline constexpr Rules kR11 = changed(kR8, [](Rules& r) {
+inline constexpr Rules kR10 = changed(kR8, [](Rules& r) { r.dirty_unprepared = DirtyUnprepared::kSkip; });
+inline constexpr Rules kR11 = changed(kR10, [](Rules& r) {
+  r.fork_file = ForkFile::kShare;
   r.reuse = Reuse::kExclusive;
   r.fork_pinned = ForkPinned::kCopyExclusive;
   r.gup_read = GupRead::kUnshareAnon;
@@ -67,7 +72,10 @@ inline constexpr Rules kLinux6_0Rc1 = changed(kR11, [](Rules& r) { r.protect_upg
 inline constexpr Rules kR12 = changed(kLinux6_0Rc1, [](Rules& r) { r.gup_force = GupForce::kExclusive; });
 inline constexpr Rules kLinux6_1 = changed(kR12, [](Rules& r) { r.gup_recheck = GupRecheck::kEntryAndTable; });
 inline constexpr Rules kR13 = changed(kLinux6_1, [](Rules& r) { r.gup_read = GupRead::kUnshareAny; });
-inline constexpr Rules kR14 = changed(kR13, [](Rules& r) { r.zero_page = ZeroPage::kUncounted; });
+inline constexpr Rules kR14 = changed(kR13, [](Rules& r) {
+  r.zero_page = ZeroPage::kUncounted;
+  r.longterm_file = LongtermFile::kRefuse;
+});
 
 /// R5 with the patch of the mail of 17 September 2020 on top.
 inline constexpr Rules kSketch = changed(kR5, [](Rules& r) {
@@ -95,6 +103,7 @@ inline constexpr Rules kX4 = changed(kR2, [](Rules& r) {
 inline constexpr Rules kX5 = changed(kX4, [](Rules& r) { r.fork_gate = ForkGate::kHasPinned; });
 inline constexpr Rules kX6 = changed(kR2, [](Rules& r) { r.reuse = Reuse::kDirected; });
 inline constexpr Rules kX7 = changed(kR8, [](Rules& r) {
+  r.fork_file = ForkFile::kShare;
   r.reuse = Reuse::kMapcount;
   r.page_lock = PageLock::kSleep;
   r.gup_read = GupRead::kUnshareAlways;

@@ -85,6 +85,10 @@ std::string_view operation_tag(const Operation& operation) {
       return "Trunc";
     case OpCode::kPunch:
       return "Punch";
+    case OpCode::kWriteback:
+      return "Wb";
+    case OpCode::kDropCache:
+      return "Drop";
   }
   return "Op";
 }

@@ -272,6 +272,8 @@ class Generator {
       case OpCode::kFileWrite:
       case OpCode::kTruncate:
       case OpCode::kPunch:
+      case OpCode::kWriteback:
+      case OpCode::kDropCache:
         return draw_file(b, op);
     }
   }
@@ -395,6 +397,8 @@ class Generator {
   void draw_file(std::uint8_t b, Operation op) {
     if (program_.files.empty()) return;
     op.file = static_cast<std::uint8_t>(random_.below(static_cast<std::uint32_t>(program_.files.size())));
+    const bool whole = op.code == OpCode::kWriteback || op.code == OpCode::kDropCache;
+    if (whole) return emit(random_.percent(60) ? kernel_block_ : program_.blocks[b], op, false);
     const std::uint32_t pages = program_.files[op.file].pages;
     op.place.page = static_cast<std::uint8_t>(random_.below(pages + (op.code == OpCode::kTruncate ? 1 : 0)));
     if (op.code == OpCode::kFileWrite) op.value = pick_value();

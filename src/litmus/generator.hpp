@@ -10,7 +10,7 @@
 
 namespace cowherd::litmus {
 
-inline constexpr std::size_t kOpCodes = static_cast<std::size_t>(OpCode::kPunch) + 1;
+inline constexpr std::size_t kOpCodes = static_cast<std::size_t>(OpCode::kDropCache) + 1;
 
 /// How often each operation is tried, by OpCode; 0: never. Of an operation that makes no sense where it is drawn (a
 /// dma_read with nothing pinned) nothing comes.
@@ -47,6 +47,8 @@ constexpr OpWeights default_weights() {
   set(OpCode::kFileWrite, 8);
   set(OpCode::kTruncate, 2);
   set(OpCode::kPunch, 2);
+  set(OpCode::kWriteback, 5);
+  set(OpCode::kDropCache, 2);
   return weights;
 }
 

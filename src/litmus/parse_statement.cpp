@@ -167,6 +167,10 @@ bool Parser::parse_arguments(const StatementWord& word, const Block& block, std:
     case Arguments::kFileSize:
       sound = parse_file_size(word, op);
       break;
+    case Arguments::kFile:
+      sound = parse_file_place(word.name, false, op.file, op.place);
+      op.place = {};
+      break;
   }
   return sound && expect(TokenKind::kRightParen, "')'", fmt::format("in {}{}", word.name, describe(word.arguments)));
 }

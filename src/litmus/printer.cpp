@@ -128,6 +128,7 @@ std::string print_block_head(const Program& program, const Block& block) {
       case Arguments::kFileWordValue:
       case Arguments::kFilePages:
       case Arguments::kFileSize:
+      case Arguments::kFile:
         uses_file[op.file] = true;
         break;
       default:
@@ -152,7 +153,7 @@ std::string print_block_head(const Program& program, const Block& block) {
 
 bool is_state(Term::Kind kind) {
   return kind != Term::Kind::kLiteral && kind != Term::Kind::kRegister && kind != Term::Kind::kMemory &&
-         kind != Term::Kind::kFileWord;
+         kind != Term::Kind::kFileWord && kind != Term::Kind::kDiskWord;
 }
 
 /// Terms that are 0 or 1, or that mostly matter as such: written bare where they are compared with 0.
@@ -228,6 +229,8 @@ std::string print_place(const Program& program, const Operation& operation) {
       if (place.pages == 1) return fmt::format("{}[{}]", file.name, place.page);
       return fmt::format("{}[{}..{}]", file.name, place.page, place.page + place.pages - 1);
     }
+    case Arguments::kFile:
+      return program.files[operation.file].name;
     case Arguments::kFileSize:
       return fmt::format("{}, {}", program.files[operation.file].name, operation.place.page);
     default:
@@ -293,6 +296,8 @@ std::string print_term(const Program& program, const Term& term) {
       return page();
     case Term::Kind::kFileWord:
       return print_word(program.files[term.file].name, term.place, false);
+    case Term::Kind::kDiskWord:
+      return fmt::format("disk({})", print_word(program.files[term.file].name, term.place, false));
     case Term::Kind::kFinding:
       return fmt::format("finding({})", term.label);
     case Term::Kind::kFaults:

@@ -118,6 +118,8 @@ enum class OpCode : std::uint8_t {
   kFileWrite,    // write(f.k, v)
   kTruncate,     // truncate(f, n): the file has n pages from now on
   kPunch,        // punch(f[k]): pages of the file become zeros
+  kWriteback,    // writeback(f): what is dirty goes to the disk; fsync(f) is the same with PinFlags::kGet
+  kDropCache,    // drop_cache(f): what is clean and idle leaves the cache
 };
 
 constexpr bool starts_block(OpCode code) {
@@ -217,6 +219,8 @@ struct Term {
     kDirty,
     /// rss(P0) — pages that the process has.
     kRss,
+    /// disk(f.k) — the word as the disk has it.
+    kDiskWord,
   };
   Kind kind = Kind::kLiteral;
   std::int64_t literal = 0;

@@ -16,7 +16,7 @@ struct Start {
 
 /// What another part of the kernel does to a process's memory.
 bool is_kernel_work(Arguments arguments) {
-  return arguments == Arguments::kOtherPage || arguments == Arguments::kOtherPages;
+  return arguments == Arguments::kOtherPage || arguments == Arguments::kOtherPages || arguments == Arguments::kFile;
 }
 
 class Resolver {
@@ -149,7 +149,8 @@ class Resolver {
     }
     if (block.kind == BlockKind::kKernel && !is_kernel_work(arguments)) {
       report(op.position,
-             fmt::format("a kernel block only does lock_page, unlock_page, clear_refs and try_share, not {}",
+             fmt::format("a kernel block only does lock_page, unlock_page, clear_refs, try_share, writeback and "
+                         "drop_cache, not {}",
                          statement_word(op).name));
     }
     if (block.kind == BlockKind::kProcess && op.code == OpCode::kTryShare) {
@@ -175,6 +176,7 @@ class Resolver {
       case Arguments::kFileWordValue:
       case Arguments::kFilePages:
       case Arguments::kFileSize:
+      case Arguments::kFile:
         check_file_range(op);
         return;
       case Arguments::kDevicePagesFlags:
@@ -205,7 +207,7 @@ class Resolver {
     const Arguments arguments = statement_word(op).arguments;
     const bool ptrace = arguments == Arguments::kOtherWord || arguments == Arguments::kOtherWordValue;
     if (!op.target.has_value()) {
-      if (ptrace || (is_kernel_work(arguments) && program_.blocks[b].kind == BlockKind::kKernel)) {
+      if (ptrace || (is_kernel_work(arguments) && arguments != Arguments::kFile && program_.blocks[b].kind == BlockKind::kKernel)) {
         report(op.position, fmt::format("{} must say whose memory: {}{}", statement_word(op).name,
                                         statement_word(op).name, describe(arguments)));
       }

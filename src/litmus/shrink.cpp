@@ -20,7 +20,7 @@ bool uses_device(Arguments arguments) {
          arguments == Arguments::kDeviceWord || arguments == Arguments::kDeviceWordValue;
 }
 
-bool is_of_file(Term::Kind kind) { return kind == Term::Kind::kFileWord; }
+bool is_of_file(Term::Kind kind) { return kind == Term::Kind::kFileWord || kind == Term::Kind::kDiskWord; }
 
 bool has_place(Term::Kind kind) {
   return kind != Term::Kind::kLiteral && kind != Term::Kind::kRegister && kind != Term::Kind::kFaults &&

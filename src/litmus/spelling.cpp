@@ -38,6 +38,9 @@ constexpr std::array kStatements{
     StatementWord{"write", OpCode::kFileWrite, Arguments::kFileWordValue},
     StatementWord{"truncate", OpCode::kTruncate, Arguments::kFileSize},
     StatementWord{"punch", OpCode::kPunch, Arguments::kFilePages},
+    StatementWord{"writeback", OpCode::kWriteback, Arguments::kFile},
+    StatementWord{"fsync", OpCode::kWriteback, Arguments::kFile, true},
+    StatementWord{"drop_cache", OpCode::kDropCache, Arguments::kFile},
 };
 
 constexpr std::array kProtections{
@@ -85,6 +88,7 @@ constexpr std::array kTerms{
     FlagWord<Term::Kind>{"mapcount", Term::Kind::kMapcount}, FlagWord<Term::Kind>{"pins", Term::Kind::kPins},
     FlagWord<Term::Kind>{"excl", Term::Kind::kExclusive},    FlagWord<Term::Kind>{"writable", Term::Kind::kWritable},
     FlagWord<Term::Kind>{"dirty", Term::Kind::kDirty},       FlagWord<Term::Kind>{"rss", Term::Kind::kRss},
+    FlagWord<Term::Kind>{"disk", Term::Kind::kDiskWord},
 };
 
 constexpr std::array<std::string_view, 21> kKeywords{
@@ -125,6 +129,7 @@ bool names_file(const Operation& operation) {
     case Arguments::kFileWordValue:
     case Arguments::kFilePages:
     case Arguments::kFileSize:
+    case Arguments::kFile:
       return true;
     default:
       return false;
@@ -189,6 +194,8 @@ std::string_view describe(Arguments arguments) {
       return "(f[0])";
     case Arguments::kFileSize:
       return "(f, pages)";
+    case Arguments::kFile:
+      return "(f)";
   }
   return "()";
 }

@@ -35,13 +35,14 @@ enum class Arguments : std::uint8_t {
   kFileWordValue,
   kFilePages,
   kFileSize,
+  kFile,
 };
 
 struct StatementWord {
   std::string_view name;
   OpCode code;
   Arguments arguments;
-  /// The get and put forms of pin and unpin.
+  /// The get and put forms of pin and unpin, and other second names.
   bool get = false;
 };
 

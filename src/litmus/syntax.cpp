@@ -13,7 +13,7 @@ std::string_view syntax_reference() {
   { x = anon(1); d = device; }      what there is at time zero
   P0(page *x, dev *d) { ... }       processes and threads, numbered from 0; the arguments are optional
   device D0() { ... }               only dma_read, dma_write
-  kernel K0() { ... }               only lock_page, unlock_page, clear_refs, try_share
+  kernel K0() { ... }               only lock_page, unlock_page, clear_refs, try_share, writeback, drop_cache
   filter (condition)                optional: only these runs count
   locations [0:r0; 0:x;]            optional: show these as well
   exists (condition)                optional: or ~exists, or forall
@@ -64,6 +64,8 @@ STATEMENTS, each may begin with 'r0 =' and end with 'fail_nth N' (its N-th alloc
   read(f)  write(f, v)              of a file; what lies behind its end reads 0, and a write makes it longer
   truncate(f, n)                    the file has n pages from now on
   punch(f[1])  punch(f[0..1])       pages of the file become zeros
+  writeback(f)  fsync(f)            what is dirty goes to the disk, and is write-protected wherever it is mapped
+  drop_cache(f)                     what is clean, unmapped and held by nobody leaves the cache
   pin, get, lock_page, unlock_page, clear_refs take P1:x for the memory of another process, x for the own.
 
 CONDITIONS
@@ -76,6 +78,7 @@ CONDITIONS
   fault(P0)                         how many accesses of P0 faulted
   finding(name)                     1 if the run broke it
   frame(0:x)  refcount(0:x)  mapcount(0:x)  pins(0:x)  excl(0:x)  writable(0:x)  dirty(0:x)
+  disk(f)  disk(f[1].2)             a word as the disk has it now
   rss(P0)                           internal state: a running kernel does not show it
 
 CONSTANTS

@@ -42,6 +42,8 @@ enum class EventKind : std::uint8_t {
   kFileMapped,
   /// A page of a file was mapped for writing.
   kFileWritable,
+  /// A page of a file was written to its disk.
+  kWrittenBack,
 };
 
 struct Event {

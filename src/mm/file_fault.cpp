@@ -93,7 +93,10 @@ Result<Faulted> fault_file(System<G>& system, Mm& mm, Ref<Vma> vma, Vpn page, Fa
     fault.copy = *copy;
     copy_page(system, fault.copy, frame);
   } else if (kind == FaultKind::kWrite) {
-    prepare_to_write(system, file, frame);
+    if (auto prepared = prepare_to_write(system, file, frame); !prepared) {
+      fault.give_up();
+      return prepared.error();
+    }
   }
   if (!slot) {
     auto made = make_slot(system, mm, page);

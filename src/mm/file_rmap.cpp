@@ -153,6 +153,7 @@ void unmap_in(const Unmapping<G>& unmapping, Ref<FileMapping> mapping) {
 template <class G>
 void unmap_file_range(System<G>& system, Ref<File> file, std::uint32_t first, std::uint32_t end, bool copies) {
   const Unmapping<G> unmapping{system, file, first, end, copies};
+  const Live asked(system, "unmap-file", file, first, end, copies);
   const MappingGuard<G, true> guard(system, file);
   Ref<FileMapping> at = system.at(file).first;
   const Live live(system, "unmap-file-range", at);
@@ -174,9 +175,10 @@ void clean_mappings(System<G>& system, Ref<File> file, FrameNumber frame) {
   point(system, Point::kMapcount);
   if (system.descriptor(frame).mapcount() == 0) return;
   const Vpn index = system.descriptor(frame).index();
+  const Live asked(system, "clean-file-page", frame, index);
   const MappingGuard<G, true> guard(system, file);
   Ref<FileMapping> at = system.at(file).first;
-  const Live live(system, "clean-mappings", index, at);
+  const Live live(system, "clean-mappings", at);
   for (; at; at = system.at(at).next) {
     const Vma& vma = system.at(system.at(at).vma);
     if (index < vma.index || index - vma.index >= vma.pages.count()) continue;

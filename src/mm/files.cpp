@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <optional>
 
 #include "base/mutant.hpp"
 #include "base/racing_bytes.hpp"
@@ -38,12 +39,62 @@ Result<bool> publish(System<G>& system, Ref<File> file, std::uint32_t index, Fra
   return true;
 }
 
+/// The block behind a page; none where there is none.
+template <class G>
+std::optional<BlockNumber> block_of(System<G>& system, Ref<File> file, std::uint32_t index) {
+  const MappingGuard<G, true> guard(system, file);
+  return find_block(system.frames(), system.at(file), index);
+}
+
+template <class G>
+void drop_block(System<G>& system, BlockNumber block) {
+  const BlockGuard<G> guard(system);
+  system.swap().drop_count(block);
+}
+
+/// What the file holds at `index`, into `to`.
+template <class G>
+void read_block(System<G>& system, Ref<File> file, std::uint32_t index, FrameNumber to) {
+  const auto block = system.at(file).on_disk() ? block_of(system, file, index) : std::nullopt;
+  if (!block || COWHERD_MUTANT(block_not_read)) {
+    std::memset(system.frames().bytes(to), 0, Geometry<G>::kPageBytes);
+    return;
+  }
+  point(system, Point::kDisk);
+  std::memcpy(system.frames().bytes(to), system.swap().bytes(*block), Geometry<G>::kPageBytes);
+}
+
+/// Gives page `index` a block, unless it has one. The caller has its page lock. ENOMEM.
+template <class G>
+Result<void> give_block(System<G>& system, Ref<File> file, std::uint32_t index) {
+  if (block_of(system, file, index)) return {};
+  Result<BlockNumber> block = Errno::kNoMemory;
+  {
+    const BlockGuard<G> guard(system);
+    block = system.swap().allocate(FrameNumber{0}, 1);
+  }
+  if (!block) {
+    system.frames().note_shortage();
+    return Errno::kNoMemory;
+  }
+  const BlockNumber given = *block;
+  const Live live(system, "give-block", given);
+  std::memset(system.swap().bytes(given), 0, Geometry<G>::kPageBytes);
+  Result<void> added;
+  {
+    const MappingGuard<G, false> guard(system, file);
+    added = add_block(system.frames(), system.at(file), index, given);
+  }
+  if (!added) drop_block(system, given);
+  return added;
+}
+
 /// A page that is not in the cache, with what the file holds there.
 template <class G>
 Result<FrameNumber> bring_in(System<G>& system, Ref<File> file, std::uint32_t index, Behind behind) {
   COWHERD_TRY_ASSIGN(fresh, system.allocate_page(FrameUse::kFile));
   const Live live(system, "bring-in", fresh);
-  std::memset(system.frames().bytes(fresh), 0, Geometry<G>::kPageBytes);
+  read_block(system, file, index, fresh);
   // One reference is the cache's, one the caller's.
   system.descriptor(fresh).start_file(file.unit, Vpn{index}, 2);
   auto published = publish(system, file, index, fresh, behind);
@@ -59,6 +110,10 @@ Result<FrameNumber> bring_in(System<G>& system, Ref<File> file, std::uint32_t in
 template <class G>
 void cut_off(System<G>& system, Ref<File> file, FrameNumber frame, std::uint32_t index) {
   remove_cached(system.frames(), system.at(file), index);
+  if (const auto block = find_block(system.frames(), system.at(file), index)) {
+    remove_block(system.frames(), system.at(file), index);
+    if (!COWHERD_MUTANT(block_kept_by_truncate)) drop_block(system, *block);
+  }
   FrameDescriptor& page = system.descriptor(frame);
   page.set_owner(0, page.index());
   if (page.dirty()) page.set_dirty(false);
@@ -74,6 +129,18 @@ CachedPage hold_next(System<G>& system, Ref<File> file, std::uint32_t index) {
   return found;
 }
 
+/// Of pages in [first, end), which are not in the cache.
+template <class G>
+void drop_blocks(System<G>& system, Ref<File> file, std::uint32_t first, std::uint32_t end) {
+  if (!system.at(file).on_disk()) return;
+  const MappingGuard<G, false> guard(system, file);
+  for (auto at = next_block(system.frames(), system.at(file), first); at && at->index < end;
+       at = next_block(system.frames(), system.at(file), first)) {
+    remove_block(system.frames(), system.at(file), at->index);
+    drop_block(system, at->block);
+  }
+}
+
 /// Takes pages [first, end) out of the cache, and out of every mapping before. kWouldBlock.
 /// Compare Linux mm/truncate.c: truncate_inode_pages_range().
 template <class G>
@@ -84,6 +151,7 @@ Result<void> drop_cached_range(System<G>& system, Ref<File> file, std::uint32_t 
     const CachedPage found = hold_next(system, file, at);
     if (found.frame == Frames<G>::kZeroPage || found.index >= end) {
       if (found.frame != Frames<G>::kZeroPage) put_page(system, found.frame);
+      drop_blocks(system, file, first, end);
       return {};
     }
     at = found.index + 1;
@@ -151,6 +219,7 @@ void put_file(System<G>& system, Ref<File> file) {
     cut_off(system, file, page.frame, page.index);
     put_page(system, page.frame);
   }
+  drop_blocks(system, file, 0, ~std::uint32_t{0});
   system.frames().destroy(file);
 }
 
@@ -189,19 +258,21 @@ void unlock_cached_page(System<G>& system, FrameNumber frame) {
 }
 
 template <class G>
-void prepare_to_write(System<G>& system, Ref<File> file, FrameNumber frame) {
-  if (!system.at(file).on_disk()) return;
-  wait_until_written(system, frame);
+Result<void> prepare_to_write(System<G>& system, Ref<File> file, FrameNumber frame) {
+  if (!system.at(file).on_disk()) return {};
+  if (!COWHERD_MUTANT(writeback_not_waited_for)) wait_until_written(system, frame);
   FrameDescriptor& page = system.descriptor(frame);
-  if (page.dirty() && page.prepared()) return;
+  if (page.dirty() && page.prepared()) return {};
+  COWHERD_TRY(give_block(system, file, static_cast<std::uint32_t>(page.index().value())));
   point(system, Point::kDirty);
   if (!page.prepared()) page.set_prepared(true);
   if (!page.dirty() && !COWHERD_MUTANT(written_page_stays_clean)) page.set_dirty(true);
+  return {};
 }
 
 template <class G>
 Result<FileId> create_file(System<G>& system, FileKind kind, PageCount pages) {
-  if (pages.value() > kMaxFilePages) return Errno::kInvalid;
+  if (pages.value() > kMaxFilePages || (kind == FileKind::kDisk && !system.has_swap())) return Errno::kInvalid;
   COWHERD_TRY_ASSIGN(made, make_file(system, kind, static_cast<std::uint32_t>(pages.value())));
   system.at(made).users = 1;
   system.at(made).open = true;
@@ -260,7 +331,10 @@ Access write_file(System<G>& system, FileId id, ByteCount offset, std::span<cons
     const std::size_t in_page = at % Geometry<G>::kPageBytes;
     const std::size_t part = std::min(from.size() - done, Geometry<G>::kPageBytes - in_page);
     const Live held(system, "held", *frame);
-    prepare_to_write(system, file, *frame);
+    if (auto prepared = prepare_to_write(system, file, *frame); !prepared) {
+      unlock_cached_page(system, *frame);
+      return {ByteCount{done}, prepared.error()};
+    }
     point(system, Point::kDevice);
     copy_racing(system.frames().bytes(*frame) + in_page, from.data() + done, part);
     // Only now can anybody come by it who could not before.
@@ -280,13 +354,14 @@ Result<void> truncate(System<G>& system, FileId id, PageCount pages) {
   if (guard.blocked()) return would_block(system, Point::kFileLock);
   const auto size = static_cast<std::uint32_t>(pages.value());
   const std::uint32_t before = system.at(file).size();
-  const Live live(system, "truncate", before);
   point(system, Point::kFileSize);
   system.at(file).set_size(size);
   if (size >= before) return {};
   unmap_file_range(system, file, size, ~std::uint32_t{0}, true);
   COWHERD_TRY(drop_cached_range(system, file, size, ~std::uint32_t{0}));
   // Private copies of pages that were there may have been made since.
+  bool again = true;
+  const Live live(system, "truncate", again);
   unmap_file_range(system, file, size, ~std::uint32_t{0}, true);
   return {};
 }
@@ -311,7 +386,7 @@ Result<void> punch(System<G>& system, FileId id, PageCount first, PageCount coun
   template Result<FrameNumber> get_cached_page<G>(System<G>&, Ref<File>, std::uint32_t, Behind);        \
   template Result<FrameNumber> lock_cached_page<G>(System<G>&, Ref<File>, std::uint32_t, Behind);       \
   template void unlock_cached_page<G>(System<G>&, FrameNumber);                                         \
-  template void prepare_to_write<G>(System<G>&, Ref<File>, FrameNumber);                                \
+  template Result<void> prepare_to_write<G>(System<G>&, Ref<File>, FrameNumber);                        \
   template Result<FileId> create_file<G>(System<G>&, FileKind, PageCount);                              \
   template void close_file<G>(System<G>&, FileId);                                                      \
   template PageCount file_size<G>(System<G>&, FileId);                                                  \

@@ -53,9 +53,10 @@ template <class G>
 void unlock_cached_page(System<G>& system, FrameNumber frame);
 
 /// The page, whose lock the caller holds, is about to be written through a mapping or by write(): waits until it is not
-/// on its way to the disk, and says that it is dirty. Compare Linux: page_mkwrite(), folio_wait_stable().
+/// on its way to the disk, gives it a block where it has none, and says that it is dirty. ENOMEM: the disk is full.
+/// Compare Linux: page_mkwrite(), folio_wait_stable().
 template <class G>
-void prepare_to_write(System<G>& system, Ref<File> file, FrameNumber frame);
+Result<void> prepare_to_write(System<G>& system, Ref<File> file, FrameNumber frame);
 
 /// Handles a fault at `page` of a VMA that maps a file: where nothing is mapped (`seen` is none), or a write to a page
 /// of a shared mapping behind a read-only entry `seen`. `slot` is the place of the entry, or null.

@@ -175,6 +175,15 @@ class COWHERD_SCOPED_CAPABILITY FileGuard : public WordGuard<G, LockRank::kFileL
   ~FileGuard() COWHERD_RELEASE() = default;
 };
 
+/// Over the blocks of the disk, which are those of the swap area.
+template <class G>
+class COWHERD_SCOPED_CAPABILITY BlockGuard : public WordGuard<G, LockRank::kSwapLock, Point::kDisk> {
+ public:
+  explicit BlockGuard(System<G>& system) COWHERD_ACQUIRE(system.swap().lock())
+      : WordGuard<G, LockRank::kSwapLock, Point::kDisk>(system, system.swap().lock(), false) {}
+  ~BlockGuard() COWHERD_RELEASE() = default;
+};
+
 /// For writing, over the list that a VMA is on; nothing where it maps no file.
 template <class G>
 class VmaMappingGuard {

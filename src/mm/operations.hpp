@@ -112,7 +112,7 @@ Access write(System<G>& system, ProcessId process, Vaddr address, std::span<cons
 /// Pages of a file: no more than there are.
 inline constexpr std::uint32_t kMaxFilePages = 1u << 31;
 
-/// A file of `pages` pages of zeros, with a handle on it. EINVAL: too many; ENOMEM.
+/// A file of `pages` pages of zeros, with a handle on it. EINVAL: too many, or the machine has no disk; ENOMEM.
 template <class G>
 Result<FileId> create_file(System<G>& system, FileKind kind, PageCount pages);
 /// Gives the handle back; the file goes with its last mapping.
@@ -135,6 +135,19 @@ Result<void> truncate(System<G>& system, FileId file, PageCount pages);
 /// Pages of the file become zeros again; private copies of them stay. Compare Linux fallocate(FALLOC_FL_PUNCH_HOLE).
 template <class G>
 Result<void> punch(System<G>& system, FileId file, PageCount first, PageCount count);
+
+/// Writes dirty pages of a file to its disk, and takes permission to write from every mapping of them first, so that
+/// the next write says so; returns when they are there. Nothing for a file in memory. kWouldBlock.
+/// Compare Linux mm/page-writeback.c: write_cache_pages(), fsync().
+template <class G>
+Result<void> writeback(System<G>& system, FileId file);
+/// Takes pages out of the cache that are clean, mapped nowhere and held by nobody: the disk has them.
+/// Compare Linux mm/truncate.c: invalidate_mapping_pages().
+template <class G>
+Result<void> drop_cache(System<G>& system, FileId file);
+/// What the disk holds now, zeros where it holds nothing: for tests and explanations.
+template <class G>
+void read_disk(System<G>& system, FileId file, ByteCount offset, std::span<std::byte> to);
 
 /// A debugger's access to another process, whatever the protection. EFAULT, ENOMEM.
 /// Compare Linux mm/memory.c: access_remote_vm().

@@ -169,6 +169,9 @@ Result<FrameNumber> grab_page(System<G>& system, Mm& mm, Vpn page, PinFlags flag
   if (!vma || !vma_allows(system.at(vma), flags)) {
     return Errno::kFault;
   }
+  const Vma& area = system.at(vma);
+  const bool tracked = area.flags.shared && system.at(system.at(area.mapping).file).on_disk();
+  if (gup_refuses_file(system.rules(), flags, tracked)) return Errno::kFault;
   bool as_write = gup_as_write(system.rules(), flags, !system.at(vma).flags.shared);
   bool faulted_for_write = false;
   const Live live(system, "grab-page", as_write, faulted_for_write);

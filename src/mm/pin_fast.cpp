@@ -24,7 +24,8 @@ struct Terms {
                                                                   : FrameDescriptor::kMaxReferences),
         recheck(system.rules().gup_recheck),
         as_write(gup_as_write(system.rules(), record.flags)),
-        writes(has(record.flags, PinFlags::kWrite)) {}
+        writes(has(record.flags, PinFlags::kWrite)),
+        long_write(gup_refuses_file(system.rules(), record.flags, true)) {}
 
   PinFlags flags;
   std::uint32_t times;
@@ -34,6 +35,8 @@ struct Terms {
   /// The entry has to be writable.
   bool as_write;
   bool writes;
+  /// Of a disk's file it is refused.
+  bool long_write;
 };
 
 /// Takes the references if the frame is in use at all: it may have been freed, and be anything by now. False: not to be
@@ -133,6 +136,10 @@ Result<FrameNumber> grab_fast(System<G>& system, Mm& mm, const TableInHand<G>& a
     if (at.parent.load() != at.table) {
       return give_up();
     }
+  }
+  // Without a VMA at hand: what a disk is behind goes the slow way, where it is refused.
+  if (terms.long_write && system.rss_class(frame) == RssClass::kFile && !COWHERD_MUTANT(longterm_file_by_fast_pin)) {
+    return give_up();
   }
   // A read-only entry is proof of nothing: only the mark says whose the page is, and only after the reference is there.
   if (!terms.writes && !entry.writable()) {

@@ -24,6 +24,7 @@ class VerifiedFiles {
       for_each_cached(system_.at(ref), [&](FrameNumber frame, std::uint32_t) {
         system_.descriptor(frame).add_references(1);
       });
+      for_each_block(system_.at(ref), [&](BlockNumber block, std::uint32_t) { system_.swap().give_count(block); });
     });
   }
 
@@ -72,7 +73,32 @@ class VerifiedFiles {
       system_.descriptor(node).set_seen(Seen::kHeld);
     };
     for_each_cache_node(system_.frames(), file.root, file.height, hold);
+    for_each_cache_node(system_.frames(), file.blocks, file.block_height, hold);
     for_each_cached(file, [&](FrameNumber frame, std::uint32_t index) { take_cached(ref, frame, index); });
+    for_each_block(file, [&](BlockNumber block, std::uint32_t index) {
+      if (index >= file.pages || system_.swap().count(block) != 1) found_.add(Violation::kCache);
+      system_.swap().take_count(block);
+    });
+  }
+
+  template <class Visit>
+  void for_each_block(const File& file, Visit&& visit) {
+    for (auto at = next_block(system_.frames(), file, 0); at; at = next_block(system_.frames(), file, at->index + 1)) {
+      visit(at->block, at->index);
+    }
+  }
+
+  /// A clean page that nobody may be writing holds what the disk holds. Where it is held, whoever holds it has yet to
+  /// say what he wrote.
+  void check_clean(const File& file, FrameNumber frame, std::uint32_t index) {
+    const FrameDescriptor& page = system_.descriptor(frame);
+    const auto block = find_block(system_.frames(), file, index);
+    const auto* bytes = reinterpret_cast<const std::uint64_t*>(system_.frames().bytes(frame));
+    const auto* behind = block ? reinterpret_cast<const std::uint64_t*>(system_.swap().bytes(*block)) : nullptr;
+    if (page.dirty() || page.references() != page.mapcount()) return;
+    for (std::size_t i = 0; i < Geometry<G>::kPageBytes / sizeof *bytes; ++i) {
+      if (bytes[i] != (behind != nullptr ? behind[i] : 0)) found_.add(Violation::kDirtyLost);
+    }
   }
 
   void take_cached(Ref<File> ref, FrameNumber frame, std::uint32_t index) {
@@ -80,6 +106,7 @@ class VerifiedFiles {
     const bool in_order = page.use() == FrameUse::kFile && page.owner() == ref.unit && page.index() == Vpn{index};
     if (!in_order || index >= system_.at(ref).pages || page.references() == 0) found_.add(Violation::kCache);
     page.drop_references(1);
+    if (in_order && system_.at(ref).on_disk()) check_clean(system_.at(ref), frame, index);
     page.set_seen(std::max(page.seen(), Seen::kHeld));
   }
 
