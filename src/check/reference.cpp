@@ -172,12 +172,12 @@ bool Reference::attached(std::uint8_t device, std::uint8_t page) const {
   return page < pages_held(device) && past_.spec.attached(spec::SpecPinId{device}, page);
 }
 
-void Reference::create_file(std::uint8_t file, std::uint8_t pages) {
+void Reference::create_file(std::uint8_t file, std::uint8_t pages, bool disk) {
   parse();
   assert(in_flight_.agents == 0 && pasts_.size() == 1);
   if (!loaded_) load(pasts_[0]);
   loaded_ = true;
-  past_.spec.create_file(spec::FileNumber{file}, pages);
+  past_.spec.create_file(spec::FileNumber{file}, pages, disk);
   packed_is_current_ = false;
 }
 

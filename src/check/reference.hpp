@@ -36,7 +36,7 @@ class Reference {
   void assign(std::span<const std::byte> bytes);
 
   /// A file comes to be. Precondition: as for spawn().
-  void create_file(std::uint8_t file, std::uint8_t pages);
+  void create_file(std::uint8_t file, std::uint8_t pages, bool disk);
   /// A process with an empty address space comes to be. Precondition: nothing is under way, and it has none.
   void spawn(std::uint8_t process);
   /// The operation of `agent` begins. Precondition: none of `agent` is under way.

@@ -50,7 +50,7 @@ std::string World::build_file(std::uint8_t number) {
   bool right = made.ok();
   if (right) {
     files_[number] = *made;
-    reference.create_file(number, static_cast<std::uint8_t>(file.pages));
+    reference.create_file(number, static_cast<std::uint8_t>(file.pages), kind == mm::FileKind::kDisk);
   }
   for (std::uint8_t page = 0; right && file.value != 0 && page < file.pages; ++page) {
     const std::span bytes = std::as_bytes(std::span(&file.value, 1));

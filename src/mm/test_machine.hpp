@@ -72,8 +72,9 @@ class TestMachine {
  public:
   static constexpr std::size_t kPageBytes = Geometry<G>::kPageBytes;
 
-  explicit TestMachine(const Rules& rules = kCowherdRules, std::size_t frames = 200)
-      : memory_(System<G>::footprint(PageCount{frames})), system_(format(rules, frames)) {
+  explicit TestMachine(const Rules& rules = kCowherdRules, std::size_t frames = 200, std::size_t swap = 0)
+      : memory_(System<G>::footprint(MachineSize{PageCount{frames}, PageCount{swap}})),
+        system_(format(rules, {PageCount{frames}, PageCount{swap}})) {
     system_.set_event_sink(&events);
     all_free_ = system_.frames().free_count();
   }
@@ -221,6 +222,9 @@ class TestMachine {
     }
     EXPECT_EQ(verify(), "");
     EXPECT_EQ(system_.frames().free_count(), all_free_) << "frames were lost";
+    if (system_.has_swap()) {
+      EXPECT_EQ(system_.swap().free_count(), system_.swap().block_count()) << "slots were lost";
+    }
     broken_ = true;
   }
 
@@ -232,8 +236,8 @@ class TestMachine {
   EventCounter events;
 
  private:
-  System<G> format(const Rules& rules, std::size_t frames) {
-    System<G>::format(memory_.get(), PageCount{frames}, rules);
+  System<G> format(const Rules& rules, const MachineSize& size) {
+    System<G>::format(memory_.get(), size, rules);
     return System<G>(memory_.get());
   }
   ProcessId keep(Result<ProcessId> made) {

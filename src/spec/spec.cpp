@@ -234,7 +234,12 @@ bool Spec::allows_force(SpaceId space, std::uint8_t page) const {
 
 Grant Spec::grant(SpaceId space, std::uint8_t page, PinFlags flags) const {
   const Page* at = state_.find(space, page);
-  return at != nullptr && state_.beyond_end(*at) ? Grant::kNo : grants(at, flags);
+  if (at != nullptr && state_.beyond_end(*at)) return Grant::kNo;
+  const Grant granted = grants(at, flags);
+  // A device that writes for as long as it likes may be kept away from where a file system has to hear of every write.
+  const bool long_write = has(flags, PinFlags::kWrite | PinFlags::kLongTerm);
+  const bool tracked = at != nullptr && at->view == View::kShared && state_.on_disk(*at);
+  return granted == Grant::kYes && long_write && tracked ? Grant::kEither : granted;
 }
 
 Judgement Spec::write_file(FileNumber file, std::uint8_t page, std::uint8_t word, std::int64_t value,

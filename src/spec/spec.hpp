@@ -79,7 +79,9 @@ class Spec {
   // Files, by number: fewer than kMaxFiles, of at most kMaxPages pages.
 
   /// Precondition: it does not exist.
-  void create_file(FileNumber file, std::uint8_t pages) { change().create_file(file, pages); }
+  void create_file(FileNumber file, std::uint8_t pages, bool disk = false) {
+    change().create_file(file, pages, disk);
+  }
   [[nodiscard]] bool exists(FileNumber file) const { return state_.exists(file); }
   [[nodiscard]] std::uint8_t size(FileNumber file) const { return state_.size(file); }
   /// A read behind the end reads nothing: 0.

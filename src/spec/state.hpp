@@ -127,7 +127,11 @@ class State {
 
   [[nodiscard]] bool exists(FileNumber file) const { return file.value() < kMaxFiles && files_[file.value()].exists; }
   /// Precondition: it does not exist.
-  void create_file(FileNumber file, std::uint8_t pages);
+  void create_file(FileNumber file, std::uint8_t pages, bool disk);
+  /// Whether a disk is behind what the page shows.
+  [[nodiscard]] bool on_disk(const Page& page) const {
+    return page.file != kAnonymous && files_[page.file.value()].disk;
+  }
   [[nodiscard]] std::uint8_t size(FileNumber file) const { return files_[file.value()].pages; }
   /// Pages behind the new end are gone, for everybody, private copies too; new ones are zeros.
   void set_size(FileNumber file, std::uint8_t pages);
@@ -245,6 +249,7 @@ class State {
   static constexpr std::uint16_t kNoSlot = 0xffff;
   struct FileState {
     bool exists = false;
+    bool disk = false;
     std::uint8_t pages = 0;
     std::array<std::uint16_t, kMaxPages> slots{};
   };

@@ -47,9 +47,9 @@ void State::map_file(SpaceId space, std::uint8_t page, Protection protection, Fi
                     .file_page = file_page};
 }
 
-void State::create_file(FileNumber file, std::uint8_t pages) {
+void State::create_file(FileNumber file, std::uint8_t pages, bool disk) {
   assert(!exists(file));
-  files_[file.value()] = {.exists = true};
+  files_[file.value()] = {.exists = true, .disk = disk};
   set_size(file, pages);
 }
 

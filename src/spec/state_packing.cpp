@@ -41,6 +41,7 @@ void unpack_words(Unpacker& in, Words& words, unsigned set) {
 }
 
 constexpr unsigned kHasFile = 1u << 15;
+constexpr unsigned kOnDisk = 0x80;
 
 unsigned pack_writers(const std::array<Writer, kWordsPerPage>& writers) {
   unsigned packed = 0;
@@ -141,7 +142,7 @@ void State::pack_files(Packer& out, DetachedPacker& detached) const {
   out.put(static_cast<std::uint8_t>(existing));
   for (const FileState& file : files_) {
     if (!file.exists) continue;
-    out.put(file.pages);
+    out.put(static_cast<std::uint8_t>(file.pages | (file.disk ? kOnDisk : 0u)));
     for (std::uint8_t page = 0; page < file.pages; ++page) detached.put(file.slots[page]);
   }
   if (alternatives_.empty()) return;
@@ -156,7 +157,9 @@ void State::unpack_files(Unpacker& in, DetachedUnpacker& detached) {
   const unsigned existing = in.get<std::uint8_t>();
   for (std::size_t i = 0; i < kMaxFiles; ++i) {
     files_[i].exists = contains(existing, i);
-    files_[i].pages = files_[i].exists ? in.get<std::uint8_t>() : std::uint8_t{0};
+    const unsigned head = files_[i].exists ? in.get<std::uint8_t>() : 0u;
+    files_[i].pages = static_cast<std::uint8_t>(head & ~kOnDisk);
+    files_[i].disk = (head & kOnDisk) != 0;
     for (std::uint8_t page = 0; page < files_[i].pages; ++page) files_[i].slots[page] = detached.get();
   }
   alternatives_.clear();
