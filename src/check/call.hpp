@@ -55,9 +55,6 @@ struct Call {
   std::int64_t value = 0;
 };
 
-/// The flags of an mmap: a test means this address and no other one.
-MapFlags map_flags_of(const litmus::Operation& op);
-
 /// A call that has begun and has not ended.
 struct Pending {
   Call call;

@@ -2,6 +2,7 @@
 
 #include <cstring>
 
+#include "check/call_of.hpp"
 #include "mm/sync.hpp"
 
 namespace cowherd::check {
@@ -359,10 +360,6 @@ class Stepper {
   const Operation& op_;
   StepReport report_;
 };
-
-}  // namespace
-
-namespace {
 
 StepReport run_at_once(World& world, std::uint8_t block) {
   Frames<G>& frames = world.system().frames();
