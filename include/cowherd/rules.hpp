@@ -166,6 +166,14 @@ enum class PreallocUse : std::uint8_t {
   kKeepForNext,
 };
 
+/// When mremap makes the CPUs forget the old addresses of the pages that it moves.
+enum class RemapFlush : std::uint8_t {
+  /// Before anybody reaches a page by its new address, and with the locks of both page tables held.
+  kEarly,
+  /// Once all pages have moved, with the mmap lock alone.
+  kLate,
+};
+
 /// What fork does with a page of a file, in a private mapping, that counts as pinned.
 enum class ForkFile : std::uint8_t {
   /// The child maps it too.
@@ -228,6 +236,7 @@ struct Rules {
   ClearRefsPinned clear_refs_pinned = ClearRefsPinned::kSkip;
   TlbFlush tlb_flush = TlbFlush::kBeforeUnlock;
   PreallocUse prealloc_use = PreallocUse::kFreeUnused;
+  RemapFlush remap_flush = RemapFlush::kEarly;
   ForkFile fork_file = ForkFile::kShare;
   LongtermFile longterm_file = LongtermFile::kAllow;
   WritebackPinned writeback_pinned = WritebackPinned::kKeepDirty;
@@ -263,12 +272,13 @@ enum class Decision : std::uint8_t {
   kClearRefsPinned,
   kTlbFlush,
   kPreallocUse,
+  kRemapFlush,
   kForkFile,
   kLongtermFile,
   kWritebackPinned,
   kDirtyUnprepared,
 };
-inline constexpr std::uint8_t kDecisionCount = 29;
+inline constexpr std::uint8_t kDecisionCount = 30;
 
 /// The `cowherd` row: the default of every tool. Equal to Rules{}.
 inline constexpr Rules kCowherdRules{};

@@ -35,6 +35,8 @@ struct Call {
     kDmaWrite,
     kForceRead,
     kForceWrite,
+    /// `remap` says all; `page` and `count` are where its parts begin and how many it has.
+    kMremap,
     /// `page` and `word` within `file`; of kTruncate its new size.
     kFileRead,
     kFileWrite,
@@ -54,6 +56,7 @@ struct Call {
   MapFlags map_flags = MapFlags::kNone;
   Advice advice = Advice::kDontNeed;
   PinFlags pin_flags = PinFlags::kNone;
+  spec::Remap remap{};
   /// What an mmap maps; the file that it is about.
   spec::Backing backing = {};
   std::int64_t value = 0;

@@ -83,6 +83,7 @@ class Configuration {
   [[nodiscard]] Footprint with_files(Footprint print) const;
   void apply_to_file(std::uint8_t agent, const Pending& pending, PartsDone& done);
   void apply_to_page(const Pending& pending, PartsDone& done, std::uint8_t index);
+  void remap_page(const Pending& pending, PartsDone& done, std::uint8_t index);
   void populate(const Pending& pending, PartsDone& done, const Effect& effect);
   void apply_force(const InFlight& in_flight, const Pending& pending, PartsDone& done);
 

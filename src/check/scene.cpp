@@ -44,8 +44,13 @@ Scene::Scene(const litmus::Program& program) : program_(&program) {
   // page that its owner gave up keeps one more.
   const std::uint64_t pages = program.page_count();
   const std::uint64_t tables = 2 + Geometry<G>::kUserPages / Geometry<G>::kEntries;
+  std::uint64_t moves = 0;
+  for (const litmus::Block& block : program.blocks) {
+    for (const litmus::Operation& op : block.operations) moves += op.code == litmus::OpCode::kMremap ? 1 : 0;
+  }
   const std::uint64_t held = pages * program.devices.size();
-  const std::uint64_t wanted = 64 + processes * (pages + tables + 8 * (pages + 2)) + 8 * pages * forks + held;
+  const std::uint64_t wanted =
+      64 + processes * (pages + tables + 8 * (pages + 2)) + 8 * pages * forks + held + moves * (tables + 8 * pages);
   // A page of each, the nodes that lead to it, and an object to each mapping; a shared mapping brings a file along.
   std::uint64_t for_files = 0;
   for (const litmus::FileVariable& file : program.files) {

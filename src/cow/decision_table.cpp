@@ -180,6 +180,11 @@ constexpr DecisionValue kPreallocUseValues[] = {
     {"keep-for-next", "a preallocated page may serve another address than the one whose policy chose it"},
 };
 
+constexpr DecisionValue kRemapFlushValues[] = {
+    {"early", "no CPU uses the old address of a page when somebody reaches it by the new one"},
+    {"late", "CPUs use the old address after the page has moved, and after somebody has taken it from the new one"},
+};
+
 constexpr DecisionValue kForkFileValues[] = {
     {"share", "the child maps the file's page too, and goes on following the file"},
     {"copy", "a file's page that counts as pinned is copied for the child, which stops following the file"},
@@ -276,10 +281,14 @@ constexpr std::array kTable = {
                                    "what clear_refs does with a pinned page",
                                    "Linux leaves it alone since 5.11 (9348b73c2e1b)", kClearRefsPinnedValues),
     row<&Rules::tlb_flush>(Decision::kTlbFlush, "tlb-flush", "when CPUs forget permissions that were taken away",
-                           "Late flushes gave CVE-2018-18281 and CVE-2022-41222; no row here is late everywhere",
-                           kTlbFlushValues),
+                           "A late flush gave CVE-2022-41222; no row here is late everywhere", kTlbFlushValues),
     row<&Rules::prealloc_use>(Decision::kPreallocUse, "prealloc-use", "what becomes of an unused preallocated page",
                               "Linux frees it, because memory policy goes by address", kPreallocUseValues),
+    row<&Rules::remap_flush>(Decision::kRemapFlush, "remap-flush",
+                             "when CPUs forget the old addresses of pages that mremap moves",
+                             "Linux flushed without the page-table locks from 3.2 (7b6efc2bc4f1) to 4.18, which is "
+                             "CVE-2018-18281, and holds them since 4.19 (eb66ae030829)",
+                             kRemapFlushValues),
     row<&Rules::fork_file>(Decision::kForkFile, "fork-file", "what fork does with a file's page that counts as pinned",
                            "Linux copied it from 5.9-rc8 to 5.18; anonymous pages only since 5.19 (fb3d824d1a46)",
                            kForkFileValues),

@@ -77,6 +77,8 @@ std::string_view operation_tag(const Operation& operation) {
       return "Snap";
     case OpCode::kRestore:
       return "Rest";
+    case OpCode::kMremap:
+      return "Remap";
     case OpCode::kFileRead:
       return "FRd";
     case OpCode::kFileWrite:

@@ -182,7 +182,8 @@ class Generator {
 
   static bool needs_memory(OpCode code) {
     return code == OpCode::kRead || code == OpCode::kWrite || code == OpCode::kMunmap || code == OpCode::kMprotect ||
-           code == OpCode::kMadvise || code == OpCode::kPin || code == OpCode::kExec || code == OpCode::kClearRefs;
+           code == OpCode::kMadvise || code == OpCode::kPin || code == OpCode::kExec || code == OpCode::kClearRefs ||
+           code == OpCode::kMremap;
   }
 
   Place pick_word() {
@@ -268,6 +269,8 @@ class Generator {
       case OpCode::kSnapshot:
       case OpCode::kRestore:
         return draw_snapshot(b, op);
+      case OpCode::kMremap:
+        return draw_mremap(b, op);
       case OpCode::kFileRead:
       case OpCode::kFileWrite:
       case OpCode::kTruncate:
@@ -276,6 +279,23 @@ class Generator {
       case OpCode::kDropCache:
         return draw_file(b, op);
     }
+  }
+
+  /// Mostly to another variable, as many pages as go; else some pages of one variable grow, shrink or move within it.
+  void draw_mremap(std::uint8_t b, Operation op) {
+    op.place = pick_pages();
+    op.to = pick_pages();
+    if (op.to.variable == op.place.variable && random_.percent(50)) {
+      op.to.page = op.place.page;
+    } else {
+      op.remap_flags = RemapFlags::kMayMove | RemapFlags::kFixed;
+      if (random_.percent(20)) op.remap_flags = op.remap_flags | RemapFlags::kDontUnmap;
+      const std::uint32_t room = program_.variables[op.to.variable].pages - op.to.page;
+      if (random_.percent(80)) op.to.pages = static_cast<std::uint8_t>(std::min<std::uint32_t>(op.place.pages, room));
+    }
+    const std::uint32_t most = program_.variables[op.to.variable].pages - op.to.page;
+    op.to.pages = static_cast<std::uint8_t>(std::min<std::uint32_t>(op.to.pages, most));
+    emit(program_.blocks[b], op, random_.percent(20));
   }
 
   void draw_mapping(std::uint8_t b, Operation op) {

@@ -114,6 +114,7 @@ enum class OpCode : std::uint8_t {
   kTryShare,     // try_share(P0:x): the kernel takes the exclusive mark from the page
   kSnapshot,     // snapshot(S0): the own memory as it is now, to come back to
   kRestore,      // restore(S0): the own memory becomes what it was then
+  kMremap,       // mremap(x, y, FLAGS): the pages of x go to y
   kFileRead,     // r = read(f.k)
   kFileWrite,    // write(f.k, v)
   kTruncate,     // truncate(f, n): the file has n pages from now on
@@ -164,9 +165,12 @@ struct Operation {
   /// For devices: `page` and `word` within what the device holds; for files: within the file, and `page` its new size for
   /// truncate.
   Place place;
+  /// mremap: where the pages go.
+  Place to;
   Operand value;
   Protection protection = Protection::kReadWrite;
   MapFlags map_flags = MapFlags::kNone;
+  RemapFlags remap_flags = RemapFlags::kNone;
   Advice advice = Advice::kDontNeed;
   PinFlags pin_flags = PinFlags::kNone;
   std::uint32_t times = 1;

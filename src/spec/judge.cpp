@@ -103,7 +103,7 @@ Judgement Spec::judge_dma(SpecPinId pin, std::uint8_t page, std::uint8_t word, s
   }
   if (right) {
     if (state_.settles(pin, page)) {
-      const auto at = static_cast<std::uint8_t>(state_.first_page(pin) + page);
+      const auto at = state_.page_of(pin, page);
       if (!state_.alternatives(state_.owner(pin), at, word).empty()) change().settle(state_.owner(pin), at, word, seen);
     }
     return judgement;

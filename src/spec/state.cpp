@@ -108,6 +108,37 @@ void State::wipe(SpaceId space, std::uint8_t page) {
   if (wiped.file != kAnonymous) wiped.view = View::kFollows;
 }
 
+void State::move(SpaceId space, std::uint8_t page, std::uint8_t to, bool stays_mapped) {
+  unmap(space, to);
+  Space& in = spaces_[space.value()];
+  in.mapped = with(in.mapped, to);
+  in.pages[to] = in.pages[page];
+  for (Pin& pin : pins_) {
+    if (pin.count == 0 || pin.space != space) continue;
+    for (std::uint8_t index = 0; index < pin.count; ++index) {
+      if (!pin.moved) pin.at[index] = static_cast<std::uint8_t>(pin.first + index);
+      if (contains(pin.attached, index) && pin.at[index] == page) pin.at[index] = to;
+    }
+    pin.moved = true;
+    settle(pin);
+  }
+  provenance_.moved(space, page, to);
+  if (stays_mapped) {
+    in.pages[page].words = {};
+    in.pages[page].writers = {};
+  } else {
+    in.mapped = without(in.mapped, page);
+  }
+}
+
+void State::settle(Pin& pin) {
+  if (!pin.moved) return;
+  pin.moved = false;
+  for (std::uint8_t index = 0; index < pin.count; ++index) {
+    if (contains(pin.attached, index) && pin.at[index] != pin.first + index) pin.moved = true;
+  }
+}
+
 void State::discard(SpaceId space, std::uint8_t page) {
   const Page& gone = spaces_[space.value()].pages[page];
   std::uint16_t slot = shown(gone);
@@ -130,6 +161,7 @@ void State::discard(SpaceId space, std::uint8_t page) {
     if (!loose) pin.slots[index] = slot;
     if (gone.view == View::kFollows && pin.strength != Strength::kWrite) pin.loose = with(pin.loose, index);
     pin.attached = without(pin.attached, index);
+    settle(pin);
   });
   if (keeper_ == kNobody) return;
   detach();
@@ -190,7 +222,7 @@ void State::store(SpecPinId pin, std::uint8_t page, std::uint8_t word, std::int6
   const Pin& by = pins_[pin.value()];
   const Writer writer = by.get ? Writer::kGet : Writer::kPin;
   if (contains(by.attached, page)) {
-    store(by.space, static_cast<std::uint8_t>(by.first + page), word, value, writer);
+    store(by.space, page_of(pin, page), word, value, writer);
     return;
   }
   if (store_slot(by.slots[page], word, value, writer)) return;
@@ -229,8 +261,16 @@ SpecPinId State::free_pin() const {
 
 void State::bind(SpecPinId pin, SpaceId space, std::uint8_t first, Strength strength, bool get) {
   assert(held(pin) == 0);
-  pins_[pin.value()] = {
-      .space = space, .first = first, .count = 0, .strength = strength, .get = get, .attached = 0, .loose = 0, .slots = {}};
+  pins_[pin.value()] = {.space = space,
+                        .first = first,
+                        .count = 0,
+                        .strength = strength,
+                        .get = get,
+                        .attached = 0,
+                        .loose = 0,
+                        .moved = false,
+                        .at = {},
+                        .slots = {}};
 }
 
 void State::extend(SpecPinId pin) {
@@ -244,6 +284,7 @@ void State::extend(SpecPinId pin) {
     extended.slots[extended.count] = shown(*held);
   }
   extended.attached = with(extended.attached, extended.count);
+  extended.at[extended.count] = static_cast<std::uint8_t>(extended.first + extended.count);
   ++extended.count;
 }
 
@@ -262,13 +303,20 @@ bool State::attached(SpecPinId pin, std::uint8_t page) const { return contains(p
 std::int64_t State::load(SpecPinId pin, std::uint8_t page, std::uint8_t word) const {
   const Pin& of = pins_[pin.value()];
   if (!contains(of.attached, page)) return detached_[of.slots[page]][word];
-  return load(of.space, static_cast<std::uint8_t>(of.first + page), word);
+  return load(of.space, page_of(pin, page), word);
 }
 
 std::uint16_t State::attached_pages(SpaceId space) const {
   unsigned pages = 0;
   for (const Pin& pin : pins_) {
-    if (pin.count != 0 && pin.space == space) pages |= unsigned{pin.attached} << pin.first;
+    if (pin.count == 0 || pin.space != space) continue;
+    if (!pin.moved) {
+      pages |= unsigned{pin.attached} << pin.first;
+      continue;
+    }
+    for (std::uint8_t index = 0; index < pin.count; ++index) {
+      if (contains(pin.attached, index)) pages |= 1u << pin.at[index];
+    }
   }
   return static_cast<std::uint16_t>(pages);
 }

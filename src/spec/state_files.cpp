@@ -199,7 +199,7 @@ bool State::may_hold(SpecPinId pin, std::uint8_t page, std::uint8_t word, std::i
   const Pin& of = pins_[pin.value()];
   if (contains(of.loose, page) && detached_[of.slots[page]][word] == value) return true;
   if (!contains(of.attached, page)) return false;
-  const auto others = alternatives(of.space, static_cast<std::uint8_t>(of.first + page), word);
+  const auto others = alternatives(of.space, page_of(pin, page), word);
   return std::any_of(others.begin(), others.end(), [value](const PastValue& other) { return other.value == value; });
 }
 
@@ -223,7 +223,7 @@ std::uint64_t State::slots_held(SpecPinId pin, std::uint8_t page) const {
   std::uint64_t slots = 0;
   const bool attached = contains(of.attached, page);
   if (!attached || contains(of.loose, page)) slots |= std::uint64_t{1} << of.slots[page] % 64;
-  if (attached) slots |= slots_seen(of.space, static_cast<std::uint16_t>(1u << (of.first + page)));
+  if (attached) slots |= slots_seen(of.space, static_cast<std::uint16_t>(1u << page_of(pin, page)));
   return slots;
 }
 

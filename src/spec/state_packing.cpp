@@ -12,6 +12,9 @@ namespace cowherd::spec {
 namespace {
 
 constexpr std::uint16_t kUnnumbered = 0xffff;
+/// In the byte that says how a pin was taken.
+constexpr unsigned kMoved = 1u << 7;
+constexpr unsigned kLoose = 1u << 3;
 
 /// The lowest element, taken out of a set that is not empty.
 std::size_t take(unsigned& set) {
@@ -197,10 +200,12 @@ void State::pack_pins(Packer& out, DetachedPacker& detached) const {
     out.put(pin.count);
     out.put(pin.space.value());
     out.put(pin.first);
-    const unsigned loose = pin.loose != 0 ? 8u : 0u;
-    out.put(static_cast<std::uint8_t>(static_cast<unsigned>(pin.strength) << 1 | (pin.get ? 1u : 0u) | loose));
+    const unsigned loose = pin.loose != 0 ? kLoose : 0u;
+    out.put(static_cast<std::uint8_t>(static_cast<unsigned>(pin.strength) << 1 | (pin.get ? 1u : 0u) |
+                                      (pin.moved ? kMoved : 0u) | loose));
     out.put(pin.attached);
     if (loose != 0) out.put(pin.loose);
+    for (unsigned pages = pin.moved ? pin.attached : 0u; pages != 0;) out.put(pin.at[take(pages)]);
     for (unsigned pages = detached_pages(pin); pages != 0;) detached.put(pin.slots[take(pages)]);
   }
   out.put(static_cast<std::uint8_t>(stale_.size()));
@@ -241,8 +246,13 @@ void State::unpack_pins(Unpacker& in, DetachedUnpacker& detached) {
     const auto how = in.get<std::uint8_t>();
     pin.strength = static_cast<Strength>(how >> 1 & 3u);
     pin.get = (how & 1u) != 0;
+    pin.moved = (how & kMoved) != 0;
     pin.attached = in.get<std::uint16_t>();
-    pin.loose = (how & 8u) != 0 ? in.get<std::uint16_t>() : std::uint16_t{0};
+    pin.loose = (how & kLoose) != 0 ? in.get<std::uint16_t>() : std::uint16_t{0};
+    for (unsigned pages = pin.moved ? pin.attached : 0u; pages != 0;) {
+      const std::size_t index = take(pages);
+      pin.at[index] = in.get<std::uint8_t>();
+    }
     for (unsigned pages = detached_pages(pin); pages != 0;) {
       const std::size_t index = take(pages);
       pin.slots[index] = detached.get();
