@@ -112,7 +112,9 @@ void cut_off(System<G>& system, Ref<File> file, FrameNumber frame, std::uint32_t
   remove_cached(system.frames(), system.at(file), index);
   if (const auto block = find_block(system.frames(), system.at(file), index)) {
     remove_block(system.frames(), system.at(file), index);
-    if (!COWHERD_MUTANT(block_kept_by_truncate)) drop_block(system, *block);
+    const BlockNumber gone = *block;
+    const Live live(system, "cut-off", gone);
+    if (!COWHERD_MUTANT(block_kept_by_truncate)) drop_block(system, gone);
   }
   FrameDescriptor& page = system.descriptor(frame);
   page.set_owner(0, page.index());
@@ -133,11 +135,14 @@ CachedPage hold_next(System<G>& system, Ref<File> file, std::uint32_t index) {
 template <class G>
 void drop_blocks(System<G>& system, Ref<File> file, std::uint32_t first, std::uint32_t end) {
   if (!system.at(file).on_disk()) return;
+  const Live live(system, "drop-blocks", file, first, end);
   const MappingGuard<G, false> guard(system, file);
   for (auto at = next_block(system.frames(), system.at(file), first); at && at->index < end;
        at = next_block(system.frames(), system.at(file), first)) {
     remove_block(system.frames(), system.at(file), at->index);
-    drop_block(system, at->block);
+    const BlockNumber gone = at->block;
+    const Live going(system, "drop-block", gone);
+    drop_block(system, gone);
   }
 }
 
