@@ -49,8 +49,8 @@ class Machine {
   /// An address space with nothing in it. ENOMEM.
   Result<AddressSpace> create_space();
 
-  /// A file of `length` bytes (rounded up to pages) of zeros that lives in the machine's memory alone: what memfd_create()
-  /// gives. EINVAL: longer than a file can be; ENOMEM.
+  /// A file of `length` bytes (rounded up to pages) of zeros that lives in the machine's memory alone: what
+  /// memfd_create() gives. EINVAL: longer than a file can be; ENOMEM.
   Result<FileHandle> create_file(ByteCount length);
 
   [[nodiscard]] MemoryUse memory_use() const;
@@ -84,9 +84,9 @@ class AddressSpace {
   Result<Vaddr> map_at(Vaddr address, ByteCount length, Protection protection = Protection::kReadWrite,
                        MapFlags flags = MapFlags::kFixed);
   /// Maps `length` bytes of `file` from byte `offset` on, which is aligned to a page; with MapFlags::kShared what is
-  /// stored goes to the file, else it stays here. At `address` as map_at() with kFixed or kFixedNoReplace, else wherever
-  /// there is room. The mapping keeps the file. An access behind the file's end is SIGBUS. EINVAL: not aligned, or a file
-  /// of another machine; EEXIST, ENOMEM.
+  /// stored goes to the file, else it stays here. At `address` as map_at() with kFixed or kFixedNoReplace, else
+  /// wherever there is room. The mapping keeps the file. An access behind the file's end is SIGBUS. EINVAL: not
+  /// aligned, or a file of another machine; EEXIST, ENOMEM.
   Result<Vaddr> map_file(const FileHandle& file, ByteCount offset, ByteCount length,
                          Protection protection = Protection::kReadWrite, MapFlags flags = MapFlags::kNone,
                          Vaddr address = Vaddr{0});
@@ -137,8 +137,8 @@ class AddressSpace {
   ProcessId process_;
 };
 
-/// A handle on a file of a Machine. Every mapping of the file, and every read() and write(), sees the same bytes. The file
-/// goes with the last handle and mapping. Safe to use from any thread.
+/// A handle on a file of a Machine. Every mapping of the file, and every read() and write(), sees the same bytes. The
+/// file goes with the last handle and mapping. Safe to use from any thread.
 class FileHandle {
  public:
   FileHandle(FileHandle&& other) noexcept;

@@ -179,16 +179,16 @@ std::optional<BlockOfPage> next_block(const Frames<G>& frames, const File& file,
   return BlockOfPage{BlockNumber{found.frame.value() - 1}, found.index};
 }
 
-#define COWHERD_INSTANTIATE(G)                                                                              \
-  template void link_mapping<G>(Frames<G>&, Ref<FileMapping>, Ref<Vma>, Ref<File>, Ref<FileMapping>);       \
-  template void unlink_mapping<G>(Frames<G>&, Ref<FileMapping>);                                            \
-  template FrameNumber find_cached<G>(const Frames<G>&, const File&, std::uint32_t);                        \
-  template Result<void> add_cached<G>(Frames<G>&, File&, std::uint32_t, FrameNumber);                       \
-  template void remove_cached<G>(Frames<G>&, File&, std::uint32_t);                                         \
-  template CachedPage next_cached<G>(const Frames<G>&, const File&, std::uint32_t);                         \
-  template std::optional<BlockNumber> find_block<G>(const Frames<G>&, const File&, std::uint32_t);          \
-  template Result<void> add_block<G>(Frames<G>&, File&, std::uint32_t, BlockNumber);                        \
-  template void remove_block<G>(Frames<G>&, File&, std::uint32_t);                                          \
+#define COWHERD_INSTANTIATE(G)                                                                        \
+  template void link_mapping<G>(Frames<G>&, Ref<FileMapping>, Ref<Vma>, Ref<File>, Ref<FileMapping>); \
+  template void unlink_mapping<G>(Frames<G>&, Ref<FileMapping>);                                      \
+  template FrameNumber find_cached<G>(const Frames<G>&, const File&, std::uint32_t);                  \
+  template Result<void> add_cached<G>(Frames<G>&, File&, std::uint32_t, FrameNumber);                 \
+  template void remove_cached<G>(Frames<G>&, File&, std::uint32_t);                                   \
+  template CachedPage next_cached<G>(const Frames<G>&, const File&, std::uint32_t);                   \
+  template std::optional<BlockNumber> find_block<G>(const Frames<G>&, const File&, std::uint32_t);    \
+  template Result<void> add_block<G>(Frames<G>&, File&, std::uint32_t, BlockNumber);                  \
+  template void remove_block<G>(Frames<G>&, File&, std::uint32_t);                                    \
   template std::optional<BlockOfPage> next_block<G>(const Frames<G>&, const File&, std::uint32_t);
 COWHERD_FOR_EACH_GEOMETRY(COWHERD_INSTANTIATE)
 #undef COWHERD_INSTANTIATE

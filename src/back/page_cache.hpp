@@ -14,8 +14,8 @@ namespace cowherd {
 
 struct FileMapping;
 
-/// A file, or the object behind shared anonymous memory: its pages that are in the cache, and who maps it. Goes with its
-/// last user. Compare Linux struct inode and struct address_space.
+/// A file, or the object behind shared anonymous memory: its pages that are in the cache, and who maps it. Goes with
+/// its last user. Compare Linux struct inode and struct address_space.
 struct File {
   static constexpr SlabKind kSlab = SlabKind::kFile;
 

@@ -66,7 +66,8 @@ TYPED_TEST(PageCacheTest, PagesFarApartAreFoundInOrderAndLeaveNothingBehind) {
   std::vector<std::uint32_t> sorted;
   for (const auto& [index, frame] : model) {
     EXPECT_EQ(find_cached(*this->frames_, file, index), FrameNumber{frame}) << index;
-    EXPECT_EQ(find_cached(*this->frames_, file, index + 2), FrameNumber{model.contains(index + 2) ? model[index + 2] : 0});
+    EXPECT_EQ(find_cached(*this->frames_, file, index + 2),
+              FrameNumber{model.contains(index + 2) ? model[index + 2] : 0});
     sorted.push_back(index);
   }
   EXPECT_EQ(this->cached(file), sorted);
@@ -126,12 +127,13 @@ TYPED_TEST(PageCacheTest, AChildsMappingComesBehindItsParents) {
   EXPECT_EQ(frames.at(parent).next, child);
   EXPECT_EQ(frames.at(file).users, 3u);
   std::vector<std::pair<std::uint32_t, std::uint64_t>> seen;
-  for_each_mapping(frames, frames.at(file), 1, [&](Ref<Vma> vma, Vpn page) { seen.emplace_back(vma.unit, page.value()); });
+  for_each_mapping(frames, frames.at(file), 1,
+                   [&](Ref<Vma> vma, Vpn page) { seen.emplace_back(vma.unit, page.value()); });
   EXPECT_EQ(seen, (std::vector<std::pair<std::uint32_t, std::uint64_t>>{
                       {vmas[2].unit, 10}, {vmas[0].unit, 11}, {vmas[1].unit, 11}}));
   unlink_mapping(frames, parent);
-  EXPECT_EQ(frames.at(child).previous, frames.at(frames.at(file).first).next == child ? frames.at(file).first
-                                                                                        : Ref<FileMapping>{});
+  EXPECT_EQ(frames.at(child).previous,
+            frames.at(frames.at(file).first).next == child ? frames.at(file).first : Ref<FileMapping>{});
 }
 
 }  // namespace

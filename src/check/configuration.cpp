@@ -58,8 +58,9 @@ constexpr std::uint32_t kNewMapping = F::kReadsMapped | F::kWritesMapped | F::kD
 std::uint32_t touches_of_pin(PinFlags flags) {
   const bool short_read = !has(flags, PinFlags::kWrite) && !has(flags, PinFlags::kLongTerm);
   const std::uint32_t rights = has(flags, PinFlags::kForce) ? 0u : std::uint32_t{F::kReadsProtection};
-  const std::uint32_t value =
-      has(flags, PinFlags::kWrite) ? F::kKeepsWords : short_read ? std::uint32_t{F::kRemembersValue} : 0u;
+  const std::uint32_t value = has(flags, PinFlags::kWrite) ? F::kKeepsWords
+                              : short_read                 ? std::uint32_t{F::kRemembersValue}
+                                                           : 0u;
   return F::kReadsMapped | F::kHolds | rights | value;
 }
 

@@ -153,7 +153,8 @@ class Ending {
   Judgement map_rest() {
     if (done_.refused) return judge_result(Errno::kExist, seen_);
     for (std::uint8_t i = 0; i < call_.count; ++i) {
-      if (!done(i)) (void)spec_.mmap(pending_.space, page(i), 1, call_.protection, MapFlags::kFixed, {}, call_.backing_of(i));
+      if (!done(i))
+        (void)spec_.mmap(pending_.space, page(i), 1, call_.protection, MapFlags::kFixed, {}, call_.backing_of(i));
     }
     return judge_result(kSuccess, seen_);
   }

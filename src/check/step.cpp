@@ -188,8 +188,8 @@ class Stepper {
     spec::Observation observed;
     switch (op_.code) {
       case OpCode::kMmap:
-        observed = seen(error_of(mm::mmap(system_, id, at, length(), op_.protection,
-                                          map_flags_of(world_.scene(), op_), world_.backing_of(op_.place))));
+        observed = seen(error_of(mm::mmap(system_, id, at, length(), op_.protection, map_flags_of(world_.scene(), op_),
+                                          world_.backing_of(op_.place))));
         break;
       case OpCode::kMunmap:
         observed = seen(error_of(mm::munmap(system_, id, at, length())));

@@ -107,9 +107,8 @@ std::string World::build_variable(std::uint8_t process, std::uint8_t number) {
   call.backing = scene_->backing_of(all);
   const auto in_reference = [&](std::int64_t seen) { return reference.run(process, call, {.value = seen}).ok(); };
 
-  bool right =
-      mm::mmap(*system_, owner.id, address, length, call.protection, call.map_flags, backing_of(all)).ok() &&
-      in_reference(0);
+  bool right = mm::mmap(*system_, owner.id, address, length, call.protection, call.map_flags, backing_of(all)).ok() &&
+               in_reference(0);
   for (std::uint8_t page = first; right && page < first + count; ++page) {
     std::int64_t word = variable.value;
     const std::span bytes = std::as_writable_bytes(std::span(&word, 1));
@@ -430,9 +429,8 @@ void World::settle() {
 
 void World::note_new_space(std::uint8_t process) {
   // Under directed rules one process's fault changes the page tables of others, and so does who comes by a file.
-  const bool may_be_alone =
-      setting_.grain == litmus::Grain::kStep && !setting_.raw && system_->rules().reuse != Reuse::kDirected &&
-      !scene_->has_files();
+  const bool may_be_alone = setting_.grain == litmus::Grain::kStep && !setting_.raw &&
+                            system_->rules().reuse != Reuse::kDirected && !scene_->has_files();
   if (may_be_alone) mm::mm_of(*system_, control.processes[process].id).sole_agent = scene_->only_user_of(process);
 }
 

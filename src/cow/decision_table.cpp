@@ -196,8 +196,9 @@ constexpr DecisionValue kLongtermFileValues[] = {
 };
 
 constexpr DecisionValue kWritebackPinnedValues[] = {
-    {"clean", "a page that a device may still write is clean once it is written out: what comes after is lost, or meets a "
-              "file system that was not told"},
+    {"clean",
+     "a page that a device may still write is clean once it is written out: what comes after is lost, or meets a "
+     "file system that was not told"},
     {"keep-dirty", "a page that a device may still write stays dirty, and is written out again until nobody holds it"},
 };
 
@@ -292,14 +293,13 @@ constexpr std::array kTable = {
     row<&Rules::fork_file>(Decision::kForkFile, "fork-file", "what fork does with a file's page that counts as pinned",
                            "Linux copied it from 5.9-rc8 to 5.18; anonymous pages only since 5.19 (fb3d824d1a46)",
                            kForkFileValues),
-    row<&Rules::longterm_file>(Decision::kLongtermFile, "longterm-file",
-                               "a long-term reference for writing to a disk's file",
-                               "Linux refuses it since 6.5 (8ac268436e6d, a6e79df92e4a); files in memory are let through",
-                               kLongtermFileValues),
-    row<&Rules::writeback_pinned>(Decision::kWritebackPinned, "writeback-pinned",
-                                  "what writeback takes a page for that a device may still write",
-                                  "Linux takes it for clean: the trouble with get_user_pages (LWN 753027)",
-                                  kWritebackPinnedValues),
+    row<&Rules::longterm_file>(
+        Decision::kLongtermFile, "longterm-file", "a long-term reference for writing to a disk's file",
+        "Linux refuses it since 6.5 (8ac268436e6d, a6e79df92e4a); files in memory are let through",
+        kLongtermFileValues),
+    row<&Rules::writeback_pinned>(
+        Decision::kWritebackPinned, "writeback-pinned", "what writeback takes a page for that a device may still write",
+        "Linux takes it for clean: the trouble with get_user_pages (LWN 753027)", kWritebackPinnedValues),
     row<&Rules::dirty_unprepared>(Decision::kDirtyUnprepared, "dirty-unprepared",
                                   "what writeback does with a page that is dirty and was not announced",
                                   "ext4 stopped at a BUG until 5.17, and warns and skips since 5.18 (cc5095747edf)",

@@ -236,8 +236,8 @@ class FrameDescriptor {
     });
   }
 
-  /// For an anonymous page: its anon_vma, as a Ref's unit; for a page in the cache: its file, 0 once it was cut off; for
-  /// a slab frame: the next slab with a free object.
+  /// For an anonymous page: its anon_vma, as a Ref's unit; for a page in the cache: its file, 0 once it was cut off;
+  /// for a slab frame: the next slab with a free object.
   [[nodiscard]] std::uint32_t owner() const {
     return static_cast<std::uint32_t>(owner_word().load(std::memory_order_acquire) >> kIndexBits) |
            (flags() & kOwnerHighMask);
@@ -310,9 +310,7 @@ class FrameDescriptor {
   /// The owner's bits that the index leaves no room for lie here, at their own places.
   static constexpr std::uint32_t kOwnerHighMask = ~((1u << (64 - kIndexBits)) - 1);
 
-  static constexpr FrameUse use_of(std::uint32_t flags) {
-    return static_cast<FrameUse>(flags >> kUseShift & kUseMask);
-  }
+  static constexpr FrameUse use_of(std::uint32_t flags) { return static_cast<FrameUse>(flags >> kUseShift & kUseMask); }
   static constexpr Counts split(std::uint32_t word) { return {word & kMaxReferences, word >> kReferenceBits}; }
   static constexpr std::uint32_t join(std::uint32_t references, std::uint32_t pins) {
     return (references & kMaxReferences) | (pins << kReferenceBits);

@@ -270,7 +270,8 @@ bool Parser::parse_variable(const Token& name) {
     const bool sound = parse_file_mapping(variable, *file);
     program_.variables.push_back(variable);
     if (!sound) return false;
-    if (variable.first_page + variable.pages > kMaxPages) return fail(name, fmt::format("more than {} pages", kMaxPages));
+    if (variable.first_page + variable.pages > kMaxPages)
+      return fail(name, fmt::format("more than {} pages", kMaxPages));
     if (at(TokenKind::kIdentifier) && peek(1).kind != TokenKind::kEqual &&
         !parse_flags(protection_words(), program_.variables.back().protection)) {
       return false;
@@ -413,8 +414,12 @@ bool Parser::parse_parameters() {
     if (!expect(TokenKind::kIdentifier, "a name", "after '*'")) return false;
     const std::vector<std::string_view> names = page ? variable_names() : file ? file_names() : device_names();
     if (std::find(names.begin(), names.end(), name.text) == names.end()) {
-      fail(name, fmt::format("the init block declares no {} '{}'", page ? "page" : file ? "file" : "device",
-                             name.text.substr(0, 60)),
+      fail(name,
+           fmt::format("the init block declares no {} '{}'",
+                       page   ? "page"
+                       : file ? "file"
+                              : "device",
+                       name.text.substr(0, 60)),
            closest_name(name.text, names));
     }
     if (at(TokenKind::kRightParen)) continue;

@@ -162,8 +162,8 @@ struct Operation {
   std::uint8_t snapshot = 0;
   /// For operations on a file.
   std::uint8_t file = 0;
-  /// For devices: `page` and `word` within what the device holds; for files: within the file, and `page` its new size for
-  /// truncate.
+  /// For devices: `page` and `word` within what the device holds; for files: within the file, and `page` its new size
+  /// for truncate.
   Place place;
   /// mremap: where the pages go.
   Place to;

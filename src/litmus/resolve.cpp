@@ -227,7 +227,8 @@ class Resolver {
     const Arguments arguments = statement_word(op).arguments;
     const bool ptrace = arguments == Arguments::kOtherWord || arguments == Arguments::kOtherWordValue;
     if (!op.target.has_value()) {
-      if (ptrace || (is_kernel_work(arguments) && arguments != Arguments::kFile && program_.blocks[b].kind == BlockKind::kKernel)) {
+      if (ptrace || (is_kernel_work(arguments) && arguments != Arguments::kFile &&
+                     program_.blocks[b].kind == BlockKind::kKernel)) {
         report(op.position, fmt::format("{} must say whose memory: {}{}", statement_word(op).name,
                                         statement_word(op).name, describe(arguments)));
       }

@@ -99,9 +99,8 @@ constexpr std::array kTerms{
 };
 
 constexpr std::array<std::string_view, 21> kKeywords{
-    "COW",      "anon",   "zeropage", "unmapped", "device", "kernel", "page",      "dev", "times",
-    "fail_nth", "filter", "exists",   "forall",   "not",    "true",   "locations", "any",
-    "memfd",    "file",   "private",  "shared",
+    "COW",    "anon",   "zeropage", "unmapped", "device",    "kernel", "page",  "dev",  "times",   "fail_nth", "filter",
+    "exists", "forall", "not",      "true",     "locations", "any",    "memfd", "file", "private", "shared",
 };
 
 bool is_numbered(std::string_view name, std::string_view letters, std::size_t max_digits) {

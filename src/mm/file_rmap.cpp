@@ -192,8 +192,8 @@ void clean_mappings(System<G>& system, Ref<File> file, FrameNumber frame) {
   }
 }
 
-#define COWHERD_INSTANTIATE(G)                                                                         \
-  template void unmap_file_range<G>(System<G>&, Ref<File>, std::uint32_t, std::uint32_t, bool);        \
+#define COWHERD_INSTANTIATE(G)                                                                  \
+  template void unmap_file_range<G>(System<G>&, Ref<File>, std::uint32_t, std::uint32_t, bool); \
   template void clean_mappings<G>(System<G>&, Ref<File>, FrameNumber);
 COWHERD_FOR_EACH_GEOMETRY(COWHERD_INSTANTIATE)
 #undef COWHERD_INSTANTIATE

@@ -384,20 +384,20 @@ Result<void> punch(System<G>& system, FileId id, PageCount first, PageCount coun
   return drop_cached_range(system, file, begin, end);
 }
 
-#define COWHERD_INSTANTIATE(G)                                                                          \
-  template void wait_until_written<G>(System<G>&, FrameNumber);                                         \
-  template Result<Ref<File>> make_file<G>(System<G>&, FileKind, std::uint32_t);                         \
-  template void put_file<G>(System<G>&, Ref<File>);                                                     \
-  template Result<FrameNumber> get_cached_page<G>(System<G>&, Ref<File>, std::uint32_t, Behind);        \
-  template Result<FrameNumber> lock_cached_page<G>(System<G>&, Ref<File>, std::uint32_t, Behind);       \
-  template void unlock_cached_page<G>(System<G>&, FrameNumber);                                         \
-  template Result<void> prepare_to_write<G>(System<G>&, Ref<File>, FrameNumber);                        \
-  template Result<FileId> create_file<G>(System<G>&, FileKind, PageCount);                              \
-  template void close_file<G>(System<G>&, FileId);                                                      \
-  template PageCount file_size<G>(System<G>&, FileId);                                                  \
-  template Access read_file<G>(System<G>&, FileId, ByteCount, std::span<std::byte>);                    \
-  template Access write_file<G>(System<G>&, FileId, ByteCount, std::span<const std::byte>);             \
-  template Result<void> truncate<G>(System<G>&, FileId, PageCount);                                     \
+#define COWHERD_INSTANTIATE(G)                                                                    \
+  template void wait_until_written<G>(System<G>&, FrameNumber);                                   \
+  template Result<Ref<File>> make_file<G>(System<G>&, FileKind, std::uint32_t);                   \
+  template void put_file<G>(System<G>&, Ref<File>);                                               \
+  template Result<FrameNumber> get_cached_page<G>(System<G>&, Ref<File>, std::uint32_t, Behind);  \
+  template Result<FrameNumber> lock_cached_page<G>(System<G>&, Ref<File>, std::uint32_t, Behind); \
+  template void unlock_cached_page<G>(System<G>&, FrameNumber);                                   \
+  template Result<void> prepare_to_write<G>(System<G>&, Ref<File>, FrameNumber);                  \
+  template Result<FileId> create_file<G>(System<G>&, FileKind, PageCount);                        \
+  template void close_file<G>(System<G>&, FileId);                                                \
+  template PageCount file_size<G>(System<G>&, FileId);                                            \
+  template Access read_file<G>(System<G>&, FileId, ByteCount, std::span<std::byte>);              \
+  template Access write_file<G>(System<G>&, FileId, ByteCount, std::span<const std::byte>);       \
+  template Result<void> truncate<G>(System<G>&, FileId, PageCount);                               \
   template Result<void> punch<G>(System<G>&, FileId, PageCount, PageCount);
 COWHERD_FOR_EACH_GEOMETRY(COWHERD_INSTANTIATE)
 #undef COWHERD_INSTANTIATE

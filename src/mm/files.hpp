@@ -66,8 +66,8 @@ Result<Faulted> fault_file(System<G>& system, Mm& mm, Ref<Vma> vma, Vpn page, Fa
                            Entry seen);
 
 /// Takes what pages [first, end) of the file are mapped as out of every address space, and what private copies there
-/// are in their place too where `copies` says so. Nobody reaches them through an entry after that that was there before.
-/// Compare Linux mm/memory.c: unmap_mapping_range().
+/// are in their place too where `copies` says so. Nobody reaches them through an entry after that that was there
+/// before. Compare Linux mm/memory.c: unmap_mapping_range().
 template <class G>
 void unmap_file_range(System<G>& system, Ref<File> file, std::uint32_t first, std::uint32_t end, bool copies);
 

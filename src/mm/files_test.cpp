@@ -161,7 +161,8 @@ TYPED_TEST(FilesTest, TruncateTakesThePagesFromEverybody) {
   for (const ProcessId who : {p, c}) {
     EXPECT_EQ(m.get(who, 0), 1);
     EXPECT_EQ(m.get(who, 4), 2);
-    for (const std::uint64_t page : std::initializer_list<std::uint64_t>{1, 2, 5, 6}) EXPECT_EQ(m.get(who, page), minus(Errno::kSigBus)) << page;
+    for (const std::uint64_t page : std::initializer_list<std::uint64_t>{1, 2, 5, 6})
+      EXPECT_EQ(m.get(who, page), minus(Errno::kSigBus)) << page;
   }
   ASSERT_EQ(m.cut(f, 3), Errno{0});
   EXPECT_EQ(m.get(p, 2), 0);
@@ -323,8 +324,8 @@ TYPED_TEST(FilesTest, EveryAllocationFailsOnceAndNothingIsLost) {
     const bool mapped = mmap(*m, p, m.at(0), m.bytes(2), Protection::kReadWrite, MapFlags::kFixed | MapFlags::kShared,
                              Backing{f, PageCount{0}})
                             .ok();
-    const bool anonymous = mmap(*m, p, m.at(4), m.bytes(2), Protection::kReadWrite,
-                                MapFlags::kFixed | MapFlags::kShared).ok();
+    const bool anonymous =
+        mmap(*m, p, m.at(4), m.bytes(2), Protection::kReadWrite, MapFlags::kFixed | MapFlags::kShared).ok();
     if (mapped) (void)m.put(p, 0, 1);
     if (anonymous) (void)m.put(p, 5, 1);
     (void)m.write_at(f, 1, 2);

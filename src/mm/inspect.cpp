@@ -58,7 +58,8 @@ PageCount rss(System<G>& system, ProcessId process) {
   constexpr Vpn kEnd{Geometry<G>::kUserPages};
   for (Vpn at = tables.next_used(Vpn{0}, kEnd); at < kEnd; at = tables.next_used(Tables<G>::table_end(at), kEnd)) {
     const FrameDescriptor& table = system.descriptor(tables.table_of(tables.find(at)));
-    for (unsigned rss = 0; rss < kRssClasses; ++rss) pages = pages + PageCount{table.pages_of(static_cast<RssClass>(rss))};
+    for (unsigned rss = 0; rss < kRssClasses; ++rss)
+      pages = pages + PageCount{table.pages_of(static_cast<RssClass>(rss))};
   }
   return pages;
 }

@@ -161,8 +161,8 @@ class COWHERD_SCOPED_CAPABILITY MappingGuard
     : public WordGuard<G, LockRank::kMappingLock, Point::kMappingLock, kShared> {
  public:
   MappingGuard(System<G>& system, Ref<File> file) COWHERD_ACQUIRE(system.at(file).mapping_lock)
-      : WordGuard<G, LockRank::kMappingLock, Point::kMappingLock, kShared>(system, system.at(file).mapping_lock, false) {
-  }
+      : WordGuard<G, LockRank::kMappingLock, Point::kMappingLock, kShared>(system, system.at(file).mapping_lock,
+                                                                           false) {}
   ~MappingGuard() COWHERD_RELEASE() = default;
 };
 

@@ -29,7 +29,8 @@ TEST(MachineFile, TwoAddressSpacesMeetInAFile) {
   FileHandle file = *machine.create_file(ByteCount{3 * kPageBytes});
   AddressSpace a = *machine.create_space();
   AddressSpace b = *machine.create_space();
-  const Vaddr in_a = *a.map_file(file, ByteCount{0}, ByteCount{3 * kPageBytes}, Protection::kReadWrite, MapFlags::kShared);
+  const Vaddr in_a =
+      *a.map_file(file, ByteCount{0}, ByteCount{3 * kPageBytes}, Protection::kReadWrite, MapFlags::kShared);
   const Vaddr in_b = *b.map_file(file, kPage, kPage);
   ASSERT_TRUE(store(a, in_a + kPage, 7));
   EXPECT_EQ(load(b, in_b), 7);
@@ -79,7 +80,8 @@ TEST(MachineFile, ManyThreadsFaultWhileTheFileIsCutAndGrows) {
   Machine machine = *Machine::create(ByteCount{8 << 20});
   FileHandle file = *machine.create_file(ByteCount{16 * kPageBytes});
   AddressSpace parent = *machine.create_space();
-  const Vaddr at = *parent.map_file(file, ByteCount{0}, ByteCount{16 * kPageBytes}, Protection::kReadWrite, MapFlags::kShared);
+  const Vaddr at =
+      *parent.map_file(file, ByteCount{0}, ByteCount{16 * kPageBytes}, Protection::kReadWrite, MapFlags::kShared);
   const Vaddr copies = *parent.map_file(file, ByteCount{0}, ByteCount{16 * kPageBytes});
   AddressSpace child = *parent.fork(ForkMode::kSharedSubtrees);
   std::vector<std::thread> threads;

@@ -164,7 +164,7 @@ Result<void> munmap(System<G>& system, ProcessId process, Vaddr address, ByteCou
   return {};
 }
 
-#define COWHERD_INSTANTIATE(G)                                                                   \
+#define COWHERD_INSTANTIATE(G)                                                                            \
   template Result<Vaddr> mmap<G>(System<G>&, ProcessId, Vaddr, ByteCount, Protection, MapFlags, Backing); \
   template Result<void> munmap<G>(System<G>&, ProcessId, Vaddr, ByteCount);
 COWHERD_FOR_EACH_GEOMETRY(COWHERD_INSTANTIATE)

@@ -150,8 +150,8 @@ Result<void> map_once_more(System<G>& system, FrameNumber frame) {
   return {};
 }
 
-/// Books pages of a class that the lowest table of `slot` maps, its lock held; the sum over an address space's tables is
-/// its RSS.
+/// Books pages of a class that the lowest table of `slot` maps, its lock held; the sum over an address space's tables
+/// is its RSS.
 template <class G>
 void add_rss(System<G>& system, EntrySlot slot, std::int32_t pages, RssClass rss = RssClass::kAnon) {
   system.descriptor(system.frames().frame_of(slot.place())).add_pages(rss, pages);

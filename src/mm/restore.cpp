@@ -61,8 +61,8 @@ void exchange_contents(System<G>& system, Mm& a, Mm& b, FrameNumber nothing)
   (void)exchange_root<G>(b, of_a);
 }
 
-/// The mapping locks of all files that two address spaces map, while their contents change places: who comes by a file's
-/// list meanwhile would look for entries where there are none, and leave them as they are.
+/// The mapping locks of all files that two address spaces map, while their contents change places: who comes by a
+/// file's list meanwhile would look for entries where there are none, and leave them as they are.
 template <class G>
 class HeldMappings {
  public:

@@ -8,8 +8,8 @@
 
 namespace cowherd::mm {
 
-/// What verify() looks at in files and in what maps them. Changes counts as verify() does: take() takes the caches' share
-/// out of them, give_back() puts it back.
+/// What verify() looks at in files and in what maps them. Changes counts as verify() does: take() takes the caches'
+/// share out of them, give_back() puts it back.
 template <class G>
 class VerifiedFiles {
  public:
@@ -21,9 +21,8 @@ class VerifiedFiles {
   }
   void give_back() {
     system_.frames().template for_each<File>([&](Ref<File> ref) {
-      for_each_cached(system_.at(ref), [&](FrameNumber frame, std::uint32_t) {
-        system_.descriptor(frame).add_references(1);
-      });
+      for_each_cached(system_.at(ref),
+                      [&](FrameNumber frame, std::uint32_t) { system_.descriptor(frame).add_references(1); });
       for_each_block(system_.at(ref), [&](BlockNumber block, std::uint32_t) { system_.swap().give_count(block); });
     });
   }

@@ -84,10 +84,8 @@ void write_out(System<G>& system, Ref<File> file, FrameNumber frame, std::uint32
   }
   point(system, Point::kWriteback);
   page.set_under_writeback(false);
-  system.note({.kind = EventKind::kWrittenBack,
-               .decision = Decision::kWritebackPinned,
-               .page = page.index(),
-               .frame = frame});
+  system.note(
+      {.kind = EventKind::kWrittenBack, .decision = Decision::kWritebackPinned, .page = page.index(), .frame = frame});
 }
 
 }  // namespace
@@ -163,9 +161,9 @@ void read_disk(System<G>& system, FileId id, ByteCount offset, std::span<std::by
   }
 }
 
-#define COWHERD_INSTANTIATE(G)                                      \
-  template Result<void> writeback<G>(System<G>&, FileId);           \
-  template Result<void> drop_cache<G>(System<G>&, FileId);          \
+#define COWHERD_INSTANTIATE(G)                             \
+  template Result<void> writeback<G>(System<G>&, FileId);  \
+  template Result<void> drop_cache<G>(System<G>&, FileId); \
   template void read_disk<G>(System<G>&, FileId, ByteCount, std::span<std::byte>);
 COWHERD_FOR_EACH_GEOMETRY(COWHERD_INSTANTIATE)
 #undef COWHERD_INSTANTIATE

@@ -97,7 +97,8 @@ const char* describe(Clause clause) {
     case Clause::kAccess:
       return "An operation succeeds exactly where the mapping allows it, and one that fails changes nothing.";
     case Clause::kFile:
-      return "What is written to a file, by whichever way, everybody sees who maps or reads it, and in the end its disk "
+      return "What is written to a file, by whichever way, everybody sees who maps or reads it, and in the end its "
+             "disk "
              "holds it.";
   }
   return "?";

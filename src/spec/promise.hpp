@@ -34,8 +34,8 @@ enum class Clause : std::uint8_t {
   kBookkeeping = 8,
   /// 9. An access succeeds exactly where the mapping allows it, and a failed operation changes nothing.
   kAccess = 9,
-  /// 10. A file is one object: what is written to it by any way, everybody sees who maps or reads it, and in the end its
-  /// disk holds it.
+  /// 10. A file is one object: what is written to it by any way, everybody sees who maps or reads it, and in the end
+  /// its disk holds it.
   kFile = 10,
 };
 

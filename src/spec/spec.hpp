@@ -100,9 +100,7 @@ class Spec {
   // Files, by number: fewer than kMaxFiles, of at most kMaxPages pages.
 
   /// Precondition: it does not exist.
-  void create_file(FileNumber file, std::uint8_t pages, bool disk = false) {
-    change().create_file(file, pages, disk);
-  }
+  void create_file(FileNumber file, std::uint8_t pages, bool disk = false) { change().create_file(file, pages, disk); }
   [[nodiscard]] bool exists(FileNumber file) const { return state_.exists(file); }
   [[nodiscard]] std::uint8_t size(FileNumber file) const { return state_.size(file); }
   /// A read behind the end reads nothing: 0.
@@ -164,7 +162,9 @@ class Spec {
   [[nodiscard]] std::uint64_t slots_seen(SpaceId space, std::uint16_t pages) const {
     return state_.slots_seen(space, pages);
   }
-  [[nodiscard]] std::uint64_t slots_held(SpecPinId pin, std::uint8_t page) const { return state_.slots_held(pin, page); }
+  [[nodiscard]] std::uint64_t slots_held(SpecPinId pin, std::uint8_t page) const {
+    return state_.slots_held(pin, page);
+  }
   [[nodiscard]] std::uint64_t slots_of(FileNumber file) const { return state_.slots_of(file); }
   /// The files that these pages show, as a set of bits.
   [[nodiscard]] std::uint8_t files_seen(SpaceId space, std::uint16_t pages) const {

@@ -18,7 +18,9 @@ constexpr bool contains(Set set, std::size_t element) {
   return ((static_cast<unsigned>(set) >> element) & 1u) != 0;
 }
 
-constexpr std::uint16_t with(std::uint16_t set, std::size_t element) { return static_cast<std::uint16_t>(set | (1u << element)); }
+constexpr std::uint16_t with(std::uint16_t set, std::size_t element) {
+  return static_cast<std::uint16_t>(set | (1u << element));
+}
 
 constexpr std::uint16_t without(std::uint16_t set, std::size_t element) {
   return static_cast<std::uint16_t>(set & ~(1u << element));

@@ -41,10 +41,8 @@ void State::map_file(SpaceId space, std::uint8_t page, Protection protection, Fi
   unmap(space, page);
   Space& in = spaces_[space.value()];
   in.mapped = with(in.mapped, page);
-  in.pages[page] = {.protection = protection,
-                    .view = shared ? View::kShared : View::kFollows,
-                    .file = file,
-                    .file_page = file_page};
+  in.pages[page] = {
+      .protection = protection, .view = shared ? View::kShared : View::kFollows, .file = file, .file_page = file_page};
 }
 
 void State::create_file(FileNumber file, std::uint8_t pages, bool disk) {
@@ -82,7 +80,8 @@ void State::cut_off(FileNumber file, std::uint8_t file_page, bool copies) {
       keep_stale(space, number, page.protection, slot);
       for (std::uint8_t word = 0; word < kWordsPerPage; ++word) {
         const std::int64_t before = detached_[slot][word];
-        for_each_holder(space, number, [&](SpecPinId pin, std::uint8_t index) { note_past(pin, index, word, before, 0); });
+        for_each_holder(space, number,
+                        [&](SpecPinId pin, std::uint8_t index) { note_past(pin, index, word, before, 0); });
         if (before != 0) add_alternative(space, number, word, before);
         drop_alternative(space, number, word, 0);
       }
