@@ -58,6 +58,10 @@ TEST(DecisionTable, NamesMeanTheirEnumerators) {
   rules.tlb_flush = TlbFlush::kAfterUnlock;
   rules.prealloc_use = PreallocUse::kKeepForNext;
   rules.remap_flush = RemapFlush::kLate;
+  rules.fork_file = ForkFile::kCopy;
+  rules.longterm_file = LongtermFile::kRefuse;
+  rules.writeback_pinned = WritebackPinned::kKeepDirty;
+  rules.dirty_unprepared = DirtyUnprepared::kWrite;
   const std::pair<Decision, const char*> cases[] = {
       {Decision::kReuse, "reuse=directed"},
       {Decision::kPageLock, "page-lock=sleep"},
@@ -85,6 +89,10 @@ TEST(DecisionTable, NamesMeanTheirEnumerators) {
       {Decision::kTlbFlush, "tlb-flush=after-unlock"},
       {Decision::kPreallocUse, "prealloc-use=keep-for-next"},
       {Decision::kRemapFlush, "remap-flush=late"},
+      {Decision::kForkFile, "fork-file=copy"},
+      {Decision::kLongtermFile, "longterm-file=refuse"},
+      {Decision::kWritebackPinned, "writeback-pinned=keep-dirty"},
+      {Decision::kDirtyUnprepared, "dirty-unprepared=write"},
   };
   ASSERT_EQ(std::size(cases), kDecisionCount);
   for (const auto& [decision, want] : cases) {

@@ -105,7 +105,7 @@ const StoryCase kMoves[] = {
 };
 
 INSTANTIATE_TEST_SUITE_P(Moves, MovedStory, testing::ValuesIn(kMoves),
-                         [](const testing::TestParamInfo<StoryCase>& info) { return std::string(info.param.name); });
+                         [](const testing::TestParamInfo<StoryCase>& test) { return std::string(test.param.name); });
 
 }  // namespace
 }  // namespace cowherd::spec
