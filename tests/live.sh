@@ -68,6 +68,46 @@ for _ in 1 2 3 4 5 6 7 8 9 10; do
 done
 [[ -z $left ]] || { echo "left behind: $left"; exit 1; }
 
+# Nor does one that is killed while a disk holds a page, where there is such a disk: no loop device stays.
+if grep -q '^yes *direct-io' probe; then
+  cat >transfer.litmus <<'TEST'
+COW transfer
+{
+  x = anon(1);
+  d = device;
+}
+P0(page *x, dev *d)
+{
+  pin(d, x, 0);
+  fork(P1);
+  WRITE_ONCE(*x, 2);
+  r0 = dma_read(d);
+}
+P1(page *x)
+{
+  r0 = READ_ONCE(*x);
+}
+~exists (0:r0=1 \/ 1:r0=2)
+TEST
+  "$COWHERD" live transfer.litmus >transfer
+  grep -q '^Observation transfer Never ' transfer
+  before=$(losetup -a | wc -l)
+  "$COWHERD" live --random 100000000 transfer.litmus >/dev/null 2>&1 &
+  controller=$!
+  sleep 1
+  kill -KILL $controller
+  wait $controller 2>/dev/null || true
+  for _ in 1 2 3 4 5 6 7 8 9 10; do
+    sleep 0.3
+    left=$(pgrep -f -- '--random 100000000 transfer.litmus' || true)
+    [[ -n $left || $(losetup -a | wc -l) -gt $before ]] || break
+  done
+  [[ -z $left ]] || { echo "left behind: $left"; exit 1; }
+  [[ $(losetup -a | wc -l) -le $before ]] || { losetup -a; exit 1; }
+else
+  grep -A2 '^no *direct-io' probe
+fi
+
 # Which rules the kernel follows, and whether fork is safe.
 "$COWHERD" fingerprint >fingerprint
 grep -q '^Behaves as: ' fingerprint

@@ -33,6 +33,8 @@ enum class Ask : std::uint32_t {
   kRegister,
   /// The pages are spliced `times` times into the pipe `first`.
   kSplice,
+  /// What lies in the io_uring `first` is submitted.
+  kSubmit,
 };
 
 struct Request {

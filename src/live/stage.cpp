@@ -137,6 +137,7 @@ Answer Stage::spawn(std::uint8_t block) {
   if (child < 0) return {Errno{0}, 0, "no process: " + in_words(errno)};
   if (child == 0) {
     ::close(lifeline_);
+    for (const auto& device : devices_) device->leave_to_parent();
     ::setpgid(0, group_);
     ::prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0);
     // Base pages are meant, whatever the machine prefers.
@@ -188,7 +189,7 @@ bool Stage::gone(std::uint8_t block) const {
   return watch_[block] >= 0 && ::poll(&process, 1, 0) > 0;
 }
 
-Answer Stage::lost(std::uint8_t block, const char* what) const {
+Answer Stage::lost(std::uint8_t block, std::string_view what) const {
   return {Errno{0}, 0, fmt::format("{} {}", program_->blocks[block].name, what)};
 }
 
@@ -289,8 +290,9 @@ Answer Stage::take(std::uint8_t block, std::uint8_t process, const Operation& op
   for (std::uint64_t pages = op.place.pages; pages > 0; --pages) {
     Answer got = ask(server, device.take_request(address, pages * kPageBytes, op.times));
     if (!got.lost.empty()) return got;
+    if (is_direct(device.way())) got = answer_of(device.taken({0, static_cast<std::int32_t>(got.error)}, patience_));
     if (got.error == Errno{0}) {
-      if (has(op.pin_flags, PinFlags::kGet)) {
+      if (device.way() == Way::kPipe) {
         pages = std::min<std::uint64_t>(pages, static_cast<std::uint64_t>(got.value) / kPageBytes);
       }
       device.hold(address, pages * kPageBytes);
@@ -302,6 +304,15 @@ Answer Stage::take(std::uint8_t block, std::uint8_t process, const Operation& op
     }
   }
   return {Errno::kFault, 0, {}};
+}
+
+/// What a driver refuses is refused before; what fails here is the device itself.
+Answer Stage::transfer(std::uint8_t block, const Operation& op, std::int64_t value) {
+  Device& device = *devices_[op.device];
+  const std::uint64_t offset = op.place.page * kPageBytes + op.place.word * sizeof(std::int64_t);
+  const Reply moved = op.code == OpCode::kDmaRead ? device.read(offset) : device.write(offset, value);
+  if (moved.error == 0) return answer_of(moved);
+  return lost(block, fmt::format("cannot use the device: {}: {}", name_of(device.way()), in_words(moved.error)));
 }
 
 Answer Stage::debug(const Operation& op, std::int64_t value) const {
@@ -369,10 +380,8 @@ Answer Stage::perform(std::uint8_t block, std::uint8_t process, const Operation&
     case OpCode::kUnpinDirty:
       return devices_[op.device]->release() ? Answer{} : lost(block, "cannot give back what the device holds");
     case OpCode::kDmaRead:
-      return answer_of(devices_[op.device]->read(op.place.page * kPageBytes + op.place.word * sizeof(std::int64_t)));
     case OpCode::kDmaWrite:
-      return answer_of(
-          devices_[op.device]->write(op.place.page * kPageBytes + op.place.word * sizeof(std::int64_t), value));
+      return transfer(block, op, value);
     case OpCode::kPtraceRead:
     case OpCode::kPtraceWrite:
       return debug(op, value);
