@@ -27,9 +27,21 @@ using litmus::OpCode;
 using litmus::Operation;
 
 /// Where the memory of tests lies, in every process: far from where programs, libraries and heaps are put, with address
-/// randomization and under AddressSanitizer too.
-constexpr std::uint64_t kBase = 0x200000000000;
+/// randomization and under AddressSanitizer too; and where User Mode Linux has only 39 bits of addresses.
+constexpr std::uint64_t kBases[] = {0x200000000000, 0x2000000000};
 constexpr unsigned kSliceMilliseconds = 50;
+
+/// 0: none of them can be had.
+std::uint64_t usable_base() {
+  for (const std::uint64_t base : kBases) {
+    auto* const wanted = reinterpret_cast<void*>(base);
+    void* const got = ::mmap(wanted, kPageBytes, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE, -1, 0);
+    if (got == MAP_FAILED) continue;
+    ::munmap(got, kPageBytes);
+    if (got == wanted) return base;
+  }
+  return 0;
+}
 
 Answer answer_of(const Reply& reply) { return {static_cast<Errno>(reply.error), reply.value, {}}; }
 
@@ -47,6 +59,8 @@ Stage::~Stage() {
 
 std::string Stage::open(const litmus::Program& program, const std::vector<DevicePlan>& devices) {
   if (::sysconf(_SC_PAGESIZE) != static_cast<long>(kPageBytes)) return "pages are not of 4096 bytes here";
+  base_ = usable_base();
+  if (base_ == 0) return "no room in the address space";
   program_ = &program;
   watch_.fill(-1);
   int reaper = 0;
@@ -97,7 +111,7 @@ std::uint64_t Stage::address_of(const litmus::Place& place) const {
   // A gap before each variable: pages that lie side by side are one variable's.
   const litmus::Variable& variable = program_->variables[place.variable];
   const std::uint64_t page = variable.first_page + place.page + place.variable + 1u;
-  return kBase + page * kPageBytes + place.word * sizeof(std::int64_t);
+  return base_ + page * kPageBytes + place.word * sizeof(std::int64_t);
 }
 
 pid_t Stage::pid_of(std::uint8_t process) const { return region_->channels[server_[process]].process.load(); }

@@ -75,6 +75,7 @@ class Stage final : public Executor {
 
   std::chrono::milliseconds patience_;
   const litmus::Program* program_ = nullptr;
+  std::uint64_t base_ = 0;
   Region* region_ = nullptr;
   int region_fd_ = -1;
   int lifeline_ = -1;
