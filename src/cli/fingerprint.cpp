@@ -62,9 +62,14 @@ class Fingerprint {
     for (const TellingTest& test : telling_tests()) {
       Question& question = questions_.emplace_back();
       question.test = &test;
-      question.program = program_of(test);
+      question.program = program_of(test, offer(live::Need::kDirectPins).here);
       question.plan = live::plan(question.program, offers_);
       question.missing = question.plan.skip;
+      // Another way to hold the page would answer another question.
+      const bool by_other_way = test.interface == "odirect" && !live::is_direct(question.plan.devices[0].way);
+      if (question.missing.empty() && by_other_way) {
+        question.missing = fmt::format("needs direct-io: {}", offer(live::Need::kDirectIo).found);
+      }
       foretell(question);
     }
   }
@@ -90,6 +95,8 @@ class Fingerprint {
   [[nodiscard]] std::size_t all_rows() const { return rows_.size(); }
 
  private:
+  [[nodiscard]] const live::Offer& offer(live::Need need) const { return offers_[static_cast<std::size_t>(need)]; }
+
   void foretell(Question& question) const {
     if (!question.missing.empty()) return;
     for (const RuleChoice& row : rows_) {

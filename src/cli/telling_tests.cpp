@@ -68,9 +68,12 @@ std::string with_flags(std::string_view text) {
 
 std::span<const TellingTest> telling_tests() { return kTests; }
 
-litmus::Program program_of(const TellingTest& test) {
+litmus::Program program_of(const TellingTest& test, bool direct_pins) {
   std::string text = fmt::format("COW {}\n{{ {} }}\nP0() {{ {} }}\n", test.name, test.memory, with_flags(test.parent));
   if (!test.child.empty()) text += fmt::format("P1() {{ {} }}\n", with_flags(test.child));
+  if (test.interface == "odirect" && !direct_pins) {
+    for (std::size_t at = 0; (at = text.find("pin(", at)) != std::string::npos;) text.replace(at, 3, "get");
+  }
   litmus::ParseResult parsed = litmus::parse(text, test.name);
   if (!parsed.ok()) throw std::logic_error(parsed.to_text());
   return std::move(*parsed.program);

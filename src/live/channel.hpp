@@ -17,6 +17,8 @@ enum class Ask : std::uint32_t {
   /// mmap of private anonymous memory: `first` is PROT_*, `second` MAP_*.
   kMap,
   kUnmap,
+  /// mremap: `second` is the new length, `first` MREMAP_*, `value` the new address.
+  kRemap,
   /// `first` is PROT_*.
   kProtect,
   /// `first` is MADV_*.

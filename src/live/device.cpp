@@ -15,6 +15,7 @@ namespace cowherd::live {
 namespace {
 
 constexpr unsigned kEntries = 4;
+constexpr int kTurnMilliseconds = 50;
 
 std::string problem(const char* what, int error) { return std::string(what) + ": " + std::strerror(error); }
 
@@ -120,34 +121,46 @@ void Device::prepare(std::uint64_t address, std::uint64_t length) {
   } else {
     ::io_uring_prep_write(entry, disk_.file(), at, static_cast<unsigned>(length), 0);
   }
+  entry->user_data = ++number_;
   ring_.sq.array[index] = index;
   io_uring_smp_store_release(ring_.sq.ktail, tail + 1);
 }
 
 Reply Device::taken(Reply asked, std::chrono::milliseconds patience) {
   if (!is_direct(way_) || asked.error != 0) return asked;
-  pollfd events[] = {{disk_.arrivals(), POLLIN, 0}, {ring_.ring_fd, POLLIN, 0}};
-  int count = 0;
-  while ((count = ::poll(events, 2, static_cast<int>(patience.count()))) < 0 && errno == EINTR) {
+  const auto until = std::chrono::steady_clock::now() + patience;
+  while (std::chrono::steady_clock::now() < until) {
+    pollfd events[] = {{disk_.arrivals(), POLLIN, 0}, {ring_.ring_fd, POLLIN, 0}};
+    if (::poll(events, 2, kTurnMilliseconds) <= 0) continue;
+    if ((events[0].revents & POLLIN) != 0) return {};
+    if (const std::optional<int> result = outcome(); result) return {0, *result < 0 ? -*result : EIO};
   }
-  if (count <= 0) return {0, ETIMEDOUT};
-  if ((events[0].revents & POLLIN) != 0) return {};
-  const int result = finish();
-  return {0, result < 0 ? -result : EIO};
+  return {0, ETIMEDOUT};
 }
 
-int Device::finish() {
+std::optional<int> Device::finish() {
+  disk_.wait_until_idle();
+  // The block layer gives the memory back after it has said that it is done, and before whoever asked is told. That one
+  // hears nothing while a child of vfork suspends it.
+  pollfd told{ring_.ring_fd, POLLIN, 0};
+  ::poll(&told, 1, kTurnMilliseconds);
+  return outcome();
+}
+
+std::optional<int> Device::outcome() {
+  std::optional<int> result;
   io_uring_cqe* done = nullptr;
-  if (const int waited = ::io_uring_wait_cqe(&ring_, &done); waited < 0) return waited;
-  const int result = done->res;
-  ::io_uring_cqe_seen(&ring_, done);
+  while (::io_uring_peek_cqe(&ring_, &done) == 0) {
+    // The end of an older one may be told late.
+    if (done->user_data == number_) result = done->res;
+    ::io_uring_cqe_seen(&ring_, done);
+  }
   return result;
 }
 
 void Device::hold(std::uint64_t address, std::uint64_t length) {
   address_ = address;
   length_ = length;
-  under_way_ = is_direct(way_);
 }
 
 bool Device::release() {
@@ -156,8 +169,7 @@ bool Device::release() {
   if (way_ == Way::kRing) return ::io_uring_unregister_buffers(&ring_) == 0;
   if (is_direct(way_)) {
     disk_.end();
-    if (under_way_) finish();
-    under_way_ = false;
+    finish();
     return true;
   }
   drain(pipe_[0]);
@@ -217,9 +229,8 @@ Reply Device::write(std::uint64_t offset, std::int64_t value) {
     std::vector<std::byte> bytes(length_);
     std::memcpy(bytes.data() + offset, &value, sizeof value);
     if (!disk_.fill(bytes)) return {0, EIO};
-    under_way_ = false;
-    const int result = finish();
-    return result == static_cast<int>(length_) ? Reply{} : Reply{0, result < 0 ? -result : EIO};
+    const std::optional<int> result = finish();
+    return result.value_or(0) >= 0 ? Reply{} : Reply{0, -*result};
   }
   if (way_ != Way::kRing) return {0, EPERM};
   if (::write(pipe_[1], &value, sizeof value) != sizeof value) return {0, errno};

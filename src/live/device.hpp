@@ -5,6 +5,7 @@
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <string>
 
 #include "live/channel.hpp"
@@ -63,8 +64,10 @@ class Device {
  private:
   Reply transfer(bool into_memory, std::uint64_t offset);
   void prepare(std::uint64_t address, std::uint64_t length);
-  /// What came of the I/O that ends now.
-  int finish();
+  /// What came of the I/O that was asked for last, if that is known: whoever asked is told first, and may be suspended.
+  std::optional<int> outcome();
+  /// Waits until the I/O has ended and its memory is no longer held; then as outcome().
+  std::optional<int> finish();
 
   Way way_ = Way::kNone;
   io_uring ring_{};
@@ -75,8 +78,8 @@ class Device {
   int copy_[2] = {-1, -1};
   std::uint64_t address_ = 0;
   std::uint64_t length_ = 0;
-  /// By O_DIRECT: it has not ended.
-  bool under_way_ = false;
+  /// Of the I/O that was asked for last.
+  std::uint64_t number_ = 0;
 };
 
 }  // namespace cowherd::live

@@ -33,8 +33,8 @@ namespace fs = std::filesystem;
 
 constexpr const char* kMemoryMiB = "768";
 /// A guest that says nothing for so long is given up.
-constexpr std::chrono::minutes kPatience{30};
-constexpr int kTurnMilliseconds = 100;
+constexpr std::chrono::minutes kLongestSilence{30};
+constexpr int kLookMilliseconds = 100;
 
 std::optional<std::string> contents_of(const fs::path& path) {
   std::ifstream file(path, std::ios::binary);
@@ -240,14 +240,14 @@ GuestRun run_in_guest(const GuestKernel& kernel, const std::vector<std::string>&
   Child child(command);
   std::string said;
   std::array<char, 65536> part{};
-  auto until = std::chrono::steady_clock::now() + kPatience;
+  auto until = std::chrono::steady_clock::now() + kLongestSilence;
   while (child.started()) {
     pollfd out{child.out(), POLLIN, 0};
     if (interrupted()) {
       run.problem = "interrupted";
       return run;
     }
-    if (::poll(&out, 1, kTurnMilliseconds) <= 0) {
+    if (::poll(&out, 1, kLookMilliseconds) <= 0) {
       if (std::chrono::steady_clock::now() < until) continue;
       run.problem = "the guest says nothing any more";
       return run;
@@ -255,7 +255,7 @@ GuestRun run_in_guest(const GuestKernel& kernel, const std::vector<std::string>&
     const ssize_t got = ::read(child.out(), part.data(), part.size());
     if (got <= 0) break;
     said.append(part.data(), static_cast<std::size_t>(got));
-    until = std::chrono::steady_clock::now() + kPatience;
+    until = std::chrono::steady_clock::now() + kLongestSilence;
     if (said.find(kGuestEnd) != std::string::npos && said.ends_with(kGuestLast)) break;
   }
   const std::optional<std::string> out = between(said, kGuestOut, kGuestErr);

@@ -18,8 +18,8 @@
 namespace cowherd::live {
 namespace {
 
-constexpr const char* kOut = "/tmp/out";
-constexpr const char* kErr = "/tmp/err";
+constexpr const char* kOut = "/cowherd-out";
+constexpr const char* kErr = "/cowherd-err";
 
 void say(std::string_view text) {
   while (!text.empty()) {
@@ -29,7 +29,7 @@ void say(std::string_view text) {
   }
 }
 
-std::string contents_of(const char* path) {
+std::string text_of(const char* path) {
   std::string text;
   std::array<char, 4096> part{};
   const int file = ::open(path, O_RDONLY | O_CLOEXEC);
@@ -43,7 +43,7 @@ std::string contents_of(const char* path) {
 }
 
 std::vector<std::string> words_told() {
-  const std::string told = contents_of(kGuestWords);
+  const std::string told = text_of(kGuestWords);
   std::vector<std::string> words;
   for (std::size_t at = 0; at < told.size(); at += words.back().size() + 1) words.emplace_back(told.c_str() + at);
   return words;
@@ -70,7 +70,6 @@ void be_guest_init(int (*command)(const std::vector<std::string>&)) {
   ::mount("none", "/proc", "proc", 0, nullptr);
   ::mount("none", "/sys", "sysfs", 0, nullptr);
   ::mount("none", "/dev", "devtmpfs", 0, nullptr);
-  ::mount("none", "/tmp", "tmpfs", 0, nullptr);
   ::mount("none", "/sys/kernel/debug", "debugfs", 0, nullptr);
   make_console_plain();
   std::vector<std::string> words = words_told();
@@ -86,9 +85,9 @@ void be_guest_init(int (*command)(const std::vector<std::string>&)) {
   // Orphans of the run come here too.
   for (pid_t ended = 0; ended != child && child > 0;) ended = ::waitpid(-1, &status, 0);
   say(kGuestOut);
-  say(contents_of(kOut));
+  say(text_of(kOut));
   say(kGuestErr);
-  say(contents_of(kErr));
+  say(text_of(kErr));
   say(kGuestEnd);
   say(std::to_string(WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status)));
   say(kGuestLast);

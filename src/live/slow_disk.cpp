@@ -15,7 +15,9 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <chrono>
 #include <cstring>
+#include <fstream>
 
 #include "live/host.hpp"
 
@@ -25,7 +27,7 @@ namespace {
 constexpr std::uint64_t kDiskBytes = 1u << 20;
 constexpr std::size_t kBufferBytes = kDiskBytes + kPageBytes;
 constexpr std::uint64_t kFileNode = 2;
-constexpr int kTurnMilliseconds = 20;
+constexpr int kServeMilliseconds = 20;
 constexpr int kTries = 8;
 /// Answers never grow old.
 constexpr std::uint64_t kForever = 1u << 30;
@@ -102,10 +104,10 @@ std::string SlowDisk::attach() {
   std::string trouble = "no free loop device";
   // Another program may be faster than us.
   for (int tried = 0; tried < kTries && !trouble.empty(); ++tried) {
-    const int number = ::ioctl(control, LOOP_CTL_GET_FREE);
-    if (number < 0) break;
+    number_ = ::ioctl(control, LOOP_CTL_GET_FREE);
+    if (number_ < 0) break;
     // Not closed at exec: what a test's exec() starts takes hold of pages too.
-    disk_ = ::open(fmt::format("/dev/loop{}", number).c_str(), O_RDWR | O_DIRECT);
+    disk_ = ::open(fmt::format("/dev/loop{}", number_).c_str(), O_RDWR | O_DIRECT);
     if (disk_ >= 0 && ::ioctl(disk_, LOOP_CONFIGURE, &config) == 0) {
       trouble.clear();
     } else {
@@ -132,7 +134,7 @@ std::string SlowDisk::rehearse() const {
 void SlowDisk::serve_in_background() {
   stop_ = false;
   server_ = std::thread([this] {
-    while (!stop_) serve(kTurnMilliseconds);
+    while (!stop_) serve(kServeMilliseconds);
   });
 }
 
@@ -245,6 +247,19 @@ bool SlowDisk::fill(const std::vector<std::byte>& bytes) {
   answer(pending_.unique, 0, bytes.data(), bytes.size());
   pending_ = {};
   return true;
+}
+
+void SlowDisk::wait_until_idle() const {
+  const std::string path = fmt::format("/sys/block/loop{}/inflight", number_);
+  const auto until = std::chrono::steady_clock::now() + std::chrono::seconds(1);
+  while (std::chrono::steady_clock::now() < until) {
+    // Reads and writes that are under way.
+    std::ifstream file(path);
+    unsigned reads = 0;
+    unsigned writes = 0;
+    if (!(file >> reads >> writes) || reads + writes == 0) return;
+    ::usleep(20);
+  }
 }
 
 void SlowDisk::end() {

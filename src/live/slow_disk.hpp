@@ -36,6 +36,8 @@ class SlowDisk {
   bool look(std::vector<std::byte>& bytes);
   /// Of a read from the disk that is under way: these bytes come to its memory, and it ends. False: it is none.
   bool fill(const std::vector<std::byte>& bytes);
+  /// Waits, for a second at most, until the block layer has let go of all memory that it held for this disk.
+  void wait_until_idle() const;
   /// Ends what is under way; a read fails and leaves its memory as it is.
   void end();
 
@@ -59,6 +61,8 @@ class SlowDisk {
   int mount_ = -1;
   int backing_ = -1;
   int disk_ = -1;
+  /// Number of the loop device.
+  int number_ = -1;
   /// Reads and writes end at once.
   std::atomic<bool> at_once_ = true;
   std::atomic<bool> stop_ = false;

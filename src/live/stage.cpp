@@ -50,9 +50,12 @@ Answer answer_of(const Reply& reply) { return {static_cast<Errno>(reply.error), 
 Stage::~Stage() {
   clear();
   devices_.clear();
+  if (lifeline_ >= 0) {
+    ::close(lifeline_);
+    ::close(region_->lifeline);
+  }
   if (region_ != nullptr) ::munmap(region_, sizeof(Region));
   if (region_fd_ >= 0) ::close(region_fd_);
-  if (region_ != nullptr || lifeline_ >= 0) ::close(lifeline_);
   if (moved_) ::sched_setaffinity(0, sizeof processors_, &processors_);
   if (program_ != nullptr && !was_reaper_) ::prctl(PR_SET_CHILD_SUBREAPER, 0, 0, 0, 0);
 }
@@ -369,6 +372,12 @@ Answer Stage::perform(std::uint8_t block, std::uint8_t process, const Operation&
       return ask(block, request);
     case OpCode::kMunmap:
       request.ask = Ask::kUnmap;
+      return ask(block, request);
+    case OpCode::kMremap:
+      request.ask = Ask::kRemap;
+      request.first = remap_flags_of(op.remap_flags);
+      request.second = static_cast<std::int32_t>(op.to.pages * kPageBytes);
+      request.value = static_cast<std::int64_t>(address_of(op.to));
       return ask(block, request);
     case OpCode::kMprotect:
       request.ask = Ask::kProtect;

@@ -6,6 +6,9 @@
 #include <signal.h>
 #include <unistd.h>
 
+#include <filesystem>
+#include <iterator>
+
 #include "litmus/parser.hpp"
 #include "live/plan.hpp"
 
@@ -149,6 +152,36 @@ TEST(Stage, ATransferOutlivesWhoeverAskedForIt) {
   SKIP_UNLESS_PLAYED(play);
   EXPECT_EQ(play.reg(1, 0), 1);
   EXPECT_EQ(play.reg(0, 1), 1);
+}
+
+TEST(Stage, ATransferEndsWhileWhoeverAskedForItIsSuspended) {
+  Play play(
+      "P0() { r0 = pin(d, x, FOLL_WRITE); vfork(P1); r1 = READ_ONCE(*x); } P1() { dma_write(d, 5); r0 = unpin(d); "
+      "r1 = READ_ONCE(*x); }");
+  SKIP_UNLESS_PLAYED(play);
+  EXPECT_EQ(play.reg(0, 0), 1);
+  EXPECT_EQ(play.reg(1, 0), 0);
+  EXPECT_EQ(play.reg(1, 1), 5);
+  EXPECT_EQ(play.reg(0, 1), 5);
+}
+
+TEST(Stage, ATestLeavesNoDescriptorBehind) {
+  const auto descriptors = [] {
+    const std::filesystem::directory_iterator all("/proc/self/fd");
+    return std::distance(begin(all), end(all));
+  };
+  const auto before = descriptors();
+  { Play play("P0() { r0 = pin(d, x, 0); fork(P1); } P1() { r0 = READ_ONCE(*x); }"); }
+  EXPECT_EQ(descriptors(), before);
+}
+
+TEST(Stage, PagesMoveGrowAndShrink) {
+  Play play(
+      "P0() { r0 = mremap(x, u, MREMAP_MAYMOVE | MREMAP_FIXED); r1 = READ_ONCE(*u); r2 = READ_ONCE(*x); "
+      "r3 = mremap(y, y[0], 0); r4 = READ_ONCE(y[1]); r5 = mremap(y[0], y, 0); r6 = READ_ONCE(y[1]); }");
+  ASSERT_EQ(play.reason(), "");
+  const std::int64_t expected[] = {0, 1, -1011, 0, -1011, 0, 0};
+  for (std::uint8_t i = 0; i < 7; ++i) EXPECT_EQ(play.reg(0, i), expected[i]) << i;
 }
 
 TEST(Stage, ADebuggerWritesReadOnlyMemory) {
