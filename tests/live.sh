@@ -114,6 +114,20 @@ grep -q '^Behaves as: ' fingerprint
 grep -q '^Is fork safe with memory that a device has pinned?$' fingerprint
 "$COWHERD" fingerprint --json | python3 -c 'import json, sys; assert json.load(sys.stdin)["tests"]'
 
+# Under a second kernel, where there is one: what the guest says, and its exit status. A guest that cannot be had.
+status=0
+"$COWHERD" probe --vm nosuch 2>missing || status=$?
+[[ $status == 2 ]] && grep -q '^cowherd: nosuch: no such kernel$' missing
+if uml=$(command -v linux.uml); then
+  "$COWHERD" live --uml "$uml" two.litmus -o guest
+  grep -q '^Rules live-linux-' guest && grep -q '^Observation two Sometimes 1 2$' guest
+  status=0
+  "$COWHERD" live --uml "$uml" --schedule '1 0*3' two.litmus >wrong || status=$?
+  [[ $status == 2 ]] && grep -q 'block 1 cannot go on at step 1' wrong
+else
+  echo "no linux.uml (package user-mode-linux): a second kernel was not tried"
+fi
+
 # As C: one file, several tests, a case to each interleaving; it needs no cowherd.
 cc=$(command -v cc || command -v gcc || command -v clang) || { echo "no C compiler: the C programs were not tried"; exit 0; }
 "$COWHERD" live --emit-c "$litmus/fork-pin/pin-fork-write-dma.litmus" two.litmus -o test.c
