@@ -7,10 +7,10 @@
 namespace cowherd {
 namespace {
 
-constexpr FrameState kOwn{1, 0, 1, true, true, false, false};
-constexpr FrameState kShared{2, 0, 2, false, true, false, false};
-constexpr FrameState kZero{9, 0, 3, false, false, true, false};
-constexpr FrameState kFile{2, 0, 1, false, false, false, false};
+constexpr FrameState kOwn{1, 0, 1, true, true, false, false, false};
+constexpr FrameState kShared{2, 0, 2, false, true, false, false, false};
+constexpr FrameState kZero{9, 0, 3, false, false, false, true, false};
+constexpr FrameState kFile{2, 0, 1, false, false, true, false, false};
 
 Rules with(GupRead gup_read, PinCount pin_count) {
   Rules rules;
@@ -24,27 +24,28 @@ constexpr PinFlags kPinReadLong = PinFlags::kLongTerm;
 constexpr PinFlags kGetRead = PinFlags::kGet;
 
 // One letter for each kind of read reference of each kind of page: 'u' unshare first, '.' take it as it is.
-// Columns: shared page, zero page; each: pin, long-term pin, get.
+// Columns: shared page, zero page, page of a file; each: pin, long-term pin, get.
 struct ReadCase {
   GupRead gup_read;
   PinCount pin_count;
   const char* shared;
   const char* zero;
+  const char* file;
 };
 
 constexpr ReadCase kReadCases[] = {
-    {GupRead::kPlain, PinCount::kPin, "...", "..."},
-    {GupRead::kPlain, PinCount::kPinAndGet, "...", "..."},
-    {GupRead::kWriteFault, PinCount::kPin, "...", "..."},
-    {GupRead::kWriteFault, PinCount::kPinAndGet, "...", "..."},
-    {GupRead::kUnshareAnon, PinCount::kPin, "uu.", "..."},
-    {GupRead::kUnshareAnon, PinCount::kPinAndGet, "uuu", "..."},
-    {GupRead::kUnshareAny, PinCount::kPin, "uu.", ".u."},
-    {GupRead::kUnshareAny, PinCount::kPinAndGet, "uuu", ".u."},
-    {GupRead::kUnshareAlways, PinCount::kPin, "uuu", "uuu"},
-    {GupRead::kUnshareAlways, PinCount::kPinAndGet, "uuu", "uuu"},
-    {GupRead::kBlockWriter, PinCount::kPin, "...", "uu."},
-    {GupRead::kBlockWriter, PinCount::kPinAndGet, "...", "uuu"},
+    {GupRead::kPlain, PinCount::kPin, "...", "...", "..."},
+    {GupRead::kPlain, PinCount::kPinAndGet, "...", "...", "..."},
+    {GupRead::kWriteFault, PinCount::kPin, "...", "...", "..."},
+    {GupRead::kWriteFault, PinCount::kPinAndGet, "...", "...", "..."},
+    {GupRead::kUnshareAnon, PinCount::kPin, "uu.", "...", "..."},
+    {GupRead::kUnshareAnon, PinCount::kPinAndGet, "uuu", "...", "..."},
+    {GupRead::kUnshareAny, PinCount::kPin, "uu.", ".u.", ".u."},
+    {GupRead::kUnshareAny, PinCount::kPinAndGet, "uuu", ".u.", ".u."},
+    {GupRead::kUnshareAlways, PinCount::kPin, "uuu", "uuu", "uuu"},
+    {GupRead::kUnshareAlways, PinCount::kPinAndGet, "uuu", "uuu", "uuu"},
+    {GupRead::kBlockWriter, PinCount::kPin, "...", "uu.", "..."},
+    {GupRead::kBlockWriter, PinCount::kPinAndGet, "...", "uuu", "..."},
 };
 
 std::string letters(const Rules& rules, const FrameState& frame) {
@@ -62,7 +63,7 @@ TEST(GupNeedsUnshare, FollowsTheTable) {
     EXPECT_EQ(letters(rules, kShared), c.shared);
     EXPECT_EQ(letters(rules, kZero), c.zero);
     EXPECT_EQ(letters(rules, kOwn), "...");
-    EXPECT_EQ(letters(rules, kFile), "...");
+    EXPECT_EQ(letters(rules, kFile), c.file);
   }
 }
 
