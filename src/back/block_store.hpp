@@ -53,6 +53,8 @@ class BlockStore {
   /// Blocks from 0 to the last one in use; above lie only blocks as format() left them, where the geometry scrubs.
   [[nodiscard]] PageCount used_blocks() const;
 
+  [[nodiscard]] bool in_use(BlockNumber block) const { return !blocks_[block.value()].free(); }
+
   // For verify(), which counts in place and gives everything back.
 
   void take_count(BlockNumber block) { --blocks_[block.value()].count; }

@@ -120,6 +120,30 @@ namespace cowherd {
   X(table_freed_in_use, "a table is freed that still holds entries")                                          \
   X(tables_never_freed, "empty tables stay behind")                                                           \
   X(missing_tables_leaked, "tables that were made and not needed are leaked")                                 \
+  /* Swap, reclaim and pages under MADV_FREE. */                                                              \
+  X(swap_in_ignores_mark, "a page that comes back from swap is shared although its entry says it is not")      \
+  X(swap_in_ignores_a_reference, "a page that comes back from swap is its writer's although somebody holds it") \
+  X(swap_in_recheck_dropped, "a page from swap replaces an entry that has changed meanwhile")                 \
+  X(swap_cache_recheck_dropped, "a fault that slept for the page lock takes a page that has left the swap cache") \
+  X(swap_in_keeps_count, "an entry that comes back from swap stays counted in its slot")                      \
+  X(swap_in_without_rss, "a page that comes back from swap is missing in the sum")                            \
+  X(fork_keeps_swap_mark, "fork shares an entry in swap that stays marked exclusive")                         \
+  X(fork_swap_without_count, "fork shares an entry in swap and does not count it")                            \
+  X(table_copy_keeps_swap_mark, "the copy of a shared table leaves entries in swap marked exclusive")         \
+  X(zap_keeps_slot, "an unmapped entry in swap stays counted in its slot")                                    \
+  X(reclaim_takes_pinned, "reclaim does not ask whether a page may be pinned")                                \
+  X(swap_out_without_try_share, "swap-out takes the exclusive mark and asks nobody about pins")               \
+  X(swap_out_loses_entry, "swap-out that met a pin leaves the entry cleared")                                 \
+  X(swap_out_without_flush, "a page goes to swap, and CPUs go on writing it")                                 \
+  X(swap_out_loses_dirty, "swap-out loses the dirty bit of the entry")                                        \
+  X(swap_out_without_rss, "a page that went to swap stays in the sum")                                        \
+  X(swap_out_ignores_references, "a page is taken from the swap cache and freed while somebody holds it")     \
+  X(swap_out_ignores_dirty, "a page that was written after it went to its slot is freed")                     \
+  X(swap_cache_left_early, "a page leaves the swap cache although others name its slot")                      \
+  X(swap_cache_left_clean, "a page that leaves the swap cache is dirty nowhere")                              \
+  X(discard_ignores_references, "a page under MADV_FREE is thrown away while somebody holds it")              \
+  X(discard_ignores_dirty, "a page under MADV_FREE that was written again is thrown away")                    \
+  X(discard_without_flush, "a page under MADV_FREE is thrown away, and CPUs go on using it")                  \
   /* Failure, and the ends of things. */                                                                      \
   X(prealloc_used_twice, "fork uses one preallocated page for two early copies")                              \
   X(prealloc_kept, "fork keeps a preallocated page for the next entry")                                       \

@@ -6,25 +6,14 @@
 #include <optional>
 #include <vector>
 
-#include "litmus/printer.hpp"
 #include "litmus/random.hpp"
 #include "litmus/shrink.hpp"
 
 namespace cowherd::litmus {
 namespace {
 
-constexpr std::size_t kMaxTagsLength = 150;
 /// Two overflow points of counters that kernels use: one page's biased pin count, and 32 bits of them.
 constexpr std::array<std::uint32_t, 2> kManyTimes{1024, 1u << 21};
-
-std::uint64_t fnv1a(std::string_view text) {
-  std::uint64_t hash = 0xcbf29ce484222325u;
-  for (const char c : text) {
-    hash ^= static_cast<unsigned char>(c);
-    hash *= 0x100000001b3u;
-  }
-  return hash;
-}
 
 class Generator {
  public:
@@ -168,7 +157,8 @@ class Generator {
 
   static bool needs_memory(OpCode code) {
     return code == OpCode::kRead || code == OpCode::kWrite || code == OpCode::kMunmap || code == OpCode::kMprotect ||
-           code == OpCode::kMadvise || code == OpCode::kPin || code == OpCode::kExec || code == OpCode::kClearRefs;
+           code == OpCode::kMadvise || code == OpCode::kPin || code == OpCode::kExec || code == OpCode::kClearRefs ||
+           code == OpCode::kSwapOut || code == OpCode::kSwapIn;
   }
 
   Place pick_word() {
@@ -254,6 +244,9 @@ class Generator {
       case OpCode::kSnapshot:
       case OpCode::kRestore:
         return draw_snapshot(b, op);
+      case OpCode::kSwapOut:
+      case OpCode::kSwapIn:
+        return draw_swap(b, op);
     }
   }
 
@@ -272,7 +265,9 @@ class Generator {
     if (op.code == OpCode::kMadvise) {
       static constexpr std::array kChoices{Advice::kDontNeed,   Advice::kDontNeed,     Advice::kDontNeed,
                                            Advice::kDontFork,   Advice::kDoFork,       Advice::kWipeOnFork,
-                                           Advice::kKeepOnFork, Advice::kPopulateRead, Advice::kPopulateWrite};
+                                           Advice::kKeepOnFork, Advice::kPopulateRead, Advice::kPopulateWrite,
+                                           Advice::kPageOut,    Advice::kFree,         Advice::kFree,
+                                           Advice::kCold};
       op.advice = kChoices[random_.below(kChoices.size())];
     }
     emit(program_.blocks[b], op, false);
@@ -366,6 +361,14 @@ class Generator {
     emit(kernel_block_, op, false);
   }
 
+  /// Of the own memory, or by the kernel, at any time.
+  void draw_swap(std::uint8_t b, Operation op) {
+    op.place = pick_word();
+    if (random_.percent(50)) return emit(program_.blocks[b], op, random_.percent(30));
+    op.target = states_[b].process;
+    emit(kernel_block_, op, random_.percent(30));
+  }
+
   void draw_clear_refs(std::uint8_t b, Operation op) {
     op.place = pick_pages();
     if (random_.percent(50)) return emit(program_.blocks[b], op, false);
@@ -416,81 +419,5 @@ class Generator {
 }  // namespace
 
 Program random_program(std::uint64_t seed, const GeneratorOptions& options) { return Generator(seed, options).run(); }
-
-std::string_view operation_tag(const Operation& operation) {
-  const bool write = has(operation.pin_flags, PinFlags::kWrite);
-  const bool get = has(operation.pin_flags, PinFlags::kGet);
-  switch (operation.code) {
-    case OpCode::kRead:
-      return "Rd";
-    case OpCode::kWrite:
-      return "Wr";
-    case OpCode::kMmap:
-      return "Map";
-    case OpCode::kMunmap:
-      return "Unmap";
-    case OpCode::kMprotect:
-      return "Prot";
-    case OpCode::kMadvise:
-      return operation.advice == Advice::kDontNeed ? "Dn" : "Adv";
-    case OpCode::kFork:
-      return "Fork";
-    case OpCode::kVfork:
-      return "Vfork";
-    case OpCode::kThread:
-      return "Thr";
-    case OpCode::kExec:
-      return "Exec";
-    case OpCode::kExit:
-      return "Exit";
-    case OpCode::kWait:
-      return "Wait";
-    case OpCode::kPin:
-      if (has(operation.pin_flags, PinFlags::kFast)) {
-        return get ? (write ? "FGetW" : "FGetR") : (write ? "FPinW" : "FPinR");
-      }
-      return get ? (write ? "GetW" : "GetR") : (write ? "PinW" : "PinR");
-    case OpCode::kUnpin:
-      return get ? "Put" : "Unpin";
-    case OpCode::kUnpinDirty:
-      return "UnpinD";
-    case OpCode::kDmaRead:
-      return "DmaR";
-    case OpCode::kDmaWrite:
-      return "DmaW";
-    case OpCode::kPtraceRead:
-      return "PtrR";
-    case OpCode::kPtraceWrite:
-      return "PtrW";
-    case OpCode::kLockPage:
-      return "Lock";
-    case OpCode::kUnlockPage:
-      return "Unlock";
-    case OpCode::kClearRefs:
-      return "Clear";
-    case OpCode::kTryShare:
-      return "Share";
-    case OpCode::kSnapshot:
-      return "Snap";
-    case OpCode::kRestore:
-      return "Rest";
-  }
-  return "Op";
-}
-
-std::string generated_name(const Program& program) {
-  std::string name;
-  for (const Block& block : program.blocks) {
-    if (&block != program.blocks.data()) name += '+';
-    for (const Operation& op : block.operations) {
-      if (&op != block.operations.data()) name += '-';
-      name += operation_tag(op);
-    }
-  }
-  if (name.size() > kMaxTagsLength) name.resize(kMaxTagsLength);
-  Program nameless = program;
-  nameless.name = "x";
-  return fmt::format("{}-{:06x}", name, fnv1a(print(nameless)) & 0xffffffu);
-}
 
 }  // namespace cowherd::litmus

@@ -106,6 +106,17 @@ class System {
             .zero_page = frame == Frames<G>::kZeroPage,
             .gup_mark = d.gup_mark()};
   }
+  /// As state(), and what swap knows of the page. Precondition: has_swap().
+  [[nodiscard]] FrameState state_with_swap(FrameNumber frame) {
+    FrameState known = state(frame);
+    const ColdDescriptor& cold = frames_.cold(frame);
+    if (cold.in_swap_cache()) {
+      known.in_swap_cache = true;
+      known.swap_entries = swap_->count(cold.slot());
+      known.writeback = cold.writeback();
+    }
+    return known;
+  }
 
   void set_event_sink(EventSink* sink) { sink_ = sink; }
   void note(const Event& event) {
