@@ -37,7 +37,7 @@ template <class G>
 bool may_go(System<G>& system, FrameNumber frame) {
   FrameDescriptor& page = system.descriptor(frame);
   point(system, Point::kReadCounts);
-  if (page.mapcount() != 1 || maybe_pinned(system.rules(), system.state(frame))) return false;
+  if (page.mapcount() != 1) return false;
   point(system, Point::kTryPageLock);
   if (!try_lock_page_of(system, frame)) return false;
   const Live live(system, "may-go", frame);

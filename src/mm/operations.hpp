@@ -149,7 +149,7 @@ template <class G>
 Result<void> swap_in(System<G>& system, ProcessId process, Vaddr address);
 
 /// Reclaim takes up to `wanted` pages from whoever maps them, those first that nobody has used for a while. Returns how
-/// many frames are free for it; none without swap. Compare Linux mm/vmscan.c: try_to_free_pages().
+/// many frames that has freed; none without swap. Compare Linux mm/vmscan.c: try_to_free_pages().
 template <class G>
 PageCount reclaim(System<G>& system, PageCount wanted);
 

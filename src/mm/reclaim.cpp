@@ -251,7 +251,32 @@ Result<void> reclaim_page(System<G>& system, Mm& mm, Ref<Vma> vma, Vpn page) {
   return *gone ? Result<void>() : Errno::kBusy;
 }
 
-#define COWHERD_INSTANTIATE(G) template Result<void> reclaim_page<G>(System<G>&, Mm&, Ref<Vma>, Vpn);
+template <class G>
+bool reclaim_cached(System<G>& system, BlockNumber slot) {
+  const FrameNumber frame = get_from_swap_cache(system, slot);
+  if (frame == Frames<G>::kZeroPage) return false;
+  const Live live(system, "reclaim-cached", frame);
+  bool gone = false;
+  point(system, Point::kTryPageLock);
+  if (try_lock_page_of(system, frame)) {
+    bool locked = true;
+    const ColdDescriptor& cold = system.frames().cold(frame);
+    if (cold.in_swap_cache() && cold.slot() == slot && !cold.writeback() && system.descriptor(frame).mapcount() == 0) {
+      gone = try_free_swap(system, frame) && system.descriptor(frame).references() == 1;
+      if (!gone && cold.in_swap_cache()) {
+        locked = write_back(system, frame);
+        gone = locked && remove_clean_from_swap_cache(system, frame);
+      }
+    }
+    if (locked) unlock_page_of(system, frame);
+  }
+  put_page(system, frame);
+  return gone;
+}
+
+#define COWHERD_INSTANTIATE(G)                                           \
+  template Result<void> reclaim_page<G>(System<G>&, Mm&, Ref<Vma>, Vpn); \
+  template bool reclaim_cached<G>(System<G>&, BlockNumber);
 COWHERD_FOR_EACH_GEOMETRY(COWHERD_INSTANTIATE)
 #undef COWHERD_INSTANTIATE
 

@@ -15,10 +15,29 @@ namespace cowherd::mm {
 template <class G>
 Result<void> reclaim_page(System<G>& system, Mm& mm, Ref<Vma> vma, Vpn page) COWHERD_REQUIRES(mm.mmap_lock);
 
+/// Frees the page that the swap cache has for `slot`, if nobody maps it. Returns whether it did.
+template <class G>
+bool reclaim_cached(System<G>& system, BlockNumber slot);
+
 /// Takes up to `wanted` pages from whoever maps them, and returns how many frames it freed: those that nobody has used
-/// for a round first. It waits for no lock that an address space may be held by. The caller holds none.
-/// Compare Linux mm/vmscan.c: try_to_free_pages().
+/// for a round first. The caller holds no lock. Compare Linux mm/vmscan.c: try_to_free_pages().
 template <class G>
 PageCount reclaim_pages(System<G>& system, PageCount wanted);
+
+/// Does `operation`, and again where it fails for want of memory and reclaim finds some. The caller holds no lock. In an
+/// explored geometry what fails has failed.
+template <class G, class Operation>
+auto with_reclaim(System<G>& system, Operation&& operation) -> decltype(operation()) {
+  if (G::kExplored || !system.has_swap()) return operation();
+  // Others may take what reclaim has freed.
+  constexpr unsigned kMostTries = 16;
+  constexpr PageCount kBatch{64};
+  for (unsigned tries = 0;; ++tries) {
+    system.frames().clear_shortage();
+    auto done = operation();
+    const bool lacks = !done && done.error() == Errno::kNoMemory && system.frames().shortage();
+    if (!lacks || tries == kMostTries || reclaim_pages(system, kBatch) == PageCount{0}) return done;
+  }
+}
 
 }  // namespace cowherd::mm

@@ -61,9 +61,15 @@ Result<void> swap_in(System<G>& system, ProcessId process, Vaddr address) {
   return with_own_tables(system, process, address, swap_in_locked<G>);
 }
 
+template <class G>
+PageCount reclaim(System<G>& system, PageCount wanted) {
+  return system.has_swap() ? reclaim_pages(system, wanted) : PageCount{0};
+}
+
 #define COWHERD_INSTANTIATE(G)                                            \
   template Result<void> swap_out<G>(System<G>&, ProcessId, Vaddr);        \
-  template Result<void> swap_in<G>(System<G>&, ProcessId, Vaddr);
+  template Result<void> swap_in<G>(System<G>&, ProcessId, Vaddr);         \
+  template PageCount reclaim<G>(System<G>&, PageCount);
 COWHERD_FOR_EACH_GEOMETRY(COWHERD_INSTANTIATE)
 #undef COWHERD_INSTANTIATE
 
