@@ -2,6 +2,7 @@
 
 #include <cstring>
 
+#include "check/call_of.hpp"
 #include "mm/sync.hpp"
 
 namespace cowherd::check {
@@ -330,8 +331,8 @@ class Stepper {
   void swap() {
     if (!world_.alive(target())) return refuse(Errno::kNoProcess);
     const ProcessId owner = world_.control.processes[target()].id;
-    const auto done = op_.code == OpCode::kSwapOut ? mm::swap_out(system_, owner, address())
-                                                   : mm::swap_in(system_, owner, address());
+    const auto done =
+        op_.code == OpCode::kSwapOut ? mm::swap_out(system_, owner, address()) : mm::swap_in(system_, owner, address());
     const auto observed = seen(error_of(done));
     const bool may_fail = observed.error == Errno::kBusy || observed.error == Errno::kFault ||
                           (observed.error == Errno::kNoMemory && op_.code == OpCode::kSwapOut);
@@ -366,10 +367,6 @@ class Stepper {
   const Operation& op_;
   StepReport report_;
 };
-
-}  // namespace
-
-namespace {
 
 StepReport run_at_once(World& world, std::uint8_t block) {
   Frames<G>& frames = world.system().frames();

@@ -170,6 +170,7 @@ class World {
   /// Says who can touch the memory of a process that has just come to be.
   void note_new_space(std::uint8_t process);
   [[nodiscard]] bool alive(std::uint8_t process) const { return control.processes[process].life == Life::kAlive; }
+  [[nodiscard]] bool holds(std::uint8_t device) const { return control.devices[device].pages != 0; }
 
   Control control{};
   Reference reference;

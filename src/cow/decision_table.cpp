@@ -310,10 +310,9 @@ constexpr std::array kTable = {
                             "Linux went by mapcounts and slots until 5.17, by counts in 5.18 (c145e0b47c77), and since "
                             "5.19 by what the entry says (1493a1913e34)",
                             kSwapReuseValues),
-    row<&Rules::swap_exclusive>(Decision::kSwapExclusive, "swap-exclusive",
-                                "whether an entry in swap says that the page was its owner's alone",
-                                "Linux has a bit for it since 5.19 (1493a1913e34), on all processors since 6.3",
-                                kSwapExclusiveValues),
+    row<&Rules::swap_exclusive>(
+        Decision::kSwapExclusive, "swap-exclusive", "whether an entry in swap says that the page was its owner's alone",
+        "Linux has a bit for it since 5.19 (1493a1913e34), on all processors since 6.3", kSwapExclusiveValues),
     row<&Rules::swap_cache>(Decision::kSwapCache, "swap-cache",
                             "whether the swap cache's reference counts against the only owner of a page",
                             "Rules that go by counts did count it from 5.9 (09854ba94c6a) to 5.17; 5.18 takes the page "
@@ -327,16 +326,14 @@ constexpr std::array kTable = {
                                 "Linux 2.6.7 to 2.6.12 those with references of others; from then on none, until 5.11 "
                                 "leaves pinned ones alone (feb889fb40fa)",
                                 kReclaimPinnedValues),
-    row<&Rules::reclaim_unmap>(Decision::kReclaimUnmap, "reclaim-unmap",
-                               "whether reclaim asks about pins once more, the entry gone",
-                               "Linux has to take the exclusive mark from the page since 5.19 (6c287605fd56)",
-                               kReclaimUnmapValues),
+    row<&Rules::reclaim_unmap>(
+        Decision::kReclaimUnmap, "reclaim-unmap", "whether reclaim asks about pins once more, the entry gone",
+        "Linux has to take the exclusive mark from the page since 5.19 (6c287605fd56)", kReclaimUnmapValues),
     row<&Rules::lazy_free>(Decision::kLazyFree, "lazy-free", "what lets reclaim throw away a page under MADV_FREE",
                            "Linux looks at references too since 5.18 (6c8e2a256915)", kLazyFreeValues),
-    row<&Rules::fast_dirty>(Decision::kFastDirty, "fast-dirty",
-                            "when a fast reference for writing makes its page dirty",
-                            "In Linux the holder does it, when his device is done; the slow path does it at once",
-                            kFastDirtyValues),
+    row<&Rules::fast_dirty>(
+        Decision::kFastDirty, "fast-dirty", "when a fast reference for writing makes its page dirty",
+        "In Linux the holder does it, when his device is done; the slow path does it at once", kFastDirtyValues),
 };
 
 static_assert(kTable.size() == kDecisionCount);

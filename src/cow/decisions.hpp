@@ -60,7 +60,8 @@ constexpr bool maybe_pinned(const Rules& rules, const FrameState& frame) {
 
 /// References that the decision about a write does not count: the swap cache's, where the page may leave it.
 constexpr std::uint32_t swap_cache_reference(const Rules& rules, const FrameState& frame) {
-  return frame.in_swap_cache && !frame.writeback && frame.swap_entries == 0 && rules.swap_cache == SwapCache::kLeft ? 1 : 0;
+  return frame.in_swap_cache && !frame.writeback && frame.swap_entries == 0 && rules.swap_cache == SwapCache::kLeft ? 1
+                                                                                                                    : 0;
 }
 
 /// What a write fault on a present entry without write permission does. An unshare fault asks the same question.
@@ -229,11 +230,10 @@ constexpr bool gup_needs_unshare(const Rules& rules, const FrameState& frame, Pi
 }
 
 /// Whether a page that a fault brings from swap becomes the faulting process's alone, which may write it at once where
-/// that is what it wants. `frame.references` leaves the fault's own reference out, `frame.swap_entries` has the faulting
-/// entry in; `entry_exclusive`: what that says. Compare Linux mm/memory.c: do_swap_page().
+/// that is what it wants. `frame.references` leaves the fault's own reference out, `frame.swap_entries` has the
+/// faulting entry in; `entry_exclusive`: what that says. Compare Linux mm/memory.c: do_swap_page().
 constexpr bool swapped_in_exclusive(const Rules& rules, const FrameState& frame, bool entry_exclusive, bool write) {
-  const bool alone =
-      frame.references == (frame.in_swap_cache ? 1u : 0u) && frame.swap_entries == 1 && !frame.writeback;
+  const bool alone = frame.references == (frame.in_swap_cache ? 1u : 0u) && frame.swap_entries == 1 && !frame.writeback;
   switch (rules.swap_reuse) {
     case SwapReuse::kNever:
       return false;

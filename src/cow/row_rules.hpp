@@ -126,8 +126,8 @@ inline constexpr Rules kX9 = changed(kCowherdRules, [](Rules& r) {
   r.fork_gate = ForkGate::kAlways;
 });
 
-// What was not read about a peer stays at cowherd's value: so do fast pins, clear_refs, flushes, swap. A page lock that a
-// peer does not have is one to wait for: then nobody copies because of it.
+// What was not read about a peer stays at cowherd's value: so do fast pins, clear_refs, flushes, swap. A page lock that
+// a peer does not have is one to wait for: then nobody copies because of it.
 inline constexpr Rules kPeer = changed(kCowherdRules, [](Rules& r) {
   r.reuse = Reuse::kMapcount;
   r.page_lock = PageLock::kSleep;

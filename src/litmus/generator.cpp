@@ -263,11 +263,10 @@ class Generator {
       op.protection = kChoices[random_.below(kChoices.size())];
     }
     if (op.code == OpCode::kMadvise) {
-      static constexpr std::array kChoices{Advice::kDontNeed,   Advice::kDontNeed,     Advice::kDontNeed,
-                                           Advice::kDontFork,   Advice::kDoFork,       Advice::kWipeOnFork,
-                                           Advice::kKeepOnFork, Advice::kPopulateRead, Advice::kPopulateWrite,
-                                           Advice::kPageOut,    Advice::kFree,         Advice::kFree,
-                                           Advice::kCold};
+      static constexpr std::array kChoices{
+          Advice::kDontNeed,   Advice::kDontNeed,   Advice::kDontNeed,     Advice::kDontFork,      Advice::kDoFork,
+          Advice::kWipeOnFork, Advice::kKeepOnFork, Advice::kPopulateRead, Advice::kPopulateWrite, Advice::kPageOut,
+          Advice::kFree,       Advice::kFree,       Advice::kCold};
       op.advice = kChoices[random_.below(kChoices.size())];
     }
     emit(program_.blocks[b], op, false);

@@ -81,11 +81,16 @@ constexpr std::array kGrains{
 };
 
 constexpr std::array kTerms{
-    FlagWord<Term::Kind>{"fault", Term::Kind::kFaults},      FlagWord<Term::Kind>{"finding", Term::Kind::kFinding},
-    FlagWord<Term::Kind>{"frame", Term::Kind::kFrame},       FlagWord<Term::Kind>{"refcount", Term::Kind::kRefcount},
-    FlagWord<Term::Kind>{"mapcount", Term::Kind::kMapcount}, FlagWord<Term::Kind>{"pins", Term::Kind::kPins},
-    FlagWord<Term::Kind>{"excl", Term::Kind::kExclusive},    FlagWord<Term::Kind>{"writable", Term::Kind::kWritable},
-    FlagWord<Term::Kind>{"dirty", Term::Kind::kDirty},       FlagWord<Term::Kind>{"rss", Term::Kind::kRss},
+    FlagWord<Term::Kind>{"fault", Term::Kind::kFaults},
+    FlagWord<Term::Kind>{"finding", Term::Kind::kFinding},
+    FlagWord<Term::Kind>{"frame", Term::Kind::kFrame},
+    FlagWord<Term::Kind>{"refcount", Term::Kind::kRefcount},
+    FlagWord<Term::Kind>{"mapcount", Term::Kind::kMapcount},
+    FlagWord<Term::Kind>{"pins", Term::Kind::kPins},
+    FlagWord<Term::Kind>{"excl", Term::Kind::kExclusive},
+    FlagWord<Term::Kind>{"writable", Term::Kind::kWritable},
+    FlagWord<Term::Kind>{"dirty", Term::Kind::kDirty},
+    FlagWord<Term::Kind>{"rss", Term::Kind::kRss},
     FlagWord<Term::Kind>{"swapped", Term::Kind::kSwapped},
     FlagWord<Term::Kind>{"swapcount", Term::Kind::kSwapCount},
     FlagWord<Term::Kind>{"swapcache", Term::Kind::kSwapCache},

@@ -83,8 +83,8 @@ bool is_about_reclaim(Advice advice) {
 }
 
 template <class G>
-Result<void> leave_to_reclaim(System<G>& system, Mm& mm, PageRange range, Advice advice)
-    COWHERD_NO_THREAD_SAFETY_ANALYSIS {
+Result<void> leave_to_reclaim(System<G>& system, Mm& mm, PageRange range,
+                              Advice advice) COWHERD_NO_THREAD_SAFETY_ANALYSIS {
   // As in discard().
   const bool hole = for_each_part(system, mm, range, [&](Ref<Vma>, PageRange part) COWHERD_NO_THREAD_SAFETY_ANALYSIS {
     if (advice == Advice::kFree) free_lazily(system, mm, part);

@@ -109,8 +109,8 @@ void merge_vmas(System<G>& system, Mm& mm, PageRange range) {
 
 namespace {
 
-/// Pages whose entries were cleared under one page-table lock, and slots of swap. They go back when no CPU can reach them
-/// any more. Compare Linux struct mmu_gather.
+/// Pages whose entries were cleared under one page-table lock, and slots of swap. They go back when no CPU can reach
+/// them any more. Compare Linux struct mmu_gather.
 template <class G>
 class Gather {
  public:

@@ -106,15 +106,15 @@ void page_out(System<G>& system, Mm& mm, PageRange range) {
   for (; page < range.end; ++page) {
     const Ref<Vma> vma = system.areas(mm).at(page);
     const Entry entry = system.tables(mm).get(page);
-    const bool own = entry.present() && entry.frame() != Frames<G>::kZeroPage &&
-                     system.descriptor(entry.frame()).mapcount() == 1;
+    const bool own =
+        entry.present() && entry.frame() != Frames<G>::kZeroPage && system.descriptor(entry.frame()).mapcount() == 1;
     if (vma && own) (void)reclaim_page(system, mm, vma, page);
   }
 }
 
-#define COWHERD_INSTANTIATE(G)                                    \
-  template void free_lazily<G>(System<G>&, Mm&, PageRange);       \
-  template void make_cold<G>(System<G>&, Mm&, PageRange);         \
+#define COWHERD_INSTANTIATE(G)                              \
+  template void free_lazily<G>(System<G>&, Mm&, PageRange); \
+  template void make_cold<G>(System<G>&, Mm&, PageRange);   \
   template void page_out<G>(System<G>&, Mm&, PageRange);
 COWHERD_FOR_EACH_GEOMETRY(COWHERD_INSTANTIATE)
 #undef COWHERD_INSTANTIATE

@@ -179,8 +179,8 @@ Result<void> AddressSpace::protect(Vaddr address, ByteCount length, Protection p
 }
 
 Result<void> AddressSpace::advise(Vaddr address, ByteCount length, Advice advice) {
-  return at_border(mm::with_reclaim(impl_->system,
-                                    [&] { return mm::madvise(impl_->system, process_, address, length, advice); }));
+  return at_border(
+      mm::with_reclaim(impl_->system, [&] { return mm::madvise(impl_->system, process_, address, length, advice); }));
 }
 
 Result<void> AddressSpace::read(Vaddr address, std::span<std::byte> to) {

@@ -137,9 +137,9 @@ Result<void> clear_refs(System<G>& system, ProcessId process, Vaddr address, Byt
 template <class G>
 Result<void> try_share(System<G>& system, ProcessId process, Vaddr address);
 
-/// Reclaim takes the page at `address` from everybody who maps it, to swap or, under MADV_FREE, for good. EFAULT where no
-/// anonymous page is mapped; EBUSY where the page is kept, being pinned, locked or in use; ENOMEM where swap is full or
-/// there is none. Compare Linux mm/vmscan.c: reclaim_pages().
+/// Reclaim takes the page at `address` from everybody who maps it, to swap or, under MADV_FREE, for good. EFAULT where
+/// no anonymous page is mapped; EBUSY where the page is kept, being pinned, locked or in use; ENOMEM where swap is full
+/// or there is none. Compare Linux mm/vmscan.c: reclaim_pages().
 template <class G>
 Result<void> swap_out(System<G>& system, ProcessId process, Vaddr address);
 

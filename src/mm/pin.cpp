@@ -291,7 +291,8 @@ void unpin(System<G>& system, PinId id, bool dirty) {
   // Reclaim may have cleaned the page since the reference was taken, and the holder wrote.
   const bool dirties = dirty || (system.has_swap() && has(record.flags, PinFlags::kWrite));
   for_each_frame(system, record, [&](FrameNumber frame) {
-    if (dirties && counted(system, frame) && !system.descriptor(frame).dirty()) system.descriptor(frame).set_dirty(true);
+    if (dirties && counted(system, frame) && !system.descriptor(frame).dirty())
+      system.descriptor(frame).set_dirty(true);
     drop_references(system, frame, record.flags, record.times);
   });
   free_pin_frames(system, record);

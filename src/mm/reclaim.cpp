@@ -39,7 +39,8 @@ struct Leaving {
 };
 
 /// A page that somebody writes goes on being written through what CPUs remember until they are flushed, and what they
-/// have set in the entry by then comes with it. Between the question about pins and the entry's end a fast pin may come:
+/// have set in the entry by then comes with it. Between the question about pins and the entry's end a fast pin may
+/// come:
 ///
 ///   reclaim                                fast pin
 ///   may the page be pinned? no
@@ -68,8 +69,8 @@ bool unmap_entry(const Leaving<G>& leaving, Mm& mm, Vpn page, EntrySlot place) {
   point(system, mm, Point::kClearEntry);
   entry = clear_entry<G>(place);
   PendingFlush<G> flush(system, mm);
-  const bool forgets = leaving.fate == Fate::kSwap ? COWHERD_MUTANT(swap_out_without_flush)
-                                                   : COWHERD_MUTANT(discard_without_flush);
+  const bool forgets =
+      leaving.fate == Fate::kSwap ? COWHERD_MUTANT(swap_out_without_flush) : COWHERD_MUTANT(discard_without_flush);
   if (!forgets) flush.add({page, page + PageCount{1}});
   const Live pending(system, "flush", flush.range());
   flush.before_unlock();
@@ -158,8 +159,8 @@ bool unmap_everywhere(const Leaving<G>& leaving, Mm& mm, Ref<Vma> vma) {
   return descriptor.mapcount() == 0;
 }
 
-/// Brings the page's slot up to what the page holds. It is locked when this is called, and not meanwhile: faults may find
-/// it in the swap cache, map it and write it, and then it is dirty again. Returns whether it is locked again.
+/// Brings the page's slot up to what the page holds. It is locked when this is called, and not meanwhile: faults may
+/// find it in the swap cache, map it and write it, and then it is dirty again. Returns whether it is locked again.
 /// Compare Linux mm/page_io.c: swap_writepage().
 template <class G>
 bool write_back(System<G>& system, FrameNumber frame) {

@@ -9,9 +9,9 @@ namespace cowherd::mm {
 
 /// Takes the page at `page` of `vma` from everybody who maps it: it goes to swap, or is thrown away where its owner has
 /// said MADV_FREE and not written it since. EFAULT: no anonymous page is there. EBUSY: it is kept, and may have left
-/// some of its mappings behind, which find it in the swap cache. ENOMEM: swap is full. EAGAIN: the tables have to become
-/// the address space's own first (shared_tables.hpp). kWouldBlock.
-/// Compare Linux mm/vmscan.c: shrink_folio_list().
+/// some of its mappings behind, which find it in the swap cache. ENOMEM: swap is full. EAGAIN: the tables have to
+/// become the address space's own first (shared_tables.hpp). kWouldBlock. Compare Linux mm/vmscan.c:
+/// shrink_folio_list().
 template <class G>
 Result<void> reclaim_page(System<G>& system, Mm& mm, Ref<Vma> vma, Vpn page) COWHERD_REQUIRES(mm.mmap_lock);
 
@@ -24,8 +24,8 @@ bool reclaim_cached(System<G>& system, BlockNumber slot);
 template <class G>
 PageCount reclaim_pages(System<G>& system, PageCount wanted);
 
-/// Does `operation`, and again where it fails for want of memory and reclaim finds some. The caller holds no lock. In an
-/// explored geometry what fails has failed.
+/// Does `operation`, and again where it fails for want of memory and reclaim finds some. The caller holds no lock. In
+/// an explored geometry what fails has failed.
 template <class G, class Operation>
 auto with_reclaim(System<G>& system, Operation&& operation) -> decltype(operation()) {
   if (G::kExplored || !system.has_swap()) return operation();

@@ -191,16 +191,16 @@ Result<FrameNumber> read_swap_page(System<G>& system, BlockNumber slot) {
   return locked ? frame : kNoPage;
 }
 
-#define COWHERD_INSTANTIATE(G)                                                \
-  template Result<void> duplicate_swap<G>(System<G>&, BlockNumber);           \
-  template void free_swap_entry<G>(System<G>&, BlockNumber);                  \
-  template FrameNumber get_from_swap_cache<G>(System<G>&, BlockNumber);       \
-  template Result<void> add_to_swap<G>(System<G>&, FrameNumber);              \
-  template bool try_free_swap<G>(System<G>&, FrameNumber);                    \
-  template void free_swap_cache<G>(System<G>&, FrameNumber);                  \
-  template bool remove_clean_from_swap_cache<G>(System<G>&, FrameNumber);     \
-  template Result<FrameNumber> read_swap_page<G>(System<G>&, BlockNumber);    \
-  template void write_to_swap<G>(System<G>&, FrameNumber, BlockNumber);       \
+#define COWHERD_INSTANTIATE(G)                                             \
+  template Result<void> duplicate_swap<G>(System<G>&, BlockNumber);        \
+  template void free_swap_entry<G>(System<G>&, BlockNumber);               \
+  template FrameNumber get_from_swap_cache<G>(System<G>&, BlockNumber);    \
+  template Result<void> add_to_swap<G>(System<G>&, FrameNumber);           \
+  template bool try_free_swap<G>(System<G>&, FrameNumber);                 \
+  template void free_swap_cache<G>(System<G>&, FrameNumber);               \
+  template bool remove_clean_from_swap_cache<G>(System<G>&, FrameNumber);  \
+  template Result<FrameNumber> read_swap_page<G>(System<G>&, BlockNumber); \
+  template void write_to_swap<G>(System<G>&, FrameNumber, BlockNumber);    \
   template void read_from_swap<G>(System<G>&, BlockNumber, FrameNumber);
 COWHERD_FOR_EACH_GEOMETRY(COWHERD_INSTANTIATE)
 #undef COWHERD_INSTANTIATE

@@ -52,8 +52,7 @@ bool map_arrived(const Arrival<G>& arrival) {
   FrameState state = system.state_with_swap(arrival.frame);
   --state.references;
   if (!state.in_swap_cache) state.swap_entries = 1;
-  const bool exclusive =
-      swapped_in_exclusive(system.rules(), state, arrival.entry.swap_exclusive(), arrival.write);
+  const bool exclusive = swapped_in_exclusive(system.rules(), state, arrival.entry.swap_exclusive(), arrival.write);
   if (!COWHERD_MUTANT(swap_in_keeps_count)) {
     const SwapGuard<G> guard(system);
     system.swap().drop_count(arrival.entry.slot());

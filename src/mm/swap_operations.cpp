@@ -66,9 +66,9 @@ PageCount reclaim(System<G>& system, PageCount wanted) {
   return system.has_swap() ? reclaim_pages(system, wanted) : PageCount{0};
 }
 
-#define COWHERD_INSTANTIATE(G)                                            \
-  template Result<void> swap_out<G>(System<G>&, ProcessId, Vaddr);        \
-  template Result<void> swap_in<G>(System<G>&, ProcessId, Vaddr);         \
+#define COWHERD_INSTANTIATE(G)                                     \
+  template Result<void> swap_out<G>(System<G>&, ProcessId, Vaddr); \
+  template Result<void> swap_in<G>(System<G>&, ProcessId, Vaddr);  \
   template PageCount reclaim<G>(System<G>&, PageCount);
 COWHERD_FOR_EACH_GEOMETRY(COWHERD_INSTANTIATE)
 #undef COWHERD_INSTANTIATE

@@ -8,8 +8,9 @@
 
 namespace cowherd::mm {
 
-/// The part of verify() that is about swap: as there, each entry that names a slot and each page in the swap cache takes
-/// its share, what is left then is wrong, and a second walk gives everything back. Nothing in a machine without swap.
+/// The part of verify() that is about swap: as there, each entry that names a slot and each page in the swap cache
+/// takes its share, what is left then is wrong, and a second walk gives everything back. Nothing in a machine without
+/// swap.
 template <class G>
 class SwapVerifier {
  public:

@@ -211,8 +211,7 @@ template <class G>
 WriteFault decide(const Fault<G>& fault, bool locked_by_other) {
   System<G>& system = fault.system;
   const FrameDescriptor& descriptor = fault.descriptor();
-  const FrameState state =
-      system.has_swap() ? system.state_with_swap(fault.frame()) : system.state(fault.frame());
+  const FrameState state = system.has_swap() ? system.state_with_swap(fault.frame()) : system.state(fault.frame());
   return on_write_fault(system.rules(), state, locked_by_other,
                         descriptor.owner() == system.at(fault.vma).own_anon_vma().unit, descriptor.pins() != 0);
 }

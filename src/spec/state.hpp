@@ -103,8 +103,8 @@ class State {
   /// The word holds what somebody else wrote, and it is in the space's past like what the space wrote itself.
   void adopt(SpaceId space, std::uint8_t page, std::uint8_t word, std::int64_t value);
 
-  // What MADV_FREE says of a page: until a word is written again, it and the others like it may read 0, from some moment
-  // on. Whoever sees which of the two it is settles it for all.
+  // What MADV_FREE says of a page: until a word is written again, it and the others like it may read 0, from some
+  // moment on. Whoever sees which of the two it is settles it for all.
 
   /// Precondition of all: mapped.
   void free_lazily(SpaceId space, std::uint8_t page);
