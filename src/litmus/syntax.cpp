@@ -57,10 +57,10 @@ STATEMENTS, each may begin with 'r0 =' and end with 'fail_nth N' (its N-th alloc
   lock_page(P0:x)  unlock_page(P0:x)
   clear_refs(P0:x)                  take write permission away, to see what is written from now on
   try_share(P0:x)                   the kernel takes the exclusive mark, as swap-out does; -EBUSY where pinned
-  swapout(P0:x)                     reclaim takes the page from all who map it, to swap; -EBUSY where it is kept
+  swapout(P0:x)                     reclaim takes the page from all who map it; -EBUSY where it is kept
   swapin(P0:x)                      the page comes back; -EFAULT where it is not in swap
-  pin, get, lock_page, unlock_page, clear_refs, swapout, swapin take P1:x for the memory of another process, x for
-  the own.
+  pin, get, lock_page, unlock_page, clear_refs, swapout, swapin take P1:x for the memory of another process,
+  x for the own.
 
 CONDITIONS
   /\ &&  \/ ||  ~ ! not  ( )        joined; true always holds

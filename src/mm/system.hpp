@@ -124,9 +124,9 @@ class System {
   [[nodiscard]] FrameState state_with_swap(FrameNumber frame) {
     FrameState known = state(frame);
     const ColdDescriptor& cold = frames_.cold(frame);
-    if (cold.in_swap_cache()) {
+    if (const auto slot = cold.slot_now()) {
       known.in_swap_cache = true;
-      known.swap_entries = swap_->count(cold.slot());
+      known.swap_entries = swap_->count(*slot);
       known.writeback = cold.writeback();
     }
     return known;
