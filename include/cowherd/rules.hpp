@@ -166,6 +166,14 @@ enum class PreallocUse : std::uint8_t {
   kKeepForNext,
 };
 
+/// When mremap makes the CPUs forget the old addresses of the pages that it moves.
+enum class RemapFlush : std::uint8_t {
+  /// Before anybody reaches a page by its new address, and with the locks of both page tables held.
+  kEarly,
+  /// Once all pages have moved, with the mmap lock alone.
+  kLate,
+};
+
 /// Write fault on a page that is in swap: may the faulting process be given the page as it is?
 enum class SwapReuse : std::uint8_t {
   /// Never: it is mapped read-only, and the write fault that follows decides.
@@ -260,6 +268,7 @@ struct Rules {
   ClearRefsPinned clear_refs_pinned = ClearRefsPinned::kSkip;
   TlbFlush tlb_flush = TlbFlush::kBeforeUnlock;
   PreallocUse prealloc_use = PreallocUse::kFreeUnused;
+  RemapFlush remap_flush = RemapFlush::kEarly;
   SwapReuse swap_reuse = SwapReuse::kExclusive;
   SwapExclusive swap_exclusive = SwapExclusive::kKept;
   SwapCache swap_cache = SwapCache::kLeft;
@@ -299,6 +308,7 @@ enum class Decision : std::uint8_t {
   kClearRefsPinned,
   kTlbFlush,
   kPreallocUse,
+  kRemapFlush,
   kSwapReuse,
   kSwapExclusive,
   kSwapCache,
@@ -308,7 +318,7 @@ enum class Decision : std::uint8_t {
   kLazyFree,
   kFastDirty,
 };
-inline constexpr std::uint8_t kDecisionCount = 33;
+inline constexpr std::uint8_t kDecisionCount = 34;
 
 /// The `cowherd` row: the default of every tool. Equal to Rules{}.
 inline constexpr Rules kCowherdRules{};

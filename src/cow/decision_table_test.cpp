@@ -57,6 +57,7 @@ TEST(DecisionTable, NamesMeanTheirEnumerators) {
   rules.clear_refs_pinned = ClearRefsPinned::kSkip;
   rules.tlb_flush = TlbFlush::kAfterUnlock;
   rules.prealloc_use = PreallocUse::kKeepForNext;
+  rules.remap_flush = RemapFlush::kLate;
   rules.swap_reuse = SwapReuse::kExclusive;
   rules.swap_exclusive = SwapExclusive::kKept;
   rules.swap_cache = SwapCache::kLeft;
@@ -91,6 +92,7 @@ TEST(DecisionTable, NamesMeanTheirEnumerators) {
       {Decision::kClearRefsPinned, "clear-refs-pinned=skip"},
       {Decision::kTlbFlush, "tlb-flush=after-unlock"},
       {Decision::kPreallocUse, "prealloc-use=keep-for-next"},
+      {Decision::kRemapFlush, "remap-flush=late"},
       {Decision::kSwapReuse, "swap-reuse=exclusive"},
       {Decision::kSwapExclusive, "swap-exclusive=kept"},
       {Decision::kSwapCache, "swap-cache=left"},

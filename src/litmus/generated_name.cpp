@@ -1,5 +1,8 @@
 #include <fmt/format.h>
 
+#include <string>
+#include <string_view>
+
 #include "litmus/generator.hpp"
 #include "litmus/printer.hpp"
 
@@ -76,6 +79,8 @@ std::string_view operation_tag(const Operation& operation) {
       return "Snap";
     case OpCode::kRestore:
       return "Rest";
+    case OpCode::kMremap:
+      return "Remap";
     case OpCode::kSwapOut:
       return "Out";
     case OpCode::kSwapIn:

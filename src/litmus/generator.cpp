@@ -158,6 +158,7 @@ class Generator {
   static bool needs_memory(OpCode code) {
     return code == OpCode::kRead || code == OpCode::kWrite || code == OpCode::kMunmap || code == OpCode::kMprotect ||
            code == OpCode::kMadvise || code == OpCode::kPin || code == OpCode::kExec || code == OpCode::kClearRefs ||
+           code == OpCode::kMremap ||
            code == OpCode::kSwapOut || code == OpCode::kSwapIn;
   }
 
@@ -244,10 +245,29 @@ class Generator {
       case OpCode::kSnapshot:
       case OpCode::kRestore:
         return draw_snapshot(b, op);
+      case OpCode::kMremap:
+        return draw_mremap(b, op);
       case OpCode::kSwapOut:
       case OpCode::kSwapIn:
         return draw_swap(b, op);
     }
+  }
+
+  /// Mostly to another variable, as many pages as go; else some pages of one variable grow, shrink or move within it.
+  void draw_mremap(std::uint8_t b, Operation op) {
+    op.place = pick_pages();
+    op.to = pick_pages();
+    if (op.to.variable == op.place.variable && random_.percent(50)) {
+      op.to.page = op.place.page;
+    } else {
+      op.remap_flags = RemapFlags::kMayMove | RemapFlags::kFixed;
+      if (random_.percent(20)) op.remap_flags = op.remap_flags | RemapFlags::kDontUnmap;
+      const std::uint32_t room = program_.variables[op.to.variable].pages - op.to.page;
+      if (random_.percent(80)) op.to.pages = static_cast<std::uint8_t>(std::min<std::uint32_t>(op.place.pages, room));
+    }
+    const std::uint32_t most = program_.variables[op.to.variable].pages - op.to.page;
+    op.to.pages = static_cast<std::uint8_t>(std::min<std::uint32_t>(op.to.pages, most));
+    emit(program_.blocks[b], op, random_.percent(20));
   }
 
   void draw_mapping(std::uint8_t b, Operation op) {

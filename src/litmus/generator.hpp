@@ -43,6 +43,7 @@ constexpr OpWeights default_weights() {
   set(OpCode::kClearRefs, 2);
   set(OpCode::kSnapshot, 4);
   set(OpCode::kRestore, 12);
+  set(OpCode::kMremap, 5);
   set(OpCode::kSwapOut, 5);
   set(OpCode::kSwapIn, 1);
   return weights;

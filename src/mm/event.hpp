@@ -38,6 +38,10 @@ enum class EventKind : std::uint8_t {
   /// The mapping of the page ended: munmap, MADV_DONTNEED, exec, exit.
   kUnmapped,
   kFrameFreed,
+  /// mremap took the page to another address: `page` is the new one.
+  kMoved,
+  /// mremap took a whole lowest table to another place: `page` is its first page there.
+  kTableMoved,
   /// A fault brought the page back from swap.
   kSwappedIn,
   /// An entry that mapped the page names its slot now.
