@@ -45,9 +45,7 @@ class BlockStore {
   /// With the last one, and no frame that caches it, the block is free. Below zero wraps, which verify() reports.
   void drop_count(BlockNumber block);
   /// The frame whose contents are the block's; frame 0, the zero page: none.
-  [[nodiscard]] FrameNumber cached(BlockNumber block) const {
-    return FrameNumber{load(blocks_[block.value()].cached)};
-  }
+  [[nodiscard]] FrameNumber cached(BlockNumber block) const { return FrameNumber{load(blocks_[block.value()].cached)}; }
   /// Frame 0: none from now on; and without a count the block is free then.
   void set_cached(BlockNumber block, FrameNumber frame);
 

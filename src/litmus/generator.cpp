@@ -158,8 +158,7 @@ class Generator {
   static bool needs_memory(OpCode code) {
     return code == OpCode::kRead || code == OpCode::kWrite || code == OpCode::kMunmap || code == OpCode::kMprotect ||
            code == OpCode::kMadvise || code == OpCode::kPin || code == OpCode::kExec || code == OpCode::kClearRefs ||
-           code == OpCode::kMremap ||
-           code == OpCode::kSwapOut || code == OpCode::kSwapIn;
+           code == OpCode::kMremap || code == OpCode::kSwapOut || code == OpCode::kSwapIn;
   }
 
   Place pick_word() {

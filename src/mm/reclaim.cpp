@@ -262,9 +262,13 @@ bool reclaim_cached(System<G>& system, BlockNumber slot) {
   if (try_lock_page_of(system, frame)) {
     bool locked = true;
     const ColdDescriptor& cold = system.frames().cold(frame);
-    if (cold.in_swap_cache() && cold.slot() == slot && !cold.writeback() && system.descriptor(frame).mapcount() == 0) {
-      gone = try_free_swap(system, frame) && system.descriptor(frame).references() == 1;
-      if (!gone && cold.in_swap_cache()) {
+    const bool unmapped = system.descriptor(frame).mapcount() == 0;
+    // A mapped page may have its slot for as long as others have one too.
+    const bool looked_at = unmapped || system.swap().free_count() == PageCount{0};
+    if (looked_at && cold.in_swap_cache() && cold.slot() == slot && !cold.writeback()) {
+      const bool left = try_free_swap(system, frame);
+      gone = left && unmapped && system.descriptor(frame).references() == 1;
+      if (!left && unmapped) {
         locked = write_back(system, frame);
         gone = locked && remove_clean_from_swap_cache(system, frame);
       }

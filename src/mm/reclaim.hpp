@@ -15,7 +15,8 @@ namespace cowherd::mm {
 template <class G>
 Result<void> reclaim_page(System<G>& system, Mm& mm, Ref<Vma> vma, Vpn page) COWHERD_REQUIRES(mm.mmap_lock);
 
-/// Frees the page that the swap cache has for `slot`, if nobody maps it. Returns whether it did.
+/// Frees the page that the swap cache has for `slot`, if nobody maps it, or the slot, where swap is full and somebody
+/// does. Returns whether it freed the page.
 template <class G>
 bool reclaim_cached(System<G>& system, BlockNumber slot);
 

@@ -57,8 +57,8 @@ bool map_arrived(const Arrival<G>& arrival) {
     const SwapGuard<G> guard(system);
     system.swap().drop_count(arrival.entry.slot());
   }
-  const bool leaves = exclusive && arrival.write && state.in_swap_cache && !arrival.entry.swap_exclusive();
-  if (leaves) (void)try_free_swap(system, arrival.frame);
+  // What is in its slot will not be what is in the page.
+  if (exclusive && arrival.write && state.in_swap_cache) (void)try_free_swap(system, arrival.frame);
   if (!state.in_swap_cache) descriptor.set_dirty(true);
   point(system, Point::kExclusive);
   if (exclusive) {

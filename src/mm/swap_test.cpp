@@ -198,6 +198,9 @@ TYPED_TEST(Swap, FreeLosesWhatIsNotWrittenAgain) {
   EXPECT_EQ(m.put(p, 1, 6), Errno{0});
   EXPECT_EQ(m.verify(), "");
   EXPECT_EQ(m.swap_out(p, 0), Errno{0});
+  // It is found to have been written, and goes the next time.
+  EXPECT_EQ(m.swap_out(p, 1), Errno::kBusy);
+  EXPECT_EQ(m.verify(), "");
   EXPECT_EQ(m.swap_out(p, 1), Errno{0});
   EXPECT_EQ(m.swapped(p), 1U);
   EXPECT_EQ(m.get(p, 0), 0);
@@ -227,7 +230,7 @@ TYPED_TEST(Swap, DamageIsFound) {
   const BlockNumber slot = m.view(p, 0).entry.slot();
   BlockStore<TypeParam>& swap = m->swap();
   swap.give_count(slot);
-  EXPECT_EQ(m.verify(), "swap-imbalance");
+  EXPECT_NE(m.verify().find("swap-imbalance"), std::string::npos);
   swap.take_count(slot);
   swap.take_count(slot);
   EXPECT_NE(m.verify().find("swap-imbalance"), std::string::npos);
@@ -269,6 +272,20 @@ TYPED_TEST(Swap, EveryRowKeepsItsBooks) {
     EXPECT_EQ(m.advise(p, 0, 3, Advice::kFree), Errno{0});
     (void)m.swap_out(p, 0);
   }
+}
+
+TYPED_TEST(Swap, FullSwapGetsBackTheSlotsOfMappedPages) {
+  TestMachine<TypeParam> m(kCowherdRules, kFrames, 2);
+  const ProcessId p = m.spawn();
+  m.map(p, 0, 3);
+  for (std::uint64_t page = 0; page < 3; ++page) ASSERT_EQ(m.put(p, page, 1), Errno{0});
+  for (std::uint64_t page = 0; page < 2; ++page) {
+    ASSERT_EQ(m.swap_out(p, page), Errno{0});
+    ASSERT_EQ(m.get(p, page), 1);
+  }
+  EXPECT_EQ(m.swap_out(p, 2), Errno::kNoMemory);
+  EXPECT_EQ(reclaim(*m, PageCount{1}), PageCount{1});
+  EXPECT_EQ(m.verify(), "");
 }
 
 template <class G>
