@@ -41,6 +41,8 @@ namespace cowherd {
   X(kSequence, "sequence", "change or sample the fork sequence count")                      \
   X(kCopyPage, "copy-page", "copy the bytes of a page")                                     \
   X(kDevice, "device", "a device's load or store")                                          \
+  X(kSwapSlot, "swap-slot", "look at a slot of swap, or change it")                         \
+  X(kSwapIo, "swap-io", "copy a page to its slot, or from it")                              \
   X(kProcesses, "processes", "take the lock of the list of processes")                      \
   X(kFileSize, "file-size", "read or change the size of a file")                            \
   X(kDirty, "dirty", "set or clear what says that a page of a file was written")            \

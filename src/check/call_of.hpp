@@ -125,6 +125,8 @@ Call call_of(Where& where, std::uint8_t block) {
     case OpCode::kTryShare:
     case OpCode::kWriteback:
     case OpCode::kDropCache:
+    case OpCode::kSwapOut:
+    case OpCode::kSwapIn:
       break;
   }
   return call;

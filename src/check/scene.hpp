@@ -107,6 +107,7 @@ class Scene {
   bool has_disk_ = false;
   std::array<Vpn, litmus::kMaxPages> vpn_{};
   PageCount frames_;
+  bool uses_swap_ = false;
   PageCount swap_{0};
 };
 

@@ -272,6 +272,14 @@ std::string Tracer::describe(const mm::Event& event) const {
       return fmt::format("{} written to the disk", frame(event.frame));
     case EventKind::kFileWritable:
       return fmt::format("{}: {}, the file's, mapped for writing", name, frame(event.frame));
+    case EventKind::kSwappedIn:
+      return fmt::format("{}: {} comes from swap", name, frame(event.frame));
+    case EventKind::kSwappedOut:
+      return fmt::format("{}: {} unmapped, its slot named instead", name, frame(event.frame));
+    case EventKind::kReclaimKept:
+      return fmt::format("reclaim keeps {}", frame(event.frame));
+    case EventKind::kDiscarded:
+      return fmt::format("{}: {} thrown away", name, frame(event.frame));
   }
   return {};
 }

@@ -62,6 +62,14 @@ TEST(DecisionTable, NamesMeanTheirEnumerators) {
   rules.longterm_file = LongtermFile::kRefuse;
   rules.writeback_pinned = WritebackPinned::kKeepDirty;
   rules.dirty_unprepared = DirtyUnprepared::kWrite;
+  rules.swap_reuse = SwapReuse::kExclusive;
+  rules.swap_exclusive = SwapExclusive::kKept;
+  rules.swap_cache = SwapCache::kLeft;
+  rules.swap_in = SwapIn::kPastCache;
+  rules.reclaim_pinned = ReclaimPinned::kSkip;
+  rules.reclaim_unmap = ReclaimUnmap::kTryShare;
+  rules.lazy_free = LazyFree::kUnreferenced;
+  rules.fast_dirty = FastDirty::kAtOnce;
   const std::pair<Decision, const char*> cases[] = {
       {Decision::kReuse, "reuse=directed"},
       {Decision::kPageLock, "page-lock=sleep"},
@@ -93,6 +101,14 @@ TEST(DecisionTable, NamesMeanTheirEnumerators) {
       {Decision::kLongtermFile, "longterm-file=refuse"},
       {Decision::kWritebackPinned, "writeback-pinned=keep-dirty"},
       {Decision::kDirtyUnprepared, "dirty-unprepared=write"},
+      {Decision::kSwapReuse, "swap-reuse=exclusive"},
+      {Decision::kSwapExclusive, "swap-exclusive=kept"},
+      {Decision::kSwapCache, "swap-cache=left"},
+      {Decision::kSwapIn, "swap-in=past-cache"},
+      {Decision::kReclaimPinned, "reclaim-pinned=skip"},
+      {Decision::kReclaimUnmap, "reclaim-unmap=try-share"},
+      {Decision::kLazyFree, "lazy-free=unreferenced"},
+      {Decision::kFastDirty, "fast-dirty=at-once"},
   };
   ASSERT_EQ(std::size(cases), kDecisionCount);
   for (const auto& [decision, want] : cases) {

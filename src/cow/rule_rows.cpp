@@ -83,9 +83,12 @@ constexpr RowNote kR10Notes[] = {
      "are "
      "dropped before counting (53a05ad9f21d, d4c470970d45)"},
     {kC, "Huge (3bff7e3f1f16) and swapped-in (c145e0b47c77) pages go by count"},
+    {kC, "A page under MADV_FREE with a reference of somebody else is kept (6c8e2a256915)"},
 };
 constexpr RowNote kR11Notes[] = {
-    {kC, "Swap entries keep the exclusive mark, on the architectures that have a bit for it (1493a1913e34)"},
+    {kC,
+     "Swap entries keep the exclusive mark, on the architectures that have a bit for it (1493a1913e34): on others "
+     "`linux-5.19,swap-exclusive=forgotten`"},
     {kC, "Swap-out, migration and KSM must clear the mark first, and may not while the page is pinned"},
     {kC, "Fork early-copies anonymous pages only (fb3d824d1a46); hugetlb joins write_protect_seq"},
 };

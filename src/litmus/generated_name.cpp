@@ -91,6 +91,10 @@ std::string_view operation_tag(const Operation& operation) {
       return "Wb";
     case OpCode::kDropCache:
       return "Drop";
+    case OpCode::kSwapOut:
+      return "Out";
+    case OpCode::kSwapIn:
+      return "In";
   }
   return "Op";
 }

@@ -121,6 +121,8 @@ enum class OpCode : std::uint8_t {
   kPunch,        // punch(f[k]): pages of the file become zeros
   kWriteback,    // writeback(f): what is dirty goes to the disk; fsync(f) is the same with PinFlags::kGet
   kDropCache,    // drop_cache(f): what is clean and idle leaves the cache
+  kSwapOut,      // swapout(P0:x): reclaim takes the page
+  kSwapIn,       // swapin(P0:x): the page comes back from swap
 };
 
 constexpr bool starts_block(OpCode code) {
@@ -155,7 +157,7 @@ struct Operation {
   /// The block that fork, vfork, thread and wait name.
   std::uint8_t block = 0;
   /// The process whose memory is meant (as a block number), where it is not the own one: pin, get, ptrace_*, lock_page,
-  /// clear_refs, try_share.
+  /// clear_refs, try_share, swapout, swapin.
   std::optional<std::uint8_t> target;
   std::uint8_t device = 0;
   /// The snapshot that is taken or restored, by its number: S0, S1, …
@@ -225,6 +227,12 @@ struct Term {
     kRss,
     /// disk(f.k) — the word as the disk has it.
     kDiskWord,
+    /// swapped(0:x) — 1 if the entry names a slot of swap.
+    kSwapped,
+    /// swapcount(0:x) — how many entries name the slot of the page, in swap or in the swap cache; -1 where it has none.
+    kSwapCount,
+    /// swapcache(0:x) — 1 if the page is in the swap cache.
+    kSwapCache,
   };
   Kind kind = Kind::kLiteral;
   std::int64_t literal = 0;

@@ -148,10 +148,11 @@ class Resolver {
       report(op.position, fmt::format("a device only does dma_read and dma_write, not {}", statement_word(op).name));
     }
     if (block.kind == BlockKind::kKernel && !is_kernel_work(arguments)) {
-      report(op.position,
-             fmt::format("a kernel block only does lock_page, unlock_page, clear_refs, try_share, writeback and "
-                         "drop_cache, not {}",
-                         statement_word(op).name));
+      report(
+          op.position,
+          fmt::format("a kernel block only does lock_page, unlock_page, clear_refs, try_share, writeback, drop_cache, "
+                      "swapout and swapin, not {}",
+                      statement_word(op).name));
     }
     if (block.kind == BlockKind::kProcess && op.code == OpCode::kTryShare) {
       report(op.position, "try_share is for a kernel block");

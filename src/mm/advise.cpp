@@ -1,5 +1,6 @@
 #include "base/mutant.hpp"
 #include "mm/areas.hpp"
+#include "mm/cold_pages.hpp"
 #include "mm/locks.hpp"
 #include "mm/operations.hpp"
 #include "mm/page.hpp"
@@ -27,6 +28,9 @@ VmaFlags advised(VmaFlags flags, Advice advice) {
     case Advice::kDontNeed:
     case Advice::kPopulateRead:
     case Advice::kPopulateWrite:
+    case Advice::kCold:
+    case Advice::kPageOut:
+    case Advice::kFree:
       break;
   }
   return flags;
@@ -63,21 +67,43 @@ Result<void> discard(System<G>& system, Mm& mm, PageRange range) COWHERD_NO_THRE
   return hole ? Result<void>(Errno::kNoMemory) : Result<void>();
 }
 
+/// Whether some memory of the range is shared or a file's: it cannot be empty in a child, nor is it the owner's to
+/// lose.
+template <class G>
+bool maps_files(System<G>& system, Mm& mm, PageRange range) COWHERD_REQUIRES(mm.mmap_lock) {
+  VmaTree areas = system.areas(mm);
+  for (Ref<Vma> vma = areas.find(range.begin); vma && system.at(vma).pages.begin < range.end; vma = areas.next(vma)) {
+    if (system.at(vma).mapping) return true;
+  }
+  return false;
+}
+
 template <class G>
 Result<void> set_flags(System<G>& system, Mm& mm, PageRange range, Advice advice) COWHERD_REQUIRES(mm.mmap_lock) {
-  if (advice == Advice::kWipeOnFork) {
-    // Only memory that is nobody else's can be empty in the child.
-    VmaTree areas = system.areas(mm);
-    for (Ref<Vma> vma = areas.find(range.begin); vma && system.at(vma).pages.begin < range.end; vma = areas.next(vma)) {
-      if (system.at(vma).mapping) return Errno::kInvalid;
-    }
-  }
+  if (advice == Advice::kWipeOnFork && maps_files(system, mm, range)) return Errno::kInvalid;
   // As in mprotect(): what may fail comes before what changes.
   COWHERD_TRY(split_at(system, mm, range));
   const bool hole = for_each_part(system, mm, range, [&](Ref<Vma> vma, PageRange) {
     system.at(vma).flags = advised(system.at(vma).flags, advice);
   });
   merge_vmas(system, mm, range);
+  return hole ? Result<void>(Errno::kNoMemory) : Result<void>();
+}
+
+bool is_about_reclaim(Advice advice) {
+  return advice == Advice::kCold || advice == Advice::kPageOut || advice == Advice::kFree;
+}
+
+template <class G>
+Result<void> leave_to_reclaim(System<G>& system, Mm& mm, PageRange range,
+                              Advice advice) COWHERD_NO_THREAD_SAFETY_ANALYSIS {
+  if (advice == Advice::kFree && maps_files(system, mm, range)) return Errno::kInvalid;
+  // As in discard().
+  const bool hole = for_each_part(system, mm, range, [&](Ref<Vma>, PageRange part) COWHERD_NO_THREAD_SAFETY_ANALYSIS {
+    if (advice == Advice::kFree) free_lazily(system, mm, part);
+    if (advice == Advice::kCold) make_cold(system, mm, part);
+    if (advice == Advice::kPageOut) page_out(system, mm, part);
+  });
   return hole ? Result<void>(Errno::kNoMemory) : Result<void>();
 }
 
@@ -88,6 +114,7 @@ Result<void> discard_or_populate(System<G>& system, Mm& mm, PageRange range, Adv
     return discard(system, mm, range);
   }
   COWHERD_TRY(own_tables(system, mm, range));
+  if (is_about_reclaim(advice)) return leave_to_reclaim(system, mm, range, advice);
   return populate(system, mm, range, advice == Advice::kPopulateWrite ? FaultKind::kWrite : FaultKind::kRead);
 }
 
@@ -103,7 +130,10 @@ Result<void> madvise(System<G>& system, ProcessId process, Vaddr address, ByteCo
   switch (advice) {
     case Advice::kDontNeed:
     case Advice::kPopulateRead:
-    case Advice::kPopulateWrite: {
+    case Advice::kPopulateWrite:
+    case Advice::kCold:
+    case Advice::kPageOut:
+    case Advice::kFree: {
       {
         const MmapReadGuard<G> guard(system, mm);
         if (guard.blocked() || stuck(mm)) {

@@ -176,6 +176,10 @@ class TestMachine {
     return mm::dma_write(system_, pin, bytes(page), {&byte, 1}).error;
   }
 
+  Errno swap_out(ProcessId process, std::uint64_t page) { return error_of(mm::swap_out(system_, process, at(page))); }
+  Errno swap_in(ProcessId process, std::uint64_t page) { return error_of(mm::swap_in(system_, process, at(page))); }
+  std::uint64_t swapped(ProcessId process) { return mm::swapped(system_, process).value(); }
+
   PageView view(ProcessId process, std::uint64_t page) { return mm::inspect(system_, process, at(page)); }
   std::uint64_t rss(ProcessId process) { return mm::rss(system_, process).value(); }
   /// The VMAs of a process as "0-4rw 6-7r": pages, protection, and what madvise added.

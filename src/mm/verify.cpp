@@ -6,6 +6,7 @@
 #include "mm/page.hpp"
 #include "mm/pinning.hpp"
 #include "mm/verify_files.hpp"
+#include "mm/verify_swap.hpp"
 
 namespace cowherd::mm {
 
@@ -38,6 +39,7 @@ class Verifier {
     });
     files_.take();
     take_records();
+    swap_.take_cache();
     for_each_pinned([&](FrameNumber frame, std::uint32_t times, bool as_pin) { take_pinned(frame, times, as_pin); });
     check_frames();
     check_objects();
@@ -152,7 +154,9 @@ class Verifier {
       ++used;
       const std::uint64_t page = way.first + i * Tables<G>::span(way.level);
       if (way.level == 0) {
-        if (is_mappable(entries[i].frame())) ++mapped[static_cast<unsigned>(system_.rss_class(entries[i].frame()))];
+        if (entries[i].present() && is_mappable(entries[i].frame())) {
+          ++mapped[static_cast<unsigned>(system_.rss_class(entries[i].frame()))];
+        }
         pinned = take_entry(mm, Vpn{page}, entries[i], {way.level, page, !again, way.shared}) || pinned;
       } else {
         const Way below{way.level - 1, page, !again, way.shared || !entries[i].writable()};
@@ -193,6 +197,10 @@ class Verifier {
     } else {
       check_entry(system_.at(vma_), page, entry);
     }
+    if (!entry.present()) {
+      if (way.counted) swap_.take_entry(entry);
+      return false;
+    }
     const FrameNumber frame = entry.frame();
     if (frame == Frames<G>::kZeroPage) {
       return false;
@@ -232,6 +240,10 @@ class Verifier {
   }
 
   void check_entry(const Vma& vma, Vpn page, Entry entry) {
+    if (!entry.present()) {
+      if (!vma.anon_vma) found_.add(Violation::kVma);
+      return;
+    }
     const bool may_write = has(vma.flags.protection, Protection::kWrite);
     if ((entry.writable() && !may_write) || entry.user() != (vma.flags.protection != Protection::kNone)) {
       found_.add(Violation::kOutsideVma);
@@ -332,6 +344,7 @@ class Verifier {
 
   /// Looks at what the takers left.
   void check_frame(FrameNumber frame, const FrameDescriptor& descriptor) {
+    swap_.check_frame(frame);
     switch (descriptor.use()) {
       case FrameUse::kFree:
         return;
@@ -356,7 +369,7 @@ class Verifier {
         if (descriptor.seen() == Seen::kUnseen) {
           found_.add(Violation::kFrameLost);
         }
-        if (descriptor.seen() == Seen::kMapped) {
+        if (descriptor.seen() == Seen::kMapped && !swap_.may_be_clean(frame)) {
           found_.add(Violation::kNotDirty);
         }
         break;
@@ -405,6 +418,7 @@ class Verifier {
       }
     });
     files_.give_back();
+    swap_.give_back_cache();
     const PageCount used = system_.frames().used_frames();
     for (FrameNumber frame{0}; frame.value() < used.value(); ++frame) {
       system_.descriptor(frame).set_seen(Seen::kUnseen);
@@ -428,6 +442,8 @@ class Verifier {
       }
       if (level != 0) {
         give_back_table(entries[i].frame(), level - 1);
+      } else if (!entries[i].present()) {
+        swap_.give_back_entry(entries[i]);
       } else if (is_mappable(entries[i].frame())) {
         system_.descriptor(entries[i].frame()).add_references(1);
         system_.descriptor(entries[i].frame()).add_mapcount();
@@ -440,6 +456,7 @@ class Verifier {
   Reached reached_;
   Violations found_;
   VerifiedFiles<G> files_{system_, found_};
+  SwapVerifier<G> swap_{system_, found_};
   /// While the entries of an address space are walked: the VMA at hand.
   Ref<Vma> vma_;
 };

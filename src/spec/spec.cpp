@@ -40,6 +40,11 @@ void mark(Page& page, Advice advice) {
   if (advice == Advice::kKeepOnFork) page.wipe_on_fork = false;
 }
 
+/// What else was allowed.
+void allow_too(Judgement& judgement, std::int64_t value) {
+  if (judgement.allowed_count < std::size(judgement.allowed)) judgement.allowed[judgement.allowed_count++] = value;
+}
+
 Strength strength_of(PinFlags flags) {
   if (has(flags, PinFlags::kWrite)) return Strength::kWrite;
   return has(flags, PinFlags::kLongTerm) ? Strength::kReadLong : Strength::kReadShort;
@@ -167,7 +172,7 @@ Judgement Spec::mprotect(SpaceId space, std::uint8_t first, std::uint8_t count, 
 Judgement Spec::madvise(SpaceId space, std::uint8_t first, std::uint8_t count, Advice advice, Observation seen) {
   if (seen.for_shortage()) return {};
   const bool populates = advice == Advice::kPopulateRead || advice == Advice::kPopulateWrite;
-  if (advice == Advice::kWipeOnFork) {
+  if (advice == Advice::kWipeOnFork || advice == Advice::kFree) {
     // Only what is private, and of no file, can be empty in the child.
     for (std::uint8_t i = first; i < first + count; ++i) {
       const Page* page = state_.find(space, i);
@@ -188,11 +193,26 @@ Judgement Spec::madvise(SpaceId space, std::uint8_t first, std::uint8_t count, A
       if (state_.beyond_end(*page)) return judge_result(Errno::kFault, seen);
     } else if (advice == Advice::kDontNeed) {
       state_.wipe(space, i);
+    } else if (advice == Advice::kFree) {
+      state_.free_lazily(space, i);
     } else {
       mark(*page, advice);
     }
   }
   return judge_result(hole ? Errno::kNoMemory : kSuccess, seen);
+}
+
+Judgement Spec::judge_lazy_view(SpaceId space, std::uint8_t page, std::uint8_t word, std::int64_t seen) {
+  const Page& at = *state_.find(space, page);
+  const bool may_be_lost = (at.lazy.words >> word & 1u) != 0;
+  if (may_be_lost && seen == 0) {
+    change().lose(space, page);
+    return {};
+  }
+  Judgement judgement = judge_view(space, page, word, seen);
+  if (judgement.ok() && may_be_lost) change().keep(space, page);
+  if (!judgement.ok() && may_be_lost) allow_too(judgement, 0);
+  return judgement;
 }
 
 Errno Spec::remap_error(SpaceId space, const Remap& remap) const {
@@ -256,6 +276,7 @@ Judgement Spec::read(SpaceId space, std::uint8_t page, std::uint8_t word, Observ
   const Page* at = state_.find(space, page);
   const Errno expected = access_error(can_read(at), at != nullptr && state_.beyond_end(*at));
   if (expected != kSuccess || seen.error != kSuccess) return judge_result(expected, seen);
+  if (at->lazy.words != 0) return judge_lazy_view(space, page, word, seen.value);
   return judge_view(space, page, word, seen.value);
 }
 
@@ -273,6 +294,7 @@ Judgement Spec::force_read(SpaceId space, std::uint8_t page, std::uint8_t word, 
   const Page* at = state_.find(space, page);
   const Errno expected = at != nullptr && !state_.beyond_end(*at) ? kSuccess : Errno::kFault;
   if (expected != kSuccess || seen.error != kSuccess) return judge_result(expected, seen);
+  if (at->lazy.words != 0) return judge_lazy_view(space, page, word, seen.value);
   return judge_view(space, page, word, seen.value);
 }
 
@@ -381,7 +403,15 @@ Judgement Spec::dma_read(SpecPinId pin, std::uint8_t page, std::uint8_t word, Ob
   if (seen.for_shortage()) return {};
   const Errno expected = page < state_.held(pin) ? kSuccess : Errno::kNoDevice;
   if (expected != kSuccess || seen.error != kSuccess) return judge_result(expected, seen);
-  return judge_dma(pin, page, word, seen.value);
+  const bool may_be_lost = state_.may_be_lost(pin, page, word);
+  if (may_be_lost && seen.value == 0) {
+    change().lose(pin, page);
+    return {};
+  }
+  Judgement judgement = judge_dma(pin, page, word, seen.value);
+  if (judgement.ok() && may_be_lost && seen.value == state_.load(pin, page, word)) change().keep(pin, page);
+  if (!judgement.ok() && may_be_lost) allow_too(judgement, 0);
+  return judgement;
 }
 
 Judgement Spec::dma_write(SpecPinId pin, std::uint8_t page, std::uint8_t word, std::int64_t value, Observation seen) {

@@ -1,8 +1,10 @@
 #include "spec/state.hpp"
 
 #include <algorithm>
+#include <bit>
 #include <bitset>
 #include <cassert>
+#include <utility>
 
 namespace cowherd::spec {
 
@@ -55,6 +57,7 @@ void State::copy_pages(SpaceId parent, SpaceId child) {
     if (page.wipe_on_fork) {
       to.pages[i].words = {};
       to.pages[i].writers = {};
+      to.pages[i].lazy = {};
     }
     for (std::uint8_t word = 0; word < kWordsPerPage && !alternatives_.empty(); ++word) {
       const std::span<const PastValue> more = alternatives(parent, i, word);
@@ -106,6 +109,7 @@ void State::wipe(SpaceId space, std::uint8_t page) {
   wiped.words = {};
   wiped.writers = {};
   if (wiped.file != kAnonymous) wiped.view = View::kFollows;
+  wiped.lazy = {};
 }
 
 void State::move(SpaceId space, std::uint8_t page, std::uint8_t to, bool stays_mapped) {
@@ -126,6 +130,7 @@ void State::move(SpaceId space, std::uint8_t page, std::uint8_t to, bool stays_m
   if (stays_mapped) {
     in.pages[page].words = {};
     in.pages[page].writers = {};
+    in.pages[page].lazy = {};
   } else {
     in.mapped = without(in.mapped, page);
   }
@@ -149,6 +154,7 @@ void State::discard(SpaceId space, std::uint8_t page) {
     slot = free_slot();
     detached_[slot] = gone.words;
     detached_writers_[slot] = gone.writers;
+    detached_lazy_[slot] = gone.lazy.words;
   };
   for_each_holder(space, page, [&](SpecPinId holder, std::uint8_t index) {
     detach();
@@ -201,21 +207,73 @@ void State::store(SpaceId space, std::uint8_t page, std::uint8_t word, std::int6
     return;
   }
   const std::int64_t before = into.words[word];
+  const bool may_be_lost = contains(into.lazy.words, word);
   for_each_holder(space, page, [&](SpecPinId pin, std::uint8_t index) {
     if (strength(pin) != Strength::kReadShort) return;
     for (const PastValue& other : alternatives(space, page, word)) add_past(pin, index, word, other.value);
   });
   drop_alternatives(space, page, word);
-  for_each_holder(space, page, [&](SpecPinId pin, std::uint8_t index) { note_past(pin, index, word, before, value); });
+  for_each_holder(space, page, [&](SpecPinId pin, std::uint8_t index) {
+    note_past(pin, index, word, before, value);
+    if (may_be_lost) note_past(pin, index, word, 0, value);
+  });
   into.words[word] = value;
   into.writers[word] = writer;
+  if (into.lazy.words != 0) into.lazy = {static_cast<std::uint8_t>(into.lazy.words & ~(1u << word)), false};
   provenance_.wrote(space, page, writer, value);
 }
 
 void State::adopt(SpaceId space, std::uint8_t page, std::uint8_t word, std::int64_t value) {
   Page& into = spaces_[space.value()].pages[page];
   into.words[word] = value;
+  into.lazy.words = static_cast<std::uint8_t>(into.lazy.words & ~(1u << word));
+  if (into.lazy.words == 0) into.lazy.may_go = false;
   provenance_.wrote(space, page, into.writers[word], value);
+}
+
+void State::free_lazily(SpaceId space, std::uint8_t page) {
+  Page& freed = spaces_[space.value()].pages[page];
+  unsigned words = 0;
+  for (std::uint8_t word = 0; word < kWordsPerPage; ++word) words |= (freed.words[word] != 0 ? 1u : 0u) << word;
+  freed.lazy = {static_cast<std::uint8_t>(words), words != 0};
+}
+
+void State::lose(SpaceId space, std::uint8_t page) {
+  Page& lost = spaces_[space.value()].pages[page];
+  for (std::uint8_t word = 0; word < kWordsPerPage; ++word) {
+    if (!contains(lost.lazy.words, word)) continue;
+    const std::int64_t before = lost.words[word];
+    for_each_holder(space, page, [&](SpecPinId pin, std::uint8_t index) { note_past(pin, index, word, before, 0); });
+    lost.words[word] = 0;
+    lost.writers[word] = Writer::kNone;
+  }
+  lost.lazy = {};
+}
+
+void State::keep(SpaceId space, std::uint8_t page) {
+  Lazy& lazy = spaces_[space.value()].pages[page].lazy;
+  if (!lazy.may_go) lazy = {};
+}
+
+bool State::may_be_lost(SpecPinId pin, std::uint8_t page, std::uint8_t word) const {
+  const Pin& of = pins_[pin.value()];
+  if (!contains(of.attached, page)) return contains(detached_lazy_[of.slots[page]], word);
+  return contains(spaces_[of.space.value()].pages[page_of(pin, page)].lazy.words, word);
+}
+
+void State::lose(SpecPinId pin, std::uint8_t page) {
+  const Pin& of = pins_[pin.value()];
+  if (contains(of.attached, page)) return lose(of.space, page_of(pin, page));
+  const std::uint16_t slot = of.slots[page];
+  for (unsigned words = std::exchange(detached_lazy_[slot], std::uint8_t{0}); words != 0; words &= words - 1) {
+    (void)store_slot(slot, static_cast<std::uint8_t>(std::countr_zero(words)), 0, Writer::kNone);
+  }
+}
+
+void State::keep(SpecPinId pin, std::uint8_t page) {
+  const Pin& of = pins_[pin.value()];
+  if (contains(of.attached, page)) return keep(of.space, page_of(pin, page));
+  detached_lazy_[of.slots[page]] = 0;
 }
 
 void State::store(SpecPinId pin, std::uint8_t page, std::uint8_t word, std::int64_t value) {

@@ -105,6 +105,7 @@ void State::store(FileNumber file, std::uint8_t page, std::uint8_t word, std::in
 
 bool State::store_slot(std::uint16_t slot, std::uint8_t word, std::int64_t value, Writer writer) {
   const std::int64_t before = detached_[slot][word];
+  detached_lazy_[slot] = static_cast<std::uint8_t>(detached_lazy_[slot] & ~(1u << word));
   for_each_holder_of_slot(slot, [&](SpecPinId pin, std::uint8_t index) { note_past(pin, index, word, before, value); });
   bool shared = false;
   for (std::uint8_t i = 0; i < kMaxSpaces; ++i) {

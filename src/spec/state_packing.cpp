@@ -43,7 +43,12 @@ void unpack_words(Unpacker& in, Words& words, unsigned set) {
   }
 }
 
-constexpr unsigned kHasFile = 1u << 15;
+/// Above the writers of the words lie those that MADV_FREE may have lost.
+constexpr unsigned kLazyShift = 3 * kWordsPerPage;
+static_assert(kLazyShift + kWordsPerPage <= 16);
+/// Of the byte behind them.
+constexpr unsigned kMayGo = 1;
+constexpr unsigned kHasFile = 2;
 constexpr unsigned kOnDisk = 0x80;
 
 unsigned pack_writers(const std::array<Writer, kWordsPerPage>& writers) {
@@ -72,9 +77,10 @@ class State::DetachedPacker {
     out_.put(number_[slot]);
     if (!first_time) return;
     const Words& words = state_.detached_[slot];
-    const unsigned writers = pack_writers(state_.detached_writers_[slot]);
-    out_.put(static_cast<std::uint8_t>(set_words(words) | (writers != 0 ? 16u : 0u)));
-    if (writers != 0) out_.put(static_cast<std::uint16_t>(writers));
+    const unsigned more = pack_writers(state_.detached_writers_[slot]) | unsigned{state_.detached_lazy_[slot]}
+                                                                             << kLazyShift;
+    out_.put(static_cast<std::uint8_t>(set_words(words) | (more != 0 ? 16u : 0u)));
+    if (more != 0) out_.put(static_cast<std::uint16_t>(more));
     pack_words(out_, words);
   }
 
@@ -95,7 +101,9 @@ class State::DetachedUnpacker {
     if (slot != numbered_) return slot;
     ++numbered_;
     const unsigned head = in_.get<std::uint8_t>();
-    unpack_writers(state_.detached_writers_[slot], (head & 16u) != 0 ? in_.get<std::uint16_t>() : 0u);
+    const unsigned more = (head & 16u) != 0 ? in_.get<std::uint16_t>() : 0u;
+    unpack_writers(state_.detached_writers_[slot], more);
+    state_.detached_lazy_[slot] = static_cast<std::uint8_t>(more >> kLazyShift);
     unpack_words(in_, state_.detached_[slot], head & 15u);
     return slot;
   }
@@ -110,7 +118,8 @@ void State::pack_page(Packer& out, DetachedPacker& detached, const Page& page) c
   const unsigned flags = (page.dont_fork ? 4u : 0u) | (page.wipe_on_fork ? 8u : 0u);
   out.put(static_cast<std::uint8_t>(static_cast<unsigned>(page.protection) | flags | set_words(page.words) << 4));
   const bool has_file = page.view != View::kOwn || page.file != kAnonymous;
-  out.put(static_cast<std::uint16_t>(pack_writers(page.writers) | (has_file ? kHasFile : 0u)));
+  out.put(static_cast<std::uint16_t>(pack_writers(page.writers) | unsigned{page.lazy.words} << kLazyShift));
+  out.put(static_cast<std::uint8_t>((page.lazy.may_go ? kMayGo : 0u) | (has_file ? kHasFile : 0u)));
   pack_words(out, page.words);
   if (!has_file) return;
   out.put(page.view);
@@ -125,12 +134,14 @@ void State::unpack_page(Unpacker& in, DetachedUnpacker& detached, Page& page) {
   page.dont_fork = (head & 4u) != 0;
   page.wipe_on_fork = (head & 8u) != 0;
   const unsigned writers = in.get<std::uint16_t>();
+  const unsigned more = in.get<std::uint8_t>();
   unpack_writers(page.writers, writers);
+  page.lazy = {static_cast<std::uint8_t>(writers >> kLazyShift), (more & kMayGo) != 0};
   unpack_words(in, page.words, head >> 4);
   page.view = View::kOwn;
   page.file = kAnonymous;
   page.file_page = 0;
-  if ((writers & kHasFile) == 0) return;
+  if ((more & kHasFile) == 0) return;
   page.view = in.get<View>();
   page.file = FileNumber{in.get<std::uint8_t>()};
   page.file_page = in.get<std::uint8_t>();
