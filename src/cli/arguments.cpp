@@ -177,6 +177,8 @@ void Parser::add_matrix() {
   sub.add_option("--width", matrix.width, "wrap at so many columns (the terminal's, else 120)")
       ->check(CLI::Range(40u, 10000u).description(""))
       ->type_name("N");
+  sub.add_option("--html", matrix.html, "write a page with the table and every finding explained too")
+      ->type_name("FILE");
   add_search(sub, matrix.search);
   add_output(sub, matrix.output, kTextAndJson);
 }

@@ -12,12 +12,6 @@
 namespace cowherd::litmus {
 namespace {
 
-Program parsed(std::string_view text) {
-  ParseResult result = parse(text, "t");
-  EXPECT_TRUE(result.ok()) << result.to_text();
-  return result.ok() ? std::move(*result.program) : Program{};
-}
-
 Term random_term(Random& random) {
   static constexpr std::array<std::int64_t, 8> kLiterals{
       0, 1, -1, -12, -1011, 4711, std::numeric_limits<std::int64_t>::max(), std::numeric_limits<std::int64_t>::min()};

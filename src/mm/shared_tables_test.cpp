@@ -4,6 +4,7 @@
 
 #include "cow/rule_rows.hpp"
 #include "mm/test_machine.hpp"
+#include "mm/test_must.hpp"
 
 namespace cowherd::mm {
 namespace {
@@ -13,7 +14,6 @@ template <class G>
 class SharedTablesTest : public testing::Test {
  protected:
   static constexpr std::uint64_t kTable = Geometry<G>::kEntries;
-  static constexpr PinFlags kDma = PinFlags::kWrite | PinFlags::kLongTerm;
 
   SharedTablesTest() : parent_(m_.spawn()) {
     m_.map(parent_, 0, 2 * kTable);

@@ -181,8 +181,6 @@ const StoryCase kAccess[] = {
       d unpin)"},
 };
 
-std::string case_name(const testing::TestParamInfo<StoryCase>& info) { return info.param.name; }
-
 INSTANTIATE_TEST_SUITE_P(Access, ResultStory, testing::ValuesIn(kAccess), case_name);
 
 }  // namespace
