@@ -14,7 +14,7 @@ namespace {
 
 constexpr PinFlags kPinWrite = PinFlags::kWrite | PinFlags::kLongTerm;
 constexpr PinFlags kGetWrite = PinFlags::kWrite | PinFlags::kGet;
-constexpr PinFlags kPinRead = PinFlags::kNone;
+constexpr PinFlags kPinForReading = PinFlags::kNone;
 
 /// One page of a parent, by hand: what the memory system would keep for it.
 struct Page {
@@ -134,7 +134,7 @@ const Bug kBugs[] = {
     {"mprotect round trip under a get", [](const Rules& r) { return mprotect_round_trip(r, false); },
      "!.......|!!!!!!|......"},
     {"the same, page lock held", [](const Rules& r) { return mprotect_round_trip(r, true); }, "!!!.....|!!!!!!|......"},
-    {"read pin of a shared page", [](const Rules& r) { return read_pin_of_shared(r, kPinRead); },
+    {"read pin of a shared page", [](const Rules& r) { return read_pin_of_shared(r, kPinForReading); },
      "!!!!!!!.|!!!!!!|......"},
     {"read get of a shared page", [](const Rules& r) { return read_pin_of_shared(r, PinFlags::kGet); },
      "!!!!!!!.|!!!!!!|!!!!!!"},

@@ -70,7 +70,7 @@ TYPED_TEST(SharedTablesTest, TheHighestTableWithoutAPinIsShared) {
 
 TYPED_TEST(SharedTablesTest, TheWayToAPinnedPageStaysWritable) {
   auto& m = this->m_;
-  const PinId pin = m.pin(this->parent_, 0, 1, this->kDma);
+  const PinId pin = m.pin(this->parent_, 0, 1, kDma);
   for (const ForkMode mode : {ForkMode::kSharedLeaves, ForkMode::kSharedSubtrees}) {
     const ProcessId child = this->fork(mode);
     EXPECT_FALSE(this->shares(child, 0));
@@ -85,7 +85,7 @@ TYPED_TEST(SharedTablesTest, TheWayToAPinnedPageStaysWritable) {
 
 TYPED_TEST(SharedTablesTest, ATableWithoutPinsIsSharedAgain) {
   auto& m = this->m_;
-  m.unpin(m.pin(this->parent_, 0, 1, this->kDma));
+  m.unpin(m.pin(this->parent_, 0, 1, kDma));
   EXPECT_FALSE(this->shares(this->fork(ForkMode::kSharedSubtrees), 0)) << "the mark outlives the pin";
   EXPECT_TRUE(this->shares(this->fork(ForkMode::kSharedSubtrees), 0)) << "and fork finds that nothing is held";
   EXPECT_EQ(m.verify(), "");

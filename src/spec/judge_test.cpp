@@ -434,6 +434,8 @@ const StoryCase kHistory[] = {
       C read 0.0 = 3 -> reference leak)"},
 };
 
+std::string case_name(const testing::TestParamInfo<StoryCase>& info) { return info.param.name; }
+
 INSTANTIATE_TEST_SUITE_P(Private, JudgedStory, testing::ValuesIn(kPrivate), case_name);
 INSTANTIATE_TEST_SUITE_P(Pins, JudgedStory, testing::ValuesIn(kPins), case_name);
 INSTANTIATE_TEST_SUITE_P(Force, JudgedStory, testing::ValuesIn(kForce), case_name);

@@ -181,7 +181,9 @@ const StoryCase kAccess[] = {
       d unpin)"},
 };
 
-INSTANTIATE_TEST_SUITE_P(Access, ResultStory, testing::ValuesIn(kAccess), case_name);
+std::string result_name(const testing::TestParamInfo<StoryCase>& info) { return info.param.name; }
+
+INSTANTIATE_TEST_SUITE_P(Access, ResultStory, testing::ValuesIn(kAccess), result_name);
 
 }  // namespace
 }  // namespace cowherd::spec

@@ -248,6 +248,4 @@ struct StoryCase {
   friend void PrintTo(const StoryCase& story, std::ostream* out) { *out << story.name; }
 };
 
-inline std::string case_name(const testing::TestParamInfo<StoryCase>& info) { return info.param.name; }
-
 }  // namespace cowherd::spec
