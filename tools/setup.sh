@@ -4,7 +4,7 @@
 
 # The packages of each need. Debian's names.
 packages_to_build=(cmake ninja-build g++ libfmt-dev nlohmann-json3-dev libcli11-dev libxxhash-dev
-  libboost-context-dev)
+  libboost-context-dev liburing-dev)
 packages_to_test=("${packages_to_build[@]}" libgtest-dev libgmock-dev libbenchmark-dev pkg-config python3 mandoc)
 packages_to_check=("${packages_to_test[@]}" clang clang-format clang-tidy libclang-rt-14-dev git shellcheck)
 

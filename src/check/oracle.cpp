@@ -63,6 +63,8 @@ const char* name_of(Bound bound) {
       return "interrupt";
     case Bound::kPreemptions:
       return "preemptions";
+    case Bound::kRuns:
+      return "runs";
   }
   return "?";
 }

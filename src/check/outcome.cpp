@@ -80,18 +80,22 @@ void Outcomes::add(World& world, std::span<const std::byte> packed) {
     values_[i] = value_of(world, terms_[i]);
     if (terms_[i].kind == Term::Kind::kMemory) world.restore(packed);
   }
-  const auto valuation = [this](const Term& term) {
+  count(values_, broken);
+}
+
+void Outcomes::count(const std::vector<std::int64_t>& values, bool broken) {
+  const auto valuation = [&](const Term& term) {
     const auto at = std::find(terms_.begin(), terms_.end(), term);
-    return at == terms_.end() ? std::int64_t{0} : values_[static_cast<std::size_t>(at - terms_.begin())];
+    return at == terms_.end() ? std::int64_t{0} : values[static_cast<std::size_t>(at - terms_.begin())];
   };
   if (program_->filter && !litmus::evaluate(*program_->filter, valuation)) return;
   const bool satisfied =
       program_->quantifier == litmus::Quantifier::kNone ? broken : litmus::evaluate(program_->condition, valuation);
-  Count& count = counts_[values_];
-  ++count.states;
-  count.broken += broken ? 1 : 0;
-  count.satisfied += satisfied ? 1 : 0;
-  count.broken_and_satisfied += broken && satisfied ? 1 : 0;
+  Count& seen = counts_[values];
+  ++seen.states;
+  seen.broken += broken ? 1 : 0;
+  seen.satisfied += satisfied ? 1 : 0;
+  seen.broken_and_satisfied += broken && satisfied ? 1 : 0;
 }
 
 void Outcomes::fill(CheckResult& result) const {

@@ -20,6 +20,10 @@ class Outcomes {
 
   /// Adds the final state that `world` is in; `packed` is that state. Leaves `world` in it.
   void add(World& world, std::span<const std::byte> packed);
+  /// What is counted: one value to each of these.
+  [[nodiscard]] const std::vector<litmus::Term>& terms() const { return terms_; }
+  /// Adds a final state of which the values of terms() are known, and whether the run broke anything.
+  void count(const std::vector<std::int64_t>& values, bool broken);
   /// Adds a run that cannot end.
   void add_stuck() { ++stuck_; }
 

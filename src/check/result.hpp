@@ -86,7 +86,7 @@ struct CheckOptions {
 struct Outcome {
   /// In the order of CheckResult::observed.
   std::vector<std::int64_t> values;
-  /// Distinct final states that end so.
+  /// Distinct final states that end so; on a running kernel, runs.
   std::uint64_t states = 0;
   /// How many of them come from a run that broke a promise of the reference semantics or an invariant.
   std::uint64_t broken = 0;
@@ -95,9 +95,9 @@ struct Outcome {
   std::uint64_t satisfied = 0;
 };
 
-enum class Bound : std::uint8_t { kNone, kStates, kMemory, kTimeout, kInterrupt, kPreemptions };
+enum class Bound : std::uint8_t { kNone, kStates, kMemory, kTimeout, kInterrupt, kPreemptions, kRuns };
 
-/// "states", "memory", "timeout", "interrupt", "preemptions"; "none" for kNone. Never null.
+/// "states", "memory", "timeout", "interrupt", "preemptions", "runs"; "none" for kNone. Never null.
 const char* name_of(Bound bound);
 
 struct Coverage {
@@ -111,6 +111,9 @@ struct Coverage {
 
 struct Stats {
   std::uint64_t states = 0;
+  /// Of a running kernel: how often the test was run, each time in another interleaving of its operations unless chance
+  /// chose. 0 for a search.
+  std::uint64_t runs = 0;
   /// Operations executed by the search.
   std::uint64_t transitions = 0;
   std::uint64_t final_states = 0;
@@ -278,6 +281,10 @@ struct CheckResult {
   std::string rules;
   /// Not empty: nothing was explored, and why ("the init block runs out of memory").
   std::string error;
+  /// Not empty: the running kernel cannot show it, and why ("needs swap").
+  std::string skipped;
+  /// What of it the running kernel does otherwise than the test says, a sentence each.
+  std::vector<std::string> remarks;
   std::vector<litmus::Term> observed;
   /// Ordered by value.
   std::vector<Outcome> outcomes;

@@ -76,6 +76,8 @@ class Scene {
 
   /// Enough for every block to be a process with memory of its own.
   [[nodiscard]] PageCount frames() const { return frames_; }
+  /// Enough for every process to have every page there; none where no statement can bring one there.
+  [[nodiscard]] PageCount swap() const { return swap_; }
 
  private:
   void look_at_accesses();
@@ -92,6 +94,7 @@ class Scene {
   bool fails_by_choice_ = false;
   std::array<Vpn, litmus::kMaxPages> vpn_{};
   PageCount frames_;
+  PageCount swap_{0};
 };
 
 }  // namespace cowherd::check

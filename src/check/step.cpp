@@ -2,6 +2,7 @@
 
 #include <cstring>
 
+#include "check/call_of.hpp"
 #include "mm/sync.hpp"
 
 namespace cowherd::check {
@@ -10,11 +11,6 @@ namespace {
 
 using litmus::OpCode;
 using litmus::Operation;
-
-/// A test means this address and no other one.
-MapFlags map_flags_of(const Operation& op) {
-  return has(op.map_flags, MapFlags::kFixedNoReplace) ? op.map_flags : op.map_flags | MapFlags::kFixed;
-}
 
 class Stepper {
  public:
@@ -357,98 +353,6 @@ class Stepper {
   const Operation& op_;
   StepReport report_;
 };
-
-}  // namespace
-
-Call call_of(World& world, std::uint8_t block) {
-  using Kind = Call::Kind;
-  const Scene& scene = world.scene();
-  const Operation& op = scene.block(block).operations[world.control.agents[block].pc];
-  Call call;
-  call.process = op.target.value_or(scene.process_of(block));
-  call.child = op.block;
-  call.device = op.device;
-  call.page = scene.page_of_operation(block, world.control.agents[block].pc);
-  call.count = op.place.pages;
-  call.word = op.place.word;
-  call.protection = op.protection;
-  call.map_flags = map_flags_of(op);
-  call.advice = op.advice;
-  call.pin_flags = op.pin_flags;
-  call.value = op.value.is_register ? world.reg(block, op.value.reg) : op.value.literal;
-  switch (op.code) {
-    case OpCode::kRead:
-      call.kind = Kind::kRead;
-      break;
-    case OpCode::kWrite:
-      call.kind = Kind::kWrite;
-      break;
-    case OpCode::kMmap:
-      call.kind = Kind::kMmap;
-      break;
-    case OpCode::kMunmap:
-      call.kind = Kind::kMunmap;
-      break;
-    case OpCode::kMprotect:
-      call.kind = Kind::kMprotect;
-      break;
-    case OpCode::kMadvise:
-      call.kind = Kind::kMadvise;
-      break;
-    case OpCode::kFork:
-      call.kind = Kind::kFork;
-      break;
-    case OpCode::kVfork:
-      call.kind = Kind::kVfork;
-      break;
-    case OpCode::kSnapshot:
-    case OpCode::kRestore:
-      call.child = scene.process_of_snapshot(op.snapshot);
-      if (op.code == OpCode::kRestore && world.alive(call.child)) call.kind = Kind::kRestore;
-      if (op.code == OpCode::kSnapshot && !world.alive(call.child)) call.kind = Kind::kFork;
-      break;
-    case OpCode::kExec:
-      call.kind = Kind::kExec;
-      break;
-    case OpCode::kExit: {
-      const auto others = static_cast<BlockSet>(scene.threads_of(call.process) & ~bit_of(block));
-      if ((others & world.unfinished()) == 0) call.kind = Kind::kExit;
-      break;
-    }
-    case OpCode::kWait:
-      call.process = op.block;
-      if (scene.block(op.block).start != litmus::BlockStart::kThread && world.alive(op.block)) call.kind = Kind::kExit;
-      break;
-    case OpCode::kPin:
-      if (world.alive(call.process) && world.control.devices[op.device].pages == 0) call.kind = Kind::kPin;
-      break;
-    case OpCode::kUnpin:
-    case OpCode::kUnpinDirty:
-      if (world.control.devices[op.device].pages != 0) call.kind = Kind::kUnpin;
-      break;
-    case OpCode::kDmaRead:
-      call.kind = Kind::kDmaRead;
-      break;
-    case OpCode::kDmaWrite:
-      call.kind = Kind::kDmaWrite;
-      break;
-    case OpCode::kPtraceRead:
-      if (world.alive(call.process)) call.kind = Kind::kForceRead;
-      break;
-    case OpCode::kPtraceWrite:
-      if (world.alive(call.process)) call.kind = Kind::kForceWrite;
-      break;
-    case OpCode::kThread:
-    case OpCode::kLockPage:
-    case OpCode::kUnlockPage:
-    case OpCode::kClearRefs:
-    case OpCode::kTryShare:
-      break;
-  }
-  return call;
-}
-
-namespace {
 
 StepReport run_at_once(World& world, std::uint8_t block) {
   Frames<G>& frames = world.system().frames();

@@ -13,9 +13,6 @@ namespace cowherd::check {
 /// judged, and what broke is noted in the world's control block. Precondition: `move` is among the world's moves.
 StepReport step(World& world, Move move);
 
-/// What the next operation of `block` asks of the reference. Precondition: it has one.
-Call call_of(World& world, std::uint8_t block);
-
 /// Recounts the whole machine, in which no operation is under way, and notes what is wrong with it. Returns the
 /// violations that the run had not shown before.
 mm::Violations verify_step(World& world);

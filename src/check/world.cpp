@@ -27,12 +27,13 @@ std::string World::begin(const Scene& scene, const Rules& rules, const Setting& 
   if (fibers_) steps_.begin(scene.blocks(), scene.vpns(), setting.raw);
   const bool pools = setting.grain == litmus::Grain::kStep && setting.reuse == FrameReuse::kPools;
   stripes_ = pools ? std::bit_ceil(static_cast<unsigned>(scene.blocks())) : 1;
-  const std::size_t bytes = mm::System<G>::footprint(scene.frames());
+  const mm::MachineSize size{scene.frames(), scene.swap()};
+  const std::size_t bytes = mm::System<G>::footprint(size);
   if (bytes > memory_bytes_) {
     memory_.reset(static_cast<std::byte*>(::operator new[](bytes, kAlignment)));
     memory_bytes_ = bytes;
   }
-  mm::System<G>::format(memory_.get(), scene.frames(), rules);
+  mm::System<G>::format(memory_.get(), size, rules);
   system_ = std::make_unique<mm::System<G>>(memory_.get());
   reference.clear();
   std::memset(static_cast<void*>(&control), 0, sizeof control);
@@ -101,13 +102,16 @@ std::string World::build_variable(std::uint8_t process, const litmus::Variable& 
 void World::assemble() {
   const std::span<const std::byte> reference_bytes = reference.bytes();
   const std::size_t used = system_->frames().used_frames().value();
-  control.used_frames = static_cast<std::uint32_t>(used);
+  control.used_frames = static_cast<std::uint16_t>(used);
   control.reference_bytes = static_cast<std::uint32_t>(reference_bytes.size());
+  const std::size_t swap = system_->has_swap() ? system_->swap().used_blocks().value() : 0;
+  control.used_slots = static_cast<std::uint16_t>(swap);
   const std::size_t prefix = system_->descriptor_offset() + used * sizeof(FrameDescriptor);
   const std::size_t ram = used * Geometry<G>::kPageBytes;
   const std::size_t registers = registers_.size() * sizeof(std::int64_t);
   const std::size_t steps = fibers_ ? steps_.state_bytes() : 0;
-  const std::size_t total = stacks_bytes() + sizeof control + registers + steps + reference_bytes.size() + prefix + ram;
+  const std::size_t total =
+      stacks_bytes() + sizeof control + registers + steps + reference_bytes.size() + prefix + behind_bytes() + ram;
   if (packed_.size() < total) packed_.resize(2 * total);
   std::byte* to = packed_.data() + stacks_bytes();
   const auto put = [&to](const void* from, std::size_t bytes) {
@@ -121,9 +125,22 @@ void World::assemble() {
     to += steps;
   }
   put(system_->memory(), prefix);
+  if (system_->has_swap()) {
+    BlockStore<G>& store = system_->swap();
+    put(system_->memory() + system_->cold_offset(), used * sizeof(ColdDescriptor));
+    put(store.memory(), store.index_bytes(PageCount{swap}));
+    put(store.bytes(BlockNumber{0}), swap * Geometry<G>::kPageBytes);
+  }
   put(system_->memory() + system_->ram_offset(), ram);
   put(reference_bytes.data(), reference_bytes.size());
   packed_bytes_ = total;
+}
+
+std::size_t World::behind_bytes() const {
+  if (!system_->has_swap()) return 0;
+  const std::size_t slots = control.used_slots;
+  return control.used_frames * sizeof(ColdDescriptor) + BlockStore<G>::index_bytes(PageCount{slots}) +
+         slots * Geometry<G>::kPageBytes;
 }
 
 std::span<const std::byte> World::pack() {
@@ -154,6 +171,7 @@ StateParts World::packed_parts_with_free_frames() {
 
 void World::restore(std::span<const std::byte> packed) {
   const std::size_t live = system_->frames().used_frames().value();
+  const PageCount live_slots = system_->has_swap() ? system_->swap().used_blocks() : PageCount{0};
   const std::byte* from = packed.data() + stacks_bytes();
   const auto get = [&from](void* to, std::size_t bytes) {
     std::memcpy(to, from, bytes);
@@ -168,6 +186,16 @@ void World::restore(std::span<const std::byte> packed) {
   const std::size_t used = control.used_frames;
   const std::size_t descriptors = system_->descriptor_offset();
   get(system_->memory(), descriptors + used * sizeof(FrameDescriptor));
+  if (system_->has_swap()) {
+    BlockStore<G>& store = system_->swap();
+    const PageCount slots{control.used_slots};
+    std::byte* cold = system_->memory() + system_->cold_offset();
+    get(cold, used * sizeof(ColdDescriptor));
+    get(store.memory(), store.index_bytes(slots));
+    get(store.bytes(BlockNumber{0}), slots.value() * Geometry<G>::kPageBytes);
+    store.forget(slots, live_slots);
+    if (live > used) std::memset(cold + used * sizeof(ColdDescriptor), 0, (live - used) * sizeof(ColdDescriptor));
+  }
   std::byte* ram = system_->memory() + system_->ram_offset();
   get(ram, used * Geometry<G>::kPageBytes);
   reference.assign({from, control.reference_bytes});

@@ -70,7 +70,9 @@ struct LockControl {
 inline constexpr std::size_t kMaxPageLocks = 8;
 
 struct Control {
-  std::uint32_t used_frames;
+  std::uint16_t used_frames;
+  /// Of the swap area.
+  std::uint16_t used_slots;
   std::uint32_t reference_bytes;
   /// What the run has broken so far: mm::Violations; clauses and harms as bits by number.
   std::uint32_t violations;
@@ -168,6 +170,7 @@ class World {
   /// Says who can touch the memory of a process that has just come to be.
   void note_new_space(std::uint8_t process);
   [[nodiscard]] bool alive(std::uint8_t process) const { return control.processes[process].life == Life::kAlive; }
+  [[nodiscard]] bool holds(std::uint8_t device) const { return control.devices[device].pages != 0; }
 
   Control control{};
   Reference reference;
@@ -186,6 +189,8 @@ class World {
   void tell_after(std::uint8_t block, const litmus::Operation& ended);
   /// Fills packed_ but for the numbers of stacks.
   void assemble();
+  /// Of what a packed state holds of the cold parts of descriptors and of the swap area.
+  [[nodiscard]] std::size_t behind_bytes() const;
   [[nodiscard]] std::size_t stacks_bytes() const { return fibers_ ? steps_.stack_numbers_bytes() : 0; }
 
   struct AlignedDelete {

@@ -29,6 +29,9 @@ struct Parser {
   SyntaxArguments syntax;
   GenArguments gen;
   BenchArguments bench;
+  LiveArguments live;
+  ProbeArguments probe;
+  FingerprintArguments fingerprint;
   CompletionArguments completion;
   std::string ignored_show;
 
@@ -42,6 +45,8 @@ struct Parser {
   void add_matrix();
   void add_small_verbs();
   void add_bench();
+  void add_live();
+  void add_probe();
 };
 
 const std::map<std::string, Format> kAllFormats = {{"text", Format::kText},
@@ -244,6 +249,57 @@ void Parser::add_bench() {
   sub.add_flag("-q,--quiet", bench.quiet, "do not say which row is being measured");
 }
 
+void Parser::add_live() {
+  CLI::App& sub = verb("live", "run tests on this machine's kernel, with real processes and real pins",
+                       "cowherd live --judge litmus/fork-pin");
+  sub.add_option("files", live.files, "tests, folders, @index files, or - for standard input")->type_name("FILE");
+  sub.add_flag("--judge", live.judge, "expect what the test's Rules: line says of a kernel of this version");
+  sub.add_flag("--all", live.all, "every interleaving of a test's operations, however many");
+  CLI::Option* limit = sub.add_option("--limit", live.limit, "up to N interleavings of a test (1000)");
+  CLI::Option* random = sub.add_option("--random", live.random, "N interleavings at random, in place of each in turn");
+  CLI::Option* seed = sub.add_option("--seed", live.seed, "which random ones: the same gives the same (1)");
+  for (CLI::Option* option : {limit, random, seed}) option->check(CLI::PositiveNumber)->type_name("N");
+  sub.add_option("--schedule", live.schedule, "one interleaving alone, as a finding names it: '0*2 1 0*3'")
+      ->type_name("STRING");
+  sub.add_option("--against", live.against,
+                 "in place of tests: --random programs here and under this rule set; where do they differ?")
+      ->type_name("SPEC")
+      ->needs(random);
+  sub.add_flag("--emit-c", live.emit_c,
+               "run nothing: write the tests as one C program that needs nothing but a C library");
+  sub.add_option_function<std::string>(
+         "--patience",
+         [this](const std::string& word) {
+           const auto value = parse_duration(word);
+           if (!value) throw CLI::ValidationError("--patience", fmt::format("'{}' is no TIME", word));
+           live.patience = *value;
+         },
+         "how long an operation may take (10s)")
+      ->type_name("TIME");
+  // CLI11's own excludes() lists options in the order of their addresses.
+  sub.callback([this, random] {
+    const bool at_random = random->count() != 0;
+    if (at_random && live.all) throw CLI::ValidationError("--random", "not with --all");
+    if (!live.schedule.empty() && (at_random || live.all)) {
+      throw CLI::ValidationError("--schedule", "not with --all or --random");
+    }
+  });
+  add_output(sub, live.output, kAllFormats);
+}
+
+void Parser::add_probe() {
+  const auto add_results = [](CLI::App& sub, auto& to) {
+    sub.add_flag("--json", to.json, "write results as JSON");
+    sub.add_option("-o,--output", to.output, "write results to FILE, which appears complete or not at all")
+        ->type_name("FILE");
+  };
+  add_results(verb("probe", "what this machine offers to tests, and how to get the rest", "cowherd probe"), probe);
+  add_results(
+      verb("fingerprint", "which rules this machine's kernel follows, and whether fork is safe with pinned memory",
+           "cowherd fingerprint --json"),
+      fingerprint);
+}
+
 Parser::Parser() {
   app.name("cowherd");
   app.require_subcommand(1);
@@ -257,6 +313,8 @@ Parser::Parser() {
   add_matrix();
   add_small_verbs();
   add_bench();
+  add_live();
+  add_probe();
 }
 
 bool is_long_option(const CLI::App& app, std::string_view name) {
@@ -322,7 +380,8 @@ std::string explain(const CLI::App& verb, const CLI::ParseError& error) {
 
 bool files_missing(const Parser& parser, std::string_view verb) {
   return (verb == "check" && parser.check.files.empty() && !parser.check.replay) ||
-         (verb == "matrix" && parser.matrix.files.empty()) || (verb == "fmt" && parser.fmt.files.empty());
+         (verb == "matrix" && parser.matrix.files.empty()) || (verb == "fmt" && parser.fmt.files.empty()) ||
+         (verb == "live" && parser.live.files.empty() && parser.live.against.empty());
 }
 
 }  // namespace
@@ -369,6 +428,9 @@ Arguments parse_arguments(const std::vector<std::string>& given) {
   if (name == "syntax") return std::move(parser->syntax);
   if (name == "gen") return std::move(parser->gen);
   if (name == "bench") return std::move(parser->bench);
+  if (name == "live") return std::move(parser->live);
+  if (name == "probe") return std::move(parser->probe);
+  if (name == "fingerprint") return std::move(parser->fingerprint);
   return std::move(parser->completion);
 }
 

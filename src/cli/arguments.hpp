@@ -113,6 +113,38 @@ struct BenchArguments {
   std::string output;
 };
 
+struct LiveArguments {
+  std::vector<std::string> files;
+  bool judge = false;
+  /// Every interleaving, however many.
+  bool all = false;
+  std::uint64_t limit = 1000;
+  /// So many at random.
+  std::optional<std::uint64_t> random;
+  std::uint64_t seed = 1;
+  /// One interleaving alone; empty: none.
+  std::string schedule;
+  /// Random programs are compared with this rule set, in place of tests; empty: no.
+  std::string against;
+  /// Nothing is run: the tests are written as one C program.
+  bool emit_c = false;
+  /// How long one operation may take.
+  std::chrono::milliseconds patience{10000};
+  OutputArguments output;
+};
+
+struct ProbeArguments {
+  bool json = false;
+  /// Empty: stdout.
+  std::string output;
+};
+
+struct FingerprintArguments {
+  bool json = false;
+  /// Empty: stdout.
+  std::string output;
+};
+
 struct CompletionArguments {
   std::string shell;
 };
@@ -124,8 +156,9 @@ struct Answer {
   int status = 0;
 };
 
-using Arguments = std::variant<Answer, CheckArguments, MatrixArguments, RulesArguments, FmtArguments, SyntaxArguments,
-                               GenArguments, BenchArguments, CompletionArguments>;
+using Arguments =
+    std::variant<Answer, CheckArguments, MatrixArguments, RulesArguments, FmtArguments, SyntaxArguments, GenArguments,
+                 BenchArguments, LiveArguments, ProbeArguments, FingerprintArguments, CompletionArguments>;
 
 /// Reads a command line without its first word, the program's name. herd7's spellings with one dash are understood, and
 /// a line that begins with a file in place of a verb means `check`.

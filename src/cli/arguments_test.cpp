@@ -125,9 +125,21 @@ TEST(Arguments, BenchTakesRowsRoundsAndSizes) {
   EXPECT_EQ(answer({"bench", "--size", "none"}).status, 2);
 }
 
+TEST(Arguments, LiveTakesEverythingItPromises) {
+  const auto live = parsed<LiveArguments>({"live", "--judge", "--limit", "7", "--patience", "500ms", "-q", "a.litmus"});
+  EXPECT_TRUE(live.judge);
+  EXPECT_EQ(live.limit, 7u);
+  EXPECT_EQ(live.patience, std::chrono::milliseconds{500});
+  EXPECT_EQ(live.files, Words{"a.litmus"});
+  EXPECT_EQ(*parsed<LiveArguments>({"live", "--against", "R16", "--random", "5"}).random, 5u);
+  EXPECT_TRUE(answer({"live", "--against", "R16"}).to_stderr) << "how many programs?";
+  EXPECT_TRUE(answer({"live", "--all", "--random", "5", "a.litmus"}).to_stderr);
+  EXPECT_TRUE(answer({"live"}).to_stderr) << "no file";
+}
+
 TEST(Arguments, EveryVerbHasHelpWithAnExample) {
   const std::vector<VerbWords> verbs = all_words();
-  ASSERT_EQ(verbs.size(), 7u);
+  ASSERT_EQ(verbs.size(), 10u);
   for (const VerbWords& verb : verbs) {
     const Answer help = answer({verb.verb, "--help"});
     EXPECT_EQ(help.status, 0);

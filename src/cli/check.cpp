@@ -13,6 +13,7 @@
 #include "cli/interrupt.hpp"
 #include "cli/output.hpp"
 #include "cli/progress_line.hpp"
+#include "cli/reporters.hpp"
 #include "cli/stated_rules.hpp"
 #include "cli/trace_files.hpp"
 #include "cli/verbs.hpp"
@@ -23,23 +24,6 @@ namespace cowherd::cli {
 namespace {
 
 using report::ExitStatus;
-
-std::unique_ptr<report::Reporter> make_reporter(Format format, report::Sink sink,
-                                                const report::ReportOptions& options) {
-  switch (format) {
-    case Format::kJson:
-      return report::make_json_reporter(std::move(sink), options);
-    case Format::kKtap:
-      return report::make_ktap_reporter(std::move(sink), options);
-    case Format::kTap:
-      return report::make_tap_reporter(std::move(sink), options);
-    case Format::kJunit:
-      return report::make_junit_reporter(std::move(sink), options);
-    case Format::kText:
-      break;
-  }
-  return report::make_text_reporter(std::move(sink), options);
-}
 
 report::ReportOptions report_options(const CheckArguments& arguments, bool batch) {
   const bool text = arguments.output.format == Format::kText;

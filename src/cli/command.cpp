@@ -29,6 +29,9 @@ struct Run {
   int operator()(const SyntaxArguments& arguments) const { return static_cast<int>(run_syntax(arguments)); }
   int operator()(const GenArguments& arguments) const { return static_cast<int>(run_gen(arguments)); }
   int operator()(const BenchArguments& arguments) const { return static_cast<int>(run_bench(arguments)); }
+  int operator()(const LiveArguments& arguments) const { return static_cast<int>(run_live_verb(arguments)); }
+  int operator()(const ProbeArguments& arguments) const { return static_cast<int>(run_probe(arguments)); }
+  int operator()(const FingerprintArguments& arguments) const { return static_cast<int>(run_fingerprint(arguments)); }
   int operator()(const CompletionArguments& arguments) const { return static_cast<int>(run_completion(arguments)); }
 };
 

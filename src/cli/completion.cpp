@@ -53,7 +53,7 @@ _cowherd() {{
     return
   fi
   case $before in
-    --rules) mapfile -t COMPREPLY < <(compgen -W "$rules" -- "$word"); return ;;
+    --rules | --against) mapfile -t COMPREPLY < <(compgen -W "$rules" -- "$word"); return ;;
     --format) mapfile -t COMPREPLY < <(compgen -W 'text json ktap tap junit' -- "$word"); return ;;
     --show) mapfile -t COMPREPLY < <(compgen -W 'trace none' -- "$word"); return ;;
     --grain) mapfile -t COMPREPLY < <(compgen -W 'op step' -- "$word"); return ;;
@@ -97,7 +97,7 @@ _cowherd() {{
     return
   fi
   case $words[CURRENT-1] in
-    --rules) compadd -a rules; return ;;
+    --rules | --against) compadd -a rules; return ;;
     --format) compadd text json ktap tap junit; return ;;
     --show) compadd trace none; return ;;
     --grain) compadd op step; return ;;

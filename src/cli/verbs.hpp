@@ -15,6 +15,9 @@ report::ExitStatus run_fmt(const FmtArguments& arguments);
 report::ExitStatus run_syntax(const SyntaxArguments& arguments);
 report::ExitStatus run_gen(const GenArguments& arguments);
 report::ExitStatus run_bench(const BenchArguments& arguments);
+report::ExitStatus run_live_verb(const LiveArguments& arguments);
+report::ExitStatus run_probe(const ProbeArguments& arguments);
+report::ExitStatus run_fingerprint(const FingerprintArguments& arguments);
 report::ExitStatus run_completion(const CompletionArguments& arguments);
 
 /// `check --replay`.

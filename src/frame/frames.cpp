@@ -23,7 +23,7 @@ std::size_t find_run(std::uint64_t free, unsigned order) {
 }  // namespace
 
 template <class G>
-typename Frames<G>::Layout Frames<G>::layout(std::size_t frames) {
+typename Frames<G>::Layout Frames<G>::layout(std::size_t frames, bool cold) {
   Layout result{};
   std::size_t bits = frames;
   std::size_t total_words = 0;
@@ -45,19 +45,21 @@ typename Frames<G>::Layout Frames<G>::layout(std::size_t frames) {
     if (result.caches != 0) end = result.cache_offset + result.caches * kBytesPerCache;
   }
   result.descriptor_offset = round_up(end, sizeof(FrameDescriptor));
-  result.ram_offset = round_up(result.descriptor_offset + frames * sizeof(FrameDescriptor), kPageBytes);
+  result.cold_offset = result.descriptor_offset + frames * sizeof(FrameDescriptor);
+  end = result.cold_offset + (cold ? frames * sizeof(ColdDescriptor) : 0);
+  result.ram_offset = round_up(end, kPageBytes);
   result.total = result.ram_offset + frames * kPageBytes;
   return result;
 }
 
 template <class G>
-std::size_t Frames<G>::footprint(PageCount frames) {
-  return layout(frames.value()).total;
+std::size_t Frames<G>::footprint(PageCount frames, bool cold) {
+  return layout(frames.value(), cold).total;
 }
 
 template <class G>
 Frames<G>::Frames(std::byte* memory) : header_(reinterpret_cast<Header*>(memory)), levels_{}, level_count_(0) {
-  const Layout where = layout(header_->frame_count);
+  const Layout where = layout(header_->frame_count, header_->cold != 0);
   auto* word = reinterpret_cast<std::uint64_t*>(memory + where.bitmap_offset);
   for (; level_count_ < where.levels; ++level_count_) {
     levels_[level_count_] = word;
@@ -67,18 +69,20 @@ Frames<G>::Frames(std::byte* memory) : header_(reinterpret_cast<Header*>(memory)
   cache_count_ = where.caches;
   object_caches_ = reinterpret_cast<ObjectCache*>(caches_ + cache_count_);
   descriptors_ = reinterpret_cast<FrameDescriptor*>(memory + where.descriptor_offset);
+  if (header_->cold != 0) cold_ = reinterpret_cast<ColdDescriptor*>(memory + where.cold_offset);
   ram_ = memory + where.ram_offset;
 }
 
 template <class G>
-void Frames<G>::format(std::byte* memory, PageCount frames) {
+void Frames<G>::format(std::byte* memory, PageCount frames, bool cold) {
   const std::size_t count = frames.value();
   assert(count >= 2 && frames <= kMaxFrames);
-  const Layout where = layout(count);
+  const Layout where = layout(count, cold);
   std::memset(memory, 0, where.ram_offset);
   auto* header = reinterpret_cast<Header*>(memory);
   header->frame_count = static_cast<std::uint32_t>(count);
   header->free_count = static_cast<std::uint32_t>(count - 1);
+  header->cold = cold ? 1 : 0;
   if constexpr (G::kScrubFreed) {
     std::memset(memory + where.ram_offset, kScrubByte, count * kPageBytes);
   }
@@ -166,6 +170,7 @@ void Frames<G>::give(FrameNumber frame, unsigned order) {
   assert(descriptor(frame).use() != FrameUse::kFree);
   for (std::size_t i = 0; i < count; ++i) {
     descriptors_[frame.value() + i].clear();
+    clear_cold(frame + PageCount{i});
   }
   if constexpr (G::kScrubFreed) {
     std::memset(bytes(frame), kScrubByte, count * kPageBytes);

@@ -17,6 +17,7 @@
 #include "base/slab_kind.hpp"
 #include "base/thread_number.hpp"
 #include "cowherd/result.hpp"
+#include "frame/cold_descriptor.hpp"
 #include "frame/descriptor.hpp"
 #include "frame/thread_cache.hpp"
 
@@ -25,7 +26,8 @@ namespace cowherd {
 /// RAM: frames, their descriptors, who has them, and the kernel objects that live in them.
 ///
 /// A Frames is a view: all state lies in the memory that format() laid out, in this order: header, free bitmaps, the
-/// threads' caches of free frames and objects, descriptors, RAM. Copying that memory copies everything.
+/// threads' caches of free frames and objects, descriptors, their cold part where there is one, RAM. Copying that
+/// memory copies everything.
 ///
 /// In a geometry that is explored there are no caches, free frames are found lowest first, so that the layout depends
 /// on what is allocated and not on the way there, and one call is one step. Natively that is true of what one thread
@@ -42,11 +44,11 @@ class Frames {
   static constexpr PageCount kMaxFrames{
       std::min(std::uint64_t{1} << 32, (std::uint64_t{1} << 32) * kObjectUnit / kPageBytes) - 1};
 
-  /// Bytes that `frames` frames need.
-  static std::size_t footprint(PageCount frames);
+  /// Bytes that `frames` frames need; `cold`: their descriptors have a cold part.
+  static std::size_t footprint(PageCount frames, bool cold = false);
   /// Lays out a fresh RAM: every frame free but frame 0, which is the zero page. Precondition: `memory` has footprint()
   /// bytes and is aligned to a page of the geometry; 2 to kMaxFrames frames.
-  static void format(std::byte* memory, PageCount frames);
+  static void format(std::byte* memory, PageCount frames, bool cold = false);
 
   /// Attaches to memory that format() laid out, or to a copy of it.
   explicit Frames(std::byte* memory);
@@ -84,6 +86,9 @@ class Frames {
   }
 
   [[nodiscard]] FrameDescriptor& descriptor(FrameNumber frame) const { return descriptors_[frame.value()]; }
+  [[nodiscard]] bool has_cold() const { return cold_ != nullptr; }
+  /// Precondition: has_cold().
+  [[nodiscard]] ColdDescriptor& cold(FrameNumber frame) const { return cold_[frame.value()]; }
   /// The descriptor of `frame`, any number at all, will be changed soon.
   void prefetch(FrameNumber frame) const { __builtin_prefetch(descriptors_ + frame.value(), 1); }
   [[nodiscard]] std::byte* bytes(FrameNumber frame) const { return ram_ + frame.value() * kPageBytes; }
@@ -164,6 +169,8 @@ class Frames {
   struct Header {
     std::uint32_t frame_count;
     std::uint32_t free_count;
+    /// Whether descriptors have a cold part.
+    std::uint32_t cold;
     /// Given out by the slabs, to threads' caches too.
     std::uint32_t objects[kKinds];
     /// First slab with a free object, by kind: frame number, 0 for none.
@@ -195,10 +202,14 @@ class Frames {
     std::size_t caches;
     std::size_t cache_offset;
     std::size_t descriptor_offset;
+    std::size_t cold_offset;
     std::size_t ram_offset;
     std::size_t total;
   };
-  static Layout layout(std::size_t frames);
+  static Layout layout(std::size_t frames, bool cold);
+  void clear_cold(FrameNumber frame) {
+    if (cold_ != nullptr) cold_[frame.value()].clear();
+  }
 
   template <class T>
   static constexpr std::size_t slot_bytes() {
@@ -269,6 +280,8 @@ class Frames {
   /// A power of two, or none.
   std::size_t cache_count_;
   FrameDescriptor* descriptors_;
+  /// Null where there is none.
+  ColdDescriptor* cold_ = nullptr;
   std::byte* ram_;
   FailureInjector injector_;
   std::atomic<bool> shortage_{false};
@@ -279,6 +292,10 @@ class Frames {
   /// Where the parts lie, from the start of the memory: for whoever copies only what is used.
   [[nodiscard]] std::size_t descriptor_offset() const {
     return static_cast<std::size_t>(reinterpret_cast<std::byte*>(descriptors_) - reinterpret_cast<std::byte*>(header_));
+  }
+  /// Precondition: has_cold().
+  [[nodiscard]] std::size_t cold_offset() const {
+    return static_cast<std::size_t>(reinterpret_cast<std::byte*>(cold_) - reinterpret_cast<std::byte*>(header_));
   }
   [[nodiscard]] std::size_t ram_offset() const {
     return static_cast<std::size_t>(ram_ - reinterpret_cast<std::byte*>(header_));

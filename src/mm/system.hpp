@@ -3,8 +3,10 @@
 #include <atomic>
 #include <cstddef>
 #include <cstring>
+#include <optional>
 
 #include "area/vma_tree.hpp"
+#include "back/block_store.hpp"
 #include "base/geometry.hpp"
 #include "base/lock_ranks.hpp"
 #include "base/memory_orders.h"
@@ -21,27 +23,51 @@
 
 namespace cowherd::mm {
 
+/// What a machine has room for.
+struct MachineSize {
+  PageCount frames;
+  /// Pages of swap. With any, frame descriptors have a cold part.
+  PageCount swap{0};
+
+  [[nodiscard]] bool cold() const { return swap != PageCount{0}; }
+};
+
 /// One simulated computer: a view on memory that holds all of its state. The operations (operations.hpp) work on it.
 ///
-/// Layout: header, then Frames. A copy of the memory, attached anew, is an independent machine.
+/// Layout: header, Frames, the swap area where there is one. A copy of the memory, attached anew, is an independent
+/// machine.
 ///
 /// The operations may run on any number of threads; in a geometry that is explored they run one at a time, and a
 /// Scheduler, if there is one, decides at every point who goes on.
 template <class G>
 class System {
  public:
-  /// Bytes for a machine of `frames` frames.
-  static std::size_t footprint(PageCount frames) { return kFramesOffset + Frames<G>::footprint(frames); }
+  /// Bytes for a machine.
+  static std::size_t footprint(const MachineSize& size) {
+    return swap_offset(size) + BlockStore<G>::footprint(size.swap);
+  }
+  static std::size_t footprint(PageCount frames) { return footprint(MachineSize{frames}); }
   /// Lays out a machine without processes. Precondition: `memory` has footprint() bytes, aligned to a page.
-  static void format(std::byte* memory, PageCount frames, const Rules& rules);
+  static void format(std::byte* memory, const MachineSize& size, const Rules& rules);
+  static void format(std::byte* memory, PageCount frames, const Rules& rules) {
+    format(memory, MachineSize{frames}, rules);
+  }
 
   explicit System(std::byte* memory)
-      : memory_(memory), header_(reinterpret_cast<Header*>(memory)), frames_(memory + kFramesOffset) {}
+      : memory_(memory), header_(reinterpret_cast<Header*>(memory)), frames_(memory + kFramesOffset) {
+    if (header_->swap_pages != 0) {
+      swap_.emplace(memory + swap_offset({frames_.frame_count(), PageCount{header_->swap_pages}}));
+    }
+  }
 
   [[nodiscard]] std::byte* memory() const { return memory_; }
   [[nodiscard]] const Rules& rules() const { return header_->rules; }
   Frames<G>& frames() { return frames_; }
   [[nodiscard]] const Frames<G>& frames() const { return frames_; }
+
+  [[nodiscard]] bool has_swap() const { return swap_.has_value(); }
+  /// Its blocks are slots, and its counts the entries that name them. Precondition: has_swap().
+  [[nodiscard]] BlockStore<G>& swap() { return *swap_; }
 
   template <class T>
   T& at(Ref<T> ref) {
@@ -132,7 +158,9 @@ class System {
     return frames_.allocate(FrameUse::kAnon);
   }
 
-  /// Where the memory of a snapshot ends: see Frames.
+  // Where the parts of the memory lie, for whoever copies only what is used: see Frames and BlockStore.
+
+  [[nodiscard]] std::size_t cold_offset() const { return kFramesOffset + frames_.cold_offset(); }
   [[nodiscard]] std::size_t descriptor_offset() const { return kFramesOffset + frames_.descriptor_offset(); }
   [[nodiscard]] std::size_t ram_offset() const { return kFramesOffset + frames_.ram_offset(); }
 
@@ -141,15 +169,21 @@ class System {
     Rules rules;
     Ref<Process> processes;
     LockWord list_lock;
+    std::uint32_t swap_pages;
     WalkerSlots<G> walkers;
     [[no_unique_address]] AccessorSlots<G> accessors;
   };
   static constexpr std::size_t kFramesOffset =
       (sizeof(Header) + Geometry<G>::kPageBytes - 1) / Geometry<G>::kPageBytes * Geometry<G>::kPageBytes;
 
+  static std::size_t swap_offset(const MachineSize& size) {
+    return kFramesOffset + Frames<G>::footprint(size.frames, size.cold());
+  }
+
   std::byte* memory_;
   Header* header_;
   Frames<G> frames_;
+  std::optional<BlockStore<G>> swap_;
   EventSink* sink_ = nullptr;
   Violations violations_;
   HeldLocks held_locks_;
@@ -157,10 +191,13 @@ class System {
 };
 
 template <class G>
-void System<G>::format(std::byte* memory, PageCount frames, const Rules& rules) {
+void System<G>::format(std::byte* memory, const MachineSize& size, const Rules& rules) {
   std::memset(memory, 0, kFramesOffset);
-  reinterpret_cast<Header*>(memory)->rules = rules;
-  Frames<G>::format(memory + kFramesOffset, frames);
+  auto* header = reinterpret_cast<Header*>(memory);
+  header->rules = rules;
+  header->swap_pages = static_cast<std::uint32_t>(size.swap.value());
+  Frames<G>::format(memory + kFramesOffset, size.frames, size.cold());
+  if (size.swap != PageCount{0}) BlockStore<G>::format(memory + swap_offset(size), size.swap);
 }
 
 }  // namespace cowherd::mm

@@ -212,7 +212,9 @@ std::string finding_text(const check::Finding& finding, const FindingTextOptions
   if (own_test) {
     text += fmt::format("The smallest test that shows it:\n{}\n", litmus::print(plain_test(finding.program)));
   }
-  const std::string_view key = finding.trace.by_steps ? kColumnsKey : kKey;
+  const std::string_view key = finding.trace.by_steps                ? kColumnsKey
+                               : finding.trace.initial_pages.empty() ? std::string_view()
+                                                                     : kKey;
   text += fmt::format("Trace under {}, {} preemption{}:\n{}{}", finding.trace.rules, finding.trace.preemptions,
                       finding.trace.preemptions == 1 ? "" : "s", options.key ? key : "", trace_text(finding.trace));
   if (finding.subtype == "deadlock" || finding.subtype == "livelock") text += stuck_text(finding);
@@ -229,8 +231,11 @@ std::string finding_text(const check::Finding& finding, const FindingTextOptions
     text += fmt::format("minimal: no program with fewer operations shows it{}\n",
                         finding.trace.by_steps ? " by so few preemptions" : "");
   }
-  text += fmt::format("replay: {}\n", finding.trace.replay);
   const std::string file = own_test || options.file.empty() ? "FILE" : options.file;
+  if (finding.trace.replay.empty()) {
+    return text + fmt::format("again: cowherd live --schedule '{}' {}\n", finding.trace.schedule, file);
+  }
+  text += fmt::format("replay: {}\n", finding.trace.replay);
   const bool step_grain = finding.trace.grain == litmus::Grain::kStep;
   return text + fmt::format("  by: cowherd check --rules {}{}{} --replay '{}' {}{}\n", finding.trace.rules,
                             step_grain ? " --grain step" : "",

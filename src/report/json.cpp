@@ -139,6 +139,7 @@ Json coverage_of(const check::CheckResult& result, bool times) {
     json["stopped_by"] = check::name_of(result.coverage.stopped_by);
     json["complete_below_preemptions"] = result.coverage.complete_below_preemptions;
   }
+  if (result.stats.runs != 0) json["interleavings"] = result.stats.runs;
   json["states"] = result.stats.states;
   json["transitions"] = result.stats.transitions;
   json["hash_bits"] = result.stats.hash_bits;
@@ -167,7 +168,8 @@ Json json_of(const Judged& judged, const ReportOptions& options) {
     json["expected"] = litmus::name_of(*judged.expected);
     json["expected_by"] = judged.expected_by;
   }
-  if (!result.error.empty()) return json;
+  if (!result.error.empty() || !result.skipped.empty()) return json;
+  if (!result.remarks.empty()) json["remarks"] = result.remarks;
   json["observation"] = litmus::name_of(result.observation());
   json["positive"] = result.positive;
   json["negative"] = result.negative;

@@ -29,7 +29,12 @@ std::optional<Verdict> asked_by(Quantifier quantifier) {
 enum class Agreement : std::uint8_t { kAgrees, kDiffers, kOpen };
 
 /// Whether the runs seen settle the question, be they all or not.
-Agreement compare(Verdict expected, const check::CheckResult& result) {
+Agreement compare(Verdict expected, const check::CheckResult& result, bool sampled) {
+  if (sampled && expected != Verdict::kSometimes) {
+    const bool contradicted = (expected == Verdict::kNever ? result.positive : result.negative) != 0;
+    return contradicted ? Agreement::kDiffers : Agreement::kAgrees;
+  }
+  if (sampled && !result.coverage.exhaustive()) return Agreement::kAgrees;
   if (result.coverage.exhaustive()) {
     return result.observation() == expected ? Agreement::kAgrees : Agreement::kDiffers;
   }
@@ -61,6 +66,7 @@ Judgement of_bound(check::Bound bound) {
     case check::Bound::kStates:
     case check::Bound::kMemory:
     case check::Bound::kPreemptions:
+    case check::Bound::kRuns:
       break;
   }
   return Judgement::kInconclusive;
@@ -170,6 +176,10 @@ Judged judge(std::string file, const litmus::Program& program, check::CheckResul
     set(judged, Judgement::kError, judged.result.error);
     return judged;
   }
+  if (!judged.result.skipped.empty()) {
+    set(judged, Judgement::kSkip, judged.result.skipped);
+    return judged;
+  }
   const bool own_result = !standard.by_statement || (standard.default_rules && !standard.statement);
   if (!own_result) {
     judged.expected = standard.statement;
@@ -184,7 +194,7 @@ Judged judge(std::string file, const litmus::Program& program, check::CheckResul
 
   const std::optional<Verdict> wanted =
       !own_result && judged.expected ? statement_as_seen(*judged.expected, judged) : judged.expected;
-  const Agreement agreement = wanted ? compare(*wanted, judged.result) : Agreement::kAgrees;
+  const Agreement agreement = wanted ? compare(*wanted, judged.result, standard.sampled) : Agreement::kAgrees;
   const bool findings = !judged.result.findings.empty();
   const check::Bound bound = judged.result.coverage.stopped_by;
   if (standard.by_statement && !own_result && !judged.expected) {
@@ -195,7 +205,7 @@ Judged judge(std::string file, const litmus::Program& program, check::CheckResul
     judge_by_statement(judged, agreement, standard.default_rules);
   } else if (agreement == Agreement::kDiffers || findings) {
     set(judged, Judgement::kFail, differs_in_words(judged));
-  } else if (!judged.result.coverage.exhaustive()) {
+  } else if (!judged.result.coverage.exhaustive() && !standard.sampled) {
     set(judged, of_bound(bound), fmt::format("stopped by {}: no finding until then", check::name_of(bound)));
   }
   return judged;

@@ -44,6 +44,8 @@ struct Standard {
   std::optional<litmus::Verdict> statement;
   /// The rules are the default ones, which must have no finding at all.
   bool default_rules = false;
+  /// The runs are of a running kernel, where what was not seen may still happen: they contradict, and never prove.
+  bool sampled = false;
 };
 
 /// The verdict that stands for "nothing is wrong": said by the test or asked by its condition.

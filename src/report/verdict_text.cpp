@@ -13,8 +13,11 @@ namespace {
 
 std::string states_text(const Judged& judged) {
   const check::CheckResult& result = judged.result;
-  std::string text = fmt::format("States {}\n", result.outcomes.size());
+  const bool live = result.stats.runs != 0;
+  std::string text = live ? fmt::format("Histogram ({} states)\n", result.outcomes.size())
+                          : fmt::format("States {}\n", result.outcomes.size());
   for (const check::Outcome& outcome : result.outcomes) {
+    if (live) text += fmt::format("{:<8}:>", outcome.states);
     text += litmus::format_state(*judged.program, result.observed, outcome.values);
     if (outcome.broken == outcome.states && outcome.states != 0) text += "  <- not in the reference";
     text += '\n';
@@ -68,6 +71,11 @@ std::string condition_text(const litmus::Program& program) {
 std::string coverage_text(const check::CheckResult& result) {
   const check::Coverage& coverage = result.coverage;
   std::string text;
+  if (result.stats.runs != 0) {
+    const std::string_view reason = check::name_of(coverage.stopped_by);
+    return fmt::format("{}{} interleavings={}", coverage.exhaustive() ? "exhaustive" : "partial ",
+                       coverage.exhaustive() ? "" : reason, result.stats.runs);
+  }
   if (coverage.exhaustive()) {
     text = fmt::format("exhaustive states={}", result.stats.states);
   } else if (coverage.stopped_by == check::Bound::kPreemptions) {
@@ -94,6 +102,7 @@ std::string observation_line(const Judged& judged) {
   if (judged.judgement == Judgement::kError) {
     return fmt::format("Error {} {}: {}\n", result.test, result.rules, result.error);
   }
+  if (!result.skipped.empty()) return fmt::format("Skip {} {}: {}\n", result.test, result.rules, result.skipped);
   std::string text = fmt::format("Observation {} {} {} {}  {} {}", result.test, litmus::name_of(result.observation()),
                                  result.positive, result.negative, result.rules, name_of(judged.judgement));
   if (!judged.reason.empty()) text += fmt::format(": {}", judged.reason);
@@ -105,6 +114,8 @@ std::string verdict_text(const Judged& judged, bool times) {
   std::string text =
       fmt::format("Test {} {}\nRules {}\n", result.test, kind_of(judged.program->quantifier), result.rules);
   if (!result.error.empty()) return text + fmt::format("Error {}\n", result.error);
+  if (!result.skipped.empty()) return text + fmt::format("Skip {}\n", result.skipped);
+  for (const std::string& remark : result.remarks) text += fmt::format("Here {}\n", remark);
   text += states_text(judged);
   text += result.holds(judged.program->quantifier) ? "Ok\n" : "No\n";
   text += fmt::format("Witnesses\nPositive: {} Negative: {}\n", result.positive, result.negative);

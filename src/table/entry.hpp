@@ -6,10 +6,26 @@
 
 #include "base/memory_orders.h"
 #include "cowherd/types.hpp"
+#include "frame/cold_descriptor.hpp"
 
 namespace cowherd {
 
+/// What an entry of a lowest table says. An entry that names a table is none or present.
+enum class EntryKind : std::uint8_t {
+  /// Nothing was ever here, or it is gone.
+  kNone = 0,
+  /// A page is mapped: what hardware looks at.
+  kPresent,
+  // Not present, and not none: the page is elsewhere. The numbers are part of the format.
+  /// In a slot of the swap area. Compare Linux swp_entry_t.
+  kSwap,
+};
+
 /// A page-table entry in x86-64 format. The all-zero entry is "none".
+///
+/// An entry that is neither none nor present has a kind and a payload, which lie where a present one has no permission
+/// and no accessed or dirty bit: writable(), dirty(), young() and user() are false for it. What frame() gives then
+/// means nothing.
 class Entry {
  public:
   constexpr Entry() = default;
@@ -20,7 +36,17 @@ class Entry {
     return Entry{(std::uint64_t{frame.value()} << kFrameShift) | kPresent | kUser | kAccessed};
   }
 
+  /// The page that was mapped here is in `slot`; `exclusive`: it belongs to the one address space, as PageAnonExclusive
+  /// says of a page. Compare Linux pte_swp_exclusive().
+  static constexpr Entry swapped(BlockNumber slot, bool exclusive) {
+    return of_kind(EntryKind::kSwap, slot.value()).with(kSwapExclusive, exclusive);
+  }
+
   [[nodiscard]] constexpr std::uint64_t bits() const { return bits_; }
+  [[nodiscard]] constexpr EntryKind kind() const {
+    if (present()) return EntryKind::kPresent;
+    return static_cast<EntryKind>(bits_ >> kKindShift & kKindMask);
+  }
   [[nodiscard]] constexpr bool none() const { return bits_ == 0; }
   [[nodiscard]] constexpr bool present() const { return (bits_ & kPresent) != 0; }
   [[nodiscard]] constexpr bool writable() const { return (bits_ & kWritable) != 0; }
@@ -31,6 +57,13 @@ class Entry {
   [[nodiscard]] constexpr FrameNumber frame() const {
     return FrameNumber{static_cast<std::uint32_t>((bits_ & kFrameMask) >> kFrameShift)};
   }
+
+  // Of EntryKind::kSwap.
+
+  [[nodiscard]] constexpr bool swap() const { return kind() == EntryKind::kSwap; }
+  [[nodiscard]] constexpr BlockNumber slot() const { return BlockNumber{static_cast<std::uint32_t>(payload())}; }
+  [[nodiscard]] constexpr bool swap_exclusive() const { return (bits_ & kSwapExclusive) != 0; }
+  [[nodiscard]] constexpr Entry with_swap_exclusive(bool on) const { return with(kSwapExclusive, on); }
 
   [[nodiscard]] constexpr Entry with_writable(bool on) const { return with(kWritable, on); }
   [[nodiscard]] constexpr Entry with_dirty(bool on) const { return with(kDirty, on); }
@@ -45,9 +78,17 @@ class Entry {
   static constexpr std::uint64_t kUser = 1u << 2;
   static constexpr std::uint64_t kAccessed = 1u << 5;
   static constexpr std::uint64_t kDirty = 1u << 6;
+  /// Of entries that are not present: bits that a present one does not use, none of them a permission.
+  static constexpr unsigned kKindShift = 7;
+  static constexpr std::uint64_t kKindMask = 0x1F;
+  static constexpr std::uint64_t kSwapExclusive = std::uint64_t{1} << 52;
   static constexpr unsigned kFrameShift = 12;
   static constexpr std::uint64_t kFrameMask = 0x000F'FFFF'FFFF'F000;
 
+  static constexpr Entry of_kind(EntryKind kind, std::uint64_t payload) {
+    return Entry{static_cast<std::uint64_t>(kind) << kKindShift | payload << kFrameShift};
+  }
+  [[nodiscard]] constexpr std::uint64_t payload() const { return (bits_ & kFrameMask) >> kFrameShift; }
   [[nodiscard]] constexpr Entry with(std::uint64_t bit, bool on) const {
     return Entry{on ? bits_ | bit : bits_ & ~bit};
   }

@@ -54,5 +54,25 @@ TEST(Entry, IsWhatAnX86ProcessorReads) {
   EXPECT_EQ(entry.bits(), (std::uint64_t{0xABCDE} << 12) | 0b110'0111);
 }
 
+TEST(Entry, OfASwappedPageIsNeitherNoneNorPresent) {
+  const Entry none;
+  EXPECT_EQ(none.kind(), EntryKind::kNone);
+  EXPECT_EQ(Entry::of(FrameNumber{1}).kind(), EntryKind::kPresent);
+  for (const std::uint32_t slot : {0u, 1u, 0xFFFFFFFFu}) {
+    for (const bool exclusive : {false, true}) {
+      const Entry entry = Entry::swapped(BlockNumber{slot}, exclusive);
+      EXPECT_EQ(entry.kind(), EntryKind::kSwap);
+      EXPECT_TRUE(entry.swap());
+      EXPECT_FALSE(entry.none());
+      EXPECT_FALSE(entry.present());
+      EXPECT_EQ(entry.slot(), BlockNumber{slot});
+      EXPECT_EQ(entry.swap_exclusive(), exclusive);
+      EXPECT_EQ(entry.with_swap_exclusive(false), Entry::swapped(BlockNumber{slot}, false));
+      // Who only asks for a permission gets none.
+      EXPECT_FALSE(entry.writable() || entry.dirty() || entry.young() || entry.user());
+    }
+  }
+}
+
 }  // namespace
 }  // namespace cowherd

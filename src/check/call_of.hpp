@@ -1,0 +1,110 @@
+#pragma once
+
+#include <cstdint>
+
+#include "check/call.hpp"
+#include "check/moves.hpp"
+#include "check/scene.hpp"
+#include "litmus/program.hpp"
+#include "litmus/spelling.hpp"
+
+namespace cowherd::check {
+
+/// A test means this address and no other one.
+inline MapFlags map_flags_of(const litmus::Operation& op) {
+  return has(op.map_flags, MapFlags::kFixedNoReplace) ? op.map_flags : op.map_flags | MapFlags::kFixed;
+}
+
+/// What the next operation of `block` asks of the reference. `where` knows where everybody stands: scene(),
+/// operation(block), reg(block, number), alive(process), holds(device), unfinished(). Precondition: it has one.
+template <class Where>
+Call call_of(Where& where, std::uint8_t block) {
+  using Kind = Call::Kind;
+  using litmus::OpCode;
+  const Scene& scene = where.scene();
+  const litmus::Operation& op = where.operation(block);
+  Call call;
+  call.process = op.target.value_or(scene.process_of(block));
+  call.child = op.block;
+  call.device = op.device;
+  call.page = litmus::names_variable(op) ? scene.page_of(op.place) : op.place.page;
+  call.count = op.place.pages;
+  call.word = op.place.word;
+  call.protection = op.protection;
+  call.map_flags = map_flags_of(op);
+  call.advice = op.advice;
+  call.pin_flags = op.pin_flags;
+  call.value = op.value.is_register ? where.reg(block, op.value.reg) : op.value.literal;
+  switch (op.code) {
+    case OpCode::kRead:
+      call.kind = Kind::kRead;
+      break;
+    case OpCode::kWrite:
+      call.kind = Kind::kWrite;
+      break;
+    case OpCode::kMmap:
+      call.kind = Kind::kMmap;
+      break;
+    case OpCode::kMunmap:
+      call.kind = Kind::kMunmap;
+      break;
+    case OpCode::kMprotect:
+      call.kind = Kind::kMprotect;
+      break;
+    case OpCode::kMadvise:
+      call.kind = Kind::kMadvise;
+      break;
+    case OpCode::kFork:
+      call.kind = Kind::kFork;
+      break;
+    case OpCode::kVfork:
+      call.kind = Kind::kVfork;
+      break;
+    case OpCode::kSnapshot:
+    case OpCode::kRestore:
+      call.child = scene.process_of_snapshot(op.snapshot);
+      if (op.code == OpCode::kRestore && where.alive(call.child)) call.kind = Kind::kRestore;
+      if (op.code == OpCode::kSnapshot && !where.alive(call.child)) call.kind = Kind::kFork;
+      break;
+    case OpCode::kExec:
+      call.kind = Kind::kExec;
+      break;
+    case OpCode::kExit: {
+      const auto others = static_cast<BlockSet>(scene.threads_of(call.process) & ~bit_of(block));
+      if ((others & where.unfinished()) == 0) call.kind = Kind::kExit;
+      break;
+    }
+    case OpCode::kWait:
+      call.process = op.block;
+      if (scene.block(op.block).start != litmus::BlockStart::kThread && where.alive(op.block)) call.kind = Kind::kExit;
+      break;
+    case OpCode::kPin:
+      if (where.alive(call.process) && !where.holds(op.device)) call.kind = Kind::kPin;
+      break;
+    case OpCode::kUnpin:
+    case OpCode::kUnpinDirty:
+      if (where.holds(op.device)) call.kind = Kind::kUnpin;
+      break;
+    case OpCode::kDmaRead:
+      call.kind = Kind::kDmaRead;
+      break;
+    case OpCode::kDmaWrite:
+      call.kind = Kind::kDmaWrite;
+      break;
+    case OpCode::kPtraceRead:
+      if (where.alive(call.process)) call.kind = Kind::kForceRead;
+      break;
+    case OpCode::kPtraceWrite:
+      if (where.alive(call.process)) call.kind = Kind::kForceWrite;
+      break;
+    case OpCode::kThread:
+    case OpCode::kLockPage:
+    case OpCode::kUnlockPage:
+    case OpCode::kClearRefs:
+    case OpCode::kTryShare:
+      break;
+  }
+  return call;
+}
+
+}  // namespace cowherd::check

@@ -1,0 +1,114 @@
+#include <fmt/format.h>
+
+#include <memory>
+#include <string>
+#include <utility>
+
+#include "check/schedule.hpp"
+#include "check/trace.hpp"
+#include "cli/batch.hpp"
+#include "cli/interrupt.hpp"
+#include "cli/live_against.hpp"
+#include "cli/live_emit.hpp"
+#include "cli/live_run.hpp"
+#include "cli/output.hpp"
+#include "cli/reporters.hpp"
+#include "cli/running_kernel.hpp"
+#include "cli/verbs.hpp"
+#include "live/plan.hpp"
+#include "live/probe.hpp"
+#include "live/stage.hpp"
+
+namespace cowherd::cli {
+namespace {
+
+using report::ExitStatus;
+
+check::CheckResult play(const litmus::Program& program, const live::Offers& offers, const std::string& name,
+                        const LiveArguments& arguments, const LiveRuns& runs) {
+  check::CheckResult result;
+  result.test = program.name;
+  result.rules = name;
+  result.hash = check::program_hash(program);
+  live::Plan plan = live::plan(program, offers);
+  if (!plan.skip.empty()) {
+    result.skipped = std::move(plan.skip);
+    return result;
+  }
+  live::Stage stage(arguments.patience);
+  result.error = stage.open(program, plan.devices);
+  if (result.error.empty()) result = run_live(program, stage, name, runs);
+  result.remarks = std::move(plan.notes);
+  return result;
+}
+
+report::ReportOptions report_options(const LiveArguments& arguments, bool batch) {
+  const bool text = arguments.output.format == Format::kText;
+  return {.compact = text && batch && arguments.output.verbosity < 1,
+          .quiet = arguments.output.verbosity < 0,
+          .traces = true,
+          .times = arguments.output.times};
+}
+
+/// False, and one line on stderr, where it is no schedule.
+bool read_schedule(const std::string& text, std::vector<std::uint8_t>& to) {
+  std::string error;
+  const auto parsed = check::parse_schedule(text, error);
+  if (!parsed) {
+    complain(fmt::format("--schedule: {}", error));
+    return false;
+  }
+  for (const check::ScheduleRun& run : *parsed) to.insert(to.end(), run.steps, check::block_of(run.move));
+  return true;
+}
+
+}  // namespace
+
+ExitStatus run_live_verb(const LiveArguments& arguments) {
+  LiveRuns runs{
+      .limit = arguments.all ? ~std::uint64_t{0} : arguments.limit, .random = arguments.random, .seed = arguments.seed};
+  if (!arguments.schedule.empty() && !read_schedule(arguments.schedule, runs.schedule)) return ExitStatus::kInput;
+
+  if (!arguments.against.empty()) return run_against(arguments);
+  if (arguments.emit_c) return emit_tests(arguments);
+
+  report::ExitTally tally;
+  const LoadedTests tests = load_tests(arguments.files);
+  if (tests.lost_arguments != 0) tally.add(ExitStatus::kInput);
+
+  Output output(arguments.output.path);
+  const report::ReportOptions options = report_options(arguments, tests.batch);
+  const auto reporter = make_reporter(
+      arguments.output.format, [&output](std::string_view text) { output.write(text); }, options);
+  const std::atomic<bool>& interrupted = catch_interrupts();
+  runs.interrupted = &interrupted;
+
+  const std::string release = live::kernel_release();
+  const RuleChoice kernel = rules_of_release(release);
+  const live::Offers offers = live::probe();
+  report::Totals totals;
+  totals.files = tests.tests.size();
+  totals.bad_files = totals.files - tests.good();
+  reporter->begin(totals.files, 1);
+  for (const LoadedTest& test : tests.tests) {
+    if (interrupted.load()) break;
+    if (!test.ok) {
+      tally.add(ExitStatus::kInput);
+      reporter->bad_file(test.file, test.error);
+      continue;
+    }
+    const report::Judged judged = report::judge(
+        test.file, test.program, play(test.program, offers, kernel.name, arguments, runs),
+        {.by_statement = arguments.judge, .statement = statement_about(kernel, test.program), .sampled = true});
+    totals.add(judged);
+    tally.add(report::status_of(judged.judgement));
+    reporter->run(judged);
+    output.flush();
+  }
+  reporter->end(totals);
+  if (!output.finish()) tally.add(ExitStatus::kInput);
+  if (interrupted.load()) tally.add(ExitStatus::kInterrupted);
+  return tally.worst();
+}
+
+}  // namespace cowherd::cli

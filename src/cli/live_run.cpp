@@ -1,0 +1,226 @@
+#include "cli/live_run.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <chrono>
+#include <map>
+#include <set>
+#include <string>
+#include <utility>
+
+#include "check/call_of.hpp"
+#include "check/oracle.hpp"
+#include "check/outcome.hpp"
+#include "check/reference.hpp"
+#include "check/schedule.hpp"
+#include "check/trace.hpp"
+#include "check/tracer.hpp"
+#include "litmus/printer.hpp"
+
+namespace cowherd::cli {
+namespace {
+
+using Kind = check::Call::Kind;
+
+/// Where everybody stands, as call_of() asks for it.
+class Standing {
+ public:
+  Standing(const check::Scene& scene, const live::Course& course) : scene_(scene), course_(course) {}
+
+  [[nodiscard]] const check::Scene& scene() const { return scene_; }
+  [[nodiscard]] const litmus::Operation& operation(std::uint8_t block) const { return course_.operation(block); }
+  [[nodiscard]] std::int64_t reg(std::uint8_t block, std::uint8_t number) const { return course_.reg(block, number); }
+  [[nodiscard]] bool alive(std::uint8_t process) const { return course_.alive(process); }
+  [[nodiscard]] bool holds(std::uint8_t device) const { return course_.pages_held(device) != 0; }
+  [[nodiscard]] check::BlockSet unfinished() const { return course_.unfinished(); }
+
+ private:
+  const check::Scene& scene_;
+  const live::Course& course_;
+};
+
+/// What was seen in one run.
+struct Seen {
+  std::vector<check::TraceStep> steps;
+  std::vector<check::ScheduleStep> schedule;
+  std::uint32_t preemptions = 0;
+  /// What finding() calls the promises that were broken and the harm that was done.
+  std::set<std::string> broken;
+};
+
+class Runner {
+ public:
+  Runner(const litmus::Program& program, live::Executor& executor, const std::string& name, const LiveRuns& runs)
+      : program_(program), runs_(runs), scene_(program), course_(program, executor), outcomes_(program) {
+    result_.test = program.name;
+    result_.rules = name;
+    result_.hash = check::program_hash(program);
+  }
+
+  check::CheckResult run() {
+    const auto started = std::chrono::steady_clock::now();
+    live::Choices choices = runs_.random ? live::Choices(runs_.seed) : live::Choices();
+    const std::uint64_t limit = runs_.random.value_or(runs_.limit);
+    while (true) {
+      if (!run_once(choices)) break;
+      ++result_.stats.runs;
+      if (!runs_.schedule.empty() || !choices.next()) break;
+      if (result_.stats.runs >= limit) result_.coverage.stopped_by = check::Bound::kRuns;
+      if (interrupted()) result_.coverage.stopped_by = check::Bound::kInterrupt;
+      if (!result_.coverage.exhaustive()) break;
+    }
+    if (!runs_.schedule.empty() || program_.grain == litmus::Grain::kStep) {
+      // Each operation was done as a whole, and what happens between the steps of one was left to chance.
+      if (result_.coverage.exhaustive()) result_.coverage.stopped_by = check::Bound::kRuns;
+    }
+    outcomes_.fill(result_);
+    for (auto& [key, finding] : found_) result_.findings.push_back(std::move(finding));
+    std::stable_sort(result_.findings.begin(), result_.findings.end(), [](const auto& a, const auto& b) {
+      return std::pair(a.trace.preemptions, a.trace.steps.size()) <
+             std::pair(b.trace.preemptions, b.trace.steps.size());
+    });
+    result_.stats.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - started).count();
+    return std::move(result_);
+  }
+
+ private:
+  [[nodiscard]] bool interrupted() const {
+    return runs_.interrupted != nullptr && runs_.interrupted->load(std::memory_order_relaxed);
+  }
+
+  /// False where it could not go on.
+  bool run_once(live::Choices& choices) {
+    begin_reference();
+    if (std::string problem = course_.begin(); !problem.empty()) return give_up(std::move(problem));
+    Seen seen;
+    std::optional<std::uint8_t> last;
+    while (const live::BlockSet runnable = course_.runnable()) {
+      std::uint8_t block = 0;
+      if (runs_.schedule.empty()) {
+        block = choices.choose(runnable);
+      } else {
+        if (seen.steps.size() == runs_.schedule.size()) break;
+        block = runs_.schedule[seen.steps.size()];
+        if (!check::contains(runnable, block)) {
+          return give_up(fmt::format("--schedule: block {} cannot go on at step {}", block, seen.steps.size() + 1));
+        }
+      }
+      if (last && *last != block && check::contains(runnable, *last)) ++seen.preemptions;
+      last = block;
+      if (!step(block, seen)) return false;
+    }
+    if (course_.unfinished() != 0 && runs_.schedule.empty()) {
+      note(check::deadlock_key(), seen);
+      outcomes_.add_stuck();
+      return true;
+    }
+    std::vector<std::int64_t> values;
+    for (const litmus::Term& term : outcomes_.terms()) {
+      const bool finding = term.kind == litmus::Term::Kind::kFinding;
+      values.push_back(finding ? std::int64_t{seen.broken.contains(term.label)} : course_.value_of(term));
+    }
+    outcomes_.count(values, !seen.broken.empty());
+    return true;
+  }
+
+  bool step(std::uint8_t block, Seen& seen) {
+    Standing standing(scene_, course_);
+    const check::Call call = check::call_of(standing, block);
+    const litmus::Operation& op = course_.operation(block);
+    const live::Answer answer = course_.step(block);
+    check::TraceStep& shown = seen.steps.emplace_back();
+    shown.block = block;
+    shown.agent = scene_.agent_name(block);
+    shown.operation = litmus::print_operation(program_, block, op);
+    shown.result = answer.result();
+    seen.schedule.push_back({check::move_of(block, 0), {}});
+    if (!answer.lost.empty()) {
+      return give_up(fmt::format("{}: {}: {}", shown.agent, shown.operation, answer.lost));
+    }
+    if (call.kind != Kind::kNothing) {
+      // Of a wait() the reference knows that the child has ended.
+      const bool ends_child = op.code == litmus::OpCode::kWait;
+      const spec::Observation observed{ends_child ? Errno{0} : answer.error, ends_child ? 0 : answer.value, false};
+      const spec::Judgement judgement = reference_.run(block, call, observed);
+      if (!judgement.ok()) {
+        shown.expected = check::expected_of(judgement);
+        shown.expected_cut = judgement.allowed_count > shown.expected.size();
+        shown.broke = true;
+        shown.note = "the reference semantics forbids this";
+        seen.broken.insert({spec::name_of(judgement.broken), spec::label_of(judgement.harm)});
+        note(check::key_of(judgement), seen);
+      }
+    }
+    for (const std::uint8_t process : course_.ended()) {
+      (void)reference_.run(process, {.kind = Kind::kExit, .process = process}, {});
+    }
+    return true;
+  }
+
+  bool give_up(std::string why) {
+    result_.error = std::move(why);
+    return false;
+  }
+
+  /// The simplest run that shows it is kept.
+  void note(const check::FindingKey& key, const Seen& seen) {
+    const auto known = found_.find(key);
+    if (known != found_.end() && known->second.trace.preemptions <= seen.preemptions) return;
+    check::Finding finding = check::describe(key);
+    finding.program = program_;
+    finding.trace.rules = result_.rules;
+    finding.trace.preemptions = seen.preemptions;
+    finding.trace.steps = seen.steps;
+    finding.trace.schedule = check::print_schedule(check::runs_of(seen.schedule), false);
+    found_.insert_or_assign(key, std::move(finding));
+  }
+
+  void begin_reference() {
+    reference_.clear();
+    for (std::uint8_t b = 0; b < scene_.blocks(); ++b) {
+      const litmus::Block& block = scene_.block(b);
+      if (block.kind != litmus::BlockKind::kProcess || block.start != litmus::BlockStart::kAtTimeZero) continue;
+      reference_.spawn(b);
+      for (const litmus::Variable& variable : program_.variables) tell_of(b, variable);
+    }
+  }
+
+  /// What the init block did.
+  void tell_of(std::uint8_t process, const litmus::Variable& variable) {
+    if (variable.kind == litmus::VariableKind::kUnmapped) return;
+    check::Call call{.kind = Kind::kMmap, .process = process};
+    call.page = static_cast<std::uint8_t>(variable.first_page);
+    call.count = static_cast<std::uint8_t>(variable.pages);
+    call.protection = Protection::kReadWrite;
+    call.map_flags = MapFlags::kFixed;
+    (void)reference_.run(process, call, {});
+    for (std::uint32_t page = 0; page < variable.pages && variable.kind == litmus::VariableKind::kAnonValue; ++page) {
+      check::Call write{.kind = Kind::kWrite, .process = process, .value = variable.value};
+      write.page = static_cast<std::uint8_t>(variable.first_page + page);
+      (void)reference_.run(process, write, {});
+    }
+    if (variable.protection == Protection::kReadWrite) return;
+    call.kind = Kind::kMprotect;
+    call.protection = variable.protection;
+    (void)reference_.run(process, call, {});
+  }
+
+  const litmus::Program& program_;
+  const LiveRuns& runs_;
+  check::Scene scene_;
+  live::Course course_;
+  check::Reference reference_;
+  check::Outcomes outcomes_;
+  std::map<check::FindingKey, check::Finding> found_;
+  check::CheckResult result_;
+};
+
+}  // namespace
+
+check::CheckResult run_live(const litmus::Program& program, live::Executor& executor, const std::string& name,
+                            const LiveRuns& runs) {
+  return Runner(program, executor, name, runs).run();
+}
+
+}  // namespace cowherd::cli

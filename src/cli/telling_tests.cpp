@@ -1,0 +1,67 @@
+#include "cli/telling_tests.hpp"
+
+#include <fmt/format.h>
+
+#include <array>
+#include <stdexcept>
+
+#include "litmus/parser.hpp"
+
+namespace cowherd::cli {
+namespace {
+
+constexpr std::string_view kPage = "x = anon(1); d = device;";
+constexpr std::string_view kPin = "FOLL_WRITE | FOLL_LONGTERM";
+
+// `PIN` stands for the flags of a pin for writing, held for long.
+constexpr std::array<TellingTest, 11> kTests = {{
+    {"pin-fork-exec", "pin", "After fork and the child's exec, the device sees what the owner writes.", kPage,
+     "pin(d, x, PIN); fork(P1); wait(P1); WRITE_ONCE(*x, 2); r0 = dma_read(d);", "exec();"},
+    {"pin-fork-alive", "pin", "While the child lives, the device sees what the owner writes.", kPage,
+     "pin(d, x, PIN); fork(P1); WRITE_ONCE(*x, 2); r0 = dma_read(d);", "r0 = READ_ONCE(*x);"},
+    {"pin-fork-dma", "pin", "After fork, the owner sees what the device writes, and the child does not.", kPage,
+     "pin(d, x, PIN); fork(P1); dma_write(d, 2); r0 = READ_ONCE(*x);", "r0 = READ_ONCE(*x);"},
+    {"pin-protect-write", "pin", "Taking write permission away and giving it back keeps device and owner together.",
+     kPage,
+     "pin(d, x, PIN); mprotect(x, PROT_READ); mprotect(x, PROT_READ | PROT_WRITE); WRITE_ONCE(*x, 2); r0 = "
+     "dma_read(d);",
+     ""},
+    {"pin-clear-refs", "pin", "A round of soft-dirty tracking keeps device and owner together.", kPage,
+     "pin(d, x, PIN); clear_refs(x); WRITE_ONCE(*x, 2); r0 = dma_read(d);", ""},
+    {"fork-pin", "pin", "A page that is shared with a child is the owner's own before the device gets it.", kPage,
+     "fork(P1); pin(d, x, PIN); WRITE_ONCE(*x, 2); r0 = dma_read(d);", "r0 = READ_ONCE(*x);"},
+    {"get-fork-write", "get", "After fork, a reader that holds the page sees what its owner writes.", kPage,
+     "get(d, x, 0); fork(P1); WRITE_ONCE(*x, 2); r0 = dma_read(d);", "r0 = READ_ONCE(*x);"},
+    {"get-protect-write", "get", "Taking write permission away and giving it back keeps reader and owner together.",
+     kPage,
+     "get(d, x, 0); mprotect(x, PROT_READ); mprotect(x, PROT_READ | PROT_WRITE); WRITE_ONCE(*x, 2); r0 = dma_read(d);",
+     ""},
+    {"child-gets-unmaps", "get",
+     "A child that holds a page of its parent's and unmaps it does not read what the parent writes.", kPage,
+     "fork(P1); wait(P1); WRITE_ONCE(*x, 2); r0 = dma_read(d);", "get(d, x, 0); munmap(x);"},
+    {"parent-gets-unmaps", "get", "A parent that holds a page and unmaps it does not read what its child writes.",
+     kPage, "get(d, x, 0); fork(P1); munmap(x); wait(P1); r0 = dma_read(d);", "WRITE_ONCE(*x, 2);"},
+    {"debugger-write", "debugger", "What a debugger writes into a child is in the child alone.",
+     "x = anon(1) PROT_READ;", "fork(P1); ptrace_write(P1:*x, 2); r0 = READ_ONCE(*x); r1 = ptrace_read(P1:*x);",
+     "r0 = READ_ONCE(*x);"},
+}};
+
+std::string with_flags(std::string_view text) {
+  std::string out(text);
+  for (std::size_t at = 0; (at = out.find("PIN)", at)) != std::string::npos;) out.replace(at, 3, kPin);
+  return out;
+}
+
+}  // namespace
+
+std::span<const TellingTest> telling_tests() { return kTests; }
+
+litmus::Program program_of(const TellingTest& test) {
+  std::string text = fmt::format("COW {}\n{{ {} }}\nP0() {{ {} }}\n", test.name, test.memory, with_flags(test.parent));
+  if (!test.child.empty()) text += fmt::format("P1() {{ {} }}\n", with_flags(test.child));
+  litmus::ParseResult parsed = litmus::parse(text, test.name);
+  if (!parsed.ok()) throw std::logic_error(parsed.to_text());
+  return std::move(*parsed.program);
+}
+
+}  // namespace cowherd::cli

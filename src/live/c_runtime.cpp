@@ -1,0 +1,532 @@
+#include "live/c_runtime.hpp"
+
+namespace cowherd::live {
+
+// Long file: one C text, which is best read as it is written.
+const std::string_view kCRuntime = R"c(#define _GNU_SOURCE
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/io_uring.h>
+#include <poll.h>
+#include <pthread.h>
+#include <sched.h>
+#include <setjmp.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
+#include <sys/uio.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+/* Not every test uses everything. */
+#pragma GCC diagnostic ignored "-Wunused-function"
+
+#define PAGE 4096UL
+#define BASE 0x200000000000UL
+#define BLOCKS 8
+#define DEVICES 8
+#define SEGV (-1011)
+#define BUS (-1007)
+
+/* What the processes of a test share beside its own memory, which is private. */
+struct shared {
+    char order[80];            /* the block of each step */
+    volatile int turn;        /* steps that are done */
+    volatile int lost;        /* no answer: why is in `why` */
+    char why[100];
+    int test;
+    volatile int pid[BLOCKS];
+    volatile int leave[BLOCKS];    /* its process ends, as one that ran off its end */
+    volatile long reg[BLOCKS][16];
+    volatile int faults[BLOCKS];
+    struct { int ring, pipe[2], copy[2]; } fd[DEVICES];
+    volatile struct { int pages, writes, by_ring; unsigned long address; } held[DEVICES];
+    /* One request at a time to the main process: a ring's transfer, or an exit that is to be seen. */
+    volatile int ask, ask_device;
+    volatile unsigned long ask_address;
+    volatile long ask_value;
+    /* Of a process, once all steps are done. */
+    volatile int look_block;
+    volatile unsigned long look_address;
+    volatile long look_value;
+};
+enum { NOTHING, DMA_READ, DMA_WRITE, EXITS };
+
+static struct shared *s;
+static int shared_fd;
+static int own_memory;        /* this image came out of a test's exec() */
+static __thread sigjmp_buf *volatile resume;
+
+static void run_block(int block, int at);
+
+static void on_fault(int signal)
+{
+    if (resume)
+        siglongjmp(*resume, signal);
+    _exit(128 + signal);
+}
+
+static void lose(const char *what)
+{
+    if (!s->lost)
+        snprintf(s->why, sizeof s->why, "%s: %s", what, strerror(errno));
+    s->lost = 1;
+    _exit(1);
+}
+
+static void wait_a_little(void)
+{
+    if (s->lost)
+        _exit(1);
+    sched_yield();
+}
+
+static void begin(int block)
+{
+    while (s->order[s->turn] != '0' + block)
+        wait_a_little();
+}
+
+static void done(void)
+{
+    __sync_synchronize();
+    s->turn++;
+}
+
+static long access_word(unsigned long address, int writes, long value)
+{
+    sigjmp_buf here;
+    int signal = sigsetjmp(here, 1);
+
+    if (signal) {
+        resume = NULL;
+        return signal == SIGBUS ? BUS : SEGV;
+    }
+    resume = &here;
+    if (writes)
+        *(volatile long *)address = value;
+    else
+        value = *(volatile long *)address;
+    resume = NULL;
+    return writes ? 0 : value;
+}
+
+static long counted(int block, long result)
+{
+    if (result == SEGV || result == BUS)
+        s->faults[block]++;
+    return result;
+}
+
+static long result_of(long result)
+{
+    return result < 0 ? -errno : 0;
+}
+
+static long map(unsigned long address, unsigned long length, int protection, int flags)
+{
+    return mmap((void *)address, length, protection, flags, -1, 0) == MAP_FAILED ? -errno : 0;
+}
+
+static void start_process(int block, int at)
+{
+    struct sigaction action;
+
+    memset(&action, 0, sizeof action);
+    action.sa_handler = on_fault;
+    action.sa_flags = SA_NODEFER;
+    sigaction(SIGSEGV, &action, NULL);
+    sigaction(SIGBUS, &action, NULL);
+    alarm(30);
+    run_block(block, at);
+}
+
+static long do_fork(int block)
+{
+    pid_t child = fork();
+
+    if (child == 0) {
+        s->pid[block] = getpid();
+        start_process(block, 0);
+        _exit(0);
+    }
+    if (child < 0)
+        return -errno;
+    while (!s->pid[block])
+        wait_a_little();
+    return 0;
+}
+
+static int vfork_child(void *block)
+{
+    s->pid[(long)block] = getpid();
+    done();        /* the parent goes on when this child has left its memory */
+    run_block((int)(long)block, 0);
+    _exit(0);
+}
+
+static long do_vfork(int block)
+{
+    char *stack = mmap(NULL, 65536, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+    if (clone(vfork_child, stack + 65536, CLONE_VM | CLONE_VFORK | SIGCHLD, (void *)(long)block) < 0)
+        lose("vfork");
+    return 0;
+}
+
+static void *thread_of(void *block)
+{
+    s->pid[(long)block] = getpid();
+    run_block((int)(long)block, 0);
+    return NULL;
+}
+
+static long do_thread(int block)
+{
+    pthread_t thread;
+    int error = pthread_create(&thread, NULL, thread_of, (void *)(long)block);
+
+    while (!error && !s->pid[block])
+        wait_a_little();
+    return -error;
+}
+
+static void do_exec(int block, int at)
+{
+    char fd[16], name[16], where[16];
+    char *words[] = { "block-of-a-test", fd, name, where, NULL };
+
+    snprintf(fd, sizeof fd, "%d", shared_fd);
+    snprintf(name, sizeof name, "%d", block);
+    snprintf(where, sizeof where, "%d", at);
+    execv("/proc/self/exe", words);
+    lose("exec");
+}
+
+static void do_exit(int block)
+{
+    s->ask_value = s->pid[block];
+    s->ask = EXITS;
+    while (s->ask == EXITS)
+        wait_a_little();
+    _exit(0);
+}
+
+static long do_wait(int block)
+{
+    pid_t child = s->pid[block];
+
+    if (!child)
+        return -ECHILD;
+    s->leave[block] = 1;
+    return result_of(waitpid(child, NULL, 0));
+}
+
+static long take(int device, unsigned long address, unsigned long pages, int times, int writes, int by_ring)
+{
+    int i;
+
+    if (s->held[device].pages)
+        return -EBUSY;
+    for (; pages; pages--) {
+        struct iovec *buffers = calloc(times, sizeof *buffers);
+        long taken = 0;
+
+        for (i = 0; i < times; i++) {
+            buffers[i].iov_base = (void *)address;
+            buffers[i].iov_len = pages * PAGE;
+        }
+        if (by_ring) {
+            taken = syscall(SYS_io_uring_register, s->fd[device].ring, IORING_REGISTER_BUFFERS, buffers, times);
+        } else {
+            for (i = 0; i < times && taken >= 0; i++) {
+                long part = vmsplice(s->fd[device].pipe[1], &buffers[i], 1, SPLICE_F_NONBLOCK);
+
+                taken = i ? taken : part;
+            }
+            if (taken > 0)
+                pages = taken / PAGE;
+        }
+        free(buffers);
+        if (taken >= 0) {
+            s->held[device].address = address;
+            s->held[device].writes = writes;
+            s->held[device].by_ring = by_ring;
+            s->held[device].pages = pages;
+            return pages;
+        }
+        if (errno != EFAULT)
+            lose(by_ring ? "io_uring" : "vmsplice");
+    }
+    return -EFAULT;
+}
+
+static void drain(int fd)
+{
+    char bytes[PAGE];
+
+    while (read(fd, bytes, sizeof bytes) > 0)
+        ;
+}
+
+static long release(int device)
+{
+    if (!s->held[device].pages)
+        return -ENXIO;
+    s->held[device].pages = 0;
+    if (s->held[device].by_ring)
+        return result_of(syscall(SYS_io_uring_register, s->fd[device].ring, IORING_UNREGISTER_BUFFERS, NULL, 0));
+    drain(s->fd[device].pipe[0]);
+    return 0;
+}
+
+static long ask_ring(int what, int device, unsigned long offset, long value)
+{
+    s->ask_device = device;
+    s->ask_address = s->held[device].address + offset;
+    s->ask_value = value;
+    s->ask = what;
+    while (s->ask)
+        wait_a_little();
+    return what == DMA_READ ? s->ask_value : 0;
+}
+
+static long dma_read(int device, unsigned long page, unsigned long word)
+{
+    long bytes[PAGE / sizeof(long)];
+    unsigned long i;
+
+    if (page >= (unsigned long)s->held[device].pages)
+        return -ENXIO;
+    if (s->held[device].by_ring)
+        return ask_ring(DMA_READ, device, page * PAGE + word * sizeof(long), 0);
+    /* A second pipe gets the same pages; their bytes are looked at when they are read. */
+    if (tee(s->fd[device].pipe[0], s->fd[device].copy[1], (page + 1) * PAGE, SPLICE_F_NONBLOCK) < 0)
+        lose("tee");
+    for (i = 0; i <= page; i++)
+        if (read(s->fd[device].copy[0], bytes, PAGE) != (ssize_t)PAGE)
+            lose("read");
+    drain(s->fd[device].copy[0]);
+    return bytes[word];
+}
+
+static long dma_write(int device, unsigned long page, unsigned long word, long value)
+{
+    if (page >= (unsigned long)s->held[device].pages)
+        return -ENXIO;
+    if (!s->held[device].writes)
+        return -EPERM;
+    return ask_ring(DMA_WRITE, device, page * PAGE + word * sizeof(long), value);
+}
+
+static int open_of(int block, const char *name, int flags)
+{
+    char path[64];
+    int fd;
+
+    snprintf(path, sizeof path, "/proc/%d/%s", s->pid[block], name);
+    fd = open(path, flags);
+    if (fd < 0)
+        lose(path);
+    return fd;
+}
+
+static long debug(int block, unsigned long address, int writes, long value)
+{
+    int fd = open_of(block, "mem", O_RDWR);
+    long moved = writes ? pwrite(fd, &value, sizeof value, address) : pread(fd, &value, sizeof value, address);
+
+    close(fd);
+    return moved == sizeof value ? (writes ? 0 : value) : -EFAULT;
+}
+
+static long clear_refs(int block)
+{
+    int fd = open_of(block, "clear_refs", O_WRONLY);
+
+    if (write(fd, "4", 1) != 1)
+        lose("clear_refs");
+    close(fd);
+    return 0;
+}
+
+/* At the end of a block: its process waits to be ended, and says what it reads. */
+static void rest(int block)
+{
+    while (!s->leave[block]) {
+        if (s->look_block == block) {
+            s->look_value = access_word(s->look_address, 0, 0);
+            s->look_block = -1;
+        }
+        wait_a_little();
+    }
+    _exit(0);
+}
+
+/* In the main process from here on. */
+
+static struct ring {
+    unsigned *sq_tail, *sq_mask, *sq_array, *cq_head, *cq_tail, *cq_mask;
+    struct io_uring_sqe *sqes;
+    struct io_uring_cqe *cqes;
+} rings[DEVICES];
+
+static int open_ring(int device)
+{
+    struct io_uring_params p;
+    struct ring *r = &rings[device];
+    char *sq, *cq;
+    int fd;
+
+    memset(&p, 0, sizeof p);
+    fd = syscall(SYS_io_uring_setup, 4, &p);
+    if (fd < 0)
+        return -1;
+    fcntl(fd, F_SETFD, 0);
+    sq = mmap(NULL, p.sq_off.array + p.sq_entries * 4, PROT_READ | PROT_WRITE, MAP_SHARED, fd, IORING_OFF_SQ_RING);
+    cq = mmap(NULL, p.cq_off.cqes + p.cq_entries * sizeof(struct io_uring_cqe), PROT_READ | PROT_WRITE, MAP_SHARED,
+          fd, IORING_OFF_CQ_RING);
+    r->sqes = mmap(NULL, p.sq_entries * sizeof(struct io_uring_sqe), PROT_READ | PROT_WRITE, MAP_SHARED, fd,
+               IORING_OFF_SQES);
+    r->sq_tail = (unsigned *)(sq + p.sq_off.tail);
+    r->sq_mask = (unsigned *)(sq + p.sq_off.ring_mask);
+    r->sq_array = (unsigned *)(sq + p.sq_off.array);
+    r->cq_head = (unsigned *)(cq + p.cq_off.head);
+    r->cq_tail = (unsigned *)(cq + p.cq_off.tail);
+    r->cq_mask = (unsigned *)(cq + p.cq_off.ring_mask);
+    r->cqes = (struct io_uring_cqe *)(cq + p.cq_off.cqes);
+    return fd;
+}
+
+static int transfer(int device, int into_memory, unsigned long address)
+{
+    struct ring *r = &rings[device];
+    unsigned tail = *r->sq_tail, at = tail & *r->sq_mask;
+    struct io_uring_sqe *sqe = &r->sqes[at];
+    int result;
+
+    memset(sqe, 0, sizeof *sqe);
+    sqe->opcode = into_memory ? IORING_OP_READ_FIXED : IORING_OP_WRITE_FIXED;
+    sqe->fd = s->fd[device].pipe[into_memory ? 0 : 1];
+    sqe->addr = address;
+    sqe->len = sizeof(long);
+    r->sq_array[at] = at;
+    __atomic_store_n(r->sq_tail, tail + 1, __ATOMIC_RELEASE);
+    if (syscall(SYS_io_uring_enter, s->fd[device].ring, 1, 1, IORING_ENTER_GETEVENTS, NULL, 0) < 0)
+        return -1;
+    result = r->cqes[*r->cq_head & *r->cq_mask].res;
+    __atomic_store_n(r->cq_head, *r->cq_head + 1, __ATOMIC_RELEASE);
+    return result == sizeof(long) ? 0 : -1;
+}
+
+static void serve(void)
+{
+    int d = s->ask_device, ok = 1;
+    long value = s->ask_value;
+
+    if (s->ask == DMA_READ) {
+        ok = !transfer(d, 0, s->ask_address) && read(s->fd[d].pipe[0], &value, sizeof value) == sizeof value;
+        s->ask_value = value;
+    } else if (s->ask == DMA_WRITE) {
+        ok = write(s->fd[d].pipe[1], &value, sizeof value) == sizeof value && !transfer(d, 1, s->ask_address);
+    } else {
+        struct pollfd process = { syscall(SYS_pidfd_open, (int)value, 0), POLLIN, 0 };
+
+        s->ask = NOTHING;
+        poll(&process, 1, 10000);
+        close(process.fd);
+        done();
+        return;
+    }
+    if (!ok && !s->lost) {
+        snprintf(s->why, sizeof s->why, "the device cannot be used");
+        s->lost = 1;
+    }
+    s->ask = NOTHING;
+}
+
+static void open_device(int device, int by_ring)
+{
+    if (pipe2(s->fd[device].pipe, O_NONBLOCK) || pipe2(s->fd[device].copy, O_NONBLOCK) ||
+        (by_ring && (s->fd[device].ring = open_ring(device)) < 0)) {
+        snprintf(s->why, sizeof s->why, "%s: %s", by_ring ? "io_uring" : "pipe", strerror(errno));
+        s->lost = 1;
+    }
+    if (!by_ring)
+        fcntl(s->fd[device].pipe[1], F_SETPIPE_SZ, 1 << 20);
+}
+
+static void start_at_time_zero(int block, void (*build)(void))
+{
+    pid_t child = fork();
+
+    if (child == 0) {
+        prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0);
+        prctl(PR_SET_THP_DISABLE, 1, 0, 0, 0);
+        build();
+        s->pid[block] = getpid();
+        start_process(block, 0);
+        _exit(0);
+    }
+    while (child > 0 && !s->pid[block] && !s->lost)
+        sched_yield();
+}
+
+static void play(void)
+{
+    int waits = 0;
+    int last = -1;
+
+    while (s->order[s->turn] && !s->lost) {
+        if (s->ask)
+            serve();
+        sched_yield();
+        if (s->turn != last) {
+            last = s->turn;
+            waits = 0;
+        } else if (++waits > 10000) {
+            usleep(1000);
+            if (waits > 20000) {
+                snprintf(s->why, sizeof s->why, "step %d did not end in time", s->turn + 1);
+                s->lost = 1;
+            }
+        }
+    }
+}
+
+static long look(int block, unsigned long address)
+{
+    int waits = 0;
+
+    if (!s->pid[block] || s->leave[block] || kill(s->pid[block], 0))
+        return SEGV;
+    s->look_address = address;
+    s->look_block = block;
+    while (s->look_block == block && waits++ < 100000)
+        sched_yield();
+    return s->look_block == block ? SEGV : s->look_value;
+}
+
+static void end_all(void)
+{
+    int device;
+
+    s->lost = 1;
+    /* Each process looks at `lost` wherever it waits. */
+    while (waitpid(-1, NULL, __WALL) > 0 || errno == EINTR)
+        ;
+    for (device = 0; device < DEVICES; device++) {
+        int *fds = &s->fd[device].ring, i;
+
+        for (i = 0; i < 5; i++)
+            if (fds[i] > 0)
+                close(fds[i]);
+    }
+}
+)c";
+
+}  // namespace cowherd::live

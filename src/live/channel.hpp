@@ -1,0 +1,77 @@
+#pragma once
+
+#include <array>
+#include <atomic>
+#include <cstdint>
+
+#include "litmus/program.hpp"
+
+namespace cowherd::live {
+
+// The words between the controller and the processes of a test. They lie in memory that all of them share; the test's
+// own memory lies elsewhere and is private, as it is in the programs that the test stands for.
+
+enum class Ask : std::uint32_t {
+  kLoad,
+  kStore,
+  /// mmap of private anonymous memory: `first` is PROT_*, `second` MAP_*.
+  kMap,
+  kUnmap,
+  /// `first` is PROT_*.
+  kProtect,
+  /// `first` is MADV_*.
+  kAdvise,
+  /// `block` is the one that the new process or thread serves.
+  kFork,
+  kVfork,
+  kThread,
+  kExec,
+  kExit,
+  /// waitpid() for the process number `first`.
+  kReap,
+  /// The pages are given to an io_uring, whose descriptor is `first`, as fixed buffers: `times` buffers of the same.
+  kRegister,
+  /// The pages are spliced `times` times into the pipe `first`.
+  kSplice,
+};
+
+struct Request {
+  Ask ask = Ask::kLoad;
+  std::uint32_t times = 1;
+  std::uint64_t address = 0;
+  std::uint64_t length = 0;
+  std::int64_t value = 0;
+  std::int32_t first = 0;
+  std::int32_t second = 0;
+  std::uint32_t block = 0;
+};
+
+/// What came of a request: an errno or, of an access that faulted, a signal in `error` (the numbers of cowherd::Errno).
+struct Reply {
+  std::int64_t value = 0;
+  std::int32_t error = 0;
+};
+
+/// Between the controller and what serves one block: `asked` is ahead of `answered` while a request is under way.
+struct alignas(64) Channel {
+  std::atomic<std::uint32_t> asked;
+  std::atomic<std::uint32_t> answered;
+  /// Process number of whoever serves it, once it runs.
+  std::atomic<std::int32_t> process;
+  Request request;
+  Reply reply;
+};
+static_assert(std::atomic<std::uint32_t>::is_always_lock_free, "shared between processes");
+
+struct Region {
+  std::array<Channel, litmus::kMaxBlocks> channels;
+  /// Reads as closed once the controller has gone, however it went.
+  std::int32_t lifeline = -1;
+};
+
+/// Sleeps while `word` is `seen`, for up to `milliseconds`. Wakes for no reason at times.
+void sleep_while(const std::atomic<std::uint32_t>& word, std::uint32_t seen, unsigned milliseconds);
+/// Wakes everybody who sleeps for `word`, in any process.
+void wake(const std::atomic<std::uint32_t>& word);
+
+}  // namespace cowherd::live

@@ -1,0 +1,306 @@
+#include "live/course.hpp"
+
+#include <bit>
+#include <utility>
+
+#include "litmus/resolve.hpp"
+
+namespace cowherd::live {
+namespace {
+
+using litmus::BlockStart;
+using litmus::OpCode;
+using litmus::Operation;
+
+constexpr BlockSet bit(std::uint8_t block) { return static_cast<BlockSet>(1u << block); }
+
+Answer refused(Errno error) { return {error, 0, {}}; }
+
+}  // namespace
+
+Course::Course(const litmus::Program& program, Executor& executor) : program_(&program), executor_(&executor) {
+  for (std::uint8_t b = 0; b < blocks(); ++b) {
+    process_of_[b] = litmus::process_of(program, b);
+    threads_of_[process_of_[b]] = static_cast<BlockSet>(threads_of_[process_of_[b]] | bit(b));
+  }
+}
+
+std::string Course::begin() {
+  phase_.fill(Phase::kUnborn);
+  pc_.fill(0);
+  faults_.fill(0);
+  life_.fill(Life::kUnborn);
+  borrows_.fill(false);
+  held_.fill({});
+  for (auto& registers : registers_) registers.fill(0);
+  for (std::uint8_t b = 0; b < blocks(); ++b) {
+    const litmus::Block& block = program_->blocks[b];
+    if (block.start != BlockStart::kAtTimeZero) continue;
+    phase_[b] = Phase::kRunning;
+    if (block.kind == litmus::BlockKind::kProcess) life_[b] = Life::kAlive;
+  }
+  const Answer begun = executor_->begin(*program_);
+  if (!begun.lost.empty()) return begun.lost;
+  return settle();
+}
+
+BlockSet Course::unfinished() const {
+  unsigned set = 0;
+  for (std::uint8_t b = 0; b < blocks(); ++b) set |= phase_[b] == Phase::kRunning ? bit(b) : 0u;
+  return static_cast<BlockSet>(set);
+}
+
+BlockSet Course::runnable() const {
+  unsigned set = 0;
+  for (std::uint8_t b = 0; b < blocks(); ++b) {
+    if (phase_[b] == Phase::kRunning && may_proceed(b)) set |= bit(b);
+  }
+  return static_cast<BlockSet>(set);
+}
+
+bool Course::may_proceed(std::uint8_t block) const {
+  for (std::uint8_t child = 0; child < blocks(); ++child) {
+    if (borrows_[child] && program_->blocks[child].starter == block) return false;
+  }
+  const Operation& op = operation(block);
+  if (op.code == OpCode::kExit) {
+    const std::uint8_t process = process_of_[block];
+    const bool last = ((threads_of_[process] & ~bit(block)) & unfinished()) == 0;
+    return !last || !suspended(process);
+  }
+  if (op.code != OpCode::kWait) return true;
+  const Phase phase = phase_[op.block];
+  if (phase == Phase::kNever) return true;
+  if (phase == Phase::kUnborn) return false;
+  if (program_->blocks[op.block].start == BlockStart::kThread) return phase == Phase::kDone;
+  return life_[op.block] != Life::kAlive || ((threads_of_[op.block] & unfinished()) == 0 && !suspended(op.block));
+}
+
+bool Course::suspended(std::uint8_t process) const {
+  for (std::uint8_t child = 0; child < blocks(); ++child) {
+    if (borrows_[child] && process_of_[program_->blocks[child].starter] == process) return true;
+  }
+  return false;
+}
+
+Answer Course::step(std::uint8_t block) {
+  const Operation& op = operation(block);
+  ended_.clear();
+  Answer answer = perform(block, op);
+  if (!answer.lost.empty()) return answer;
+  if (op.result) registers_[block][*op.result] = answer.result();
+  ++pc_[block];
+  if (std::string lost = settle(); !lost.empty()) answer.lost = std::move(lost);
+  return answer;
+}
+
+std::string Course::settle() {
+  for (std::uint8_t b = 0; b < blocks(); ++b) {
+    if (phase_[b] == Phase::kRunning && pc_[b] >= program_->blocks[b].operations.size()) phase_[b] = Phase::kDone;
+  }
+  for (bool changed = true; changed;) {
+    changed = false;
+    for (std::uint8_t b = 0; b < blocks(); ++b) {
+      if (phase_[b] != Phase::kUnborn) continue;
+      const Phase starter = phase_[program_->blocks[b].starter];
+      if (starter != Phase::kDone && starter != Phase::kNever) continue;
+      phase_[b] = Phase::kNever;
+      changed = true;
+    }
+  }
+  for (std::uint8_t b = 0; b < blocks(); ++b) {
+    if (!alive(b) || !borrows_[b] || (threads_of_[b] & unfinished()) != 0) continue;
+    if (Answer gone = end_process(b); !gone.lost.empty()) return gone.lost;
+    ended_.push_back(b);
+  }
+  return {};
+}
+
+Answer Course::end_process(std::uint8_t process) {
+  Answer gone = executor_->exit(process);
+  if (!gone.lost.empty()) return gone;
+  life_[process] = Life::kExited;
+  borrows_[process] = false;
+  return gone;
+}
+
+Answer Course::ask(std::uint8_t block, const Operation& op) {
+  const std::int64_t value = op.value.is_register ? reg(block, op.value.reg) : op.value.literal;
+  return executor_->perform(block, process_of_[block], op, value);
+}
+
+Answer Course::perform(std::uint8_t block, const Operation& op) {
+  switch (op.code) {
+    case OpCode::kRead:
+    case OpCode::kWrite: {
+      Answer answer = ask(block, op);
+      if (answer.error == Errno::kSigSegv || answer.error == Errno::kSigBus) ++faults_[block];
+      return answer;
+    }
+    case OpCode::kFork:
+    case OpCode::kVfork:
+    case OpCode::kThread:
+      return start(block, op);
+    case OpCode::kExec:
+      return exec(block, op);
+    case OpCode::kExit:
+      return exit(block, op);
+    case OpCode::kWait:
+      return wait(block, op);
+    case OpCode::kPin:
+    case OpCode::kUnpin:
+    case OpCode::kUnpinDirty:
+    case OpCode::kDmaRead:
+    case OpCode::kDmaWrite:
+      return on_device(block, op);
+    case OpCode::kPtraceRead:
+    case OpCode::kPtraceWrite:
+    case OpCode::kClearRefs:
+      return alive(op.target.value_or(process_of_[block])) ? ask(block, op) : refused(Errno::kNoProcess);
+    default:
+      return ask(block, op);
+  }
+}
+
+/// What a driver refuses before it comes to memory is refused here.
+Answer Course::on_device(std::uint8_t block, const Operation& op) {
+  Held& held = held_[op.device];
+  if (op.code == OpCode::kPin) {
+    if (!alive(op.target.value_or(process_of_[block]))) return refused(Errno::kNoProcess);
+    if (held.pages != 0) return refused(Errno::kBusy);
+    if (has(op.pin_flags, PinFlags::kGet | PinFlags::kLongTerm)) return refused(Errno::kInvalid);
+    Answer answer = ask(block, op);
+    if (answer.lost.empty() && answer.error == Errno{0}) {
+      held = {static_cast<std::uint8_t>(answer.value), has(op.pin_flags, PinFlags::kWrite)};
+    }
+    return answer;
+  }
+  if (held.pages == 0) return refused(Errno::kNoDevice);
+  if (op.code == OpCode::kDmaRead || op.code == OpCode::kDmaWrite) {
+    if (op.place.page >= held.pages) return refused(Errno::kNoDevice);
+    if (op.code == OpCode::kDmaWrite && !held.writes) return refused(Errno::kPerm);
+    return ask(block, op);
+  }
+  Answer answer = ask(block, op);
+  held = {};
+  return answer;
+}
+
+Answer Course::start(std::uint8_t block, const Operation& op) {
+  Answer answer = ask(block, op);
+  if (!answer.lost.empty()) return answer;
+  if (answer.error != Errno{0}) {
+    phase_[op.block] = Phase::kNever;
+    return answer;
+  }
+  phase_[op.block] = Phase::kRunning;
+  if (op.code == OpCode::kThread) return answer;
+  life_[op.block] = Life::kAlive;
+  borrows_[op.block] = op.code == OpCode::kVfork;
+  return answer;
+}
+
+Answer Course::exec(std::uint8_t block, const Operation& op) {
+  Answer answer = ask(block, op);
+  if (!answer.lost.empty() || answer.error != Errno{0}) return answer;
+  const std::uint8_t process = process_of_[block];
+  borrows_[process] = false;
+  for (std::uint8_t b = 0; b < blocks(); ++b) {
+    if (b != block && process_of_[b] == process && phase_[b] == Phase::kRunning) phase_[b] = Phase::kDone;
+  }
+  return answer;
+}
+
+Answer Course::exit(std::uint8_t block, const Operation&) {
+  const std::uint8_t process = process_of_[block];
+  const auto others = static_cast<BlockSet>(threads_of_[process] & ~bit(block));
+  Answer answer;
+  if ((others & unfinished()) == 0) answer = end_process(process);
+  phase_[block] = Phase::kDone;
+  return answer;
+}
+
+Answer Course::wait(std::uint8_t block, const Operation& op) {
+  const Phase phase = phase_[op.block];
+  if (program_->blocks[op.block].start == BlockStart::kThread) {
+    return phase == Phase::kNever ? refused(Errno::kNoChild) : Answer{};
+  }
+  if (phase == Phase::kNever || life_[op.block] == Life::kReaped) return refused(Errno::kNoChild);
+  if (alive(op.block)) {
+    if (Answer gone = end_process(op.block); !gone.lost.empty()) return gone;
+  }
+  Answer answer = ask(block, op);
+  if (answer.lost.empty() && answer.error == Errno{0}) life_[op.block] = Life::kReaped;
+  return answer;
+}
+
+std::int64_t Course::value_of(const litmus::Term& term) {
+  switch (term.kind) {
+    case litmus::Term::Kind::kLiteral:
+      return term.literal;
+    case litmus::Term::Kind::kRegister:
+      return reg(term.block, term.reg);
+    case litmus::Term::Kind::kMemory: {
+      const std::uint8_t process = process_of_[term.block];
+      return alive(process) ? executor_->look(process, term.place).result()
+                            : -static_cast<std::int64_t>(Errno::kSigSegv);
+    }
+    case litmus::Term::Kind::kFaults:
+      return faults_[term.block];
+    case litmus::Term::Kind::kFrame:
+    case litmus::Term::Kind::kMapcount:
+    case litmus::Term::Kind::kRss: {
+      const std::uint8_t process = process_of_[term.block];
+      if (alive(process)) return executor_->inspect(process, term).result();
+      return term.kind == litmus::Term::Kind::kRss ? 0 : -1;
+    }
+    default:
+      return 0;
+  }
+}
+
+namespace {
+
+std::uint8_t lowest(BlockSet set) { return static_cast<std::uint8_t>(std::countr_zero(set)); }
+
+}  // namespace
+
+std::uint8_t Choices::choose(BlockSet runnable) {
+  if (depth_ < path_.size()) return path_[depth_++].taken;
+  std::uint8_t taken = lowest(runnable);
+  if (random_) {
+    auto skip = random_->below(static_cast<unsigned>(std::popcount(runnable)));
+    for (BlockSet left = runnable; skip-- > 0;) {
+      left = static_cast<BlockSet>(left & ~bit(lowest(left)));
+      taken = lowest(left);
+    }
+    runnable = 0;
+  } else if (!path_.empty() && (runnable & bit(path_.back().taken)) != 0) {
+    taken = path_.back().taken;
+  }
+  path_.push_back({static_cast<BlockSet>(runnable & ~bit(taken)), taken});
+  ++depth_;
+  return taken;
+}
+
+bool Choices::next() {
+  depth_ = 0;
+  if (random_) {
+    path_.clear();
+    return true;
+  }
+  while (!path_.empty() && path_.back().left == 0) path_.pop_back();
+  if (path_.empty()) return false;
+  Choice& last = path_.back();
+  last.taken = lowest(last.left);
+  last.left = static_cast<BlockSet>(last.left & ~bit(last.taken));
+  return true;
+}
+
+std::vector<std::uint8_t> Choices::taken() const {
+  std::vector<std::uint8_t> blocks;
+  for (const Choice& choice : path_) blocks.push_back(choice.taken);
+  return blocks;
+}
+
+}  // namespace cowherd::live

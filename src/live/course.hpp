@@ -1,0 +1,141 @@
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "cowherd/result.hpp"
+#include "litmus/program.hpp"
+#include "litmus/random.hpp"
+
+namespace cowherd::live {
+
+/// What the system under test answered: an error or a value.
+struct Answer {
+  Errno error{0};
+  std::int64_t value = 0;
+  /// Not empty: there is no answer, and why: the operation did not end, or a process is gone that should not be.
+  std::string lost;
+
+  [[nodiscard]] std::int64_t result() const { return error == Errno{0} ? value : -static_cast<std::int64_t>(error); }
+};
+
+/// A set of blocks.
+using BlockSet = std::uint8_t;
+static_assert(litmus::kMaxBlocks <= 8);
+
+/// What a device of a test holds.
+struct Held {
+  std::uint8_t pages = 0;
+  bool writes = false;
+};
+
+/// Does what a test says. Each call ends before the next begins.
+class Executor {
+ public:
+  virtual ~Executor() = default;
+
+  /// A process of its own with the memory of the init block, for each block that begins at time zero and is a process.
+  virtual Answer begin(const litmus::Program& program) = 0;
+  /// One operation of `block`, which runs in `process`. `value` is what it stores. Of a pin or get: the pages it held.
+  virtual Answer perform(std::uint8_t block, std::uint8_t process, const litmus::Operation& operation,
+                         std::int64_t value) = 0;
+  /// The process ends, as one that ran off its end; where it borrows its parent's memory, the parent goes on.
+  virtual Answer exit(std::uint8_t process) = 0;
+  /// What the process reads there now.
+  virtual Answer look(std::uint8_t process, const litmus::Place& place) = 0;
+  /// frame(), mapcount() or rss() of the process at this moment.
+  virtual Answer inspect(std::uint8_t process, const litmus::Term& term) = 0;
+};
+
+/// One run of a test, from its init block to its end: who may go on, and what each step came to. The rules by which
+/// blocks start, wait and end are those of the language (docs/litmus.md); what operations do is the executor's.
+class Course {
+ public:
+  enum class Phase : std::uint8_t { kUnborn, kRunning, kDone, kNever };
+  enum class Life : std::uint8_t { kUnborn, kAlive, kExited, kReaped };
+
+  /// Both must outlive it. Precondition: the program is resolved.
+  Course(const litmus::Program& program, Executor& executor);
+
+  /// Precondition of all below: it has been called. Empty, or why the test cannot begin.
+  std::string begin();
+  /// Blocks whose next operation may be done now.
+  [[nodiscard]] BlockSet runnable() const;
+  [[nodiscard]] BlockSet unfinished() const;
+  /// Does the next operation of `block`, and what follows from it. Precondition: it is runnable.
+  Answer step(std::uint8_t block);
+  /// Processes that the last step ended without an operation of their own: children of vfork at their end.
+  [[nodiscard]] const std::vector<std::uint8_t>& ended() const { return ended_; }
+  /// The value of a register, of memory, of a count of faults or of what the executor can inspect, at this moment.
+  std::int64_t value_of(const litmus::Term& term);
+
+  [[nodiscard]] const litmus::Program& program() const { return *program_; }
+  [[nodiscard]] std::uint8_t blocks() const { return static_cast<std::uint8_t>(program_->blocks.size()); }
+  [[nodiscard]] std::uint8_t process_of(std::uint8_t block) const { return process_of_[block]; }
+  [[nodiscard]] BlockSet threads_of(std::uint8_t process) const { return threads_of_[process]; }
+  [[nodiscard]] const litmus::Operation& operation(std::uint8_t block) const {
+    return program_->blocks[block].operations[pc_[block]];
+  }
+  [[nodiscard]] std::int64_t reg(std::uint8_t block, std::uint8_t number) const { return registers_[block][number]; }
+  [[nodiscard]] bool alive(std::uint8_t process) const { return life_[process] == Life::kAlive; }
+  [[nodiscard]] std::uint8_t pages_held(std::uint8_t device) const { return held_[device].pages; }
+
+ private:
+  [[nodiscard]] bool may_proceed(std::uint8_t block) const;
+  /// Whether a thread of `process` is suspended by a child of vfork: it cannot end the process then.
+  [[nodiscard]] bool suspended(std::uint8_t process) const;
+  Answer perform(std::uint8_t block, const litmus::Operation& operation);
+  Answer on_device(std::uint8_t block, const litmus::Operation& operation);
+  Answer end_process(std::uint8_t process);
+  Answer start(std::uint8_t block, const litmus::Operation& operation);
+  Answer exec(std::uint8_t block, const litmus::Operation& operation);
+  Answer exit(std::uint8_t block, const litmus::Operation& operation);
+  Answer wait(std::uint8_t block, const litmus::Operation& operation);
+  Answer ask(std::uint8_t block, const litmus::Operation& operation);
+  std::string settle();
+
+  const litmus::Program* program_;
+  Executor* executor_;
+  std::array<std::uint8_t, litmus::kMaxBlocks> process_of_{};
+  std::array<BlockSet, litmus::kMaxBlocks> threads_of_{};
+  std::array<Phase, litmus::kMaxBlocks> phase_{};
+  std::array<std::uint8_t, litmus::kMaxBlocks> pc_{};
+  std::array<std::uint16_t, litmus::kMaxBlocks> faults_{};
+  std::array<Life, litmus::kMaxBlocks> life_{};
+  std::array<bool, litmus::kMaxBlocks> borrows_{};
+  std::array<Held, litmus::kMaxDevices> held_{};
+  std::array<std::array<std::int64_t, litmus::kMaxRegisters>, litmus::kMaxBlocks> registers_{};
+  std::vector<std::uint8_t> ended_;
+};
+
+/// Which block goes next: every way through a test, one after the other, or ways at random.
+class Choices {
+ public:
+  /// Every way once.
+  Choices() = default;
+  /// At random, from `seed` on.
+  explicit Choices(std::uint64_t seed) : random_(seed) {}
+
+  /// One of `runnable`, which is not empty. At first the block goes on that went before, so that the first ways are
+  /// those with the fewest switches.
+  std::uint8_t choose(BlockSet runnable);
+  /// The run is over. False where every way has been gone; at random never.
+  bool next();
+  /// What was chosen in this run.
+  [[nodiscard]] std::vector<std::uint8_t> taken() const;
+
+ private:
+  struct Choice {
+    BlockSet left = 0;
+    std::uint8_t taken = 0;
+  };
+
+  std::vector<Choice> path_;
+  std::size_t depth_ = 0;
+  std::optional<litmus::Random> random_;
+};
+
+}  // namespace cowherd::live

@@ -1,0 +1,152 @@
+#include "live/device.hpp"
+
+#include <fcntl.h>
+#include <unistd.h>
+
+#include <array>
+#include <cerrno>
+#include <cstring>
+
+#include "live/host.hpp"
+
+namespace cowherd::live {
+namespace {
+
+constexpr unsigned kEntries = 4;
+
+std::string problem(const char* what, int error) { return std::string(what) + ": " + std::strerror(error); }
+
+void drain(int pipe) {
+  std::array<char, 65536> buffer;
+  while (::read(pipe, buffer.data(), buffer.size()) > 0) {
+  }
+}
+
+}  // namespace
+
+const char* name_of(Way way) {
+  switch (way) {
+    case Way::kRing:
+      return "io_uring";
+    case Way::kPipe:
+      return "vmsplice";
+    case Way::kNone:
+      break;
+  }
+  return "none";
+}
+
+const char* describe(Way way) {
+  switch (way) {
+    case Way::kRing:
+      return "io_uring fixed buffers (pin for writing, long-term)";
+    case Way::kPipe:
+      return "vmsplice (get for reading)";
+    case Way::kNone:
+      break;
+  }
+  return "nothing";
+}
+
+Device::~Device() {
+  release();
+  if (ring_open_) ::io_uring_queue_exit(&ring_);
+  for (const int end : {pipe_[0], pipe_[1], copy_[0], copy_[1]}) {
+    if (end >= 0) ::close(end);
+  }
+}
+
+std::string Device::open(Way way, std::size_t pages) {
+  way_ = way;
+  if (way == Way::kNone) return {};
+  // Ends that close at exec would not be there for a process that takes hold of pages after it.
+  if (::pipe2(pipe_, O_NONBLOCK) != 0 || ::pipe2(copy_, O_NONBLOCK) != 0) return problem("no pipe", errno);
+  if (way == Way::kPipe) {
+    const std::size_t bytes = pages * kPageBytes;
+    for (const int end : {pipe_[1], copy_[1]}) {
+      const int size = ::fcntl(end, F_GETPIPE_SZ);
+      if (static_cast<std::size_t>(size) < bytes && ::fcntl(end, F_SETPIPE_SZ, static_cast<int>(bytes)) < 0) {
+        return problem("no pipe with room for so many references", errno);
+      }
+    }
+    return {};
+  }
+  const int error = ::io_uring_queue_init(kEntries, &ring_, 0);
+  if (error < 0) return problem("no io_uring", -error);
+  ring_open_ = true;
+  ::fcntl(ring_.ring_fd, F_SETFD, 0);
+  return {};
+}
+
+Request Device::take_request(std::uint64_t address, std::uint64_t length, std::uint32_t times) const {
+  Request request;
+  request.ask = way_ == Way::kRing ? Ask::kRegister : Ask::kSplice;
+  request.first = way_ == Way::kRing ? ring_.ring_fd : pipe_[1];
+  request.address = address;
+  request.length = length;
+  request.times = times;
+  return request;
+}
+
+void Device::hold(std::uint64_t address, std::uint64_t length) {
+  address_ = address;
+  length_ = length;
+}
+
+bool Device::release() {
+  if (length_ == 0) return false;
+  length_ = 0;
+  if (way_ == Way::kRing) return ::io_uring_unregister_buffers(&ring_) == 0;
+  drain(pipe_[0]);
+  return true;
+}
+
+/// Eight bytes between the held pages and the pipe, by the ring.
+Reply Device::transfer(bool into_memory, std::uint64_t offset) {
+  io_uring_sqe* const entry = ::io_uring_get_sqe(&ring_);
+  if (entry == nullptr) return {0, EAGAIN};
+  auto* const at = reinterpret_cast<void*>(address_ + offset);
+  if (into_memory) {
+    ::io_uring_prep_read_fixed(entry, pipe_[0], at, sizeof(std::int64_t), 0, 0);
+  } else {
+    ::io_uring_prep_write_fixed(entry, pipe_[1], at, sizeof(std::int64_t), 0, 0);
+  }
+  if (const int submitted = ::io_uring_submit(&ring_); submitted < 0) return {0, -submitted};
+  io_uring_cqe* done = nullptr;
+  if (const int waited = ::io_uring_wait_cqe(&ring_, &done); waited < 0) return {0, -waited};
+  const int result = done->res;
+  ::io_uring_cqe_seen(&ring_, done);
+  if (result < 0) return {0, -result};
+  return result == sizeof(std::int64_t) ? Reply{} : Reply{0, EIO};
+}
+
+Reply Device::read(std::uint64_t offset) {
+  std::int64_t word = 0;
+  if (way_ == Way::kRing) {
+    const Reply moved = transfer(false, offset);
+    if (moved.error != 0) return moved;
+    if (::read(pipe_[0], &word, sizeof word) != sizeof word) return {0, errno == 0 ? EIO : errno};
+    return {word, 0};
+  }
+  // A copy of the pipe holds the same pages; its bytes are the pages' own until they are read.
+  std::array<char, kPageBytes> page;
+  const std::uint64_t wanted = offset / kPageBytes;
+  if (::tee(pipe_[0], copy_[1], (wanted + 1) * kPageBytes, SPLICE_F_NONBLOCK) < 0) return {0, errno};
+  Reply reply{0, EIO};
+  for (std::uint64_t number = 0; number <= wanted; ++number) {
+    if (::read(copy_[0], page.data(), page.size()) != static_cast<ssize_t>(page.size())) break;
+    if (number != wanted) continue;
+    std::memcpy(&word, page.data() + offset % kPageBytes, sizeof word);
+    reply = {word, 0};
+  }
+  drain(copy_[0]);
+  return reply;
+}
+
+Reply Device::write(std::uint64_t offset, std::int64_t value) {
+  if (way_ != Way::kRing) return {0, EPERM};
+  if (::write(pipe_[1], &value, sizeof value) != sizeof value) return {0, errno};
+  return transfer(true, offset);
+}
+
+}  // namespace cowherd::live

@@ -1,0 +1,38 @@
+#include "live/emit_c.hpp"
+
+#include <gtest/gtest.h>
+
+#include "litmus/parser.hpp"
+
+namespace cowherd::live {
+namespace {
+
+litmus::Program program(const std::string& blocks) {
+  const litmus::ParseResult parsed = litmus::parse("COW t\n{ x = anon(1); d = device; }\n" + blocks, "t");
+  EXPECT_TRUE(parsed.ok()) << parsed.to_text();
+  return *parsed.program;
+}
+
+TEST(EmitC, StatementsStandInTheirOrderWithTheTestAsAComment) {
+  const litmus::Program test = program(
+      "P0() { pin(d, x, FOLL_WRITE) times 2; fork(P1); r0 = dma_read(d); }\nP1() { exec(); r0 = READ_ONCE(*x); }\n"
+      "exists (0:r0=1 /\\ 0:x=2)");
+  ASSERT_EQ(problem_in_c(test), "");
+  const std::string text = emit_c({{&test, {{{0, 0, 0, 1, 1}}, {{0, 0, 1, 1, 0}}}, false}});
+  EXPECT_NE(text.find(" * COW t\n"), std::string::npos);
+  EXPECT_NE(text.find("take(0, BASE + 1 * PAGE, 1, 2, 1, 1)"), std::string::npos);
+  EXPECT_NE(text.find("do_exec(1, 1);"), std::string::npos);
+  EXPECT_NE(text.find("return (values[0] == 1L) && (values[1] == 2L);"), std::string::npos);
+  EXPECT_NE(text.find("{ 0, \"00011\" },"), std::string::npos);
+  EXPECT_NE(text.find("{ 0, \"00110\" },"), std::string::npos);
+  EXPECT_NE(text.find("#define CASES 2u"), std::string::npos);
+}
+
+TEST(EmitC, WhatCannotBeWrittenIsNamed) {
+  EXPECT_NE(problem_in_c(program("P0() { r0 = READ_ONCE(*x); }\ndevice D0() { r0 = dma_read(d); }")), "");
+  EXPECT_NE(problem_in_c(program("P0() { thread(P1); r0 = READ_ONCE(*x); }\nP1() { exit(); }")), "");
+  EXPECT_EQ(problem_in_c(program("P0() { thread(P1); r0 = READ_ONCE(*x); }\nP1() { WRITE_ONCE(*x, 2); }")), "");
+}
+
+}  // namespace
+}  // namespace cowherd::live

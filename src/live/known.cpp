@@ -1,0 +1,124 @@
+#include "live/known.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <array>
+
+#include "litmus/spelling.hpp"
+#include "live/spelling.hpp"
+
+namespace cowherd::live {
+namespace {
+
+using litmus::OpCode;
+using litmus::Operation;
+using litmus::Term;
+using litmus::VariableKind;
+
+/// Whether emit_c() writes a statement.
+enum class InC : bool { kNo, kYes };
+
+struct Known {
+  OpCode code;
+  InC in_c;
+  /// Not empty: no kernel can be told, and why.
+  std::string_view refusal;
+
+  constexpr explicit Known(OpCode op, InC c = InC::kYes, std::string_view why = {}) : code(op), in_c(c), refusal(why) {}
+};
+
+constexpr std::string_view kPageLock = "no page lock can be held from user space";
+constexpr std::string_view kGoBack = "no kernel restores an address space";
+
+constexpr std::array kStatements{
+    Known{OpCode::kRead},
+    Known{OpCode::kWrite},
+    Known{OpCode::kMmap},
+    Known{OpCode::kMunmap},
+    Known{OpCode::kMprotect},
+    Known{OpCode::kMadvise},
+    Known{OpCode::kFork},
+    Known{OpCode::kVfork},
+    Known{OpCode::kThread},
+    Known{OpCode::kExec},
+    Known{OpCode::kExit},
+    Known{OpCode::kWait},
+    Known{OpCode::kPin},
+    Known{OpCode::kUnpin},
+    Known{OpCode::kUnpinDirty},
+    Known{OpCode::kDmaRead},
+    Known{OpCode::kDmaWrite},
+    Known{OpCode::kPtraceRead},
+    Known{OpCode::kPtraceWrite},
+    Known{OpCode::kClearRefs},
+    Known{OpCode::kLockPage, InC::kNo, kPageLock},
+    Known{OpCode::kUnlockPage, InC::kNo, kPageLock},
+    Known{OpCode::kTryShare, InC::kNo, "the exclusive mark cannot be taken alone from user space"},
+    Known{OpCode::kSnapshot, InC::kNo, kGoBack},
+    Known{OpCode::kRestore, InC::kNo, kGoBack},
+};
+
+constexpr std::array kVariables{VariableKind::kAnon, VariableKind::kAnonValue, VariableKind::kZeroPage,
+                                VariableKind::kUnmapped};
+
+constexpr std::array kTerms{Term::Kind::kLiteral, Term::Kind::kRegister, Term::Kind::kMemory,   Term::Kind::kFaults,
+                            Term::Kind::kFinding, Term::Kind::kFrame,    Term::Kind::kMapcount, Term::Kind::kRss};
+/// Only a kernel's debugger sees them.
+constexpr std::array kHidden{Term::Kind::kRefcount, Term::Kind::kPins, Term::Kind::kExclusive, Term::Kind::kWritable,
+                             Term::Kind::kDirty};
+
+constexpr MapFlags kMapFlags = MapFlags::kFixed | MapFlags::kFixedNoReplace | MapFlags::kPopulate;
+constexpr PinFlags kPinFlags = PinFlags::kWrite | PinFlags::kLongTerm | PinFlags::kForce | PinFlags::kNoFault |
+                               PinFlags::kRemote | PinFlags::kFast | PinFlags::kGet;
+
+const Known* find(OpCode code) {
+  const auto* const at =
+      std::find_if(kStatements.begin(), kStatements.end(), [=](const Known& k) { return k.code == code; });
+  return at == kStatements.end() ? nullptr : at;
+}
+
+template <class List, class E>
+bool contains(const List& list, E value) {
+  return std::find(list.begin(), list.end(), value) != list.end();
+}
+
+template <class E>
+bool within(E flags, E known) {
+  return (static_cast<unsigned>(flags) & ~static_cast<unsigned>(known)) == 0;
+}
+
+std::string no_way_to(std::string_view what) { return fmt::format("live has no way to {} yet", what); }
+
+}  // namespace
+
+std::string refusal_of(const Operation& operation) {
+  const Known* const known = find(operation.code);
+  if (known == nullptr) return no_way_to(litmus::statement_word(operation).name);
+  if (operation.code == OpCode::kMadvise && advice_of(operation.advice) < 0) {
+    return no_way_to(spell(operation.advice));
+  }
+  if (operation.code == OpCode::kMmap && !within(operation.map_flags, kMapFlags)) {
+    return no_way_to("mmap with these flags");
+  }
+  if (operation.code == OpCode::kPin && !within(operation.pin_flags, kPinFlags)) {
+    return no_way_to("take hold of pages with these flags");
+  }
+  return std::string(known->refusal);
+}
+
+std::string refusal_of(const litmus::Variable& variable) {
+  return contains(kVariables, variable.kind) ? std::string() : no_way_to("build such memory");
+}
+
+std::string refusal_of(const Term& term) {
+  if (contains(kTerms, term.kind)) return {};
+  return contains(kHidden, term.kind) ? "internal state: not visible from user space" : no_way_to("look at that");
+}
+
+bool written_in_c(OpCode code) {
+  const Known* const known = find(code);
+  return known != nullptr && known->in_c == InC::kYes;
+}
+
+}  // namespace cowherd::live

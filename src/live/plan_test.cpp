@@ -1,0 +1,74 @@
+#include "live/plan.hpp"
+
+#include <gtest/gtest.h>
+
+#include "litmus/parser.hpp"
+
+namespace cowherd::live {
+namespace {
+
+Offers everything() {
+  Offers offers;
+  for (Offer& offer : offers) offer.here = true;
+  return offers;
+}
+
+Plan plan_of(const std::string& statements, const Offers& offers, const std::string& end = "") {
+  const litmus::ParseResult parsed =
+      litmus::parse("COW t\n{ x = anon[2](1); d = device; e = device; }\nP0() { fork(P1); " + statements +
+                        " }\nP1() { r0 = READ_ONCE(*x); }\n" + end,
+                    "t");
+  EXPECT_TRUE(parsed.ok()) << parsed.to_text();
+  return plan(*parsed.program, offers);
+}
+
+TEST(Plan, EachReferenceHasItsWay) {
+  const Plan plan = plan_of("pin(d, x, FOLL_WRITE | FOLL_LONGTERM); get(e, x, 0) times 3;", everything());
+  EXPECT_EQ(plan.skip, "");
+  EXPECT_EQ(plan.devices[0].way, Way::kRing);
+  EXPECT_EQ(plan.devices[1].way, Way::kPipe);
+  EXPECT_EQ(plan.devices[1].pages, 6u);
+  EXPECT_TRUE(plan.notes.empty());
+}
+
+TEST(Plan, AShortPinIsSaidToBeLong) {
+  const Plan plan = plan_of("pin(d, x, FOLL_WRITE); unpin(d); pin(d, x, FOLL_WRITE | FOLL_FAST);", everything());
+  EXPECT_EQ(plan.skip, "");
+  ASSERT_EQ(plan.notes.size(), 1u);
+  EXPECT_NE(plan.notes[0].find("d pins long-term"), std::string::npos);
+}
+
+TEST(Plan, WhatNoKernelCanDoIsSkippedWithItsReason) {
+  const auto skip = [](const char* statements, const char* end = "") {
+    return plan_of(statements, everything(), end).skip;
+  };
+  EXPECT_NE(skip("lock_page(x[0]); unlock_page(x[0]);").find("page lock"), std::string::npos);
+  EXPECT_NE(skip("pin(d, x, FOLL_WRITE | FOLL_FORCE);").find("FOLL_FORCE"), std::string::npos);
+  EXPECT_NE(skip("get(d, x, FOLL_WRITE);").find("by get for writing"), std::string::npos);
+  EXPECT_NE(skip("WRITE_ONCE(*x, 2) fail_nth 1;").find("allocation"), std::string::npos);
+  EXPECT_NE(skip("WRITE_ONCE(*x, 2);", "exists (refcount(0:x[0])=2)").find("not visible from user space"),
+            std::string::npos);
+  EXPECT_NE(skip("pin(d, x, FOLL_WRITE); unpin(d); get(d, x, 0);").find("two ways"), std::string::npos);
+  EXPECT_EQ(skip("WRITE_ONCE(*x, 2);", "exists (1:r0=2)"), "");
+}
+
+TEST(Plan, WhatTheMachineLacksIsNamed) {
+  Offers offers = everything();
+  offers[static_cast<std::size_t>(Need::kIoUring)] = {false, "no io_uring: Operation not permitted"};
+  EXPECT_EQ(plan_of("pin(d, x, FOLL_WRITE | FOLL_LONGTERM);", offers).skip,
+            "needs io_uring: no io_uring: Operation not permitted (pin(d, x, FOLL_WRITE | FOLL_LONGTERM))");
+  offers[static_cast<std::size_t>(Need::kProcMem)] = {false, "EPERM"};
+  EXPECT_NE(plan_of("ptrace_write(P1:*x, 1);", offers).skip.find("needs proc-mem"), std::string::npos);
+}
+
+TEST(Probe, EveryNeedIsDescribedAndLookedAt) {
+  const Offers offers = probe();
+  for (std::size_t i = 0; i < kNeeds; ++i) {
+    const NeedInfo& info = describe(static_cast<Need>(i));
+    EXPECT_FALSE(info.name.empty() || info.use.empty() || info.remedy.empty()) << i;
+    EXPECT_FALSE(offers[i].found.empty()) << info.name;
+  }
+}
+
+}  // namespace
+}  // namespace cowherd::live

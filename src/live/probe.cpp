@@ -1,0 +1,253 @@
+#include "live/probe.hpp"
+
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <linux/userfaultfd.h>
+#include <poll.h>
+#include <sys/mman.h>
+#include <sys/syscall.h>
+#include <sys/uio.h>
+#include <sys/utsname.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstring>
+#include <filesystem>
+#include <fstream>
+#include <system_error>
+
+#include "live/device.hpp"
+#include "live/host.hpp"
+#include "live/spelling.hpp"
+
+namespace cowherd::live {
+namespace {
+
+constexpr std::array<NeedInfo, kNeeds> kInfos = {{
+    {"io_uring", "pins for writing, held as long as wanted: fixed buffers",
+     "sysctl kernel.io_uring_disabled=0; CONFIG_IO_URING"},
+    {"vmsplice", "references by get, for reading", "CONFIG_ADVISE_SYSCALLS and a seccomp profile that allows vmsplice"},
+    {"proc-mem", "a debugger's reads and writes: ptrace_read, ptrace_write",
+     "CONFIG_PROC_MEM_ALWAYS_FORCE, or boot with proc_mem.force_override=always; sysctl kernel.yama.ptrace_scope=1"},
+    {"process-vm", "another process's memory by process_vm_readv, process_vm_writev", "CONFIG_CROSS_MEMORY_ATTACH"},
+    {"clear-refs", "rounds of soft-dirty tracking: clear_refs", "CONFIG_MEM_SOFT_DIRTY"},
+    {"populate", "MADV_POPULATE_READ and MADV_POPULATE_WRITE", "Linux 5.14"},
+    {"page-frames", "which frame a page is in: /proc/PID/pagemap with frame numbers", "run as root (CAP_SYS_ADMIN)"},
+    {"page-counts", "how many page tables map a frame: /proc/kpagecount", "run as root; CONFIG_PROC_PAGE_MONITOR"},
+    {"gup-test", "pins for reading, short or long: /sys/kernel/debug/gup_test",
+     "CONFIG_GUP_TEST, then: mount -t debugfs none /sys/kernel/debug"},
+    {"fail-nth", "allocations that fail: fail_nth", "CONFIG_FAULT_INJECTION, CONFIG_FAILSLAB, CONFIG_FAIL_PAGE_ALLOC"},
+    {"huge-pages", "transparent huge pages",
+     "CONFIG_TRANSPARENT_HUGEPAGE, then: echo madvise > /sys/kernel/mm/transparent_hugepage/enabled"},
+    {"hugetlb", "a pool of huge pages", "sysctl vm.nr_hugepages=16"},
+    {"ksm", "same-page merging", "CONFIG_KSM, then: echo 1 > /sys/kernel/mm/ksm/run"},
+    {"swap", "pages that leave memory",
+     "fallocate -l 256M /swapfile && chmod 600 /swapfile && mkswap /swapfile && swapon /swapfile"},
+    {"userfaultfd", "write protection and moves by another process",
+     "CONFIG_USERFAULTFD, sysctl vm.unprivileged_userfaultfd=1"},
+    {"direct-io", "short pins: O_DIRECT", "a folder on a file system of a disk: set TMPDIR"},
+    {"rdma", "pins by a network card", "a card, or: modprobe rdma_rxe && rdma link add rxe0 type rxe netdev eth0"},
+    {"cuda", "pins by a graphics card", "a card and its driver, libcuda.so.1"},
+}};
+
+Offer yes(std::string found) { return {true, std::move(found)}; }
+Offer no(std::string found) { return {false, std::move(found)}; }
+
+std::string first_line(const char* path) {
+  std::string line;
+  std::ifstream file(path);
+  std::getline(file, line);
+  return line;
+}
+
+bool exists(const char* path) {
+  std::error_code ignored;
+  return std::filesystem::exists(path, ignored);
+}
+
+/// A page of this process, written once.
+class OwnPage {
+ public:
+  explicit OwnPage(int protection = PROT_READ | PROT_WRITE)
+      : at_(::mmap(nullptr, kPageBytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0)) {
+    if (at_ == MAP_FAILED) return;
+    *word() = 1;
+    if (protection != (PROT_READ | PROT_WRITE)) ::mprotect(at_, kPageBytes, protection);
+  }
+  OwnPage(const OwnPage&) = delete;
+  OwnPage& operator=(const OwnPage&) = delete;
+  ~OwnPage() {
+    if (at_ != MAP_FAILED) ::munmap(at_, kPageBytes);
+  }
+
+  [[nodiscard]] volatile std::int64_t* word() const { return static_cast<volatile std::int64_t*>(at_); }
+  [[nodiscard]] std::uint64_t address() const { return reinterpret_cast<std::uint64_t>(at_); }
+
+  /// Its line in /proc/self/pagemap; 0 where that cannot be read.
+  [[nodiscard]] std::uint64_t entry() const {
+    std::uint64_t entry = 0;
+    const int file = ::open("/proc/self/pagemap", O_RDONLY | O_CLOEXEC);
+    if (file < 0) return 0;
+    const auto at = static_cast<off_t>(address() / kPageBytes * sizeof entry);
+    const bool read = ::pread(file, &entry, sizeof entry, at) == sizeof entry;
+    ::close(file);
+    return read ? entry : 0;
+  }
+
+ private:
+  void* at_;
+};
+
+/// Takes a page, and lets the device read and write it.
+Offer try_device(Way way) {
+  const OwnPage page;
+  Device device;
+  if (std::string problem = device.open(way, 1); !problem.empty()) return no(problem);
+  const Request request = device.take_request(page.address(), kPageBytes, 1);
+  iovec buffer{reinterpret_cast<void*>(request.address), request.length};
+  const long taken = way == Way::kRing
+                         ? ::syscall(SYS_io_uring_register, request.first, IORING_REGISTER_BUFFERS, &buffer, 1)
+                         : ::vmsplice(request.first, &buffer, 1, SPLICE_F_NONBLOCK);
+  if (taken < 0) return no(in_words(errno));
+  device.hold(page.address(), kPageBytes);
+  *page.word() = 2;
+  const Reply read = device.read(0);
+  if (read.error != 0 || read.value != 2) return no("what the device read is not what was written");
+  if (way == Way::kPipe) return yes("works");
+  if (device.write(0, 3).error != 0 || *page.word() != 3) return no("what the device wrote is not there");
+  return yes("works");
+}
+
+Offer try_proc_mem() {
+  const OwnPage page(PROT_READ);
+  const int memory = ::open("/proc/self/mem", O_RDWR | O_CLOEXEC);
+  if (memory < 0) return no(in_words(errno));
+  const std::int64_t word = 5;
+  const bool written = ::pwrite(memory, &word, sizeof word, static_cast<off_t>(page.address())) == sizeof word;
+  const int error = errno;
+  ::close(memory);
+  if (!written) return no("read-only memory cannot be written: " + in_words(error));
+  return *page.word() == 5 ? yes("works") : no("what was written is not there");
+}
+
+Offer try_process_vm() {
+  const OwnPage page;
+  std::int64_t word = 0;
+  iovec here{&word, sizeof word};
+  iovec there{reinterpret_cast<void*>(page.address()), sizeof word};
+  if (::process_vm_readv(::getpid(), &here, 1, &there, 1, 0) != sizeof word) return no(in_words(errno));
+  return yes("works");
+}
+
+Offer try_clear_refs() {
+  const OwnPage page;
+  if ((page.entry() & kSoftDirty) == 0) return no("/proc/self/pagemap shows no soft-dirty bit");
+  return exists("/proc/self/clear_refs") ? yes("works") : no("no /proc/self/clear_refs");
+}
+
+Offer try_populate() {
+  const OwnPage page;
+  const bool done =
+      ::madvise(reinterpret_cast<void*>(page.address()), kPageBytes, advice_of(Advice::kPopulateRead)) == 0;
+  return done ? yes("works") : no(in_words(errno));
+}
+
+Offer try_page_frames() {
+  const OwnPage page;
+  const std::uint64_t entry = page.entry();
+  if ((entry & kPresent) == 0) return no("/proc/self/pagemap cannot be read");
+  return (entry & kFrameBits) != 0 ? yes("works") : no("frame numbers are hidden");
+}
+
+Offer try_file(const char* path, int flags) {
+  const int file = ::open(path, flags | O_CLOEXEC);
+  if (file < 0) return no(fmt::format("{}: {}", path, in_words(errno)));
+  ::close(file);
+  return yes(path);
+}
+
+Offer look_at_huge_pages() {
+  const std::string enabled = first_line("/sys/kernel/mm/transparent_hugepage/enabled");
+  if (enabled.empty()) return no("not in this kernel");
+  return {enabled.find("[never]") == std::string::npos, enabled};
+}
+
+Offer look_at_hugetlb() {
+  std::ifstream file("/proc/sys/vm/nr_hugepages");
+  long pages = -1;
+  if (!(file >> pages)) return no("not in this kernel");
+  return {pages > 0, fmt::format("{} huge pages in the pool", pages)};
+}
+
+Offer look_at_ksm() {
+  const std::string run = first_line("/sys/kernel/mm/ksm/run");
+  if (run.empty()) return no("not in this kernel");
+  return {run == "1", run == "1" ? "runs" : "does not run"};
+}
+
+Offer look_at_swap() {
+  std::ifstream file("/proc/swaps");
+  std::string line;
+  int areas = -1;
+  while (std::getline(file, line)) ++areas;
+  return areas > 0 ? yes(fmt::format("{} areas", areas)) : no("no swap area");
+}
+
+Offer try_userfaultfd() {
+  const long fd = ::syscall(SYS_userfaultfd, O_CLOEXEC | UFFD_USER_MODE_ONLY);
+  if (fd < 0) return no(in_words(errno));
+  ::close(static_cast<int>(fd));
+  return yes("works");
+}
+
+Offer try_direct_io() {
+  std::error_code ignored;
+  const std::string folder = std::filesystem::temp_directory_path(ignored).string();
+  const int file = ::open(folder.c_str(), O_TMPFILE | O_RDWR | O_DIRECT | O_CLOEXEC, 0600);
+  if (file < 0) return no(fmt::format("{}: {}", folder, in_words(errno)));
+  ::close(file);
+  return yes(folder);
+}
+
+Offer look_at_rdma() {
+  std::error_code ignored;
+  for (const auto& entry : std::filesystem::directory_iterator("/sys/class/infiniband", ignored)) {
+    return yes(entry.path().filename().string());
+  }
+  return no("no device in /sys/class/infiniband");
+}
+
+}  // namespace
+
+const NeedInfo& describe(Need need) { return kInfos[static_cast<std::size_t>(need)]; }
+
+Offers probe() {
+  Offers offers;
+  const auto set = [&offers](Need need, Offer offer) { offers[static_cast<std::size_t>(need)] = std::move(offer); };
+  set(Need::kIoUring, try_device(Way::kRing));
+  set(Need::kVmsplice, try_device(Way::kPipe));
+  set(Need::kProcMem, try_proc_mem());
+  set(Need::kProcessVm, try_process_vm());
+  set(Need::kClearRefs, try_clear_refs());
+  set(Need::kPopulate, try_populate());
+  set(Need::kPageFrames, try_page_frames());
+  set(Need::kPageCounts, try_file("/proc/kpagecount", O_RDONLY));
+  set(Need::kGupTest, try_file("/sys/kernel/debug/gup_test", O_RDWR));
+  set(Need::kFailNth, try_file("/proc/self/fail-nth", O_RDWR));
+  set(Need::kHugePages, look_at_huge_pages());
+  set(Need::kHugetlb, look_at_hugetlb());
+  set(Need::kKsm, look_at_ksm());
+  set(Need::kSwap, look_at_swap());
+  set(Need::kUserfaultfd, try_userfaultfd());
+  set(Need::kDirectIo, try_direct_io());
+  set(Need::kRdma, look_at_rdma());
+  set(Need::kCuda, exists("/dev/nvidiactl") ? yes("/dev/nvidiactl") : no("no /dev/nvidiactl"));
+  return offers;
+}
+
+std::string kernel_release() {
+  utsname name{};
+  return ::uname(&name) == 0 ? name.release : "unknown";
+}
+
+}  // namespace cowherd::live

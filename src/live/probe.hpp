@@ -1,0 +1,58 @@
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <string>
+#include <string_view>
+
+namespace cowherd::live {
+
+/// What a test or an explanation may need of a machine.
+enum class Need : std::uint8_t {
+  kIoUring,
+  kVmsplice,
+  kProcMem,
+  kProcessVm,
+  kClearRefs,
+  kPopulate,
+  kPageFrames,
+  kPageCounts,
+  kGupTest,
+  kFailNth,
+  kHugePages,
+  kHugetlb,
+  kKsm,
+  kSwap,
+  kUserfaultfd,
+  kDirectIo,
+  kRdma,
+  kCuda,
+};
+inline constexpr std::size_t kNeeds = static_cast<std::size_t>(Need::kCuda) + 1;
+
+/// Whether it is to be had here.
+struct Offer {
+  bool here = false;
+  /// What was found or why it cannot be used, in a few words.
+  std::string found;
+};
+
+using Offers = std::array<Offer, kNeeds>;
+
+/// Looks at the machine, and tries what can be tried without changing anything on it.
+Offers probe();
+
+struct NeedInfo {
+  /// One word: "io_uring".
+  std::string_view name;
+  /// What it is good for.
+  std::string_view use;
+  /// How to get it: a command or a configuration symbol.
+  std::string_view remedy;
+};
+const NeedInfo& describe(Need need);
+
+/// "6.18.44-fc-v782"
+std::string kernel_release();
+
+}  // namespace cowherd::live

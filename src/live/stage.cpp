@@ -1,0 +1,413 @@
+#include "live/stage.hpp"
+
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <poll.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <csignal>
+#include <cstring>
+#include <new>
+
+#include "litmus/resolve.hpp"
+#include "live/agent.hpp"
+#include "live/host.hpp"
+#include "live/page_facts.hpp"
+#include "live/spelling.hpp"
+
+namespace cowherd::live {
+namespace {
+
+using litmus::OpCode;
+using litmus::Operation;
+
+/// Where the memory of tests lies, in every process: far from where programs, libraries and heaps are put, with address
+/// randomization and under AddressSanitizer too.
+constexpr std::uint64_t kBase = 0x200000000000;
+constexpr unsigned kSliceMilliseconds = 50;
+
+Answer answer_of(const Reply& reply) { return {static_cast<Errno>(reply.error), reply.value, {}}; }
+
+}  // namespace
+
+Stage::~Stage() {
+  clear();
+  devices_.clear();
+  if (region_ != nullptr) ::munmap(region_, sizeof(Region));
+  if (region_fd_ >= 0) ::close(region_fd_);
+  if (region_ != nullptr || lifeline_ >= 0) ::close(lifeline_);
+  if (moved_) ::sched_setaffinity(0, sizeof processors_, &processors_);
+  if (program_ != nullptr && !was_reaper_) ::prctl(PR_SET_CHILD_SUBREAPER, 0, 0, 0, 0);
+}
+
+std::string Stage::open(const litmus::Program& program, const std::vector<DevicePlan>& devices) {
+  if (::sysconf(_SC_PAGESIZE) != static_cast<long>(kPageBytes)) return "pages are not of 4096 bytes here";
+  program_ = &program;
+  watch_.fill(-1);
+  int reaper = 0;
+  ::prctl(PR_GET_CHILD_SUBREAPER, &reaper, 0, 0, 0);
+  was_reaper_ = reaper != 0;
+  ::prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0);
+  // A wake-up on the same processor costs a tenth of one on another, and no two of them ever run at the same time.
+  const int here = ::sched_getcpu();
+  if (here >= 0 && ::sched_getaffinity(0, sizeof processors_, &processors_) == 0) {
+    cpu_set_t one;
+    CPU_ZERO(&one);
+    CPU_SET(static_cast<unsigned>(here), &one);
+    moved_ = ::sched_setaffinity(0, sizeof one, &one) == 0;
+  }
+  // Not closed at exec: what a test's exec() starts goes on from there.
+  region_fd_ = static_cast<int>(::syscall(SYS_memfd_create, "cowherd-live", 0));
+  if (region_fd_ < 0 || ::ftruncate(region_fd_, sizeof(Region)) != 0) return "no shared memory: " + in_words(errno);
+  void* const memory = ::mmap(nullptr, sizeof(Region), PROT_READ | PROT_WRITE, MAP_SHARED, region_fd_, 0);
+  if (memory == MAP_FAILED) return "no shared memory: " + in_words(errno);
+  region_ = new (memory) Region;
+  int line[2];
+  if (::pipe(line) != 0) return "no pipe: " + in_words(errno);
+  region_->lifeline = line[0];
+  lifeline_ = line[1];
+  for (const DevicePlan& plan : devices) {
+    devices_.push_back(std::make_unique<Device>());
+    if (std::string problem = devices_.back()->open(plan.way, plan.pages); !problem.empty()) return problem;
+  }
+  return {};
+}
+
+void Stage::clear() {
+  if (group_ > 0) {
+    ::kill(-group_, SIGKILL);
+    // Those whose parents are gone have become ours, so that nobody is left when there is nobody to wait for.
+    while (::waitpid(-group_, nullptr, __WALL) > 0 || errno == EINTR) {
+    }
+  }
+  group_ = 0;
+  for (int& watch : watch_) {
+    if (watch >= 0) ::close(watch);
+    watch = -1;
+  }
+  for (const auto& device : devices_) device->release();
+}
+
+std::uint64_t Stage::address_of(const litmus::Place& place) const {
+  // A gap before each variable: pages that lie side by side are one variable's.
+  const litmus::Variable& variable = program_->variables[place.variable];
+  const std::uint64_t page = variable.first_page + place.page + place.variable + 1u;
+  return kBase + page * kPageBytes + place.word * sizeof(std::int64_t);
+}
+
+pid_t Stage::pid_of(std::uint8_t process) const { return region_->channels[server_[process]].process.load(); }
+
+Request Stage::on_pages(Ask ask, const litmus::Place& place) const {
+  Request request;
+  request.ask = ask;
+  request.address = address_of(place);
+  request.length = place.pages * kPageBytes;
+  return request;
+}
+
+Answer Stage::begin(const litmus::Program& program) {
+  clear();
+  asked_.fill(0);
+  suspended_by_.fill(std::nullopt);
+  for (std::uint8_t b = 0; b < litmus::kMaxBlocks; ++b) {
+    Channel& channel = region_->channels[b];
+    channel.asked.store(0);
+    channel.answered.store(0);
+    channel.process.store(0);
+    server_[b] = b;
+  }
+  for (std::uint8_t b = 0; b < program.blocks.size(); ++b) {
+    const litmus::Block& block = program.blocks[b];
+    if (block.kind != litmus::BlockKind::kProcess || block.start != litmus::BlockStart::kAtTimeZero) continue;
+    if (Answer born = spawn(b); !born.lost.empty()) return born;
+    for (const litmus::Variable& variable : program.variables) {
+      if (Answer built = build(b, variable); !built.lost.empty()) return built;
+    }
+  }
+  return {};
+}
+
+Answer Stage::spawn(std::uint8_t block) {
+  const pid_t child = ::fork();
+  if (child < 0) return {Errno{0}, 0, "no process: " + in_words(errno)};
+  if (child == 0) {
+    ::close(lifeline_);
+    ::setpgid(0, group_);
+    ::prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0);
+    // Base pages are meant, whatever the machine prefers.
+    ::prctl(PR_SET_THP_DISABLE, 1, 0, 0, 0);
+    for (const int signal : {SIGINT, SIGTERM, SIGPIPE}) ::signal(signal, SIG_DFL);
+    serve(*region_, region_fd_, block);
+  }
+  if (group_ == 0) group_ = child;
+  ::setpgid(child, group_);
+  return await_birth(block);
+}
+
+Answer Stage::build(std::uint8_t block, const litmus::Variable& variable) {
+  using litmus::VariableKind;
+  if (variable.kind == VariableKind::kUnmapped) return {};
+  litmus::Place place;
+  place.variable = static_cast<std::uint8_t>(&variable - program_->variables.data());
+  place.pages = static_cast<std::uint8_t>(variable.pages);
+  Request request = on_pages(Ask::kMap, place);
+  request.first = PROT_READ | PROT_WRITE;
+  request.second = MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE;
+  Answer built = ask(block, request);
+  for (std::uint32_t page = 0; page < variable.pages && variable.kind != VariableKind::kAnon; ++page) {
+    place.page = static_cast<std::uint8_t>(page);
+    Request access = on_pages(variable.kind == VariableKind::kZeroPage ? Ask::kLoad : Ask::kStore, place);
+    access.value = variable.value;
+    if (built.error == Errno{0} && built.lost.empty()) built = ask(block, access);
+  }
+  if (built.error == Errno{0} && built.lost.empty() && variable.protection != Protection::kReadWrite) {
+    request.ask = Ask::kProtect;
+    request.first = protection_of(variable.protection);
+    built = ask(block, request);
+  }
+  if (built.error != Errno{0} && built.lost.empty()) {
+    built.lost = fmt::format("the init block cannot be built: {}: {}", variable.name, name_of(built.error));
+  }
+  return built;
+}
+
+void Stage::post(std::uint8_t block, const Request& request) {
+  Channel& channel = region_->channels[block];
+  channel.request = request;
+  channel.asked.store(++asked_[block]);
+  wake(channel.asked);
+}
+
+bool Stage::gone(std::uint8_t block) const {
+  pollfd process{watch_[block], POLLIN, 0};
+  return watch_[block] >= 0 && ::poll(&process, 1, 0) > 0;
+}
+
+Answer Stage::lost(std::uint8_t block, const char* what) const {
+  return {Errno{0}, 0, fmt::format("{} {}", program_->blocks[block].name, what)};
+}
+
+Answer Stage::await(std::uint8_t block) {
+  Channel& channel = region_->channels[block];
+  const auto until = std::chrono::steady_clock::now() + patience_;
+  while (true) {
+    const std::uint32_t answered = channel.answered.load();
+    if (answered == asked_[block]) return answer_of(channel.reply);
+    sleep_while(channel.answered, answered, kSliceMilliseconds);
+    if (channel.answered.load() == asked_[block]) continue;
+    if (gone(block)) return lost(block, "is gone in the middle of an operation");
+    if (std::chrono::steady_clock::now() > until) return lost(block, "hangs in an operation: it did not end in time");
+  }
+}
+
+Answer Stage::ask(std::uint8_t block, const Request& request) {
+  post(block, request);
+  return await(block);
+}
+
+Answer Stage::await_birth(std::uint8_t block) {
+  Channel& channel = region_->channels[block];
+  const auto until = std::chrono::steady_clock::now() + patience_;
+  while (channel.process.load() == 0) {
+    sleep_while(channel.answered, 0, 1);
+    if (std::chrono::steady_clock::now() > until) return lost(block, "did not start in time");
+  }
+  if (watch_[block] >= 0) ::close(watch_[block]);
+  watch_[block] = static_cast<int>(::syscall(SYS_pidfd_open, channel.process.load(), 0));
+  return watch_[block] >= 0 ? Answer{} : lost(block, "cannot be watched: no pidfd_open()");
+}
+
+std::uint8_t Stage::server_of(std::uint8_t process) const {
+  const std::uint8_t server = server_[process];
+  // A child of vfork lives in the same memory.
+  return suspended_by_[server].value_or(server);
+}
+
+Answer Stage::start(std::uint8_t block, const Operation& op) {
+  Request request;
+  request.block = op.block;
+  if (op.code == OpCode::kVfork) {
+    request.ask = Ask::kVfork;
+    post(block, request);
+    if (Answer born = await_birth(op.block); !born.lost.empty()) return born;
+    suspended_by_[block] = op.block;
+    return {};
+  }
+  request.ask = op.code == OpCode::kFork ? Ask::kFork : Ask::kThread;
+  Answer started = ask(block, request);
+  if (started.error != Errno{0} || !started.lost.empty()) return started;
+  return await_birth(op.block);
+}
+
+Answer Stage::resume_parent(std::uint8_t child) {
+  for (std::uint8_t b = 0; b < litmus::kMaxBlocks; ++b) {
+    if (suspended_by_[b] != child) continue;
+    suspended_by_[b].reset();
+    return await(b);
+  }
+  return {};
+}
+
+Answer Stage::exec(std::uint8_t block, std::uint8_t process) {
+  Request request;
+  request.ask = Ask::kExec;
+  Answer done = ask(block, request);
+  if (done.error != Errno{0} || !done.lost.empty()) return done;
+  server_[process] = block;
+  // The other threads are gone, and whoever waited for a child of vfork among them.
+  for (std::uint8_t b = 0; b < program_->blocks.size(); ++b) {
+    if (b != block && litmus::process_of(*program_, b) == process) suspended_by_[b].reset();
+  }
+  const Answer parent = resume_parent(process);
+  return parent.lost.empty() ? done : parent;
+}
+
+Answer Stage::exit(std::uint8_t process) {
+  const std::uint8_t server = server_[process];
+  Request request;
+  request.ask = Ask::kExit;
+  post(server, request);
+  pollfd ended{watch_[server], POLLIN, 0};
+  int count = 0;
+  while ((count = ::poll(&ended, 1, static_cast<int>(patience_.count()))) < 0 && errno == EINTR) {
+  }
+  if (count <= 0) return lost(server, "hangs in exit(): it did not end in time");
+  return resume_parent(process);
+}
+
+Answer Stage::take(std::uint8_t block, std::uint8_t process, const Operation& op) {
+  const bool own = !op.target || *op.target == process;
+  const std::uint8_t server = own ? block : server_of(*op.target);
+  Device& device = *devices_[op.device];
+  const std::uint64_t address = address_of(op.place);
+  // Whoever pins in one call keeps what it got before the first bad page; a ring gives that back, so it is asked again.
+  for (std::uint64_t pages = op.place.pages; pages > 0; --pages) {
+    Answer got = ask(server, device.take_request(address, pages * kPageBytes, op.times));
+    if (!got.lost.empty()) return got;
+    if (got.error == Errno{0}) {
+      if (has(op.pin_flags, PinFlags::kGet)) {
+        pages = std::min<std::uint64_t>(pages, static_cast<std::uint64_t>(got.value) / kPageBytes);
+      }
+      device.hold(address, pages * kPageBytes);
+      return {Errno{0}, static_cast<std::int64_t>(pages), {}};
+    }
+    if (got.error != Errno::kFault) {
+      return {Errno{0}, 0,
+              fmt::format("{} refuses the pages: {}", name_of(device.way()), in_words(static_cast<int>(got.error)))};
+    }
+  }
+  return {Errno::kFault, 0, {}};
+}
+
+Answer Stage::debug(const Operation& op, std::int64_t value) const {
+  const std::string path = fmt::format("/proc/{}/mem", pid_of(*op.target));
+  const int memory = ::open(path.c_str(), O_RDWR | O_CLOEXEC);
+  if (memory < 0) return {Errno{0}, 0, path + ": " + in_words(errno)};
+  const bool writes = op.code == OpCode::kPtraceWrite;
+  std::int64_t word = value;
+  const auto at = static_cast<off_t>(address_of(op.place));
+  const ssize_t moved = writes ? ::pwrite(memory, &word, sizeof word, at) : ::pread(memory, &word, sizeof word, at);
+  const int error = errno;
+  ::close(memory);
+  if (moved == sizeof word) return {Errno{0}, writes ? 0 : word, {}};
+  // What get_user_pages() refuses with EFAULT is EIO in this file.
+  return {error == EIO ? Errno::kFault : static_cast<Errno>(error), 0, {}};
+}
+
+Answer Stage::clear_refs(std::uint8_t process) const {
+  const std::string path = fmt::format("/proc/{}/clear_refs", pid_of(process));
+  const int file = ::open(path.c_str(), O_WRONLY | O_CLOEXEC);
+  const bool done = file >= 0 && ::write(file, "4", 1) == 1;
+  const int error = errno;
+  if (file >= 0) ::close(file);
+  return done ? Answer{} : Answer{Errno{0}, 0, path + ": " + in_words(error)};
+}
+
+Answer Stage::perform(std::uint8_t block, std::uint8_t process, const Operation& op, std::int64_t value) {
+  Request request = on_pages(Ask::kLoad, op.place);
+  switch (op.code) {
+    case OpCode::kRead:
+      return ask(block, request);
+    case OpCode::kWrite:
+      request.ask = Ask::kStore;
+      request.value = value;
+      return ask(block, request);
+    case OpCode::kMmap:
+      request.ask = Ask::kMap;
+      request.first = protection_of(op.protection);
+      request.second = map_flags_of(op.map_flags);
+      return ask(block, request);
+    case OpCode::kMunmap:
+      request.ask = Ask::kUnmap;
+      return ask(block, request);
+    case OpCode::kMprotect:
+      request.ask = Ask::kProtect;
+      request.first = protection_of(op.protection);
+      return ask(block, request);
+    case OpCode::kMadvise:
+      request.ask = Ask::kAdvise;
+      request.first = advice_of(op.advice);
+      return ask(block, request);
+    case OpCode::kFork:
+    case OpCode::kVfork:
+    case OpCode::kThread:
+      return start(block, op);
+    case OpCode::kExec:
+      return exec(block, process);
+    case OpCode::kWait:
+      request.ask = Ask::kReap;
+      request.first = pid_of(op.block);
+      return ask(block, request);
+    case OpCode::kPin:
+      return take(block, process, op);
+    case OpCode::kUnpin:
+    case OpCode::kUnpinDirty:
+      return devices_[op.device]->release() ? Answer{} : lost(block, "cannot give back what the device holds");
+    case OpCode::kDmaRead:
+      return answer_of(devices_[op.device]->read(op.place.page * kPageBytes + op.place.word * sizeof(std::int64_t)));
+    case OpCode::kDmaWrite:
+      return answer_of(
+          devices_[op.device]->write(op.place.page * kPageBytes + op.place.word * sizeof(std::int64_t), value));
+    case OpCode::kPtraceRead:
+    case OpCode::kPtraceWrite:
+      return debug(op, value);
+    case OpCode::kClearRefs:
+      return clear_refs(op.target.value_or(process));
+    default:
+      // exit() is the course's; what else is not here is not in known.cpp either.
+      break;
+  }
+  return lost(block, "is told what no running kernel can be told");
+}
+
+Answer Stage::look(std::uint8_t process, const litmus::Place& place) {
+  return ask(server_of(process), on_pages(Ask::kLoad, place));
+}
+
+Answer Stage::inspect(std::uint8_t process, const litmus::Term& term) {
+  const PageFacts facts(pid_of(process));
+  const auto answer = [](std::int64_t value) { return Answer{Errno{0}, value, {}}; };
+  if (term.kind != litmus::Term::Kind::kRss) {
+    const std::optional<std::uint64_t> frame = facts.frame_at(address_of(term.place));
+    if (!frame) return answer(-1);
+    return answer(static_cast<std::int64_t>(term.kind == litmus::Term::Kind::kFrame ? *frame : mappings_of(*frame)));
+  }
+  std::int64_t pages = 0;
+  litmus::Place place;
+  for (const litmus::Variable& variable : program_->variables) {
+    for (std::uint32_t page = 0; page < variable.pages; ++page) {
+      place.page = static_cast<std::uint8_t>(page);
+      const std::optional<std::uint64_t> frame = facts.frame_at(address_of(place));
+      if (frame && !is_zero_page(*frame)) ++pages;
+    }
+    ++place.variable;
+  }
+  return answer(pages);
+}
+
+}  // namespace cowherd::live

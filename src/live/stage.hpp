@@ -1,0 +1,91 @@
+#pragma once
+
+#include <sched.h>
+#include <sys/types.h>
+
+#include <array>
+#include <chrono>
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "litmus/program.hpp"
+#include "live/channel.hpp"
+#include "live/course.hpp"
+#include "live/device.hpp"
+
+namespace cowherd::live {
+
+/// The devices of a test, by number: how each is to get hold of pages, and how many references at most.
+struct DevicePlan {
+  Way way = Way::kNone;
+  std::size_t pages = 1;
+};
+
+/// Plays one test on the running kernel, run after run: a process for each process of the test, a thread for each
+/// thread, fork by fork() and so on. The processes are in a group of their own and end with the run, with this object
+/// or, should this program be killed, within a moment of it. One at a time in a program; not thread-safe.
+class Stage final : public Executor {
+ public:
+  explicit Stage(std::chrono::milliseconds patience = std::chrono::seconds(10)) : patience_(patience) {}
+  Stage(const Stage&) = delete;
+  Stage& operator=(const Stage&) = delete;
+  ~Stage() override;
+
+  /// Before anything else. Empty, or why there is no playing here.
+  std::string open(const litmus::Program& program, const std::vector<DevicePlan>& devices);
+  /// Ends all processes of the run.
+  void clear();
+
+  Answer begin(const litmus::Program& program) override;
+  Answer perform(std::uint8_t block, std::uint8_t process, const litmus::Operation& operation,
+                 std::int64_t value) override;
+  Answer exit(std::uint8_t process) override;
+  Answer look(std::uint8_t process, const litmus::Place& place) override;
+  Answer inspect(std::uint8_t process, const litmus::Term& term) override;
+
+  /// The process number of a process of the test; 0 where it is not there.
+  [[nodiscard]] pid_t pid_of(std::uint8_t process) const;
+  /// Where a word of the test lies, in every process.
+  [[nodiscard]] std::uint64_t address_of(const litmus::Place& place) const;
+
+ private:
+  Answer spawn(std::uint8_t block);
+  Answer build(std::uint8_t block, const litmus::Variable& variable);
+  /// The block that serves requests for the memory of `process`.
+  [[nodiscard]] std::uint8_t server_of(std::uint8_t process) const;
+  void post(std::uint8_t block, const Request& request);
+  Answer await(std::uint8_t block);
+  Answer ask(std::uint8_t block, const Request& request);
+  Answer await_birth(std::uint8_t block);
+  Answer lost(std::uint8_t block, const char* what) const;
+  [[nodiscard]] bool gone(std::uint8_t block) const;
+  Answer start(std::uint8_t block, const litmus::Operation& operation);
+  Answer exec(std::uint8_t block, std::uint8_t process);
+  Answer take(std::uint8_t block, std::uint8_t process, const litmus::Operation& operation);
+  Answer debug(const litmus::Operation& operation, std::int64_t value) const;
+  Answer clear_refs(std::uint8_t process) const;
+  /// The parent of a child of vfork that has its own memory now goes on.
+  Answer resume_parent(std::uint8_t child);
+  [[nodiscard]] Request on_pages(Ask ask, const litmus::Place& place) const;
+
+  std::chrono::milliseconds patience_;
+  const litmus::Program* program_ = nullptr;
+  Region* region_ = nullptr;
+  int region_fd_ = -1;
+  int lifeline_ = -1;
+  cpu_set_t processors_{};
+  bool moved_ = false;
+  bool was_reaper_ = false;
+  pid_t group_ = 0;
+  std::vector<std::unique_ptr<Device>> devices_;
+  std::array<std::uint32_t, litmus::kMaxBlocks> asked_{};
+  std::array<int, litmus::kMaxBlocks> watch_{};
+  std::array<std::uint8_t, litmus::kMaxBlocks> server_{};
+  /// The child of vfork that the block waits for.
+  std::array<std::optional<std::uint8_t>, litmus::kMaxBlocks> suspended_by_{};
+};
+
+}  // namespace cowherd::live

@@ -1,0 +1,154 @@
+// On the kernel at hand: processes, accesses, faults, exec and the end of everybody.
+
+#include "live/stage.hpp"
+
+#include <gtest/gtest.h>
+#include <signal.h>
+#include <unistd.h>
+
+#include "litmus/parser.hpp"
+#include "live/plan.hpp"
+
+namespace cowherd::live {
+namespace {
+
+litmus::Program program(const std::string& blocks) {
+  const litmus::ParseResult parsed = litmus::parse(
+      "COW t\n{ x = anon(1); y = anon[2]; u = unmapped; z = zeropage PROT_READ; d = device; }\n" + blocks, "t");
+  EXPECT_TRUE(parsed.ok()) << parsed.to_text();
+  return *parsed.program;
+}
+
+/// Registers of all blocks after a run in the order of the blocks, as far as one can go before the next.
+class Play {
+ public:
+  explicit Play(const std::string& blocks) : test_(program(blocks)), course_(test_, stage_) {
+    const Plan plan = live::plan(test_, probe());
+    reason_ = plan.skip;
+    if (reason_.empty()) reason_ = stage_.open(test_, plan.devices);
+    if (!reason_.empty()) return;
+    reason_ = course_.begin();
+    Choices choices;
+    while (reason_.empty()) {
+      const BlockSet runnable = course_.runnable();
+      if (runnable == 0) break;
+      reason_ = course_.step(choices.choose(runnable)).lost;
+    }
+  }
+
+  /// Why nothing was played.
+  [[nodiscard]] const std::string& reason() const { return reason_; }
+  [[nodiscard]] std::int64_t reg(std::uint8_t block, std::uint8_t number) const { return course_.reg(block, number); }
+  [[nodiscard]] Stage& stage() { return stage_; }
+  [[nodiscard]] Course& course() { return course_; }
+
+ private:
+  litmus::Program test_;
+  Stage stage_;
+  Course course_;
+  std::string reason_;
+};
+
+#define SKIP_UNLESS_PLAYED(play) \
+  if (!(play).reason().empty()) GTEST_SKIP() << (play).reason()
+
+TEST(Stage, MemoryIsWhatTheInitBlockSays) {
+  Play play(
+      "P0() { r0 = READ_ONCE(*x); r1 = READ_ONCE(y[1].2); r2 = READ_ONCE(*u); r3 = READ_ONCE(*z); r4 = WRITE_ONCE(*z, "
+      "1); }");
+  ASSERT_EQ(play.reason(), "");
+  const std::int64_t expected[] = {1, 0, -1011, 0, -1011};
+  for (std::uint8_t i = 0; i < 5; ++i) EXPECT_EQ(play.reg(0, i), expected[i]) << i;
+}
+
+TEST(Stage, AChildOfForkHasItsOwnMemory) {
+  Play play("P0() { fork(P1); wait(P1); r0 = READ_ONCE(*x); } P1() { WRITE_ONCE(*x, 2); r0 = READ_ONCE(*x); }");
+  ASSERT_EQ(play.reason(), "");
+  EXPECT_EQ(play.reg(0, 0), 1);
+  EXPECT_EQ(play.reg(1, 0), 2);
+}
+
+TEST(Stage, AChildOfVforkAndAThreadHaveTheirParents) {
+  Play vfork("P0() { vfork(P1); r0 = READ_ONCE(*x); wait(P1); } P1() { WRITE_ONCE(*x, 2); exit(); }");
+  ASSERT_EQ(vfork.reason(), "");
+  EXPECT_EQ(vfork.reg(0, 0), 2);
+  Play thread(
+      "P0() { thread(P1); wait(P1); r0 = READ_ONCE(*x); } P1() { WRITE_ONCE(*x, 3); fork(P2); wait(P2); } P2() { "
+      "WRITE_ONCE(*x, 4); }");
+  ASSERT_EQ(thread.reason(), "");
+  EXPECT_EQ(thread.reg(0, 0), 3);
+}
+
+TEST(Stage, ExecLeavesNothingBehindAndGoesOn) {
+  Play play(
+      "P0() { fork(P1); wait(P1); r0 = READ_ONCE(*x); } "
+      "P1() { exec(); r0 = READ_ONCE(*x); r1 = mmap(x, PROT_READ | PROT_WRITE, 0); WRITE_ONCE(*x, 5); r2 = "
+      "READ_ONCE(*x); }");
+  ASSERT_EQ(play.reason(), "");
+  EXPECT_EQ(play.reg(1, 0), -1011);
+  EXPECT_EQ(play.reg(1, 1), 0);
+  EXPECT_EQ(play.reg(1, 2), 5);
+  EXPECT_EQ(play.reg(0, 0), 1);
+}
+
+TEST(Stage, AVforkChildThatExecsLetsItsParentGoOn) {
+  Play play(
+      "P0() { vfork(P1); WRITE_ONCE(*x, 2); wait(P1); r0 = READ_ONCE(*x); } P1() { exec(); r0 = READ_ONCE(*x); }");
+  ASSERT_EQ(play.reason(), "");
+  EXPECT_EQ(play.reg(0, 0), 2);
+  EXPECT_EQ(play.reg(1, 0), -1011);
+}
+
+TEST(Stage, ARingReadsAndWritesWhatItHolds) {
+  Play play(
+      "P0() { r0 = pin(d, y, FOLL_WRITE | FOLL_LONGTERM); WRITE_ONCE(y[1].2, 7); r1 = dma_read(d[1].2); "
+      "dma_write(d[0].1, 8); r2 = READ_ONCE(y[0].1); r3 = unpin(d); r4 = dma_read(d); r5 = pin(d, u, FOLL_WRITE); }");
+  SKIP_UNLESS_PLAYED(play);
+  const std::int64_t expected[] = {2, 7, 8, 0, -6, -14};
+  for (std::uint8_t i = 0; i < 6; ++i) EXPECT_EQ(play.reg(0, i), expected[i]) << i;
+}
+
+TEST(Stage, APipeSeesTheFutureOfWhatItHolds) {
+  Play play(
+      "P0() { r0 = get(d, y, 0); r1 = dma_read(d[1].2); WRITE_ONCE(*x, 7); r2 = put(d); r3 = get(d, x, 0); "
+      "WRITE_ONCE(*x, 9); r4 = dma_read(d); r5 = dma_read(d); r6 = dma_write(d, 1); }");
+  SKIP_UNLESS_PLAYED(play);
+  const std::int64_t expected[] = {2, 0, 0, 1, 9, 9, -1};
+  for (std::uint8_t i = 0; i < 7; ++i) EXPECT_EQ(play.reg(0, i), expected[i]) << i;
+}
+
+TEST(Stage, ADebuggerWritesReadOnlyMemory) {
+  Play play(
+      "P0() { fork(P1); r0 = ptrace_write(P1:*z, 4); r1 = ptrace_read(P1:*z); r2 = ptrace_read(P1:*u); "
+      "r3 = READ_ONCE(*z); wait(P1); } P1() { r0 = READ_ONCE(*x); }");
+  SKIP_UNLESS_PLAYED(play);
+  const std::int64_t expected[] = {0, 4, -14, 0};
+  for (std::uint8_t i = 0; i < 4; ++i) EXPECT_EQ(play.reg(0, i), expected[i]) << i;
+}
+
+TEST(Stage, NobodyIsLeftAfterARun) {
+  pid_t parent = 0;
+  pid_t child = 0;
+  {
+    Play play("P0() { fork(P1); } P1() { fork(P2); exit(); } P2() { r0 = READ_ONCE(*x); }");
+    ASSERT_EQ(play.reason(), "");
+    parent = play.stage().pid_of(0);
+    child = play.stage().pid_of(2);
+    EXPECT_EQ(::kill(child, 0), 0) << "an orphan that nobody waits for stays while the run lasts";
+  }
+  EXPECT_NE(::kill(parent, 0), 0);
+  EXPECT_NE(::kill(child, 0), 0);
+}
+
+TEST(Stage, AProcessThatIsKilledIsReported) {
+  const litmus::Program test = program("P0() { r0 = READ_ONCE(*x); }");
+  Stage stage;
+  ASSERT_EQ(stage.open(test, {DevicePlan{}}), "");
+  Course course(test, stage);
+  ASSERT_EQ(course.begin(), "");
+  ::kill(stage.pid_of(0), SIGKILL);
+  EXPECT_EQ(course.step(0).lost, "P0 is gone in the middle of an operation");
+}
+
+}  // namespace
+}  // namespace cowherd::live
