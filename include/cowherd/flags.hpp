@@ -11,6 +11,17 @@ enum class Protection : std::uint8_t { kNone = 0, kRead = 1, kWrite = 2, kReadWr
 /// How mmap places and fills a mapping. Linux: MAP_FIXED, MAP_FIXED_NOREPLACE, MAP_POPULATE.
 enum class MapFlags : std::uint8_t { kNone = 0, kFixed = 1, kFixedNoReplace = 2, kPopulate = 4 };
 
+/// What mremap may do. Linux: MREMAP_MAYMOVE, MREMAP_FIXED, MREMAP_DONTUNMAP.
+enum class RemapFlags : std::uint8_t {
+  kNone = 0,
+  /// The pages may go to another address.
+  kMayMove = 1,
+  /// They go to the given address, in place of what is there.
+  kFixed = 2,
+  /// The old addresses stay mapped, with nothing in them.
+  kDontUnmap = 4,
+};
+
 /// How fork passes the page tables on. All that any process or device can observe is the same.
 enum class ForkMode : std::uint8_t {
   /// Every table is copied, as Linux does.
@@ -57,6 +68,8 @@ template <>
 inline constexpr bool kIsFlagSet<Protection> = true;
 template <>
 inline constexpr bool kIsFlagSet<MapFlags> = true;
+template <>
+inline constexpr bool kIsFlagSet<RemapFlags> = true;
 template <>
 inline constexpr bool kIsFlagSet<PinFlags> = true;
 

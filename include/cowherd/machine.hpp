@@ -79,6 +79,10 @@ class AddressSpace {
                        MapFlags flags = MapFlags::kFixed);
   /// EINVAL: not aligned to a page. ENOMEM.
   Result<void> unmap(Vaddr address, ByteCount length);
+  /// Moves, grows or shrinks what is mapped at `address`, as Linux's mremap(); pins of the pages go along. Returns
+  /// where they are now. EINVAL, EFAULT; ENOMEM, and then nothing has changed.
+  Result<Vaddr> remap(Vaddr address, ByteCount length, ByteCount new_length, RemapFlags flags = RemapFlags::kMayMove,
+                      Vaddr new_address = Vaddr{0});
   /// EINVAL; ENOMEM over a hole, as Linux's mprotect().
   Result<void> protect(Vaddr address, ByteCount length, Protection protection);
   /// EINVAL; ENOMEM over a hole, as Linux's madvise().

@@ -166,6 +166,14 @@ enum class PreallocUse : std::uint8_t {
   kKeepForNext,
 };
 
+/// When mremap makes the CPUs forget the old addresses of the pages that it moves.
+enum class RemapFlush : std::uint8_t {
+  /// Before anybody reaches a page by its new address, and with the locks of both page tables held.
+  kEarly,
+  /// Once all pages have moved, with the mmap lock alone.
+  kLate,
+};
+
 /// The decisions of one kernel: data, compared and copied as such.
 struct Rules {
   Reuse reuse = Reuse::kExclusive;
@@ -193,6 +201,7 @@ struct Rules {
   ClearRefsPinned clear_refs_pinned = ClearRefsPinned::kSkip;
   TlbFlush tlb_flush = TlbFlush::kBeforeUnlock;
   PreallocUse prealloc_use = PreallocUse::kFreeUnused;
+  RemapFlush remap_flush = RemapFlush::kEarly;
 
   bool operator==(const Rules&) const = default;
 };
@@ -224,8 +233,9 @@ enum class Decision : std::uint8_t {
   kClearRefsPinned,
   kTlbFlush,
   kPreallocUse,
+  kRemapFlush,
 };
-inline constexpr std::uint8_t kDecisionCount = 25;
+inline constexpr std::uint8_t kDecisionCount = 26;
 
 /// The `cowherd` row: the default of every tool. Equal to Rules{}.
 inline constexpr Rules kCowherdRules{};

@@ -120,6 +120,19 @@ namespace cowherd {
   X(table_freed_in_use, "a table is freed that still holds entries")                                          \
   X(tables_never_freed, "empty tables stay behind")                                                           \
   X(missing_tables_leaked, "tables that were made and not needed are leaked")                                 \
+  /* Moves. */                                                                                                \
+  X(move_without_flush, "mremap lets CPUs go on using the old addresses")                                     \
+  X(move_flushes_late, "mremap lets CPUs use the old addresses until all pages have moved")                   \
+  X(move_without_rmap_lock, "mremap moves pages while others look for all their places")                      \
+  X(move_forgets_pins_below, "fork does not know of the pins below a table that pages have moved to")         \
+  X(move_loses_dirty, "mremap loses the dirty bit")                                                           \
+  X(move_without_rss, "mremap does not take moved pages off the old table's sum")                             \
+  X(move_changes_index, "mremap gives pages an index that reverse maps do not know")                          \
+  X(moved_entry_stays, "a moved page stays at its old address too")                                           \
+  X(table_moved_under_walker, "mremap moves a table while a fast pin is in it")                               \
+  X(unfaulted_keeps_index, "a moved VMA without pages keeps its index and merges with nobody")                \
+  X(move_leaks_reserve, "mremap leaks the tables that it did not need")                                       \
+  X(failed_move_stays_split, "an mremap that fails leaves its VMAs split")                                    \
   /* Failure, and the ends of things. */                                                                      \
   X(prealloc_used_twice, "fork uses one preallocated page for two early copies")                              \
   X(prealloc_kept, "fork keeps a preallocated page for the next entry")                                       \

@@ -6,6 +6,7 @@
 #include "cowherd/flags.hpp"
 #include "litmus/program.hpp"
 #include "spec/promise.hpp"
+#include "spec/spec.hpp"
 
 namespace cowherd::check {
 
@@ -34,6 +35,8 @@ struct Call {
     kDmaWrite,
     kForceRead,
     kForceWrite,
+    /// `remap` says all; `page` and `count` are where its parts begin and how many it has.
+    kMremap,
   };
 
   Kind kind = Kind::kNothing;
@@ -48,6 +51,7 @@ struct Call {
   MapFlags map_flags = MapFlags::kNone;
   Advice advice = Advice::kDontNeed;
   PinFlags pin_flags = PinFlags::kNone;
+  spec::Remap remap{};
   std::int64_t value = 0;
 };
 

@@ -54,6 +54,11 @@ Call call_of(Where& where, std::uint8_t block) {
     case OpCode::kMadvise:
       call.kind = Kind::kMadvise;
       break;
+    case OpCode::kMremap:
+      call.kind = Kind::kMremap;
+      call.remap = {call.page, call.count, scene.page_of(op.to), op.to.pages, op.remap_flags};
+      call.count = call.remap.parts();
+      break;
     case OpCode::kFork:
       call.kind = Kind::kFork;
       break;

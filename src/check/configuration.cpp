@@ -23,7 +23,8 @@ bool populates(Advice advice) { return advice == Advice::kPopulateRead || advice
 
 /// Whether the operation takes effect page by page.
 bool by_page(Kind kind) {
-  return kind == Kind::kMmap || kind == Kind::kMunmap || kind == Kind::kMprotect || kind == Kind::kMadvise;
+  return kind == Kind::kMmap || kind == Kind::kMunmap || kind == Kind::kMprotect || kind == Kind::kMadvise ||
+         kind == Kind::kMremap;
 }
 
 std::uint32_t touches_of_mprotect(const spec::Spec& spec, spec::SpaceId space, std::uint8_t page, Protection wanted) {
@@ -136,6 +137,7 @@ void Configuration::effects(const InFlight& in_flight, std::vector<Effect>& to) 
       case Kind::kMunmap:
       case Kind::kMprotect:
       case Kind::kMadvise:
+      case Kind::kMremap:
         for (std::uint8_t i = 0; i < call.count; ++i) {
           if (!has_page(done.pages, i)) to.push_back({.agent = agent, .index = i, .refused = false});
         }
@@ -178,6 +180,12 @@ Footprint Configuration::footprint(const InFlight& in_flight, const Effect& effe
     case Kind::kMmap:
     case Kind::kMunmap:
       print.touches = kNewMapping;
+      break;
+    case Kind::kMremap:
+      // The first part asks all pages, and new ones are as the last old one is.
+      print.pages = static_cast<std::uint16_t>(range(call.remap.first, call.remap.count) |
+                                               range(call.remap.to, call.remap.to_count));
+      print.touches = kNewMapping | F::kReadsWords | F::kWritesWords | F::kReadsMarks | F::kReadsProtection;
       break;
     case Kind::kMprotect:
       print.touches = touches_of_mprotect(spec, pending.space, static_cast<std::uint8_t>(call.page + effect.index),
@@ -234,7 +242,7 @@ Footprint Configuration::footprint(const Pending& pending) const {
       const spec::SpecPinId pin = pending.pin();
       if (call.page >= spec.pages_held(pin) || !spec.attached(pin, call.page)) break;
       print.space = spec.owner(pin);
-      print.pages = print.word_pages = range(spec.first_page(pin) + unsigned{call.page}, 1u);
+      print.pages = print.word_pages = range(spec.page_of(pin, call.page), 1u);
       print.touches = call.kind == Kind::kDmaRead ? F::kDeviceReads : F::kDeviceWrites;
       break;
     }
@@ -253,6 +261,7 @@ void Configuration::apply(const InFlight& in_flight, const Effect& effect) {
     case Kind::kMunmap:
     case Kind::kMprotect:
     case Kind::kMadvise:
+    case Kind::kMremap:
       if (call.kind == Kind::kMadvise && populates(call.advice)) return populate(pending, done, effect);
       spec.keep_discarded(effect.agent);
       apply_to_page(pending, done, effect.index);
@@ -296,6 +305,8 @@ void Configuration::apply_to_page(const Pending& pending, PartsDone& done, std::
   const std::uint16_t later = static_cast<std::uint16_t>(done.pages >> index);
   spec::Judgement judgement;
   switch (call.kind) {
+    case Kind::kMremap:
+      return remap_page(pending, done, index);
     case Kind::kMmap:
       if (done.refused) return;
       judgement = spec.mmap(pending.space, page, 1, call.protection, call.map_flags, {});
@@ -329,6 +340,22 @@ void Configuration::apply_to_page(const Pending& pending, PartsDone& done, std::
   }
   done.refused = true;
   if (call.kind == Kind::kMadvise) done.pages = static_cast<std::uint16_t>(done.pages | range(index, 1u));
+}
+
+void Configuration::remap_page(const Pending& pending, PartsDone& done, std::uint8_t index) {
+  if (done.refused) return;
+  const spec::Remap& remap = pending.call.remap;
+  if (done.pages == 0) {
+    const Errno error = spec.remap_error(pending.space, remap);
+    if (error != Errno{0}) {
+      done.refused = true;
+      done.value = static_cast<std::int64_t>(error);
+      return;
+    }
+  }
+  const bool last_moved = has_page(done.pages, remap.kept() - 1u);
+  spec.remap_part(pending.space, remap, index, last_moved);
+  done.pages = static_cast<std::uint16_t>(done.pages | range(index, 1u));
 }
 
 void Configuration::populate(const Pending& pending, PartsDone& done, const Effect& effect) {

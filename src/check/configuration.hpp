@@ -78,6 +78,7 @@ class Configuration {
 
  private:
   void apply_to_page(const Pending& pending, PartsDone& done, std::uint8_t index);
+  void remap_page(const Pending& pending, PartsDone& done, std::uint8_t index);
   void populate(const Pending& pending, PartsDone& done, const Effect& effect);
   void apply_force(const InFlight& in_flight, const Pending& pending, PartsDone& done);
 

@@ -34,6 +34,7 @@ class Ending {
       case Kind::kMunmap:
       case Kind::kMprotect:
       case Kind::kMadvise:
+      case Kind::kMremap:
         return change_mapping();
       case Kind::kFork:
         return fork();
@@ -95,7 +96,7 @@ class Ending {
     const bool attached = call_.page < spec_.pages_held(pin) && spec_.attached(pin, call_.page);
     if (!attached) return spec_.dma_write(pin, call_.page, call_.word, call_.value, seen_);
     const spec::SpaceId owner = spec_.owner(pin);
-    const auto at = static_cast<std::uint8_t>(spec_.first_page(pin) + call_.page);
+    const auto at = spec_.page_of(pin, call_.page);
     const auto before = spec_.peek(owner, at, call_.word);
     const Judgement judgement = spec_.dma_write(pin, call_.page, call_.word, call_.value, seen_);
     note_store(owner, at, before);
@@ -121,6 +122,8 @@ class Ending {
         return judge_result(kSuccess, seen_);
       case Kind::kMprotect:
         return protect_rest();
+      case Kind::kMremap:
+        return remap_rest();
       default:
         return advise_rest();
     }
@@ -134,6 +137,8 @@ class Ending {
         return spec_.munmap(pending_.space, call_.page, call_.count, seen_);
       case Kind::kMprotect:
         return spec_.mprotect(pending_.space, call_.page, call_.count, call_.protection, seen_);
+      case Kind::kMremap:
+        return spec_.mremap(pending_.space, call_.remap, seen_);
       default:
         return spec_.madvise(pending_.space, call_.page, call_.count, call_.advice, seen_);
     }
@@ -143,6 +148,15 @@ class Ending {
     if (done_.refused) return judge_result(Errno::kExist, seen_);
     for (std::uint8_t i = 0; i < call_.count; ++i) {
       if (!done(i)) (void)spec_.mmap(pending_.space, page(i), 1, call_.protection, MapFlags::kFixed, {});
+    }
+    return judge_result(kSuccess, seen_);
+  }
+
+  Judgement remap_rest() {
+    if (done_.refused) return judge_result(static_cast<Errno>(done_.value), seen_);
+    const std::uint8_t kept = call_.remap.kept();
+    for (std::uint8_t i = 0; i < call_.count; ++i) {
+      if (!done(i)) spec_.remap_part(pending_.space, call_.remap, i, i >= kept);
     }
     return judge_result(kSuccess, seen_);
   }

@@ -16,7 +16,7 @@ std::uint8_t bit(std::uint8_t agent) { return static_cast<std::uint8_t>(1u << ag
 /// Whether the operation has its whole effect in one part, or none before its end.
 bool in_one_part(const Call& call) {
   const bool by_page = call.kind == Kind::kMmap || call.kind == Kind::kMunmap || call.kind == Kind::kMprotect ||
-                       call.kind == Kind::kMadvise || call.kind == Kind::kPin;
+                       call.kind == Kind::kMadvise || call.kind == Kind::kPin || call.kind == Kind::kMremap;
   return !by_page || call.count == 1;
 }
 
@@ -109,6 +109,11 @@ void Reference::pack_calls(spec::Packer& out) const {
     out.put(call.pin_flags);
     out.put(static_cast<std::uint8_t>(pending.drops ? 1 : 0));
     out.put(call.value);
+    if (call.kind != Kind::kMremap) continue;
+    for (const std::uint8_t number : {call.remap.first, call.remap.count, call.remap.to, call.remap.to_count}) {
+      out.put(number);
+    }
+    out.put(call.remap.flags);
   }
 }
 
@@ -134,6 +139,12 @@ void Reference::unpack_calls(spec::Unpacker& in) const {
     call.pin_flags = in.get<PinFlags>();
     pending.drops = in.get<std::uint8_t>() != 0;
     call.value = in.get<std::int64_t>();
+    if (call.kind != Kind::kMremap) continue;
+    spec::Remap& remap = call.remap;
+    for (std::uint8_t* number : {&remap.first, &remap.count, &remap.to, &remap.to_count}) {
+      *number = in.get<std::uint8_t>();
+    }
+    remap.flags = in.get<RemapFlags>();
   }
 }
 

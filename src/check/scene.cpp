@@ -42,8 +42,13 @@ Scene::Scene(const litmus::Program& program) : program_(&program) {
   // page that its owner gave up keeps one more.
   const std::uint64_t pages = program.page_count();
   const std::uint64_t tables = 2 + Geometry<G>::kUserPages / Geometry<G>::kEntries;
+  std::uint64_t moves = 0;
+  for (const litmus::Block& block : program.blocks) {
+    for (const litmus::Operation& op : block.operations) moves += op.code == litmus::OpCode::kMremap ? 1 : 0;
+  }
   const std::uint64_t held = pages * program.devices.size();
-  const std::uint64_t wanted = 64 + processes * (pages + tables + 8 * (pages + 2)) + 8 * pages * forks + held;
+  const std::uint64_t wanted =
+      64 + processes * (pages + tables + 8 * (pages + 2)) + 8 * pages * forks + held + moves * (tables + 8 * pages);
   constexpr std::uint64_t kStep = 64;
   frames_ = PageCount{(wanted + kStep - 1) / kStep * kStep};
 }

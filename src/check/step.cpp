@@ -88,6 +88,7 @@ class Stepper {
       case OpCode::kMunmap:
       case OpCode::kMprotect:
       case OpCode::kMadvise:
+      case OpCode::kMremap:
         return change_mapping();
       case OpCode::kFork:
       case OpCode::kVfork:
@@ -160,6 +161,12 @@ class Stepper {
       case OpCode::kMprotect:
         observed = seen(error_of(mm::mprotect(system_, id, at, length(), op_.protection)));
         break;
+      case OpCode::kMremap: {
+        const ByteCount there{op_.to.pages * Geometry<G>::kPageBytes};
+        const Vaddr to = world_.scene().address_of_page(world_.scene().page_of(op_.to));
+        observed = seen(error_of(mm::mremap(system_, id, at, length(), there, op_.remap_flags, to)));
+        break;
+      }
       default:
         observed = seen(error_of(mm::madvise(system_, id, at, length(), op_.advice)));
         break;

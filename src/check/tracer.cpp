@@ -262,6 +262,10 @@ std::string Tracer::describe(const mm::Event& event) const {
       return fmt::format("{}: {} unmapped", name, frame(event.frame));
     case EventKind::kFrameFreed:
       return fmt::format("{} freed", frame(event.frame));
+    case EventKind::kMoved:
+      return fmt::format("{}: {} moved here", name, frame(event.frame));
+    case EventKind::kTableMoved:
+      return "a whole table moved";
   }
   return {};
 }

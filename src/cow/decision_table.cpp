@@ -180,6 +180,11 @@ constexpr DecisionValue kPreallocUseValues[] = {
     {"keep-for-next", "a preallocated page may serve another address than the one whose policy chose it"},
 };
 
+constexpr DecisionValue kRemapFlushValues[] = {
+    {"early", "no CPU uses the old address of a page when somebody reaches it by the new one"},
+    {"late", "CPUs use the old address after the page has moved, and after somebody has taken it from the new one"},
+};
+
 constexpr std::array kTable = {
     row<&Rules::reuse>(Decision::kReuse, "reuse", "write fault on a read-only page: may the owner go on using it?",
                        "Counts until 2.6.12, mapcounts until 5.8 (c475a8ab625d), counts again in 5.9 (09854ba94c6a), "
@@ -254,10 +259,14 @@ constexpr std::array kTable = {
                                    "what clear_refs does with a pinned page",
                                    "Linux leaves it alone since 5.11 (9348b73c2e1b)", kClearRefsPinnedValues),
     row<&Rules::tlb_flush>(Decision::kTlbFlush, "tlb-flush", "when CPUs forget permissions that were taken away",
-                           "Late flushes gave CVE-2018-18281 and CVE-2022-41222; no row here is late everywhere",
-                           kTlbFlushValues),
+                           "A late flush gave CVE-2022-41222; no row here is late everywhere", kTlbFlushValues),
     row<&Rules::prealloc_use>(Decision::kPreallocUse, "prealloc-use", "what becomes of an unused preallocated page",
                               "Linux frees it, because memory policy goes by address", kPreallocUseValues),
+    row<&Rules::remap_flush>(Decision::kRemapFlush, "remap-flush",
+                             "when CPUs forget the old addresses of pages that mremap moves",
+                             "Linux flushed without the page-table locks from 3.2 (7b6efc2bc4f1) to 4.18, which is "
+                             "CVE-2018-18281, and holds them since 4.19 (eb66ae030829)",
+                             kRemapFlushValues),
 };
 
 static_assert(kTable.size() == kDecisionCount);

@@ -57,6 +57,7 @@ TEST(DecisionTable, NamesMeanTheirEnumerators) {
   rules.clear_refs_pinned = ClearRefsPinned::kSkip;
   rules.tlb_flush = TlbFlush::kAfterUnlock;
   rules.prealloc_use = PreallocUse::kKeepForNext;
+  rules.remap_flush = RemapFlush::kLate;
   const std::pair<Decision, const char*> cases[] = {
       {Decision::kReuse, "reuse=directed"},
       {Decision::kPageLock, "page-lock=sleep"},
@@ -83,6 +84,7 @@ TEST(DecisionTable, NamesMeanTheirEnumerators) {
       {Decision::kClearRefsPinned, "clear-refs-pinned=skip"},
       {Decision::kTlbFlush, "tlb-flush=after-unlock"},
       {Decision::kPreallocUse, "prealloc-use=keep-for-next"},
+      {Decision::kRemapFlush, "remap-flush=late"},
   };
   ASSERT_EQ(std::size(cases), kDecisionCount);
   for (const auto& [decision, want] : cases) {

@@ -36,8 +36,10 @@ inline constexpr Rules kR1 = changed(kR0, [](Rules& r) {
 });
 inline constexpr Rules kR1Rc5 = changed(kR1, [](Rules& r) { r.gup_force = GupForce::kDirtyEntry; });
 inline constexpr Rules kR2 = changed(kR1, [](Rules& r) { r.page_lock = PageLock::kSleep; });
-inline constexpr Rules kR3 = changed(kR2, [](Rules& r) { r.gup_force = GupForce::kDirtyAfterFault; });
-inline constexpr Rules kR3b = changed(kR3, [](Rules& r) { r.ref_overflow = RefOverflow::kRefuse; });
+inline constexpr Rules kLinux3_2 = changed(kR2, [](Rules& r) { r.remap_flush = RemapFlush::kLate; });
+inline constexpr Rules kR3 = changed(kLinux3_2, [](Rules& r) { r.gup_force = GupForce::kDirtyAfterFault; });
+inline constexpr Rules kLinux4_19 = changed(kR3, [](Rules& r) { r.remap_flush = RemapFlush::kEarly; });
+inline constexpr Rules kR3b = changed(kLinux4_19, [](Rules& r) { r.ref_overflow = RefOverflow::kRefuse; });
 inline constexpr Rules kR3c = changed(kR3b, [](Rules& r) { r.pinned = PinnedTest::kBiased; });
 inline constexpr Rules kR4 = changed(kR3c, [](Rules& r) { r.gup_read = GupRead::kWriteFault; });
 inline constexpr Rules kLinux5_6_19 = changed(kR4, [](Rules& r) { r.pinned = PinnedTest::kNever; });

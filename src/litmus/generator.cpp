@@ -13,18 +13,8 @@
 namespace cowherd::litmus {
 namespace {
 
-constexpr std::size_t kMaxTagsLength = 150;
 /// Two overflow points of counters that kernels use: one page's biased pin count, and 32 bits of them.
 constexpr std::array<std::uint32_t, 2> kManyTimes{1024, 1u << 21};
-
-std::uint64_t fnv1a(std::string_view text) {
-  std::uint64_t hash = 0xcbf29ce484222325u;
-  for (const char c : text) {
-    hash ^= static_cast<unsigned char>(c);
-    hash *= 0x100000001b3u;
-  }
-  return hash;
-}
 
 class Generator {
  public:
@@ -168,7 +158,8 @@ class Generator {
 
   static bool needs_memory(OpCode code) {
     return code == OpCode::kRead || code == OpCode::kWrite || code == OpCode::kMunmap || code == OpCode::kMprotect ||
-           code == OpCode::kMadvise || code == OpCode::kPin || code == OpCode::kExec || code == OpCode::kClearRefs;
+           code == OpCode::kMadvise || code == OpCode::kPin || code == OpCode::kExec || code == OpCode::kClearRefs ||
+           code == OpCode::kMremap;
   }
 
   Place pick_word() {
@@ -254,7 +245,26 @@ class Generator {
       case OpCode::kSnapshot:
       case OpCode::kRestore:
         return draw_snapshot(b, op);
+      case OpCode::kMremap:
+        return draw_mremap(b, op);
     }
+  }
+
+  /// Mostly to another variable, as many pages as go; else some pages of one variable grow, shrink or move within it.
+  void draw_mremap(std::uint8_t b, Operation op) {
+    op.place = pick_pages();
+    op.to = pick_pages();
+    if (op.to.variable == op.place.variable && random_.percent(50)) {
+      op.to.page = op.place.page;
+    } else {
+      op.remap_flags = RemapFlags::kMayMove | RemapFlags::kFixed;
+      if (random_.percent(20)) op.remap_flags = op.remap_flags | RemapFlags::kDontUnmap;
+      const std::uint32_t room = program_.variables[op.to.variable].pages - op.to.page;
+      if (random_.percent(80)) op.to.pages = static_cast<std::uint8_t>(std::min<std::uint32_t>(op.place.pages, room));
+    }
+    const std::uint32_t most = program_.variables[op.to.variable].pages - op.to.page;
+    op.to.pages = static_cast<std::uint8_t>(std::min<std::uint32_t>(op.to.pages, most));
+    emit(program_.blocks[b], op, random_.percent(20));
   }
 
   void draw_mapping(std::uint8_t b, Operation op) {
@@ -416,81 +426,5 @@ class Generator {
 }  // namespace
 
 Program random_program(std::uint64_t seed, const GeneratorOptions& options) { return Generator(seed, options).run(); }
-
-std::string_view operation_tag(const Operation& operation) {
-  const bool write = has(operation.pin_flags, PinFlags::kWrite);
-  const bool get = has(operation.pin_flags, PinFlags::kGet);
-  switch (operation.code) {
-    case OpCode::kRead:
-      return "Rd";
-    case OpCode::kWrite:
-      return "Wr";
-    case OpCode::kMmap:
-      return "Map";
-    case OpCode::kMunmap:
-      return "Unmap";
-    case OpCode::kMprotect:
-      return "Prot";
-    case OpCode::kMadvise:
-      return operation.advice == Advice::kDontNeed ? "Dn" : "Adv";
-    case OpCode::kFork:
-      return "Fork";
-    case OpCode::kVfork:
-      return "Vfork";
-    case OpCode::kThread:
-      return "Thr";
-    case OpCode::kExec:
-      return "Exec";
-    case OpCode::kExit:
-      return "Exit";
-    case OpCode::kWait:
-      return "Wait";
-    case OpCode::kPin:
-      if (has(operation.pin_flags, PinFlags::kFast)) {
-        return get ? (write ? "FGetW" : "FGetR") : (write ? "FPinW" : "FPinR");
-      }
-      return get ? (write ? "GetW" : "GetR") : (write ? "PinW" : "PinR");
-    case OpCode::kUnpin:
-      return get ? "Put" : "Unpin";
-    case OpCode::kUnpinDirty:
-      return "UnpinD";
-    case OpCode::kDmaRead:
-      return "DmaR";
-    case OpCode::kDmaWrite:
-      return "DmaW";
-    case OpCode::kPtraceRead:
-      return "PtrR";
-    case OpCode::kPtraceWrite:
-      return "PtrW";
-    case OpCode::kLockPage:
-      return "Lock";
-    case OpCode::kUnlockPage:
-      return "Unlock";
-    case OpCode::kClearRefs:
-      return "Clear";
-    case OpCode::kTryShare:
-      return "Share";
-    case OpCode::kSnapshot:
-      return "Snap";
-    case OpCode::kRestore:
-      return "Rest";
-  }
-  return "Op";
-}
-
-std::string generated_name(const Program& program) {
-  std::string name;
-  for (const Block& block : program.blocks) {
-    if (&block != program.blocks.data()) name += '+';
-    for (const Operation& op : block.operations) {
-      if (&op != block.operations.data()) name += '-';
-      name += operation_tag(op);
-    }
-  }
-  if (name.size() > kMaxTagsLength) name.resize(kMaxTagsLength);
-  Program nameless = program;
-  nameless.name = "x";
-  return fmt::format("{}-{:06x}", name, fnv1a(print(nameless)) & 0xffffffu);
-}
 
 }  // namespace cowherd::litmus

@@ -85,43 +85,37 @@ bool Parser::parse_arguments(const StatementWord& word, const Block& block, std:
     case Arguments::kNone:
       break;
     case Arguments::kWord:
-      sound = parse_memory(word, PlaceUse::kWord, op);
+      sound = parse_memory(word, PlaceUse::kWord, op.place);
       break;
     case Arguments::kWordValue:
-      sound = parse_memory(word, PlaceUse::kWord, op) && comma(word) && parse_operand(block, op.value);
+      sound = parse_memory(word, PlaceUse::kWord, op.place) && comma(word) && parse_operand(block, op.value);
       break;
     case Arguments::kPagesProtectionFlags:
-      sound = parse_memory(word, PlaceUse::kPages, op) && comma(word) && parse_flags(protection_words(), op.protection);
+      sound = parse_memory(word, PlaceUse::kPages, op.place) && comma(word) &&
+              parse_flags(protection_words(), op.protection);
       if (sound && accept(TokenKind::kComma)) sound = parse_flags(map_flag_words(), op.map_flags);
       break;
     case Arguments::kPages:
-      sound = parse_memory(word, PlaceUse::kPages, op);
+      sound = parse_memory(word, PlaceUse::kPages, op.place);
       break;
     case Arguments::kPagesProtection:
-      sound = parse_memory(word, PlaceUse::kPages, op) && comma(word) && parse_flags(protection_words(), op.protection);
+      sound = parse_memory(word, PlaceUse::kPages, op.place) && comma(word) &&
+              parse_flags(protection_words(), op.protection);
       break;
-    case Arguments::kPagesAdvice: {
-      sound = parse_memory(word, PlaceUse::kPages, op) && comma(word);
-      if (!sound) break;
-      const Token name = take();
-      sound = false;
-      for (const FlagWord<Advice>& advice : advice_words()) {
-        if (name.text != advice.name) continue;
-        op.advice = advice.flag;
-        sound = true;
-      }
-      if (!sound) {
-        fail(name, fmt::format("no advice is called {}", quote(name)),
-             closest_name(name.text, names_of(advice_words())));
-      }
+    case Arguments::kPagesAdvice:
+      sound = parse_memory(word, PlaceUse::kPages, op.place) && comma(word) && parse_advice(op);
       break;
-    }
+    case Arguments::kPagesPagesFlags:
+      sound = parse_memory(word, PlaceUse::kPages, op.place) && comma(word) &&
+              parse_memory(word, PlaceUse::kPages, op.to) && comma(word) &&
+              parse_flags(remap_flag_words(), op.remap_flags);
+      break;
     case Arguments::kBlock:
       sound = parse_block_argument(index, block.operations.size(), word);
       break;
     case Arguments::kDevicePagesFlags:
       sound = parse_device_name(word, op) && comma(word) && parse_target(index, block.operations.size()) &&
-              parse_memory(word, PlaceUse::kPages, op);
+              parse_memory(word, PlaceUse::kPages, op.place);
       if (sound && accept(TokenKind::kComma)) {
         const Token flags = peek();
         sound = parse_flags(pin_flag_words(), op.pin_flags);
@@ -140,17 +134,17 @@ bool Parser::parse_arguments(const StatementWord& word, const Block& block, std:
       sound = parse_device_word(word, op) && comma(word) && parse_operand(block, op.value);
       break;
     case Arguments::kOtherWord:
-      sound = parse_target(index, block.operations.size()) && parse_memory(word, PlaceUse::kWord, op);
+      sound = parse_target(index, block.operations.size()) && parse_memory(word, PlaceUse::kWord, op.place);
       break;
     case Arguments::kOtherWordValue:
-      sound = parse_target(index, block.operations.size()) && parse_memory(word, PlaceUse::kWord, op) && comma(word) &&
-              parse_operand(block, op.value);
+      sound = parse_target(index, block.operations.size()) && parse_memory(word, PlaceUse::kWord, op.place) &&
+              comma(word) && parse_operand(block, op.value);
       break;
     case Arguments::kOtherPage:
-      sound = parse_target(index, block.operations.size()) && parse_memory(word, PlaceUse::kPage, op);
+      sound = parse_target(index, block.operations.size()) && parse_memory(word, PlaceUse::kPage, op.place);
       break;
     case Arguments::kOtherPages:
-      sound = parse_target(index, block.operations.size()) && parse_memory(word, PlaceUse::kPages, op);
+      sound = parse_target(index, block.operations.size()) && parse_memory(word, PlaceUse::kPages, op.place);
       break;
     case Arguments::kSnapshot:
       sound = parse_snapshot(word, op);
@@ -262,9 +256,20 @@ bool Parser::parse_device_word(const StatementWord& word, Operation& op) {
   return true;
 }
 
-bool Parser::parse_memory(const StatementWord& word, PlaceUse use, Operation& op) {
+bool Parser::parse_memory(const StatementWord& word, PlaceUse use, Place& place) {
   PlaceText text;
-  return parse_place_text(text) && resolve_place(text, use, word.name, op.place);
+  return parse_place_text(text) && resolve_place(text, use, word.name, place);
+}
+
+bool Parser::parse_advice(Operation& op) {
+  const Token name = take();
+  for (const FlagWord<Advice>& advice : advice_words()) {
+    if (name.text != advice.name) continue;
+    op.advice = advice.flag;
+    return true;
+  }
+  return fail(name, fmt::format("no advice is called {}", quote(name)),
+              closest_name(name.text, names_of(advice_words())));
 }
 
 bool Parser::parse_operand(const Block& block, Operand& operand) {

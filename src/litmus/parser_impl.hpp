@@ -78,8 +78,9 @@ class Parser {
   bool parse_failure(Operation& op);
   bool parse_target(std::size_t index, std::size_t operation);
   bool parse_block_argument(std::size_t index, std::size_t operation, const StatementWord& word);
+  bool parse_advice(Operation& op);
   bool parse_snapshot(const StatementWord& word, Operation& op);
-  bool parse_memory(const StatementWord& word, PlaceUse use, Operation& op);
+  bool parse_memory(const StatementWord& word, PlaceUse use, Place& place);
   bool parse_device_name(const StatementWord& word, Operation& op);
   bool parse_device_word(const StatementWord& word, Operation& op);
   bool parse_operand(const Block& block, Operand& operand);

@@ -102,6 +102,10 @@ std::string print_block_head(const Program& program, const Block& block) {
       case Arguments::kDeviceWordValue:
         uses_device[op.device] = true;
         break;
+      case Arguments::kPagesPagesFlags:
+        uses_variable[op.to.variable] = true;
+        uses_variable[op.place.variable] = true;
+        break;
       default:
         uses_variable[op.place.variable] = true;
         break;
@@ -224,6 +228,10 @@ std::string print_operation(const Program& program, std::size_t block, const Ope
       break;
     case Arguments::kDevicePagesFlags:
       out += ", " + print_flags(pin_flag_words(), operation.pin_flags);
+      break;
+    case Arguments::kPagesPagesFlags:
+      out += fmt::format(", {}, {}", print_pages(program, operation.to),
+                         print_flags(remap_flag_words(), operation.remap_flags));
       break;
     default:
       break;

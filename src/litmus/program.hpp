@@ -87,6 +87,7 @@ enum class OpCode : std::uint8_t {
   kTryShare,     // try_share(P0:x): the kernel takes the exclusive mark from the page
   kSnapshot,     // snapshot(S0): the own memory as it is now, to come back to
   kRestore,      // restore(S0): the own memory becomes what it was then
+  kMremap,       // mremap(x, y, FLAGS): the pages of x go to y
 };
 
 constexpr bool starts_block(OpCode code) {
@@ -128,9 +129,12 @@ struct Operation {
   std::uint8_t snapshot = 0;
   /// For devices: `page` and `word` within what the device holds.
   Place place;
+  /// mremap: where the pages go.
+  Place to;
   Operand value;
   Protection protection = Protection::kReadWrite;
   MapFlags map_flags = MapFlags::kNone;
+  RemapFlags remap_flags = RemapFlags::kNone;
   Advice advice = Advice::kDontNeed;
   PinFlags pin_flags = PinFlags::kNone;
   std::uint32_t times = 1;

@@ -171,11 +171,31 @@ class Resolver {
       default:
         break;
     }
-    if (op.place.variable >= program_.variables.size()) {
+    const bool sound = check_place(op, op.place);
+    if (op.code == OpCode::kMremap && sound && check_place(op, op.to)) check_mremap(op);
+  }
+
+  bool check_place(const Operation& op, const Place& place) {
+    if (place.variable >= program_.variables.size()) {
       report(op.position, "no such variable");
-    } else if (op.place.pages == 0 || op.place.page + op.place.pages > program_.variables[op.place.variable].pages ||
-               op.place.word >= kWordsPerPage) {
-      report(op.position, fmt::format("outside {}", program_.variables[op.place.variable].name));
+      return false;
+    }
+    const Variable& variable = program_.variables[place.variable];
+    if (place.pages == 0 || place.page + place.pages > variable.pages || place.word >= kWordsPerPage) {
+      report(op.position, fmt::format("outside {}", variable.name));
+      return false;
+    }
+    return true;
+  }
+
+  /// A test says where pages are: it leaves the kernel no choice.
+  void check_mremap(const Operation& op) {
+    if (has(op.remap_flags, RemapFlags::kFixed)) return;
+    const bool in_place = op.place.variable == op.to.variable && op.place.page == op.to.page;
+    if (!in_place) {
+      report(op.position, "mremap to another place needs MREMAP_FIXED");
+    } else if (op.remap_flags != RemapFlags::kNone) {
+      report(op.position, "mremap in place takes no flags: the kernel would choose another place");
     }
   }
 

@@ -43,6 +43,8 @@ P0(page *x, page *y, page *z, page *u, dev *d)
   put(d);
   pin(d, x, FOLL_WRITE | FOLL_FAST) times 2 fail_nth(any);
   r1 = clear_refs(y) fail_nth(any);
+  mremap(y[0..1], z, MREMAP_MAYMOVE | MREMAP_FIXED | MREMAP_DONTUNMAP);
+  mremap(y[0], y, 0);
   thread(P3);
   r1 = snapshot(S0) fail_nth 1;
   restore(S0);

@@ -109,6 +109,7 @@ class Shrinker {
     for (const Block& block : program.blocks) {
       for (const Operation& op : block.operations) {
         if (names_variable(op)) used[op.place.variable] = true;
+        if (op.code == OpCode::kMremap) used[op.to.variable] = true;
       }
     }
     return used;
@@ -241,6 +242,7 @@ class Shrinker {
       for (Operation& op : block.operations) {
         const Arguments arguments = statement_word(op).arguments;
         if (names_variable(op)) op.place.variable = *new_variables[op.place.variable];
+        if (op.code == OpCode::kMremap) op.to.variable = *new_variables[op.to.variable];
         if (uses_device(arguments)) op.device = *new_devices[op.device];
       }
     }
@@ -316,6 +318,11 @@ std::vector<Program> simpler_programs(const Program& program) {
           if (!has(op.pin_flags, word.flag)) continue;
           try_change(b, i, [&](Operation& changed) { changed.pin_flags = without(changed.pin_flags, word.flag); });
         }
+      }
+      if (has(op.remap_flags, RemapFlags::kDontUnmap)) {
+        try_change(b, i, [&](Operation& changed) {
+          changed.remap_flags = without(changed.remap_flags, RemapFlags::kDontUnmap);
+        });
       }
       if (op.code == OpCode::kMmap && has(op.map_flags, MapFlags::kPopulate)) {
         try_change(b, i,

@@ -34,6 +34,7 @@ constexpr std::array kStatements{
     StatementWord{"try_share", OpCode::kTryShare, Arguments::kOtherPage},
     StatementWord{"snapshot", OpCode::kSnapshot, Arguments::kSnapshot},
     StatementWord{"restore", OpCode::kRestore, Arguments::kSnapshot},
+    StatementWord{"mremap", OpCode::kMremap, Arguments::kPagesPagesFlags},
 };
 
 constexpr std::array kProtections{
@@ -46,6 +47,12 @@ constexpr std::array kMapFlags{
     FlagWord<MapFlags>{"MAP_FIXED", MapFlags::kFixed},
     FlagWord<MapFlags>{"MAP_FIXED_NOREPLACE", MapFlags::kFixedNoReplace},
     FlagWord<MapFlags>{"MAP_POPULATE", MapFlags::kPopulate},
+};
+
+constexpr std::array kRemapFlags{
+    FlagWord<RemapFlags>{"MREMAP_MAYMOVE", RemapFlags::kMayMove},
+    FlagWord<RemapFlags>{"MREMAP_FIXED", RemapFlags::kFixed},
+    FlagWord<RemapFlags>{"MREMAP_DONTUNMAP", RemapFlags::kDontUnmap},
 };
 
 constexpr std::array kPinFlags{
@@ -163,12 +170,15 @@ std::string_view describe(Arguments arguments) {
       return "(P0:x)";
     case Arguments::kSnapshot:
       return "(S0)";
+    case Arguments::kPagesPagesFlags:
+      return "(x, y, MREMAP_...)";
   }
   return "()";
 }
 
 std::span<const FlagWord<Protection>> protection_words() { return kProtections; }
 std::span<const FlagWord<MapFlags>> map_flag_words() { return kMapFlags; }
+std::span<const FlagWord<RemapFlags>> remap_flag_words() { return kRemapFlags; }
 std::span<const FlagWord<PinFlags>> pin_flag_words() { return kPinFlags; }
 std::span<const FlagWord<Advice>> advice_words() { return kAdvice; }
 std::span<const FlagWord<Verdict>> verdict_words() { return kVerdicts; }

@@ -31,6 +31,7 @@ enum class Arguments : std::uint8_t {
   kOtherPage,
   kOtherPages,
   kSnapshot,
+  kPagesPagesFlags,
 };
 
 struct StatementWord {
@@ -58,6 +59,7 @@ struct FlagWord {
 
 std::span<const FlagWord<Protection>> protection_words();
 std::span<const FlagWord<MapFlags>> map_flag_words();
+std::span<const FlagWord<RemapFlags>> remap_flag_words();
 std::span<const FlagWord<PinFlags>> pin_flag_words();
 std::span<const FlagWord<Advice>> advice_words();
 std::span<const FlagWord<Verdict>> verdict_words();

@@ -38,6 +38,10 @@ enum class EventKind : std::uint8_t {
   /// The mapping of the page ended: munmap, MADV_DONTNEED, exec, exit.
   kUnmapped,
   kFrameFreed,
+  /// mremap took the page to another address: `page` is the new one.
+  kMoved,
+  /// mremap took a whole lowest table to another place: `page` is its first page there.
+  kTableMoved,
 };
 
 struct Event {

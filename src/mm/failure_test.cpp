@@ -141,6 +141,7 @@ class FailureTest : public testing::Test {
     using C = const Cast&;
     constexpr auto kBus = Errno::kSigBus;
     constexpr auto kRw = Protection::kReadWrite;
+    constexpr auto kMove = RemapFlags::kMayMove | RemapFlags::kFixed;
     return {
         {"spawn", After::kAsBefore, [](S s, C) { return error_of(spawn(s)); }},
         {"fork", After::kAsBefore, [](S s, C c) { return error_of(fork(s, c.parent)); }},
@@ -169,6 +170,24 @@ class FailureTest : public testing::Test {
          [](S s, C c) { return error_of(madvise(s, c.parent, at(0), bytes(8), Advice::kPopulateWrite)); }},
         {"populate for reading", After::kPart,
          [](S s, C c) { return error_of(madvise(s, c.parent, at(10), bytes(2), Advice::kPopulateRead)); }},
+        {"mremap of all", After::kAsBefore,
+         [](S s, C c) { return error_of(mremap(s, c.parent, at(10), bytes(2), bytes(2), kMove, at(13))); }},
+        {"mremap of a part", After::kAsBefore,
+         [](S s, C c) { return error_of(mremap(s, c.parent, at(1), bytes(2), bytes(2), kMove, at(12))); }},
+        {"mremap over another", After::kAsBefore,
+         [](S s, C c) { return error_of(mremap(s, c.parent, at(3), bytes(3), bytes(3), kMove, at(9))); }},
+        {"mremap over the pinned", After::kAsBefore,
+         [](S s, C c) { return error_of(mremap(s, c.parent, at(10), bytes(1), bytes(3), kMove, at(4))); }},
+        {"mremap that leaves", After::kAsBefore,
+         [](S s, C c) {
+           return error_of(mremap(s, c.parent, at(4), bytes(3), bytes(3), kMove | RemapFlags::kDontUnmap, at(13)));
+         }},
+        {"mremap of two VMAs", After::kAsBefore,
+         [](S s, C c) { return error_of(mremap(s, c.parent, at(6), bytes(3), bytes(3), kMove, at(12))); }},
+        {"mremap that shrinks", After::kAsBefore,
+         [](S s, C c) { return error_of(mremap(s, c.parent, at(0), bytes(6), bytes(2), RemapFlags::kNone)); }},
+        {"mremap by the child", After::kAsBefore,
+         [](S s, C c) { return error_of(mremap(s, c.child, at(0), bytes(8), bytes(8), kMove, at(20))); }},
         {"write where nothing was", After::kAsBefore, [](S s, C c) { return store(s, c.parent, 3); }, kBus},
         {"write to the zero page", After::kAsBefore, [](S s, C c) { return store(s, c.parent, 2); }, kBus},
         {"write to a shared page", After::kAsBefore, [](S s, C c) { return store(s, c.parent, 1); }, kBus},

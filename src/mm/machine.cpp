@@ -148,6 +148,11 @@ Result<void> AddressSpace::unmap(Vaddr address, ByteCount length) {
   return at_border(mm::munmap(impl_->system, process_, address, length));
 }
 
+Result<Vaddr> AddressSpace::remap(Vaddr address, ByteCount length, ByteCount new_length, RemapFlags flags,
+                                  Vaddr new_address) {
+  return at_border(mm::mremap(impl_->system, process_, address, length, new_length, flags, new_address));
+}
+
 Result<void> AddressSpace::protect(Vaddr address, ByteCount length, Protection protection) {
   return at_border(mm::mprotect(impl_->system, process_, address, length, protection));
 }

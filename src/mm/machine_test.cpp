@@ -107,6 +107,28 @@ TEST(MachineApi, TheDeviceKeepsSeeingItsOwner) {
   EXPECT_EQ(problem_of(m), "");
 }
 
+TEST(MachineApi, PinsFollowMovedMemory) {
+  Machine machine = *Machine::create(ByteCount{1 << 20});
+  AddressSpace space = *machine.create_space();
+  const Vaddr at = *space.map(ByteCount{2 * kPageBytes});
+  const std::byte one{1};
+  ASSERT_TRUE(space.write(at, {&one, 1}).ok());
+  Pin pin = *space.pin(at, ByteCount{kPageBytes}, PinFlags::kWrite | PinFlags::kLongTerm);
+  const auto moved = space.remap(at, ByteCount{2 * kPageBytes}, ByteCount{2 * kPageBytes},
+                                 RemapFlags::kMayMove | RemapFlags::kFixed, Vaddr{1 << 30});
+  ASSERT_TRUE(moved.ok());
+  EXPECT_EQ(*moved, Vaddr{1 << 30});
+  std::byte seen{};
+  EXPECT_EQ(space.read(at, {&seen, 1}).error(), Errno::kSigSegv);
+  const std::byte two{2};
+  ASSERT_TRUE(space.write(*moved, {&two, 1}).ok());
+  EXPECT_EQ(pin.bytes(PageCount{0})[0], two);
+  EXPECT_EQ(space.remap(*moved, ByteCount{2 * kPageBytes}, ByteCount{4 * kPageBytes}).value(), *moved) << "grows";
+  EXPECT_EQ(space.remap(*moved, ByteCount{kPageBytes}, ByteCount{kPageBytes}, RemapFlags::kFixed).error(),
+            Errno::kInvalid);
+  EXPECT_EQ(machine.verify(), nullptr);
+}
+
 TEST(MachineApi, PinsOutliveTheirAddressSpace) {
   Machine m = machine();
   const PageCount before = m.memory_use().free;

@@ -71,6 +71,17 @@ Result<Vaddr> mmap(System<G>& system, ProcessId process, Vaddr address, ByteCoun
 template <class G>
 Result<void> munmap(System<G>& system, ProcessId process, Vaddr address, ByteCount length);
 
+/// Moves, grows or shrinks a mapping; pages, references to them and what is said of the VMA go along. The pages that
+/// the new length has room for go to `new_address` with kFixed, in place of what is there, else anywhere with kMayMove
+/// where they cannot stay; holes between the first and the last page stay holes. With kDontUnmap the old addresses stay
+/// mapped, and empty; `new_address` is then a wish. Returns the new address. EINVAL: kFixed or kDontUnmap without
+/// kMayMove, kDontUnmap with another length, both places overlap; EFAULT: nothing is mapped at `old_address`, or
+/// several VMAs should grow; ENOMEM: no room, or no memory, and then nothing has changed. Compare Linux mm/mremap.c:
+/// do_mremap().
+template <class G>
+Result<Vaddr> mremap(System<G>& system, ProcessId process, Vaddr old_address, ByteCount old_length,
+                     ByteCount new_length, RemapFlags flags, Vaddr new_address = Vaddr{0});
+
 /// ENOMEM over a hole: what lies before it has been changed, as on Linux.
 template <class G>
 Result<void> mprotect(System<G>& system, ProcessId process, Vaddr address, ByteCount length, Protection protection);

@@ -59,6 +59,25 @@ class ModelSpace {
       pages_[at].protection = protection;
     }
   }
+  /// What is mapped in [first, first + kept) goes to `to`; then `count` pages there are mapped, and what was left of
+  /// `old_count` is not.
+  void remap(std::uint64_t first, std::uint64_t old_count, std::uint64_t to, std::uint64_t count, bool leave) {
+    const std::uint64_t kept = std::min(old_count, count);
+    for (std::uint64_t at = 0; at < kept && first != to; ++at) {
+      pages_[to + at] = pages_[first + at];
+      ModelPage<G>& left = pages_[first + at];
+      if (leave && left.mapped) {
+        left.bytes = fresh();
+      } else {
+        left = {};
+      }
+    }
+    for (std::uint64_t at = kept; at < count; ++at) {
+      pages_[to + at] = pages_[to + kept - 1];
+      pages_[to + at].bytes = fresh();
+    }
+    unmap(first + kept, old_count - kept);
+  }
   /// Over holes.
   void advise(std::uint64_t first, std::uint64_t count, Advice advice) {
     for (std::uint64_t at = first; at < first + count; ++at) {

@@ -51,6 +51,7 @@ class Stress {
     const ProcessId process = pick_process();
     if (what < 8) return map(process);
     if (what < 12) return unmap(process);
+    if (what < 16) return remap(process);
     if (what < 20) return protect(process);
     if (what < 28) return advise(process);
     if (what < 48) return store(process, false);
@@ -162,6 +163,37 @@ class Stress {
     if (excused(error)) return;
     expect(error, Errno{0}, "munmap");
     space(process).unmap(first, count);
+  }
+  void remap(ProcessId process) {
+    const auto [first, count] = pick_range();
+    auto [to, new_count] = pick_range();
+    RemapFlags flags = RemapFlags::kMayMove | RemapFlags::kFixed;
+    const std::uint32_t how = choose_(8);
+    if (how < 4 && to + count <= kPages) new_count = count;
+    if (how == 0) flags = flags | RemapFlags::kDontUnmap;
+    if (how >= 6) {
+      to = first;
+      new_count = std::min<std::uint64_t>(new_count, kPages - first);
+      flags = RemapFlags::kNone;
+    }
+    const Errno error = error_of(mremap(system_, process, at(first), length(count), length(new_count), flags, at(to)));
+    if (excused(error)) return;
+    const bool moves = has(flags, RemapFlags::kFixed);
+    const bool leave = has(flags, RemapFlags::kDontUnmap);
+    ModelSpace<G>& own = space(process);
+    if ((moves && to < first + count && first < to + new_count) || (leave && count != new_count)) {
+      return expect(error, Errno::kInvalid, "mremap");
+    }
+    if (!own.page(first).mapped) return expect(error, Errno::kFault, "mremap");
+    // Whether several pages are one mapping the model does not know.
+    if (count < new_count && error == Errno::kFault && count > 1) return;
+    if (count < new_count && own.hole_in(first, count)) return expect(error, Errno::kFault, "mremap");
+    bool room = true;
+    for (std::uint64_t page = first + count; !moves && page < first + new_count; ++page) {
+      room = room && !own.page(page).mapped;
+    }
+    expect(error, room ? Errno{0} : Errno::kNoMemory, "mremap");
+    if (room) own.remap(first, count, to, new_count, leave);
   }
   void protect(ProcessId process) {
     const auto [first, count] = pick_range();

@@ -37,6 +37,14 @@ void Provenance::inherit(SpaceId parent, SpaceId child, std::uint16_t pages) {
   }
 }
 
+void Provenance::moved(SpaceId space, std::uint8_t page, std::uint8_t to) {
+  std::vector<Entry> found;
+  for (const Entry& entry : entries_) {
+    if (entry.page == page && (entry.spaces & bit(space)) != 0) found.push_back(entry);
+  }
+  for (const Entry& entry : found) wrote(space, to, entry.writer, entry.value);
+}
+
 void Provenance::retire(SpaceId space) {
   for (Entry& entry : entries_) entry.spaces = static_cast<std::uint16_t>(entry.spaces & ~bit(space));
 }

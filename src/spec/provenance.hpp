@@ -46,6 +46,8 @@ class Provenance {
   void wrote(SpaceId space, std::uint8_t page, Writer writer, std::int64_t value);
   /// From now on the past of `parent` on the pages of the set `pages` is the child's too.
   void inherit(SpaceId parent, SpaceId child, std::uint16_t pages);
+  /// What is in the past of `space` on `page` is so on `to` as well.
+  void moved(SpaceId space, std::uint8_t page, std::uint8_t to);
   /// The number `space` is about to name somebody else: what it wrote was written by somebody who is gone.
   void retire(SpaceId space);
   [[nodiscard]] Origin origin(SpaceId space, std::int64_t value) const;

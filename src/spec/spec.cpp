@@ -176,6 +176,57 @@ Judgement Spec::madvise(SpaceId space, std::uint8_t first, std::uint8_t count, A
   return judge_result(hole ? Errno::kNoMemory : kSuccess, seen);
 }
 
+Errno Spec::remap_error(SpaceId space, const Remap& remap) const {
+  const bool fixed = has(remap.flags, RemapFlags::kFixed);
+  const bool leaves = has(remap.flags, RemapFlags::kDontUnmap);
+  if ((fixed || leaves) && !has(remap.flags, RemapFlags::kMayMove)) return Errno::kInvalid;
+  if (leaves && remap.count != remap.to_count) return Errno::kInvalid;
+  const bool overlap = remap.to < remap.first + remap.count && remap.first < remap.to + remap.to_count;
+  if (fixed && overlap) return Errno::kInvalid;
+  const Page* first = state_.find(space, remap.first);
+  if (first == nullptr) return Errno::kFault;
+  if (remap.to_count <= remap.count) return kSuccess;
+  for (std::uint8_t i = 1; i < remap.count; ++i) {
+    const Page* page = state_.find(space, static_cast<std::uint8_t>(remap.first + i));
+    const bool alike = page != nullptr && page->protection == first->protection &&
+                       page->dont_fork == first->dont_fork && page->wipe_on_fork == first->wipe_on_fork;
+    if (!alike) return Errno::kFault;
+  }
+  for (std::uint8_t i = remap.count; !fixed && i < remap.to_count; ++i) {
+    if (state_.find(space, static_cast<std::uint8_t>(remap.first + i)) != nullptr) return Errno::kNoMemory;
+  }
+  return kSuccess;
+}
+
+void Spec::remap_part(SpaceId space, const Remap& remap, std::uint8_t part, bool last_moved) {
+  const auto from = static_cast<std::uint8_t>(remap.first + part);
+  const auto to = static_cast<std::uint8_t>(remap.to + part);
+  if (part >= remap.to_count) return change().unmap(space, from);
+  if (part >= remap.count) {
+    const int last = (last_moved ? remap.to : remap.first) + remap.count - 1;
+    const Page like = *state_.find(space, static_cast<std::uint8_t>(last));
+    change().map(space, to, like.protection);
+    Page& page = *state_.find(space, to);
+    page.dont_fork = like.dont_fork;
+    page.wipe_on_fork = like.wipe_on_fork;
+    return;
+  }
+  if (from == to) return;
+  if (state_.find(space, from) == nullptr) return change().unmap(space, to);
+  change().move(space, from, to, has(remap.flags, RemapFlags::kDontUnmap));
+}
+
+Judgement Spec::mremap(SpaceId space, const Remap& remap, Observation seen) {
+  if (seen.for_shortage()) return {};
+  const Errno expected = remap_error(space, remap);
+  const bool several = remap.count > 1 && (expected == kSuccess || expected == Errno::kNoMemory);
+  if (several && seen.error == Errno::kFault) return {};
+  if (expected == kSuccess) {
+    for (std::uint8_t part = 0; part < remap.parts(); ++part) remap_part(space, remap, part, part >= remap.kept());
+  }
+  return judge_result(expected, seen);
+}
+
 Judgement Spec::read(SpaceId space, std::uint8_t page, std::uint8_t word, Observation seen) {
   if (seen.for_shortage()) return {};
   const Page* at = state_.find(space, page);

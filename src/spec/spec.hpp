@@ -23,6 +23,20 @@ struct PinSoFar {
   bool stopped = false;
 };
 
+/// Where mremap takes pages from and to.
+struct Remap {
+  std::uint8_t first = 0;
+  std::uint8_t count = 0;
+  std::uint8_t to = 0;
+  std::uint8_t to_count = 0;
+  RemapFlags flags = RemapFlags::kNone;
+
+  /// Pages that stay pages: the others are given up, or come new.
+  [[nodiscard]] std::uint8_t kept() const { return count < to_count ? count : to_count; }
+  /// Its parts, one to each page that moves, goes or comes.
+  [[nodiscard]] std::uint8_t parts() const { return count < to_count ? to_count : count; }
+};
+
 /// The reference state of one machine, and the judge of what is seen of it. Plain memory: copying bytes() and assigning
 /// them back is a snapshot, equal states have equal bytes. Each call is one atomic operation. Not thread-safe.
 ///
@@ -64,6 +78,14 @@ class Spec {
   Judgement mprotect(SpaceId space, std::uint8_t first, std::uint8_t count, Protection protection, Observation seen);
   /// Changes all pages that are mapped; with a hole the result is ENOMEM.
   Judgement madvise(SpaceId space, std::uint8_t first, std::uint8_t count, Advice advice, Observation seen);
+
+  /// Without MREMAP_FIXED: in place, so that to == first. Pages that come new are mapped as the last old one is.
+  Judgement mremap(SpaceId space, const Remap& remap, Observation seen);
+  /// With which error it has to fail now; Errno{0}: with none. A range of several pages may also be several mappings,
+  /// which is not known here: then it may fail with EFAULT, and change nothing.
+  [[nodiscard]] Errno remap_error(SpaceId space, const Remap& remap) const;
+  /// Part `part` of one that may not fail; `last_moved`: that of the last page that is kept has been done.
+  void remap_part(SpaceId space, const Remap& remap, std::uint8_t part, bool last_moved);
 
   Judgement read(SpaceId space, std::uint8_t page, std::uint8_t word, Observation seen);
   Judgement write(SpaceId space, std::uint8_t page, std::uint8_t word, std::int64_t value, Observation seen);
@@ -116,9 +138,10 @@ class Spec {
   [[nodiscard]] std::optional<std::int64_t> peek(SpaceId space, std::uint8_t page, std::uint8_t word) const;
   /// Pages that the pin holds; 0 for kNoPin.
   [[nodiscard]] std::uint8_t pages_held(SpecPinId pin) const { return state_.held(pin); }
-  /// Precondition of both: the pin exists.
+  /// Precondition: the pin exists.
   [[nodiscard]] SpaceId owner(SpecPinId pin) const { return state_.owner(pin); }
-  [[nodiscard]] std::uint8_t first_page(SpecPinId pin) const { return state_.first_page(pin); }
+  /// Where its owner has the pin's page `page` now. Precondition: attached().
+  [[nodiscard]] std::uint8_t page_of(SpecPinId pin, std::uint8_t page) const { return state_.page_of(pin, page); }
   /// Whether the owner of the pin's page `page` has not discarded it. Precondition: page < pages_held(pin).
   [[nodiscard]] bool attached(SpecPinId pin, std::uint8_t page) const { return state_.attached(pin, page); }
 

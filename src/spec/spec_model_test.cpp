@@ -82,7 +82,7 @@ class Race {
   void create() { model_.spaces[spec_.create_space().value()]; }
 
   void step() {
-    const int kind = pick(12);
+    const int kind = pick(13);
     if (model_.spaces.empty()) return create();
     const int space = any_of(model_.spaces);
     switch (kind) {
@@ -106,6 +106,8 @@ class Race {
         return device_write();
       case 10:
         return device_read();
+      case 11:
+        return move(space);
       default:
         return let_go();
     }
@@ -135,6 +137,29 @@ class Race {
         spec_.mmap(space_id(space), static_cast<std::uint8_t>(page), 1, protection, MapFlags::kNone, {});
     ASSERT_TRUE(judgement.ok());
     model_.spaces[space][page] = {std::make_shared<Object>(), protection};
+  }
+
+  void move(int space) {
+    Memory& memory = model_.spaces[space];
+    const int count = 1 + pick(2);
+    const int first = pick(kPages - count + 1);
+    const int to = pick(kPages - count + 1);
+    const bool leave = pick(3) == 0;
+    RemapFlags flags = RemapFlags::kMayMove | RemapFlags::kFixed;
+    if (leave) flags = flags | RemapFlags::kDontUnmap;
+    const bool overlap = to < first + count && first < to + count;
+    const Errno expected = overlap ? Errno::kInvalid : memory.contains(first) ? Errno{0} : Errno::kFault;
+    const Remap remap{static_cast<std::uint8_t>(first), static_cast<std::uint8_t>(count), static_cast<std::uint8_t>(to),
+                      static_cast<std::uint8_t>(count), flags};
+    ASSERT_TRUE(spec_.mremap(space_id(space), remap, {.error = expected}).ok());
+    for (int i = 0; i < count && expected == Errno{0}; ++i) {
+      memory.erase(to + i);
+      const auto at = memory.find(first + i);
+      if (at == memory.end()) continue;
+      memory[to + i] = at->second;
+      at->second.object = std::make_shared<Object>();
+      if (!leave) memory.erase(at);
+    }
   }
 
   void discard(int space) {
@@ -286,7 +311,7 @@ class Race {
 };
 
 TEST(Model, AgreesOnRandomPrograms) {
-  constexpr std::uint32_t kPrograms = 300;
+  constexpr std::uint32_t kPrograms = 400;
   for (std::uint32_t seed = 0; seed < kPrograms && !HasFatalFailure(); ++seed) {
     SCOPED_TRACE(testing::Message() << "seed " << seed);
     Race(seed).run(150);

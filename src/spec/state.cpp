@@ -30,7 +30,14 @@ template <class Visit>
 void State::for_each_holder(SpaceId space, std::uint8_t page, Visit visit) {
   for (std::uint8_t i = 0; i < kMaxPins; ++i) {
     Pin& pin = pins_[i];
-    if (pin.count == 0 || pin.space != space || page < pin.first || page >= pin.first + pin.count) continue;
+    if (pin.count == 0 || pin.space != space) continue;
+    if (pin.moved) {
+      for (std::uint8_t index = 0; index < pin.count; ++index) {
+        if (contains(pin.attached, index) && pin.at[index] == page) visit(SpecPinId{i}, index);
+      }
+      continue;
+    }
+    if (page < pin.first || page >= pin.first + pin.count) continue;
     const auto index = static_cast<std::uint8_t>(page - pin.first);
     if (contains(pin.attached, index)) visit(SpecPinId{i}, index);
   }
@@ -131,6 +138,37 @@ void State::wipe(SpaceId space, std::uint8_t page) {
   wiped.writers = {};
 }
 
+void State::move(SpaceId space, std::uint8_t page, std::uint8_t to, bool stays_mapped) {
+  unmap(space, to);
+  Space& in = spaces_[space.value()];
+  in.mapped = with(in.mapped, to);
+  in.pages[to] = in.pages[page];
+  for (Pin& pin : pins_) {
+    if (pin.count == 0 || pin.space != space) continue;
+    for (std::uint8_t index = 0; index < pin.count; ++index) {
+      if (!pin.moved) pin.at[index] = static_cast<std::uint8_t>(pin.first + index);
+      if (contains(pin.attached, index) && pin.at[index] == page) pin.at[index] = to;
+    }
+    pin.moved = true;
+    settle(pin);
+  }
+  provenance_.moved(space, page, to);
+  if (stays_mapped) {
+    in.pages[page].words = {};
+    in.pages[page].writers = {};
+  } else {
+    in.mapped = without(in.mapped, page);
+  }
+}
+
+void State::settle(Pin& pin) {
+  if (!pin.moved) return;
+  pin.moved = false;
+  for (std::uint8_t index = 0; index < pin.count; ++index) {
+    if (contains(pin.attached, index) && pin.at[index] != pin.first + index) pin.moved = true;
+  }
+}
+
 void State::discard(SpaceId space, std::uint8_t page) {
   const Page& gone = spaces_[space.value()].pages[page];
   std::uint16_t slot = kMaxDetached;
@@ -144,6 +182,7 @@ void State::discard(SpaceId space, std::uint8_t page) {
     Pin& pin = pins_[holder.value()];
     pin.attached = without(pin.attached, index);
     pin.slots[index] = slot;
+    settle(pin);
   });
   if (keeper_ == kNobody) return;
   detach();
@@ -189,7 +228,7 @@ void State::store(SpecPinId pin, std::uint8_t page, std::uint8_t word, std::int6
   const Pin& by = pins_[pin.value()];
   const Writer writer = by.get ? Writer::kGet : Writer::kPin;
   if (contains(by.attached, page)) {
-    store(by.space, static_cast<std::uint8_t>(by.first + page), word, value, writer);
+    store(by.space, page_of(pin, page), word, value, writer);
     return;
   }
   store_detached(by.slots[page], word, value);
@@ -229,14 +268,22 @@ SpecPinId State::free_pin() const {
 
 void State::bind(SpecPinId pin, SpaceId space, std::uint8_t first, Strength strength, bool get) {
   assert(held(pin) == 0);
-  pins_[pin.value()] = {
-      .space = space, .first = first, .count = 0, .strength = strength, .get = get, .attached = 0, .slots = {}};
+  pins_[pin.value()] = {.space = space,
+                        .first = first,
+                        .count = 0,
+                        .strength = strength,
+                        .get = get,
+                        .attached = 0,
+                        .moved = false,
+                        .at = {},
+                        .slots = {}};
 }
 
 void State::extend(SpecPinId pin) {
   Pin& extended = pins_[pin.value()];
   assert(find(extended.space, static_cast<std::uint8_t>(extended.first + extended.count)) != nullptr);
   extended.attached = with(extended.attached, extended.count);
+  extended.at[extended.count] = static_cast<std::uint8_t>(extended.first + extended.count);
   ++extended.count;
 }
 
@@ -255,13 +302,20 @@ bool State::attached(SpecPinId pin, std::uint8_t page) const { return contains(p
 std::int64_t State::load(SpecPinId pin, std::uint8_t page, std::uint8_t word) const {
   const Pin& of = pins_[pin.value()];
   if (!contains(of.attached, page)) return detached_[of.slots[page]][word];
-  return spaces_[of.space.value()].pages[static_cast<std::size_t>(of.first + page)].words[word];
+  return spaces_[of.space.value()].pages[page_of(pin, page)].words[word];
 }
 
 std::uint16_t State::attached_pages(SpaceId space) const {
   unsigned pages = 0;
   for (const Pin& pin : pins_) {
-    if (pin.count != 0 && pin.space == space) pages |= unsigned{pin.attached} << pin.first;
+    if (pin.count == 0 || pin.space != space) continue;
+    if (!pin.moved) {
+      pages |= unsigned{pin.attached} << pin.first;
+      continue;
+    }
+    for (std::uint8_t index = 0; index < pin.count; ++index) {
+      if (contains(pin.attached, index)) pages |= 1u << pin.at[index];
+    }
   }
   return static_cast<std::uint16_t>(pages);
 }

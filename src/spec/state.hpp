@@ -87,6 +87,9 @@ class State {
   void unmap(SpaceId space, std::uint8_t page);
   /// The page at a mapped address is discarded and reads as zeros; the mapping stays.
   void wipe(SpaceId space, std::uint8_t page);
+  /// The page goes to address `to`, with those who hold it, in place of what is there; where it was nothing is mapped
+  /// then, or a page of zeros with the same protection and marks. Precondition: mapped, and not at `to`.
+  void move(SpaceId space, std::uint8_t page, std::uint8_t to, bool stays_mapped);
   /// Precondition: mapped.
   void store(SpaceId space, std::uint8_t page, std::uint8_t word, std::int64_t value, Writer writer);
   /// The word holds what somebody else wrote, and it is in the space's past like what the space wrote itself.
@@ -119,7 +122,11 @@ class State {
   [[nodiscard]] Strength strength(SpecPinId pin) const { return pins_[pin.value()].strength; }
   [[nodiscard]] bool by_get(SpecPinId pin) const { return pins_[pin.value()].get; }
   [[nodiscard]] SpaceId owner(SpecPinId pin) const { return pins_[pin.value()].space; }
-  [[nodiscard]] std::uint8_t first_page(SpecPinId pin) const { return pins_[pin.value()].first; }
+  /// Where its owner has the page now. Precondition: attached.
+  [[nodiscard]] std::uint8_t page_of(SpecPinId pin, std::uint8_t page) const {
+    const Pin& of = pins_[pin.value()];
+    return of.moved ? of.at[page] : static_cast<std::uint8_t>(of.first + page);
+  }
   /// Whether the owner has not discarded the page.
   [[nodiscard]] bool attached(SpecPinId pin, std::uint8_t page) const;
   [[nodiscard]] std::int64_t load(SpecPinId pin, std::uint8_t page, std::uint8_t word) const;
@@ -156,10 +163,16 @@ class State {
     Strength strength = Strength::kWrite;
     bool get = false;
     std::uint16_t attached = 0;
+    /// Some attached page is not where it was when it was taken.
+    bool moved = false;
+    /// Where attached pages are; meaningful where `moved` says so.
+    std::array<std::uint8_t, kMaxPages> at{};
     /// Slot of a page that is not attached.
     std::array<std::uint16_t, kMaxPages> slots{};
   };
 
+  /// Puts `moved` right, so that equal pins are equal.
+  static void settle(Pin& pin);
   static std::uint16_t place_of(SpecPinId pin, std::uint8_t page, std::uint8_t word);
 
   /// Calls visit(pin, index) for every pin that has the page as its page `index`.

@@ -12,6 +12,8 @@ namespace cowherd::spec {
 namespace {
 
 constexpr std::uint16_t kUnnumbered = 0xffff;
+/// In the byte that says how a pin was taken.
+constexpr unsigned kMoved = 1u << 7;
 
 bool contains(unsigned set, std::size_t element) { return ((set >> element) & 1u) != 0; }
 
@@ -133,8 +135,10 @@ void State::pack_pins(Packer& out) const {
     out.put(pin.count);
     out.put(pin.space.value());
     out.put(pin.first);
-    out.put(static_cast<std::uint8_t>(static_cast<unsigned>(pin.strength) << 1 | (pin.get ? 1u : 0u)));
+    out.put(static_cast<std::uint8_t>(static_cast<unsigned>(pin.strength) << 1 | (pin.get ? 1u : 0u) |
+                                      (pin.moved ? kMoved : 0u)));
     out.put(pin.attached);
+    for (unsigned pages = pin.moved ? pin.attached : 0u; pages != 0;) out.put(pin.at[take(pages)]);
     for (unsigned pages = detached_pages(pin); pages != 0;) detached.put(pin.slots[take(pages)]);
   }
   out.put(static_cast<std::uint8_t>(stale_.size()));
@@ -172,9 +176,14 @@ void State::unpack_pins(Unpacker& in) {
     pin.space = SpaceId{in.get<std::uint8_t>()};
     pin.first = in.get<std::uint8_t>();
     const auto how = in.get<std::uint8_t>();
-    pin.strength = static_cast<Strength>(how >> 1);
+    pin.strength = static_cast<Strength>((how & ~kMoved) >> 1);
     pin.get = (how & 1u) != 0;
+    pin.moved = (how & kMoved) != 0;
     pin.attached = in.get<std::uint16_t>();
+    for (unsigned pages = pin.moved ? pin.attached : 0u; pages != 0;) {
+      const std::size_t index = take(pages);
+      pin.at[index] = in.get<std::uint8_t>();
+    }
     for (unsigned pages = detached_pages(pin); pages != 0;) {
       const std::size_t index = take(pages);
       pin.slots[index] = detached.get();

@@ -20,6 +20,7 @@ namespace cowherd::spec {
 ///   space P                    a new address space, called P
 ///   P map 0+2 rw [populate] [noreplace]
 ///   P unmap 0+1, P protect 0+1 none|r|w|rw, P advise 0+1 dontneed|dontfork|…
+///   P remap 0+1 2+1 [fixed|stuck] [leave]; "fixed": MAYMOVE and FIXED, "stuck": FIXED alone, "leave": DONTUNMAP
 ///   P write 1.2 7              word 2 of page 1 gets 7; P read 1.2; "force-write", "force-read" for a debugger
 ///   P fork C, P restore C, P drop
 ///   d pin P 0+1 w,long         d is the pin; flags w, long, force, nofault, get; "-" for none
@@ -195,6 +196,15 @@ class Story {
       judgement = spec_.mprotect(space, a, b, protection(words.at(3)), seen);
     } else if (verb == "advise") {
       judgement = spec_.madvise(space, a, b, advice(words.at(3)), seen);
+    } else if (verb == "remap") {
+      const auto [to, to_count] = two(words.at(3));
+      Remap remap{a, b, to, to_count, RemapFlags::kNone};
+      for (std::size_t i = 4; i < words.size(); ++i) {
+        if (words[i] == "fixed") remap.flags = remap.flags | RemapFlags::kMayMove | RemapFlags::kFixed;
+        if (words[i] == "leave") remap.flags = remap.flags | RemapFlags::kDontUnmap;
+        if (words[i] == "stuck") remap.flags = remap.flags | RemapFlags::kFixed;
+      }
+      judgement = spec_.mremap(space, remap, seen);
     } else if (verb == "read") {
       judgement = spec_.read(space, a, b, seen);
     } else if (verb == "write") {

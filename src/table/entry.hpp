@@ -70,6 +70,12 @@ class Entry {
   [[nodiscard]] constexpr Entry with_young(bool on) const { return with(kAccessed, on); }
   [[nodiscard]] constexpr Entry with_user(bool on) const { return with(kUser, on); }
 
+  /// The same entry on its way from one place to another: not present, and not none.
+  [[nodiscard]] constexpr Entry departed() const { return Entry{(bits_ & ~kPresent) | kInTransit}; }
+  [[nodiscard]] constexpr bool in_transit() const { return (bits_ & (kPresent | kInTransit)) == kInTransit; }
+  /// Undoes departed().
+  [[nodiscard]] constexpr Entry arrived() const { return Entry{(bits_ & ~kInTransit) | kPresent}; }
+
   constexpr bool operator==(const Entry&) const = default;
 
  private:
@@ -84,6 +90,8 @@ class Entry {
   static constexpr std::uint64_t kSwapExclusive = std::uint64_t{1} << 52;
   static constexpr unsigned kFrameShift = 12;
   static constexpr std::uint64_t kFrameMask = 0x000F'FFFF'FFFF'F000;
+  /// Of an entry that is not present, processors look at no other bit.
+  static constexpr std::uint64_t kInTransit = std::uint64_t{1} << 62;
 
   static constexpr Entry of_kind(EntryKind kind, std::uint64_t payload) {
     return Entry{static_cast<std::uint64_t>(kind) << kKindShift | payload << kFrameShift};
