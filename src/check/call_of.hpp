@@ -107,6 +107,8 @@ Call call_of(Where& where, std::uint8_t block) {
     case OpCode::kUnlockPage:
     case OpCode::kClearRefs:
     case OpCode::kTryShare:
+    case OpCode::kSwapOut:
+    case OpCode::kSwapIn:
       break;
   }
   return call;

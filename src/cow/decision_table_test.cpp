@@ -58,6 +58,14 @@ TEST(DecisionTable, NamesMeanTheirEnumerators) {
   rules.tlb_flush = TlbFlush::kAfterUnlock;
   rules.prealloc_use = PreallocUse::kKeepForNext;
   rules.remap_flush = RemapFlush::kLate;
+  rules.swap_reuse = SwapReuse::kExclusive;
+  rules.swap_exclusive = SwapExclusive::kKept;
+  rules.swap_cache = SwapCache::kLeft;
+  rules.swap_in = SwapIn::kPastCache;
+  rules.reclaim_pinned = ReclaimPinned::kSkip;
+  rules.reclaim_unmap = ReclaimUnmap::kTryShare;
+  rules.lazy_free = LazyFree::kUnreferenced;
+  rules.fast_dirty = FastDirty::kAtOnce;
   const std::pair<Decision, const char*> cases[] = {
       {Decision::kReuse, "reuse=directed"},
       {Decision::kPageLock, "page-lock=sleep"},
@@ -85,6 +93,14 @@ TEST(DecisionTable, NamesMeanTheirEnumerators) {
       {Decision::kTlbFlush, "tlb-flush=after-unlock"},
       {Decision::kPreallocUse, "prealloc-use=keep-for-next"},
       {Decision::kRemapFlush, "remap-flush=late"},
+      {Decision::kSwapReuse, "swap-reuse=exclusive"},
+      {Decision::kSwapExclusive, "swap-exclusive=kept"},
+      {Decision::kSwapCache, "swap-cache=left"},
+      {Decision::kSwapIn, "swap-in=past-cache"},
+      {Decision::kReclaimPinned, "reclaim-pinned=skip"},
+      {Decision::kReclaimUnmap, "reclaim-unmap=try-share"},
+      {Decision::kLazyFree, "lazy-free=unreferenced"},
+      {Decision::kFastDirty, "fast-dirty=at-once"},
   };
   ASSERT_EQ(std::size(cases), kDecisionCount);
   for (const auto& [decision, want] : cases) {

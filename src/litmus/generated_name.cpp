@@ -81,6 +81,10 @@ std::string_view operation_tag(const Operation& operation) {
       return "Rest";
     case OpCode::kMremap:
       return "Remap";
+    case OpCode::kSwapOut:
+      return "Out";
+    case OpCode::kSwapIn:
+      return "In";
   }
   return "Op";
 }

@@ -6,7 +6,6 @@
 #include <optional>
 #include <vector>
 
-#include "litmus/printer.hpp"
 #include "litmus/random.hpp"
 #include "litmus/shrink.hpp"
 
@@ -159,7 +158,7 @@ class Generator {
   static bool needs_memory(OpCode code) {
     return code == OpCode::kRead || code == OpCode::kWrite || code == OpCode::kMunmap || code == OpCode::kMprotect ||
            code == OpCode::kMadvise || code == OpCode::kPin || code == OpCode::kExec || code == OpCode::kClearRefs ||
-           code == OpCode::kMremap;
+           code == OpCode::kMremap || code == OpCode::kSwapOut || code == OpCode::kSwapIn;
   }
 
   Place pick_word() {
@@ -247,6 +246,9 @@ class Generator {
         return draw_snapshot(b, op);
       case OpCode::kMremap:
         return draw_mremap(b, op);
+      case OpCode::kSwapOut:
+      case OpCode::kSwapIn:
+        return draw_swap(b, op);
     }
   }
 
@@ -280,9 +282,10 @@ class Generator {
       op.protection = kChoices[random_.below(kChoices.size())];
     }
     if (op.code == OpCode::kMadvise) {
-      static constexpr std::array kChoices{Advice::kDontNeed,   Advice::kDontNeed,     Advice::kDontNeed,
-                                           Advice::kDontFork,   Advice::kDoFork,       Advice::kWipeOnFork,
-                                           Advice::kKeepOnFork, Advice::kPopulateRead, Advice::kPopulateWrite};
+      static constexpr std::array kChoices{
+          Advice::kDontNeed,   Advice::kDontNeed,   Advice::kDontNeed,     Advice::kDontFork,      Advice::kDoFork,
+          Advice::kWipeOnFork, Advice::kKeepOnFork, Advice::kPopulateRead, Advice::kPopulateWrite, Advice::kPageOut,
+          Advice::kFree,       Advice::kFree,       Advice::kCold};
       op.advice = kChoices[random_.below(kChoices.size())];
     }
     emit(program_.blocks[b], op, false);
@@ -374,6 +377,14 @@ class Generator {
     emit(kernel_block_, op, false);
     op.code = OpCode::kUnlockPage;
     emit(kernel_block_, op, false);
+  }
+
+  /// Of the own memory, or by the kernel, at any time.
+  void draw_swap(std::uint8_t b, Operation op) {
+    op.place = pick_word();
+    if (random_.percent(50)) return emit(program_.blocks[b], op, random_.percent(30));
+    op.target = states_[b].process;
+    emit(kernel_block_, op, random_.percent(30));
   }
 
   void draw_clear_refs(std::uint8_t b, Operation op) {

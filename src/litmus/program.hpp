@@ -88,6 +88,8 @@ enum class OpCode : std::uint8_t {
   kSnapshot,     // snapshot(S0): the own memory as it is now, to come back to
   kRestore,      // restore(S0): the own memory becomes what it was then
   kMremap,       // mremap(x, y, FLAGS): the pages of x go to y
+  kSwapOut,      // swapout(P0:x): reclaim takes the page
+  kSwapIn,       // swapin(P0:x): the page comes back from swap
 };
 
 constexpr bool starts_block(OpCode code) {
@@ -122,7 +124,7 @@ struct Operation {
   /// The block that fork, vfork, thread and wait name.
   std::uint8_t block = 0;
   /// The process whose memory is meant (as a block number), where it is not the own one: pin, get, ptrace_*, lock_page,
-  /// clear_refs, try_share.
+  /// clear_refs, try_share, swapout, swapin.
   std::optional<std::uint8_t> target;
   std::uint8_t device = 0;
   /// The snapshot that is taken or restored, by its number: S0, S1, …
@@ -185,6 +187,12 @@ struct Term {
     kDirty,
     /// rss(P0) — pages that the process has.
     kRss,
+    /// swapped(0:x) — 1 if the entry names a slot of swap.
+    kSwapped,
+    /// swapcount(0:x) — how many entries name the slot of the page, in swap or in the swap cache; -1 where it has none.
+    kSwapCount,
+    /// swapcache(0:x) — 1 if the page is in the swap cache.
+    kSwapCache,
   };
   Kind kind = Kind::kLiteral;
   std::int64_t literal = 0;

@@ -142,7 +142,8 @@ class Resolver {
     }
     if (block.kind == BlockKind::kKernel && !is_kernel_work(arguments)) {
       report(op.position,
-             fmt::format("a kernel block only does lock_page, unlock_page, clear_refs and try_share, not {}",
+             fmt::format("a kernel block only does lock_page, unlock_page, clear_refs, try_share, swapout and "
+                         "swapin, not {}",
                          statement_word(op).name));
     }
     if (block.kind == BlockKind::kProcess && op.code == OpCode::kTryShare) {

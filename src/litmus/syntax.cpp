@@ -13,7 +13,7 @@ std::string_view syntax_reference() {
   { x = anon(1); d = device; }      what there is at time zero
   P0(page *x, dev *d) { ... }       processes and threads, numbered from 0; the arguments are optional
   device D0() { ... }               only dma_read, dma_write
-  kernel K0() { ... }               only lock_page, unlock_page, clear_refs, try_share
+  kernel K0() { ... }               only lock_page, unlock_page, clear_refs, try_share, swapout, swapin
   filter (condition)                optional: only these runs count
   locations [0:r0; 0:x;]            optional: show these as well
   exists (condition)                optional: or ~exists, or forall
@@ -40,7 +40,8 @@ STATEMENTS, each may begin with 'r0 =' and end with 'fail_nth N' (its N-th alloc
   munmap(x)
   mprotect(x, PROT)
   madvise(x, ADVICE)                MADV_DONTNEED, MADV_DONTFORK, MADV_DOFORK, MADV_WIPEONFORK,
-                                    MADV_KEEPONFORK, MADV_POPULATE_READ, MADV_POPULATE_WRITE
+                                    MADV_KEEPONFORK, MADV_POPULATE_READ, MADV_POPULATE_WRITE,
+                                    MADV_COLD, MADV_PAGEOUT, MADV_FREE
   mremap(x, y, FLAGS)               the pages of x go to y: 0 in place, to grow or shrink, else
                                     MREMAP_MAYMOVE | MREMAP_FIXED, and MREMAP_DONTUNMAP
   fork(P1)  vfork(P1)  thread(P1)   start a block
@@ -58,7 +59,10 @@ STATEMENTS, each may begin with 'r0 =' and end with 'fail_nth N' (its N-th alloc
   lock_page(P0:x)  unlock_page(P0:x)
   clear_refs(P0:x)                  take write permission away, to see what is written from now on
   try_share(P0:x)                   the kernel takes the exclusive mark, as swap-out does; -EBUSY where pinned
-  pin, get, lock_page, unlock_page, clear_refs take P1:x for the memory of another process, x for the own.
+  swapout(P0:x)                     reclaim takes the page from all who map it; -EBUSY where it is kept
+  swapin(P0:x)                      the page comes back; -EFAULT where it is not in swap
+  pin, get, lock_page, unlock_page, clear_refs, swapout, swapin take P1:x for the memory of another process,
+  x for the own.
 
 CONDITIONS
   /\ &&  \/ ||  ~ ! not  ( )        joined; true always holds
@@ -69,7 +73,8 @@ CONDITIONS
   fault(P0)                         how many accesses of P0 faulted
   finding(name)                     1 if the run broke it
   frame(0:x)  refcount(0:x)  mapcount(0:x)  pins(0:x)  excl(0:x)  writable(0:x)  dirty(0:x)
-  rss(P0)                           internal state: a running kernel does not show it
+  rss(P0)  swapped(0:x)  swapcount(0:x)  swapcache(0:x)
+                                    internal state: a running kernel does not show it
 
 CONSTANTS
   EPERM ESRCH ENXIO ECHILD EAGAIN ENOMEM EACCES EFAULT EBUSY EEXIST EINVAL SIGSEGV SIGBUS

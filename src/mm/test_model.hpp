@@ -99,6 +99,9 @@ class ModelSpace {
           break;
         case Advice::kPopulateRead:
         case Advice::kPopulateWrite:
+        case Advice::kCold:
+        case Advice::kPageOut:
+        case Advice::kFree:
           break;
       }
     }

@@ -104,8 +104,9 @@ const StoryCase kMoves[] = {
       P read 1.0 = 0)"},
 };
 
-INSTANTIATE_TEST_SUITE_P(Moves, MovedStory, testing::ValuesIn(kMoves),
-                         [](const testing::TestParamInfo<StoryCase>& info) { return std::string(info.param.name); });
+std::string case_name(const testing::TestParamInfo<StoryCase>& of) { return of.param.name; }
+
+INSTANTIATE_TEST_SUITE_P(Moves, MovedStory, testing::ValuesIn(kMoves), case_name);
 
 }  // namespace
 }  // namespace cowherd::spec

@@ -130,6 +130,9 @@ class Story {
         {"keeponfork", Advice::kKeepOnFork},
         {"populate-read", Advice::kPopulateRead},
         {"populate-write", Advice::kPopulateWrite},
+        {"cold", Advice::kCold},
+        {"pageout", Advice::kPageOut},
+        {"free", Advice::kFree},
     };
     return table.at(text);
   }
