@@ -137,7 +137,6 @@ namespace cowherd {
   X(swap_in_ignores_mark, "a page that comes back from swap is shared although its entry says it is not")         \
   X(swap_in_ignores_a_reference, "a page that comes back from swap is its writer's although somebody holds it")   \
   X(swap_in_recheck_dropped, "a page from swap replaces an entry that has changed meanwhile")                     \
-  X(swap_cache_recheck_dropped, "a fault that slept for the page lock takes a page that has left the swap cache") \
   X(swap_in_keeps_count, "an entry that comes back from swap stays counted in its slot")                          \
   X(swap_in_without_rss, "a page that comes back from swap is missing in the sum")                                \
   X(fork_keeps_swap_mark, "fork shares an entry in swap that stays marked exclusive")                             \
