@@ -165,7 +165,7 @@ Result<bool> lock_cached(System<G>& system, FrameNumber frame, BlockNumber slot)
   }
   lock_page_of(system, frame);
   const ColdDescriptor& cold = system.frames().cold(frame);
-  if ((cold.in_swap_cache() && cold.slot() == slot) || COWHERD_MUTANT(swap_cache_recheck_dropped)) return true;
+  if (cold.in_swap_cache() && cold.slot() == slot) return true;
   unlock_page_of(system, frame);
   put_page(system, frame);
   return false;
