@@ -24,6 +24,7 @@ std::int64_t inspect(World& world, std::uint8_t process, const Term& term) {
   if (!world.alive(process)) return kNothing;
   const mm::PageView view = mm::inspect(world.system(), world.control.processes[process].id,
                                         world.scene().address_of_page(world.scene().page_of(term.place)));
+  if (term.kind == Term::Kind::kSoftDirty) return view.in_vma ? std::int64_t{view.soft_dirty} : kNothing;
   if (!view.entry.present()) return kNothing;
   switch (term.kind) {
     case Term::Kind::kFrame:

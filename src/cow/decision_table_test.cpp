@@ -58,6 +58,10 @@ TEST(DecisionTable, NamesMeanTheirEnumerators) {
   rules.tlb_flush = TlbFlush::kAfterUnlock;
   rules.prealloc_use = PreallocUse::kKeepForNext;
   rules.remap_flush = RemapFlush::kLate;
+  rules.numa_skip = NumaSkip::kHeld;
+  rules.gup_hint = GupHint::kFollow;
+  rules.ksm_reuse = KsmReuse::kCount;
+  rules.ksm_protect = KsmProtect::kClearThenTest;
   const std::pair<Decision, const char*> cases[] = {
       {Decision::kReuse, "reuse=directed"},
       {Decision::kPageLock, "page-lock=sleep"},
@@ -85,6 +89,10 @@ TEST(DecisionTable, NamesMeanTheirEnumerators) {
       {Decision::kTlbFlush, "tlb-flush=after-unlock"},
       {Decision::kPreallocUse, "prealloc-use=keep-for-next"},
       {Decision::kRemapFlush, "remap-flush=late"},
+      {Decision::kNumaSkip, "numa-skip=held"},
+      {Decision::kGupHint, "gup-hint=follow"},
+      {Decision::kKsmReuse, "ksm-reuse=count"},
+      {Decision::kKsmProtect, "ksm-protect=clear-then-test"},
   };
   ASSERT_EQ(std::size(cases), kDecisionCount);
   for (const auto& [decision, want] : cases) {

@@ -10,7 +10,7 @@
 
 namespace cowherd::litmus {
 
-inline constexpr std::size_t kOpCodes = static_cast<std::size_t>(OpCode::kMremap) + 1;
+inline constexpr std::size_t kOpCodes = static_cast<std::size_t>(OpCode::kKsmUnmerge) + 1;
 
 /// How often each operation is tried, by OpCode; 0: never. Of an operation that makes no sense where it is drawn (a
 /// dma_read with nothing pinned) nothing comes.
@@ -44,6 +44,11 @@ constexpr OpWeights default_weights() {
   set(OpCode::kSnapshot, 4);
   set(OpCode::kRestore, 12);
   set(OpCode::kMremap, 5);
+  set(OpCode::kNumaHint, 2);
+  set(OpCode::kMlock, 1);
+  set(OpCode::kMunlock, 1);
+  set(OpCode::kKsmMerge, 3);
+  set(OpCode::kKsmUnmerge, 1);
   return weights;
 }
 

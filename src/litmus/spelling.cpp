@@ -35,6 +35,11 @@ constexpr std::array kStatements{
     StatementWord{"snapshot", OpCode::kSnapshot, Arguments::kSnapshot},
     StatementWord{"restore", OpCode::kRestore, Arguments::kSnapshot},
     StatementWord{"mremap", OpCode::kMremap, Arguments::kPagesPagesFlags},
+    StatementWord{"numa_hint", OpCode::kNumaHint, Arguments::kOtherPages},
+    StatementWord{"mlock", OpCode::kMlock, Arguments::kPages},
+    StatementWord{"munlock", OpCode::kMunlock, Arguments::kPages},
+    StatementWord{"ksm_merge", OpCode::kKsmMerge, Arguments::kTwoOtherPages},
+    StatementWord{"ksm_unmerge", OpCode::kKsmUnmerge, Arguments::kOtherPages},
 };
 
 constexpr std::array kProtections{
@@ -69,6 +74,8 @@ constexpr std::array kAdvice{
     FlagWord<Advice>{"MADV_KEEPONFORK", Advice::kKeepOnFork},
     FlagWord<Advice>{"MADV_POPULATE_READ", Advice::kPopulateRead},
     FlagWord<Advice>{"MADV_POPULATE_WRITE", Advice::kPopulateWrite},
+    FlagWord<Advice>{"MADV_MERGEABLE", Advice::kMergeable},
+    FlagWord<Advice>{"MADV_UNMERGEABLE", Advice::kUnmergeable},
 };
 
 constexpr std::array kVerdicts{
@@ -83,16 +90,17 @@ constexpr std::array kGrains{
 };
 
 constexpr std::array kTerms{
-    FlagWord<Term::Kind>{"fault", Term::Kind::kFaults},      FlagWord<Term::Kind>{"finding", Term::Kind::kFinding},
-    FlagWord<Term::Kind>{"frame", Term::Kind::kFrame},       FlagWord<Term::Kind>{"refcount", Term::Kind::kRefcount},
-    FlagWord<Term::Kind>{"mapcount", Term::Kind::kMapcount}, FlagWord<Term::Kind>{"pins", Term::Kind::kPins},
-    FlagWord<Term::Kind>{"excl", Term::Kind::kExclusive},    FlagWord<Term::Kind>{"writable", Term::Kind::kWritable},
-    FlagWord<Term::Kind>{"dirty", Term::Kind::kDirty},       FlagWord<Term::Kind>{"rss", Term::Kind::kRss},
+    FlagWord<Term::Kind>{"fault", Term::Kind::kFaults},        FlagWord<Term::Kind>{"finding", Term::Kind::kFinding},
+    FlagWord<Term::Kind>{"frame", Term::Kind::kFrame},         FlagWord<Term::Kind>{"refcount", Term::Kind::kRefcount},
+    FlagWord<Term::Kind>{"mapcount", Term::Kind::kMapcount},   FlagWord<Term::Kind>{"pins", Term::Kind::kPins},
+    FlagWord<Term::Kind>{"excl", Term::Kind::kExclusive},      FlagWord<Term::Kind>{"writable", Term::Kind::kWritable},
+    FlagWord<Term::Kind>{"dirty", Term::Kind::kDirty},         FlagWord<Term::Kind>{"rss", Term::Kind::kRss},
+    FlagWord<Term::Kind>{"softdirty", Term::Kind::kSoftDirty},
 };
 
-constexpr std::array<std::string_view, 17> kKeywords{
+constexpr std::array<std::string_view, 18> kKeywords{
     "COW",      "anon",   "zeropage", "unmapped", "device", "kernel", "page",      "dev", "times",
-    "fail_nth", "filter", "exists",   "forall",   "not",    "true",   "locations", "any",
+    "fail_nth", "filter", "exists",   "forall",   "not",    "true",   "locations", "any", "secret",
 };
 
 bool is_numbered(std::string_view name, std::string_view letters, std::size_t max_digits) {
@@ -135,6 +143,10 @@ bool names_variable(const Operation& operation) {
   }
 }
 
+bool names_second_place(const Operation& operation) {
+  return operation.code == OpCode::kMremap || operation.code == OpCode::kKsmMerge;
+}
+
 std::string_view describe(Arguments arguments) {
   switch (arguments) {
     case Arguments::kNone:
@@ -172,6 +184,8 @@ std::string_view describe(Arguments arguments) {
       return "(S0)";
     case Arguments::kPagesPagesFlags:
       return "(x, y, MREMAP_...)";
+    case Arguments::kTwoOtherPages:
+      return "(P0:x, P1:y)";
   }
   return "()";
 }

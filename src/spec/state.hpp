@@ -19,6 +19,8 @@ struct Page {
   Protection protection = Protection::kNone;
   bool dont_fork = false;
   bool wipe_on_fork = false;
+  /// No reference may be taken to it.
+  bool secret = false;
 };
 
 /// What a reference promises its holder.

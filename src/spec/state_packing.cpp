@@ -12,6 +12,8 @@ namespace cowherd::spec {
 namespace {
 
 constexpr std::uint16_t kUnnumbered = 0xffff;
+/// Beside the writers of a page's words.
+constexpr unsigned kSecret = 1u << 12;
 /// In the byte that says how a pin was taken.
 constexpr unsigned kMoved = 1u << 7;
 
@@ -49,7 +51,7 @@ void pack_page(Packer& out, const Page& page) {
   out.put(static_cast<std::uint8_t>(static_cast<unsigned>(page.protection) | flags | set_words(page.words) << 4));
   unsigned writers = 0;
   for (const Writer writer : page.writers) writers = writers << 3 | static_cast<unsigned>(writer);
-  out.put(static_cast<std::uint16_t>(writers));
+  out.put(static_cast<std::uint16_t>(writers | (page.secret ? kSecret : 0u)));
   pack_words(out, page.words);
 }
 
@@ -59,6 +61,7 @@ void unpack_page(Unpacker& in, Page& page) {
   page.dont_fork = (head & 4u) != 0;
   page.wipe_on_fork = (head & 8u) != 0;
   const unsigned writers = in.get<std::uint16_t>();
+  page.secret = (writers & kSecret) != 0;
   for (std::size_t word = 0; word < kWordsPerPage; ++word) {
     page.writers[word] = static_cast<Writer>((writers >> (3 * (kWordsPerPage - 1 - word))) & 7u);
   }
