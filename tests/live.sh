@@ -68,11 +68,65 @@ for _ in 1 2 3 4 5 6 7 8 9 10; do
 done
 [[ -z $left ]] || { echo "left behind: $left"; exit 1; }
 
+# Nor does one that is killed while a disk holds a page, where there is such a disk: no loop device stays.
+if grep -q '^yes *direct-io' probe; then
+  cat >transfer.litmus <<'TEST'
+COW transfer
+{
+  x = anon(1);
+  d = device;
+}
+P0(page *x, dev *d)
+{
+  pin(d, x, 0);
+  fork(P1);
+  WRITE_ONCE(*x, 2);
+  r0 = dma_read(d);
+}
+P1(page *x)
+{
+  r0 = READ_ONCE(*x);
+}
+~exists (0:r0=1 \/ 1:r0=2)
+TEST
+  "$COWHERD" live transfer.litmus >transfer
+  grep -q '^Observation transfer Never ' transfer
+  before=$(losetup -a | wc -l)
+  "$COWHERD" live --random 100000000 transfer.litmus >/dev/null 2>&1 &
+  controller=$!
+  sleep 1
+  kill -KILL $controller
+  wait $controller 2>/dev/null || true
+  for _ in 1 2 3 4 5 6 7 8 9 10; do
+    sleep 0.3
+    left=$(pgrep -f -- '--random 100000000 transfer.litmus' || true)
+    [[ -n $left || $(losetup -a | wc -l) -gt $before ]] || break
+  done
+  [[ -z $left ]] || { echo "left behind: $left"; exit 1; }
+  [[ $(losetup -a | wc -l) -le $before ]] || { losetup -a; exit 1; }
+else
+  grep -A2 '^no *direct-io' probe
+fi
+
 # Which rules the kernel follows, and whether fork is safe.
 "$COWHERD" fingerprint >fingerprint
 grep -q '^Behaves as: ' fingerprint
 grep -q '^Is fork safe with memory that a device has pinned?$' fingerprint
 "$COWHERD" fingerprint --json | python3 -c 'import json, sys; assert json.load(sys.stdin)["tests"]'
+
+# Under a second kernel, where there is one: what the guest says, and its exit status. A guest that cannot be had.
+status=0
+"$COWHERD" probe --vm nosuch 2>missing || status=$?
+[[ $status == 2 ]] && grep -q '^cowherd: nosuch: no such kernel$' missing
+if uml=$(command -v linux.uml); then
+  "$COWHERD" live --uml "$uml" two.litmus -o guest
+  grep -q '^Rules live-linux-' guest && grep -q '^Observation two Sometimes 1 2$' guest
+  status=0
+  "$COWHERD" live --uml "$uml" --schedule '1 0*3' two.litmus >wrong || status=$?
+  [[ $status == 2 ]] && grep -q 'block 1 cannot go on at step 1' wrong
+else
+  echo "no linux.uml (package user-mode-linux): a second kernel was not tried"
+fi
 
 # As C: one file, several tests, a case to each interleaving; it needs no cowherd.
 cc=$(command -v cc || command -v gcc || command -v clang) || { echo "no C compiler: the C programs were not tried"; exit 0; }

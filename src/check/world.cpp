@@ -357,6 +357,11 @@ bool World::may_proceed(std::uint8_t b) const {
     if (suspends) return false;
   }
   const litmus::Operation& op = operation(b);
+  if (op.code == litmus::OpCode::kExit) {
+    const std::uint8_t process = scene_->process_of(b);
+    const bool last = ((scene_->threads_of(process) & ~bit_of(b)) & unfinished()) == 0;
+    return !last || !suspended(process);
+  }
   if (op.code != litmus::OpCode::kWait) return true;
   const Phase phase = control.agents[op.block].phase;
   if (phase == Phase::kNever) return true;
@@ -365,7 +370,15 @@ bool World::may_proceed(std::uint8_t b) const {
   const Life life = control.processes[op.block].life;
   // Somebody else's wait is about to end it.
   if (life == Life::kExiting) return false;
-  return life != Life::kAlive || (scene_->threads_of(op.block) & unfinished()) == 0;
+  return life != Life::kAlive || ((scene_->threads_of(op.block) & unfinished()) == 0 && !suspended(op.block));
+}
+
+bool World::suspended(std::uint8_t process) const {
+  for (std::uint8_t child = 0; child < scene_->blocks(); ++child) {
+    const bool suspends = scene_->block(child).start == litmus::BlockStart::kVfork && control.processes[child].borrows;
+    if (suspends && scene_->process_of(scene_->block(child).starter) == process) return true;
+  }
+  return false;
 }
 
 void World::settle() {
@@ -384,16 +397,24 @@ void World::settle() {
       changed = true;
     }
   }
-  for (std::uint8_t b = 0; b < blocks; ++b) {
+  // One that ends may be what its parent, a child of vfork itself, was suspended for.
+  while (end_borrower()) {
+  }
+}
+
+bool World::end_borrower() {
+  for (std::uint8_t b = 0; b < scene_->blocks(); ++b) {
     const bool at_end = alive(b) && control.processes[b].borrows && (scene_->threads_of(b) & unfinished()) == 0;
-    if (!at_end) continue;
+    if (!at_end || suspended(b)) continue;
     // Its parent still lives in that memory, so nothing has to be torn down that others could look at.
     Scheduler* const scheduler = system_->scheduler();
     system_->set_scheduler(nullptr);
     const bool gone = exit_process(b).ok();
     system_->set_scheduler(scheduler);
     if (gone) (void)reference.run(b, {.kind = Call::Kind::kExit, .process = b}, {});
+    return true;
   }
+  return false;
 }
 
 void World::note_new_space(std::uint8_t process) {

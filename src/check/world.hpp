@@ -183,6 +183,10 @@ class World {
   std::string build();
   std::string build_variable(std::uint8_t process, const litmus::Variable& variable);
   [[nodiscard]] bool may_proceed(std::uint8_t block) const;
+  /// Whether a child of vfork suspends a thread of `process`: it cannot end then.
+  [[nodiscard]] bool suspended(std::uint8_t process) const;
+  /// Ends one child of vfork that has come to its end in its parent's memory. False: there is none.
+  bool end_borrower();
   [[nodiscard]] bool may_overlap(std::uint8_t block) const;
   /// Tells the watcher what came before an operation that begins, and whom one that has ended has started.
   void tell_before(std::uint8_t block);

@@ -247,6 +247,13 @@ void Parser::add_bench() {
   sub.add_flag("-q,--quiet", bench.quiet, "do not say which row is being measured");
 }
 
+void add_guest(CLI::App& app, GuestArguments& to) {
+  CLI::Option* vm = app.add_option("--vm", to.vm, "do it under this kernel, a bzImage, in QEMU without KVM");
+  CLI::Option* uml = app.add_option("--uml", to.uml, "do it under User Mode Linux, the program that this names");
+  vm->type_name("KERNEL")->excludes(uml);
+  uml->type_name("PROGRAM");
+}
+
 void Parser::add_live() {
   CLI::App& sub = verb("live", "run tests on this machine's kernel, with real processes and real pins",
                        "cowherd live --judge litmus/fork-pin");
@@ -282,12 +289,14 @@ void Parser::add_live() {
       throw CLI::ValidationError("--schedule", "not with --all or --random");
     }
   });
+  add_guest(sub, live.guest);
   add_output(sub, live.output, kAllFormats);
 }
 
 void Parser::add_probe() {
   const auto add_results = [](CLI::App& sub, auto& to) {
     sub.add_flag("--json", to.json, "write results as JSON");
+    add_guest(sub, to.guest);
     sub.add_option("-o,--output", to.output, "write results to FILE, which appears complete or not at all")
         ->type_name("FILE");
   };

@@ -111,6 +111,16 @@ struct BenchArguments {
   std::string output;
 };
 
+/// Another kernel to run under; both empty: the one that runs.
+struct GuestArguments {
+  /// An image, in QEMU.
+  std::string vm;
+  /// User Mode Linux, a program.
+  std::string uml;
+
+  [[nodiscard]] bool any() const { return !vm.empty() || !uml.empty(); }
+};
+
 struct LiveArguments {
   std::vector<std::string> files;
   bool judge = false;
@@ -128,17 +138,20 @@ struct LiveArguments {
   bool emit_c = false;
   /// How long one operation may take.
   std::chrono::milliseconds patience{10000};
+  GuestArguments guest;
   OutputArguments output;
 };
 
 struct ProbeArguments {
   bool json = false;
+  GuestArguments guest;
   /// Empty: stdout.
   std::string output;
 };
 
 struct FingerprintArguments {
   bool json = false;
+  GuestArguments guest;
   /// Empty: stdout.
   std::string output;
 };

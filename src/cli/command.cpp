@@ -6,6 +6,7 @@
 #include <new>
 
 #include "cli/arguments.hpp"
+#include "cli/elsewhere.hpp"
 #include "cli/output.hpp"
 #include "cli/verbs.hpp"
 
@@ -15,6 +16,8 @@ namespace {
 using report::ExitStatus;
 
 struct Run {
+  const std::vector<std::string>& words;
+
   int operator()(const Answer& answer) const {
     if (answer.to_stderr) {
       fmt::print(stderr, "{}", answer.text);
@@ -29,9 +32,18 @@ struct Run {
   int operator()(const SyntaxArguments& arguments) const { return static_cast<int>(run_syntax(arguments)); }
   int operator()(const GenArguments& arguments) const { return static_cast<int>(run_gen(arguments)); }
   int operator()(const BenchArguments& arguments) const { return static_cast<int>(run_bench(arguments)); }
-  int operator()(const LiveArguments& arguments) const { return static_cast<int>(run_live_verb(arguments)); }
-  int operator()(const ProbeArguments& arguments) const { return static_cast<int>(run_probe(arguments)); }
-  int operator()(const FingerprintArguments& arguments) const { return static_cast<int>(run_fingerprint(arguments)); }
+  int operator()(const LiveArguments& arguments) const {
+    if (arguments.guest.any()) return run_elsewhere(arguments.guest, words, arguments.output.path);
+    return static_cast<int>(run_live_verb(arguments));
+  }
+  int operator()(const ProbeArguments& arguments) const {
+    if (arguments.guest.any()) return run_elsewhere(arguments.guest, words, arguments.output);
+    return static_cast<int>(run_probe(arguments));
+  }
+  int operator()(const FingerprintArguments& arguments) const {
+    if (arguments.guest.any()) return run_elsewhere(arguments.guest, words, arguments.output);
+    return static_cast<int>(run_fingerprint(arguments));
+  }
   int operator()(const CompletionArguments& arguments) const { return static_cast<int>(run_completion(arguments)); }
 };
 
@@ -39,7 +51,7 @@ struct Run {
 
 int run_command(const std::vector<std::string>& words) {
   try {
-    return std::visit(Run{}, parse_arguments(words));
+    return std::visit(Run{words}, parse_arguments(words));
   } catch (const std::bad_alloc&) {
     complain("out of memory");
   } catch (const std::exception& error) {

@@ -62,9 +62,14 @@ class Fingerprint {
     for (const TellingTest& test : telling_tests()) {
       Question& question = questions_.emplace_back();
       question.test = &test;
-      question.program = program_of(test);
+      question.program = program_of(test, offer(live::Need::kDirectPins).here);
       question.plan = live::plan(question.program, offers_);
       question.missing = question.plan.skip;
+      // Another way to hold the page would answer another question.
+      const bool by_other_way = test.interface == "odirect" && !live::is_direct(question.plan.devices[0].way);
+      if (question.missing.empty() && by_other_way) {
+        question.missing = fmt::format("needs direct-io: {}", offer(live::Need::kDirectIo).found);
+      }
       foretell(question);
     }
   }
@@ -90,6 +95,8 @@ class Fingerprint {
   [[nodiscard]] std::size_t all_rows() const { return rows_.size(); }
 
  private:
+  [[nodiscard]] const live::Offer& offer(live::Need need) const { return offers_[static_cast<std::size_t>(need)]; }
+
   void foretell(Question& question) const {
     if (!question.missing.empty()) return;
     for (const RuleChoice& row : rows_) {
@@ -189,6 +196,16 @@ bool reader_is_left_behind(const Fingerprint& fingerprint) {
   return at != fingerprint.questions().end() && at->answer.find("0:r0=1;") != std::string::npos;
 }
 
+std::string answer_about_transfers(const Safety& transfers) {
+  if (transfers.asked == 0) return fmt::format("Not known: {}.\n", transfers.missing);
+  if (transfers.broken == 0) {
+    return "Yes, for private anonymous memory in base pages, tried with O_DIRECT on a loop device.\n";
+  }
+  return fmt::format(
+      "No: {} of {} tests lost data. Do not fork, or put MADV_DONTFORK on the memory, while O_DIRECT is under way.\n",
+      transfers.broken, transfers.asked);
+}
+
 std::string answer_about_gets(const Safety& gets, bool left_behind) {
   if (gets.asked == 0) return fmt::format("Not known: {}.\n", gets.missing);
   std::string text =
@@ -229,6 +246,7 @@ std::string as_text(const std::string& release, const Fingerprint& fingerprint) 
                         question.missing.empty() ? question.answer : question.missing);
   }
   text += "\nIs fork safe with memory that a device has pinned?\n" + answer_about_pins(safety_of(fingerprint, "pin"));
+  text += "\nIs fork safe while O_DIRECT is under way?\n" + answer_about_transfers(safety_of(fingerprint, "odirect"));
   text += "\nIs fork safe with memory that is held by ordinary references (get)?\n" +
           answer_about_gets(safety_of(fingerprint, "get"), reader_is_left_behind(fingerprint));
   return text;
@@ -261,6 +279,7 @@ std::string as_json(const std::string& release, const Fingerprint& fingerprint) 
     json["tests"].push_back(std::move(test));
   }
   json["pin"] = json_of(safety_of(fingerprint, "pin"));
+  json["odirect"] = json_of(safety_of(fingerprint, "odirect"));
   json["get"] = json_of(safety_of(fingerprint, "get"));
   json["get"]["keeps_old_contents"] = reader_is_left_behind(fingerprint);
   return json.dump() + '\n';

@@ -49,6 +49,8 @@ std::vector<live::EmittedCase> cases_of(const litmus::Program& program, std::uin
 std::string problem_in(const litmus::Program& program) {
   live::Offers offers;
   for (live::Offer& offer : offers) offer.here = true;
+  // A disk that waits takes more than a C program for a bug report should have.
+  offers[static_cast<std::size_t>(live::Need::kDirectIo)] = {false, "not written in C"};
   const live::Plan plan = live::plan(program, offers);
   return plan.skip.empty() ? live::problem_in_c(program) : plan.skip;
 }

@@ -14,7 +14,7 @@ constexpr std::string_view kPage = "x = anon(1); d = device;";
 constexpr std::string_view kPin = "FOLL_WRITE | FOLL_LONGTERM";
 
 // `PIN` stands for the flags of a pin for writing, held for long.
-constexpr std::array<TellingTest, 11> kTests = {{
+constexpr std::array<TellingTest, 15> kTests = {{
     {"pin-fork-exec", "pin", "After fork and the child's exec, the device sees what the owner writes.", kPage,
      "pin(d, x, PIN); fork(P1); wait(P1); WRITE_ONCE(*x, 2); r0 = dma_read(d);", "exec();"},
     {"pin-fork-alive", "pin", "While the child lives, the device sees what the owner writes.", kPage,
@@ -30,6 +30,18 @@ constexpr std::array<TellingTest, 11> kTests = {{
      "pin(d, x, PIN); clear_refs(x); WRITE_ONCE(*x, 2); r0 = dma_read(d);", ""},
     {"fork-pin", "pin", "A page that is shared with a child is the owner's own before the device gets it.", kPage,
      "fork(P1); pin(d, x, PIN); WRITE_ONCE(*x, 2); r0 = dma_read(d);", "r0 = READ_ONCE(*x);"},
+    {"read-fork-alive", "odirect",
+     "While an O_DIRECT read is under way and a child lives, its data comes to the owner.", kPage,
+     "pin(d, x, FOLL_WRITE); fork(P1); WRITE_ONCE(*x, 2); dma_write(d, 3); r0 = READ_ONCE(*x);", "r0 = READ_ONCE(*x);"},
+    {"write-fork-alive", "odirect",
+     "While an O_DIRECT write is under way and a child lives, the owner's data is written.", kPage,
+     "pin(d, x, 0); fork(P1); WRITE_ONCE(*x, 2); r0 = dma_read(d);", "r0 = READ_ONCE(*x);"},
+    {"write-protect", "odirect", "Taking write permission away and giving it back keeps disk and owner together.",
+     kPage,
+     "pin(d, x, 0); mprotect(x, PROT_READ); mprotect(x, PROT_READ | PROT_WRITE); WRITE_ONCE(*x, 2); r0 = dma_read(d);",
+     ""},
+    {"fork-write", "odirect", "Of a page that is shared with a child, the disk gets what its owner writes.", kPage,
+     "fork(P1); pin(d, x, 0); WRITE_ONCE(*x, 2); r0 = dma_read(d);", "r0 = READ_ONCE(*x);"},
     {"get-fork-write", "get", "After fork, a reader that holds the page sees what its owner writes.", kPage,
      "get(d, x, 0); fork(P1); WRITE_ONCE(*x, 2); r0 = dma_read(d);", "r0 = READ_ONCE(*x);"},
     {"get-protect-write", "get", "Taking write permission away and giving it back keeps reader and owner together.",
@@ -56,9 +68,12 @@ std::string with_flags(std::string_view text) {
 
 std::span<const TellingTest> telling_tests() { return kTests; }
 
-litmus::Program program_of(const TellingTest& test) {
+litmus::Program program_of(const TellingTest& test, bool direct_pins) {
   std::string text = fmt::format("COW {}\n{{ {} }}\nP0() {{ {} }}\n", test.name, test.memory, with_flags(test.parent));
   if (!test.child.empty()) text += fmt::format("P1() {{ {} }}\n", with_flags(test.child));
+  if (test.interface == "odirect" && !direct_pins) {
+    for (std::size_t at = 0; (at = text.find("pin(", at)) != std::string::npos;) text.replace(at, 3, "get");
+  }
   litmus::ParseResult parsed = litmus::parse(text, test.name);
   if (!parsed.ok()) throw std::logic_error(parsed.to_text());
   return std::move(*parsed.program);

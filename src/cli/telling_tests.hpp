@@ -25,6 +25,7 @@ struct TellingTest {
 std::span<const TellingTest> telling_tests();
 
 /// The test as a program, with every register and all memory among its outcomes.
-litmus::Program program_of(const TellingTest& test);
+/// `direct_pins`: O_DIRECT takes pins here; before Linux 6.5 it took ordinary references, and the test says so then.
+litmus::Program program_of(const TellingTest& test, bool direct_pins = true);
 
 }  // namespace cowherd::cli

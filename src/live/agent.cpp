@@ -147,6 +147,11 @@ class Agent {
       }
       case Ask::kUnmap:
         return reply_of(::munmap(at, request.length));
+      case Ask::kRemap: {
+        auto* const to = reinterpret_cast<void*>(request.value);
+        void* const got = ::mremap(at, request.length, static_cast<std::size_t>(request.second), request.first, to);
+        return got == MAP_FAILED ? Reply{0, errno} : Reply{0, got == to ? 0 : EINVAL};
+      }
       case Ask::kProtect:
         return reply_of(::mprotect(at, request.length, request.first));
       case Ask::kAdvise:
@@ -167,6 +172,8 @@ class Agent {
         return give_to_ring(request);
       case Ask::kSplice:
         return splice(request);
+      case Ask::kSubmit:
+        return reply_of(::syscall(SYS_io_uring_enter, request.first, 1, 0, 0, nullptr, 0));
     }
     return {0, ENOSYS};
   }

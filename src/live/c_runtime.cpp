@@ -132,6 +132,11 @@ static long map(unsigned long address, unsigned long length, int protection, int
     return mmap((void *)address, length, protection, flags, -1, 0) == MAP_FAILED ? -errno : 0;
 }
 
+static long move(unsigned long address, unsigned long length, unsigned long to, unsigned long to_length, int flags)
+{
+    return mremap((void *)address, length, to_length, flags, (void *)to) == MAP_FAILED ? -errno : 0;
+}
+
 static void start_process(int block, int at)
 {
     struct sigaction action;

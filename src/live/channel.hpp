@@ -17,6 +17,8 @@ enum class Ask : std::uint32_t {
   /// mmap of private anonymous memory: `first` is PROT_*, `second` MAP_*.
   kMap,
   kUnmap,
+  /// mremap: `second` is the new length, `first` MREMAP_*, `value` the new address.
+  kRemap,
   /// `first` is PROT_*.
   kProtect,
   /// `first` is MADV_*.
@@ -33,6 +35,8 @@ enum class Ask : std::uint32_t {
   kRegister,
   /// The pages are spliced `times` times into the pipe `first`.
   kSplice,
+  /// What lies in the io_uring `first` is submitted.
+  kSubmit,
 };
 
 struct Request {

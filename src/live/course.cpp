@@ -108,12 +108,19 @@ std::string Course::settle() {
       changed = true;
     }
   }
-  for (std::uint8_t b = 0; b < blocks(); ++b) {
-    if (!alive(b) || !borrows_[b] || (threads_of_[b] & unfinished()) != 0) continue;
-    if (Answer gone = end_process(b); !gone.lost.empty()) return gone.lost;
-    ended_.push_back(b);
+  // One that ends may be what its parent, a child of vfork itself, was suspended for.
+  for (std::optional<std::uint8_t> ending = borrower_at_end(); ending; ending = borrower_at_end()) {
+    if (Answer gone = end_process(*ending); !gone.lost.empty()) return gone.lost;
+    ended_.push_back(*ending);
   }
   return {};
+}
+
+std::optional<std::uint8_t> Course::borrower_at_end() const {
+  for (std::uint8_t b = 0; b < blocks(); ++b) {
+    if (alive(b) && borrows_[b] && (threads_of_[b] & unfinished()) == 0 && !suspended(b)) return b;
+  }
+  return std::nullopt;
 }
 
 Answer Course::end_process(std::uint8_t process) {

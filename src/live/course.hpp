@@ -87,6 +87,8 @@ class Course {
   [[nodiscard]] bool may_proceed(std::uint8_t block) const;
   /// Whether a thread of `process` is suspended by a child of vfork: it cannot end the process then.
   [[nodiscard]] bool suspended(std::uint8_t process) const;
+  /// A child of vfork that has come to its end in its parent's memory.
+  [[nodiscard]] std::optional<std::uint8_t> borrower_at_end() const;
   Answer perform(std::uint8_t block, const litmus::Operation& operation);
   Answer on_device(std::uint8_t block, const litmus::Operation& operation);
   Answer end_process(std::uint8_t process);

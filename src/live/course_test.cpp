@@ -54,6 +54,13 @@ std::set<std::string> all_ways(const litmus::Program& test, Fake& fake) {
   return ways;
 }
 
+TEST(Course, AChildOfVforkThatVforksEndsAfterItsChild) {
+  Fake fake;
+  const auto ways = all_ways(
+      program("P0() { vfork(P1); r0 = READ_ONCE(*x); } P1() { vfork(P2); } P2() { WRITE_ONCE(*x, 2); }"), fake);
+  EXPECT_EQ(ways, std::set<std::string>{"012cb0"});
+}
+
 TEST(Course, EveryInterleavingComesOnce) {
   Fake fake;
   const auto ways = all_ways(

@@ -1,11 +1,13 @@
 #include "live/device.hpp"
 
 #include <fcntl.h>
+#include <poll.h>
 #include <unistd.h>
 
 #include <array>
 #include <cerrno>
 #include <cstring>
+#include <vector>
 
 #include "live/host.hpp"
 
@@ -13,6 +15,7 @@ namespace cowherd::live {
 namespace {
 
 constexpr unsigned kEntries = 4;
+constexpr int kTurnMilliseconds = 50;
 
 std::string problem(const char* what, int error) { return std::string(what) + ": " + std::strerror(error); }
 
@@ -24,12 +27,17 @@ void drain(int pipe) {
 
 }  // namespace
 
+bool is_direct(Way way) { return way == Way::kDirectRead || way == Way::kDirectWrite; }
+
 const char* name_of(Way way) {
   switch (way) {
     case Way::kRing:
       return "io_uring";
     case Way::kPipe:
       return "vmsplice";
+    case Way::kDirectRead:
+    case Way::kDirectWrite:
+      return "O_DIRECT";
     case Way::kNone:
       break;
   }
@@ -42,6 +50,10 @@ const char* describe(Way way) {
       return "io_uring fixed buffers (pin for writing, long-term)";
     case Way::kPipe:
       return "vmsplice (get for reading)";
+    case Way::kDirectRead:
+      return "an O_DIRECT read under way (pin for writing; before Linux 6.5 get)";
+    case Way::kDirectWrite:
+      return "an O_DIRECT write under way (pin for reading; before Linux 6.5 get)";
     case Way::kNone:
       break;
   }
@@ -71,6 +83,9 @@ std::string Device::open(Way way, std::size_t pages) {
     }
     return {};
   }
+  if (is_direct(way)) {
+    if (std::string trouble = disk_.open(); !trouble.empty()) return trouble;
+  }
   const int error = ::io_uring_queue_init(kEntries, &ring_, 0);
   if (error < 0) return problem("no io_uring", -error);
   ring_open_ = true;
@@ -78,14 +93,69 @@ std::string Device::open(Way way, std::size_t pages) {
   return {};
 }
 
-Request Device::take_request(std::uint64_t address, std::uint64_t length, std::uint32_t times) const {
+Request Device::take_request(std::uint64_t address, std::uint64_t length, std::uint32_t times) {
   Request request;
+  if (is_direct(way_)) {
+    prepare(address, length);
+    request.ask = Ask::kSubmit;
+    request.first = ring_.ring_fd;
+    return request;
+  }
   request.ask = way_ == Way::kRing ? Ask::kRegister : Ask::kSplice;
   request.first = way_ == Way::kRing ? ring_.ring_fd : pipe_[1];
   request.address = address;
   request.length = length;
   request.times = times;
   return request;
+}
+
+/// Puts the I/O where whoever enters the ring next submits it, as its own.
+void Device::prepare(std::uint64_t address, std::uint64_t length) {
+  const unsigned tail = *ring_.sq.ktail;
+  const unsigned index = tail & *ring_.sq.kring_mask;
+  io_uring_sqe* const entry = &ring_.sq.sqes[index];
+  std::memset(entry, 0, sizeof *entry);
+  auto* const at = reinterpret_cast<void*>(address);
+  if (way_ == Way::kDirectRead) {
+    ::io_uring_prep_read(entry, disk_.file(), at, static_cast<unsigned>(length), 0);
+  } else {
+    ::io_uring_prep_write(entry, disk_.file(), at, static_cast<unsigned>(length), 0);
+  }
+  entry->user_data = ++number_;
+  ring_.sq.array[index] = index;
+  io_uring_smp_store_release(ring_.sq.ktail, tail + 1);
+}
+
+Reply Device::taken(Reply asked, std::chrono::milliseconds patience) {
+  if (!is_direct(way_) || asked.error != 0) return asked;
+  const auto until = std::chrono::steady_clock::now() + patience;
+  while (std::chrono::steady_clock::now() < until) {
+    pollfd events[] = {{disk_.arrivals(), POLLIN, 0}, {ring_.ring_fd, POLLIN, 0}};
+    if (::poll(events, 2, kTurnMilliseconds) <= 0) continue;
+    if ((events[0].revents & POLLIN) != 0) return {};
+    if (const std::optional<int> result = outcome(); result) return {0, *result < 0 ? -*result : EIO};
+  }
+  return {0, ETIMEDOUT};
+}
+
+std::optional<int> Device::finish() {
+  disk_.wait_until_idle();
+  // The block layer gives the memory back after it has said that it is done, and before whoever asked is told. That one
+  // hears nothing while a child of vfork suspends it.
+  pollfd told{ring_.ring_fd, POLLIN, 0};
+  ::poll(&told, 1, kTurnMilliseconds);
+  return outcome();
+}
+
+std::optional<int> Device::outcome() {
+  std::optional<int> result;
+  io_uring_cqe* done = nullptr;
+  while (::io_uring_peek_cqe(&ring_, &done) == 0) {
+    // The end of an older one may be told late.
+    if (done->user_data == number_) result = done->res;
+    ::io_uring_cqe_seen(&ring_, done);
+  }
+  return result;
 }
 
 void Device::hold(std::uint64_t address, std::uint64_t length) {
@@ -97,6 +167,11 @@ bool Device::release() {
   if (length_ == 0) return false;
   length_ = 0;
   if (way_ == Way::kRing) return ::io_uring_unregister_buffers(&ring_) == 0;
+  if (is_direct(way_)) {
+    disk_.end();
+    finish();
+    return true;
+  }
   drain(pipe_[0]);
   return true;
 }
@@ -122,6 +197,12 @@ Reply Device::transfer(bool into_memory, std::uint64_t offset) {
 
 Reply Device::read(std::uint64_t offset) {
   std::int64_t word = 0;
+  if (is_direct(way_)) {
+    std::vector<std::byte> bytes;
+    if (!disk_.look(bytes) || offset + sizeof word > bytes.size()) return {0, EIO};
+    std::memcpy(&word, bytes.data() + offset, sizeof word);
+    return {word, 0};
+  }
   if (way_ == Way::kRing) {
     const Reply moved = transfer(false, offset);
     if (moved.error != 0) return moved;
@@ -144,6 +225,13 @@ Reply Device::read(std::uint64_t offset) {
 }
 
 Reply Device::write(std::uint64_t offset, std::int64_t value) {
+  if (is_direct(way_)) {
+    std::vector<std::byte> bytes(length_);
+    std::memcpy(bytes.data() + offset, &value, sizeof value);
+    if (!disk_.fill(bytes)) return {0, EIO};
+    const std::optional<int> result = finish();
+    return result.value_or(0) >= 0 ? Reply{} : Reply{0, -*result};
+  }
   if (way_ != Way::kRing) return {0, EPERM};
   if (::write(pipe_[1], &value, sizeof value) != sizeof value) return {0, errno};
   return transfer(true, offset);

@@ -2,11 +2,14 @@
 
 #include <liburing.h>
 
+#include <chrono>
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <string>
 
 #include "live/channel.hpp"
+#include "live/slow_disk.hpp"
 
 namespace cowherd::live {
 
@@ -17,9 +20,14 @@ enum class Way : std::uint8_t {
   kRing,
   /// vmsplice() into a pipe: get_user_pages() for reading.
   kPipe,
+  /// O_DIRECT on a block device, under way: pin_user_pages(), with FOLL_WRITE for a read from it; before Linux 6.5
+  /// get_user_pages(). Whoever asked for it may exit, but an exec waits for its end.
+  kDirectRead,
+  kDirectWrite,
 };
 
-/// "io_uring", "vmsplice"; "none".
+bool is_direct(Way way);
+/// "io_uring", "vmsplice", "O_DIRECT"; "none".
 const char* name_of(Way way);
 /// "io_uring fixed buffers (pin for writing, long-term)"
 const char* describe(Way way);
@@ -39,11 +47,15 @@ class Device {
 
   [[nodiscard]] Way way() const { return way_; }
   /// What a process is asked so that the device gets hold of its memory.
-  [[nodiscard]] Request take_request(std::uint64_t address, std::uint64_t length, std::uint32_t times) const;
+  [[nodiscard]] Request take_request(std::uint64_t address, std::uint64_t length, std::uint32_t times);
+  /// After the process has said that it asked the kernel: whether the memory is held.
+  Reply taken(Reply asked, std::chrono::milliseconds patience);
   /// Notes what that came to: `length` bytes from `address`.
   void hold(std::uint64_t address, std::uint64_t length);
   /// Lets go of all. True if it held something.
   bool release();
+  /// In a process that has just been forked.
+  void leave_to_parent() { disk_.leave_to_parent(); }
 
   /// The word at `offset` of what it holds. Precondition: offset lies in there.
   Reply read(std::uint64_t offset);
@@ -51,15 +63,23 @@ class Device {
 
  private:
   Reply transfer(bool into_memory, std::uint64_t offset);
+  void prepare(std::uint64_t address, std::uint64_t length);
+  /// What came of the I/O that was asked for last, if that is known: whoever asked is told first, and may be suspended.
+  std::optional<int> outcome();
+  /// Waits until the I/O has ended and its memory is no longer held; then as outcome().
+  std::optional<int> finish();
 
   Way way_ = Way::kNone;
   io_uring ring_{};
   bool ring_open_ = false;
+  SlowDisk disk_;
   /// The far side of a ring's transfers; what a pipe device holds lies in the first.
   int pipe_[2] = {-1, -1};
   int copy_[2] = {-1, -1};
   std::uint64_t address_ = 0;
   std::uint64_t length_ = 0;
+  /// Of the I/O that was asked for last.
+  std::uint64_t number_ = 0;
 };
 
 }  // namespace cowherd::live

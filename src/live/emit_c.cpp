@@ -140,6 +140,10 @@ class Writer {
       case OpCode::kMunmap:
         call = fmt::format("result_of(munmap((void *)({}), {}))", address(op.place), length(op.place));
         break;
+      case OpCode::kMremap:
+        call = fmt::format("move({}, {}, {}, {}, {})", address(op.place), length(op.place), address(op.to),
+                           length(op.to), spell(op.remap_flags));
+        break;
       case OpCode::kMprotect:
         call = fmt::format("result_of(mprotect((void *)({}), {}, {}))", address(op.place), length(op.place),
                            spell(op.protection));

@@ -52,6 +52,7 @@ constexpr std::array kStatements{
     Known{OpCode::kPtraceRead},
     Known{OpCode::kPtraceWrite},
     Known{OpCode::kClearRefs},
+    Known{OpCode::kMremap},
     Known{OpCode::kLockPage, InC::kNo, kPageLock},
     Known{OpCode::kUnlockPage, InC::kNo, kPageLock},
     Known{OpCode::kTryShare, InC::kNo, "the exclusive mark cannot be taken alone from user space"},
@@ -69,6 +70,7 @@ constexpr std::array kHidden{Term::Kind::kRefcount, Term::Kind::kPins,  Term::Ki
                              Term::Kind::kWritable, Term::Kind::kDirty, Term::Kind::kSoftDirty};
 
 constexpr MapFlags kMapFlags = MapFlags::kFixed | MapFlags::kFixedNoReplace | MapFlags::kPopulate;
+constexpr RemapFlags kRemapFlags = RemapFlags::kMayMove | RemapFlags::kFixed | RemapFlags::kDontUnmap;
 constexpr PinFlags kPinFlags = PinFlags::kWrite | PinFlags::kLongTerm | PinFlags::kForce | PinFlags::kNoFault |
                                PinFlags::kRemote | PinFlags::kFast | PinFlags::kGet;
 
@@ -100,6 +102,9 @@ std::string refusal_of(const Operation& operation) {
   }
   if (operation.code == OpCode::kMmap && !within(operation.map_flags, kMapFlags)) {
     return no_way_to("mmap with these flags");
+  }
+  if (operation.code == OpCode::kMremap && !within(operation.remap_flags, kRemapFlags)) {
+    return no_way_to("mremap with these flags");
   }
   if (operation.code == OpCode::kPin && !within(operation.pin_flags, kPinFlags)) {
     return no_way_to("take hold of pages with these flags");

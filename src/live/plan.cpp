@@ -7,6 +7,7 @@
 #include "litmus/condition.hpp"
 #include "litmus/printer.hpp"
 #include "live/known.hpp"
+#include "live/one_transfer.hpp"
 
 namespace cowherd::live {
 namespace {
@@ -101,22 +102,33 @@ class Planner {
     device.pages = std::max(device.pages, pages);
   }
 
+  [[nodiscard]] bool here(Need need) const { return offers_[static_cast<std::size_t>(need)].here; }
+
   void look_at_pin(const Operation& op, const std::string& text) {
     const bool writes = has(op.pin_flags, PinFlags::kWrite);
     const bool long_term = has(op.pin_flags, PinFlags::kLongTerm);
     if (has(op.pin_flags, PinFlags::kForce)) return skip("no interface holds a page with FOLL_FORCE", text);
     if (has(op.pin_flags, PinFlags::kNoFault)) return skip("no interface holds a page with FOLL_NOFAULT", text);
+    const Way direct = writes ? Way::kDirectRead : Way::kDirectWrite;
     if (has(op.pin_flags, PinFlags::kGet)) {
       if (long_term) return;
-      if (writes) return skip("no interface holds a page by get for writing: O_DIRECT pins since Linux 6.5", text);
+      if (writes) {
+        if (here(Need::kDirectPins))
+          return skip("nothing holds a page by get for writing: O_DIRECT pins since 6.5", text);
+        return use_direct(op, direct, text);
+      }
       need(Need::kVmsplice, text);
       if (op.times * op.place.pages > kMostSpliced) return skip("more references than a pipe holds", text);
       return use(op, Way::kPipe, std::size_t{op.times} * op.place.pages, text);
     }
     if (!writes) {
-      return skip(offers_[static_cast<std::size_t>(Need::kGupTest)].here ? "gup_test is here, but not used yet"
-                                                                         : "a pin for reading needs CONFIG_GUP_TEST",
-                  text);
+      if (long_term) return skip("a long-term pin for reading needs CONFIG_GUP_TEST or a network card", text);
+      if (!here(Need::kDirectPins)) return skip("nothing pins for reading: O_DIRECT does since 6.5", text);
+      return use_direct(op, direct, text);
+    }
+    if (!long_term && here(Need::kDirectIo) && here(Need::kDirectPins) &&
+        beyond_one_transfer(program_, op.device).empty()) {
+      return use_direct(op, direct, text);
     }
     need(Need::kIoUring, text);
     if (op.times > kMostBuffers) return skip("more references than an io_uring holds", text);
@@ -124,6 +136,12 @@ class Planner {
       note(fmt::format("{} pins long-term here: fixed buffers always do", program_.devices[op.device]));
     }
     use(op, Way::kRing, op.place.pages, text);
+  }
+
+  void use_direct(const Operation& op, Way way, const std::string& text) {
+    need(Need::kDirectIo, text);
+    if (const std::string reason = beyond_one_transfer(program_, op.device); !reason.empty()) return skip(reason, text);
+    use(op, way, 1, text);
   }
 
   const litmus::Program& program_;

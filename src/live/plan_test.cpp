@@ -31,6 +31,33 @@ TEST(Plan, EachReferenceHasItsWay) {
   EXPECT_TRUE(plan.notes.empty());
 }
 
+TEST(Plan, AShortPinIsATransferUnderWayWhereOneIsEnough) {
+  const auto way = [](const char* statements) { return plan_of(statements, everything()).devices[0].way; };
+  EXPECT_EQ(way("pin(d, x[0], FOLL_WRITE); dma_write(d, 2); unpin(d);"), Way::kDirectRead);
+  EXPECT_EQ(way("pin(d, x[0], 0); r0 = dma_read(d); unpin(d); pin(d, x[1], 0); r1 = dma_read(d);"), Way::kDirectWrite);
+  EXPECT_EQ(way("pin(d, x[0], FOLL_WRITE); r0 = dma_read(d);"), Way::kRing);
+  EXPECT_EQ(way("pin(d, x[0], FOLL_WRITE); dma_write(d, 2); dma_write(d, 3);"), Way::kRing);
+  EXPECT_EQ(way("pin(d, x[0], FOLL_WRITE); dma_write(d, 2); r0 = READ_ONCE(x[0].1);"), Way::kRing);
+  EXPECT_EQ(way("pin(d, x[0], FOLL_WRITE); exec();"), Way::kRing);
+  const auto skip = [](const char* statements) { return plan_of(statements, everything()).skip; };
+  EXPECT_NE(skip("pin(d, x[0], 0); r0 = dma_read(d); r1 = dma_read(d);").find("moves its data once"),
+            std::string::npos);
+  EXPECT_NE(skip("pin(d, x, 0);").find("holds one page"), std::string::npos);
+  EXPECT_NE(skip("pin(d, x[0], 0); exec();").find("exec() waits"), std::string::npos);
+  EXPECT_NE(skip("pin(d, x[0], FOLL_LONGTERM);").find("CONFIG_GUP_TEST"), std::string::npos);
+}
+
+TEST(Plan, BeforeItPinnedATransferWasAnOrdinaryReference) {
+  Offers offers = everything();
+  EXPECT_NE(plan_of("get(d, x[0], FOLL_WRITE);", offers).skip.find("O_DIRECT pins since"), std::string::npos);
+  offers[static_cast<std::size_t>(Need::kDirectPins)].here = false;
+  const Plan plan = plan_of("get(d, x[0], FOLL_WRITE); dma_write(d, 3);", offers);
+  EXPECT_EQ(plan.skip, "");
+  EXPECT_EQ(plan.devices[0].way, Way::kDirectRead);
+  EXPECT_NE(plan_of("pin(d, x[0], 0);", offers).skip.find("since 6.5"), std::string::npos);
+  EXPECT_EQ(plan_of("pin(d, x[0], FOLL_WRITE);", offers).devices[0].way, Way::kRing);
+}
+
 TEST(Plan, AShortPinIsSaidToBeLong) {
   const Plan plan = plan_of("pin(d, x, FOLL_WRITE); unpin(d); pin(d, x, FOLL_WRITE | FOLL_FAST);", everything());
   EXPECT_EQ(plan.skip, "");

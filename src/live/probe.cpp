@@ -11,10 +11,13 @@
 #include <unistd.h>
 
 #include <cerrno>
+#include <chrono>
+#include <cstdio>
 #include <cstring>
 #include <filesystem>
 #include <fstream>
 #include <system_error>
+#include <utility>
 
 #include "live/device.hpp"
 #include "live/host.hpp"
@@ -22,6 +25,8 @@
 
 namespace cowherd::live {
 namespace {
+
+constexpr std::chrono::milliseconds kPatience = std::chrono::seconds(2);
 
 constexpr std::array<NeedInfo, kNeeds> kInfos = {{
     {"io_uring", "pins for writing, held as long as wanted: fixed buffers",
@@ -45,7 +50,9 @@ constexpr std::array<NeedInfo, kNeeds> kInfos = {{
      "fallocate -l 256M /swapfile && chmod 600 /swapfile && mkswap /swapfile && swapon /swapfile"},
     {"userfaultfd", "write protection and moves by another process",
      "CONFIG_USERFAULTFD, sysctl vm.unprivileged_userfaultfd=1"},
-    {"direct-io", "short pins: O_DIRECT", "a folder on a file system of a disk: set TMPDIR"},
+    {"direct-io", "references for one read or write, while it is under way: O_DIRECT on a loop device on FUSE",
+     "run as root; CONFIG_FUSE_FS, CONFIG_BLK_DEV_LOOP, CONFIG_IO_URING; Linux 5.8"},
+    {"direct-pins", "O_DIRECT pins; before, it takes ordinary references", "Linux 6.5"},
     {"rdma", "pins by a network card", "a card, or: modprobe rdma_rxe && rdma link add rxe0 type rxe netdev eth0"},
     {"cuda", "pins by a graphics card", "a card and its driver, libcuda.so.1"},
 }};
@@ -105,15 +112,17 @@ Offer try_device(Way way) {
   if (std::string problem = device.open(way, 1); !problem.empty()) return no(problem);
   const Request request = device.take_request(page.address(), kPageBytes, 1);
   iovec buffer{reinterpret_cast<void*>(request.address), request.length};
-  const long taken = way == Way::kRing
+  const long asked = way == Way::kRing
                          ? ::syscall(SYS_io_uring_register, request.first, IORING_REGISTER_BUFFERS, &buffer, 1)
-                         : ::vmsplice(request.first, &buffer, 1, SPLICE_F_NONBLOCK);
-  if (taken < 0) return no(in_words(errno));
+                     : way == Way::kPipe ? ::vmsplice(request.first, &buffer, 1, SPLICE_F_NONBLOCK)
+                                         : ::syscall(SYS_io_uring_enter, request.first, 1, 0, 0, nullptr, 0);
+  const Reply taken = device.taken({0, asked < 0 ? errno : 0}, kPatience);
+  if (taken.error != 0) return no(in_words(taken.error));
   device.hold(page.address(), kPageBytes);
   *page.word() = 2;
   const Reply read = device.read(0);
   if (read.error != 0 || read.value != 2) return no("what the device read is not what was written");
-  if (way == Way::kPipe) return yes("works");
+  if (way == Way::kPipe || way == Way::kDirectWrite) return yes("works");
   if (device.write(0, 3).error != 0 || *page.word() != 3) return no("what the device wrote is not there");
   return yes("works");
 }
@@ -200,13 +209,12 @@ Offer try_userfaultfd() {
   return yes("works");
 }
 
-Offer try_direct_io() {
-  std::error_code ignored;
-  const std::string folder = std::filesystem::temp_directory_path(ignored).string();
-  const int file = ::open(folder.c_str(), O_TMPFILE | O_RDWR | O_DIRECT | O_CLOEXEC, 0600);
-  if (file < 0) return no(fmt::format("{}: {}", folder, in_words(errno)));
-  ::close(file);
-  return yes(folder);
+/// Whether Linux is this old or older.
+Offer since(unsigned major, unsigned minor) {
+  const std::string release = kernel_release();
+  unsigned here[2] = {0, 0};
+  if (std::sscanf(release.c_str(), "%u.%u", &here[0], &here[1]) != 2) return no("Linux " + release);
+  return {std::pair(here[0], here[1]) >= std::pair(major, minor), "Linux " + release};
 }
 
 Offer look_at_rdma() {
@@ -239,7 +247,8 @@ Offers probe() {
   set(Need::kKsm, look_at_ksm());
   set(Need::kSwap, look_at_swap());
   set(Need::kUserfaultfd, try_userfaultfd());
-  set(Need::kDirectIo, try_direct_io());
+  set(Need::kDirectIo, try_device(Way::kDirectWrite));
+  set(Need::kDirectPins, since(6, 5));
   set(Need::kRdma, look_at_rdma());
   set(Need::kCuda, exists("/dev/nvidiactl") ? yes("/dev/nvidiactl") : no("no /dev/nvidiactl"));
   return offers;

@@ -25,6 +25,7 @@ enum class Need : std::uint8_t {
   kSwap,
   kUserfaultfd,
   kDirectIo,
+  kDirectPins,
   kRdma,
   kCuda,
 };

@@ -1,9 +1,13 @@
 #include "live/spelling.hpp"
 
+#include <fmt/format.h>
 #include <sys/mman.h>
 
 #include "litmus/spelling.hpp"
 
+#ifndef MREMAP_DONTUNMAP
+#define MREMAP_DONTUNMAP 4
+#endif
 #ifndef MADV_POPULATE_READ
 #define MADV_POPULATE_READ 22
 #define MADV_POPULATE_WRITE 23
@@ -22,6 +26,14 @@ int map_flags_of(MapFlags flags) {
   int number = MAP_PRIVATE | MAP_ANONYMOUS;
   number |= has(flags, MapFlags::kFixedNoReplace) ? MAP_FIXED_NOREPLACE : MAP_FIXED;
   if (has(flags, MapFlags::kPopulate)) number |= MAP_POPULATE;
+  return number;
+}
+
+int remap_flags_of(RemapFlags flags) {
+  int number = 0;
+  if (has(flags, RemapFlags::kMayMove)) number |= MREMAP_MAYMOVE;
+  if (has(flags, RemapFlags::kFixed)) number |= MREMAP_FIXED;
+  if (has(flags, RemapFlags::kDontUnmap)) number |= MREMAP_DONTUNMAP;
   return number;
 }
 
@@ -64,6 +76,14 @@ std::string spell(MapFlags flags) {
   std::string text = "MAP_PRIVATE | MAP_ANONYMOUS | ";
   text += has(flags, MapFlags::kFixedNoReplace) ? "MAP_FIXED_NOREPLACE" : "MAP_FIXED";
   return has(flags, MapFlags::kPopulate) ? text + " | MAP_POPULATE" : text;
+}
+
+std::string spell(RemapFlags flags) {
+  std::string text;
+  for (const auto& [name, flag] : litmus::remap_flag_words()) {
+    if (has(flags, flag)) text += fmt::format("{}{}", text.empty() ? "" : " | ", name);
+  }
+  return text.empty() ? "0" : text;
 }
 
 std::string spell(Advice advice) {

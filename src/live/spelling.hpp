@@ -13,11 +13,14 @@ namespace cowherd::live {
 int protection_of(Protection protection);
 /// MAP_*: private anonymous memory at this address and no other one.
 int map_flags_of(MapFlags flags);
+/// MREMAP_*
+int remap_flags_of(RemapFlags flags);
 /// MADV_*
 int advice_of(Advice advice);
 /// The same as they stand in C.
 std::string spell(Protection protection);
 std::string spell(MapFlags flags);
+std::string spell(RemapFlags flags);
 std::string spell(Advice advice);
 
 }  // namespace cowherd::live

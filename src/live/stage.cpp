@@ -27,9 +27,21 @@ using litmus::OpCode;
 using litmus::Operation;
 
 /// Where the memory of tests lies, in every process: far from where programs, libraries and heaps are put, with address
-/// randomization and under AddressSanitizer too.
-constexpr std::uint64_t kBase = 0x200000000000;
+/// randomization and under AddressSanitizer too; and where User Mode Linux has only 39 bits of addresses.
+constexpr std::uint64_t kBases[] = {0x200000000000, 0x2000000000};
 constexpr unsigned kSliceMilliseconds = 50;
+
+/// 0: none of them can be had.
+std::uint64_t usable_base() {
+  for (const std::uint64_t base : kBases) {
+    auto* const wanted = reinterpret_cast<void*>(base);
+    void* const got = ::mmap(wanted, kPageBytes, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE, -1, 0);
+    if (got == MAP_FAILED) continue;
+    ::munmap(got, kPageBytes);
+    if (got == wanted) return base;
+  }
+  return 0;
+}
 
 Answer answer_of(const Reply& reply) { return {static_cast<Errno>(reply.error), reply.value, {}}; }
 
@@ -38,15 +50,20 @@ Answer answer_of(const Reply& reply) { return {static_cast<Errno>(reply.error), 
 Stage::~Stage() {
   clear();
   devices_.clear();
+  if (lifeline_ >= 0) {
+    ::close(lifeline_);
+    ::close(region_->lifeline);
+  }
   if (region_ != nullptr) ::munmap(region_, sizeof(Region));
   if (region_fd_ >= 0) ::close(region_fd_);
-  if (region_ != nullptr || lifeline_ >= 0) ::close(lifeline_);
   if (moved_) ::sched_setaffinity(0, sizeof processors_, &processors_);
   if (program_ != nullptr && !was_reaper_) ::prctl(PR_SET_CHILD_SUBREAPER, 0, 0, 0, 0);
 }
 
 std::string Stage::open(const litmus::Program& program, const std::vector<DevicePlan>& devices) {
   if (::sysconf(_SC_PAGESIZE) != static_cast<long>(kPageBytes)) return "pages are not of 4096 bytes here";
+  base_ = usable_base();
+  if (base_ == 0) return "no room in the address space";
   program_ = &program;
   watch_.fill(-1);
   int reaper = 0;
@@ -97,7 +114,7 @@ std::uint64_t Stage::address_of(const litmus::Place& place) const {
   // A gap before each variable: pages that lie side by side are one variable's.
   const litmus::Variable& variable = program_->variables[place.variable];
   const std::uint64_t page = variable.first_page + place.page + place.variable + 1u;
-  return kBase + page * kPageBytes + place.word * sizeof(std::int64_t);
+  return base_ + page * kPageBytes + place.word * sizeof(std::int64_t);
 }
 
 pid_t Stage::pid_of(std::uint8_t process) const { return region_->channels[server_[process]].process.load(); }
@@ -137,6 +154,7 @@ Answer Stage::spawn(std::uint8_t block) {
   if (child < 0) return {Errno{0}, 0, "no process: " + in_words(errno)};
   if (child == 0) {
     ::close(lifeline_);
+    for (const auto& device : devices_) device->leave_to_parent();
     ::setpgid(0, group_);
     ::prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0);
     // Base pages are meant, whatever the machine prefers.
@@ -188,7 +206,7 @@ bool Stage::gone(std::uint8_t block) const {
   return watch_[block] >= 0 && ::poll(&process, 1, 0) > 0;
 }
 
-Answer Stage::lost(std::uint8_t block, const char* what) const {
+Answer Stage::lost(std::uint8_t block, std::string_view what) const {
   return {Errno{0}, 0, fmt::format("{} {}", program_->blocks[block].name, what)};
 }
 
@@ -289,8 +307,9 @@ Answer Stage::take(std::uint8_t block, std::uint8_t process, const Operation& op
   for (std::uint64_t pages = op.place.pages; pages > 0; --pages) {
     Answer got = ask(server, device.take_request(address, pages * kPageBytes, op.times));
     if (!got.lost.empty()) return got;
+    if (is_direct(device.way())) got = answer_of(device.taken({0, static_cast<std::int32_t>(got.error)}, patience_));
     if (got.error == Errno{0}) {
-      if (has(op.pin_flags, PinFlags::kGet)) {
+      if (device.way() == Way::kPipe) {
         pages = std::min<std::uint64_t>(pages, static_cast<std::uint64_t>(got.value) / kPageBytes);
       }
       device.hold(address, pages * kPageBytes);
@@ -302,6 +321,15 @@ Answer Stage::take(std::uint8_t block, std::uint8_t process, const Operation& op
     }
   }
   return {Errno::kFault, 0, {}};
+}
+
+/// What a driver refuses is refused before; what fails here is the device itself.
+Answer Stage::transfer(std::uint8_t block, const Operation& op, std::int64_t value) {
+  Device& device = *devices_[op.device];
+  const std::uint64_t offset = op.place.page * kPageBytes + op.place.word * sizeof(std::int64_t);
+  const Reply moved = op.code == OpCode::kDmaRead ? device.read(offset) : device.write(offset, value);
+  if (moved.error == 0) return answer_of(moved);
+  return lost(block, fmt::format("cannot use the device: {}: {}", name_of(device.way()), in_words(moved.error)));
 }
 
 Answer Stage::debug(const Operation& op, std::int64_t value) const {
@@ -345,6 +373,12 @@ Answer Stage::perform(std::uint8_t block, std::uint8_t process, const Operation&
     case OpCode::kMunmap:
       request.ask = Ask::kUnmap;
       return ask(block, request);
+    case OpCode::kMremap:
+      request.ask = Ask::kRemap;
+      request.first = remap_flags_of(op.remap_flags);
+      request.second = static_cast<std::int32_t>(op.to.pages * kPageBytes);
+      request.value = static_cast<std::int64_t>(address_of(op.to));
+      return ask(block, request);
     case OpCode::kMprotect:
       request.ask = Ask::kProtect;
       request.first = protection_of(op.protection);
@@ -369,10 +403,8 @@ Answer Stage::perform(std::uint8_t block, std::uint8_t process, const Operation&
     case OpCode::kUnpinDirty:
       return devices_[op.device]->release() ? Answer{} : lost(block, "cannot give back what the device holds");
     case OpCode::kDmaRead:
-      return answer_of(devices_[op.device]->read(op.place.page * kPageBytes + op.place.word * sizeof(std::int64_t)));
     case OpCode::kDmaWrite:
-      return answer_of(
-          devices_[op.device]->write(op.place.page * kPageBytes + op.place.word * sizeof(std::int64_t), value));
+      return transfer(block, op, value);
     case OpCode::kPtraceRead:
     case OpCode::kPtraceWrite:
       return debug(op, value);

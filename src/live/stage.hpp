@@ -9,6 +9,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "litmus/program.hpp"
@@ -60,11 +61,12 @@ class Stage final : public Executor {
   Answer await(std::uint8_t block);
   Answer ask(std::uint8_t block, const Request& request);
   Answer await_birth(std::uint8_t block);
-  Answer lost(std::uint8_t block, const char* what) const;
+  Answer lost(std::uint8_t block, std::string_view what) const;
   [[nodiscard]] bool gone(std::uint8_t block) const;
   Answer start(std::uint8_t block, const litmus::Operation& operation);
   Answer exec(std::uint8_t block, std::uint8_t process);
   Answer take(std::uint8_t block, std::uint8_t process, const litmus::Operation& operation);
+  Answer transfer(std::uint8_t block, const litmus::Operation& operation, std::int64_t value);
   Answer debug(const litmus::Operation& operation, std::int64_t value) const;
   Answer clear_refs(std::uint8_t process) const;
   /// The parent of a child of vfork that has its own memory now goes on.
@@ -73,6 +75,7 @@ class Stage final : public Executor {
 
   std::chrono::milliseconds patience_;
   const litmus::Program* program_ = nullptr;
+  std::uint64_t base_ = 0;
   Region* region_ = nullptr;
   int region_fd_ = -1;
   int lifeline_ = -1;

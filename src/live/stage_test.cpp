@@ -6,6 +6,9 @@
 #include <signal.h>
 #include <unistd.h>
 
+#include <filesystem>
+#include <iterator>
+
 #include "litmus/parser.hpp"
 #include "live/plan.hpp"
 
@@ -79,6 +82,12 @@ TEST(Stage, AChildOfVforkAndAThreadHaveTheirParents) {
   EXPECT_EQ(thread.reg(0, 0), 3);
 }
 
+TEST(Stage, AChildOfVforkThatVforksEndsAfterItsChild) {
+  Play play("P0() { vfork(P1); r0 = READ_ONCE(*x); } P1() { vfork(P2); } P2() { WRITE_ONCE(*x, 2); }");
+  ASSERT_EQ(play.reason(), "");
+  EXPECT_EQ(play.reg(0, 0), 2);
+}
+
 TEST(Stage, ExecLeavesNothingBehindAndGoesOn) {
   Play play(
       "P0() { fork(P1); wait(P1); r0 = READ_ONCE(*x); } "
@@ -114,6 +123,64 @@ TEST(Stage, APipeSeesTheFutureOfWhatItHolds) {
       "WRITE_ONCE(*x, 9); r4 = dma_read(d); r5 = dma_read(d); r6 = dma_write(d, 1); }");
   SKIP_UNLESS_PLAYED(play);
   const std::int64_t expected[] = {2, 0, 0, 1, 9, 9, -1};
+  for (std::uint8_t i = 0; i < 7; ++i) EXPECT_EQ(play.reg(0, i), expected[i]) << i;
+}
+
+TEST(Stage, ATransferUnderWayHoldsItsPage) {
+  // The child keeps the first contents, the disk gets the owner's last ones.
+  Play to_disk(
+      "P0() { r0 = pin(d, x, 0); fork(P1); WRITE_ONCE(*x, 7); r1 = dma_read(d); r2 = unpin(d); r3 = pin(d, u, 0); "
+      "r4 = pin(d, x, 0); r5 = pin(d, x, 0); wait(P1); } P1() { r0 = READ_ONCE(*x); }");
+  SKIP_UNLESS_PLAYED(to_disk);
+  const std::int64_t written[] = {1, 7, 0, -14, 1, -16};
+  for (std::uint8_t i = 0; i < 6; ++i) EXPECT_EQ(to_disk.reg(0, i), written[i]) << i;
+  EXPECT_EQ(to_disk.reg(1, 0), 1);
+
+  Play from_disk(
+      "P0() { r0 = pin(d, x, FOLL_WRITE); fork(P1); WRITE_ONCE(*x, 7); dma_write(d, 8); r1 = READ_ONCE(*x); "
+      "r2 = unpin(d); r3 = pin(d, y[1], FOLL_WRITE); r4 = unpin(d); r5 = READ_ONCE(y[1]); wait(P1); } "
+      "P1() { r0 = READ_ONCE(*x); }");
+  SKIP_UNLESS_PLAYED(from_disk);
+  const std::int64_t read[] = {1, 8, 0, 1, 0, 0};
+  for (std::uint8_t i = 0; i < 6; ++i) EXPECT_EQ(from_disk.reg(0, i), read[i]) << i;
+  EXPECT_EQ(from_disk.reg(1, 0), 1);
+}
+
+TEST(Stage, ATransferOutlivesWhoeverAskedForIt) {
+  Play play(
+      "P0() { fork(P1); r0 = WRITE_ONCE(*x, 2); wait(P1); r1 = dma_read(d); } P1() { r0 = pin(d, x, 0); exit(); }");
+  SKIP_UNLESS_PLAYED(play);
+  EXPECT_EQ(play.reg(1, 0), 1);
+  EXPECT_EQ(play.reg(0, 1), 1);
+}
+
+TEST(Stage, ATransferEndsWhileWhoeverAskedForItIsSuspended) {
+  Play play(
+      "P0() { r0 = pin(d, x, FOLL_WRITE); vfork(P1); r1 = READ_ONCE(*x); } P1() { dma_write(d, 5); r0 = unpin(d); "
+      "r1 = READ_ONCE(*x); }");
+  SKIP_UNLESS_PLAYED(play);
+  EXPECT_EQ(play.reg(0, 0), 1);
+  EXPECT_EQ(play.reg(1, 0), 0);
+  EXPECT_EQ(play.reg(1, 1), 5);
+  EXPECT_EQ(play.reg(0, 1), 5);
+}
+
+TEST(Stage, ATestLeavesNoDescriptorBehind) {
+  const auto descriptors = [] {
+    const std::filesystem::directory_iterator all("/proc/self/fd");
+    return std::distance(begin(all), end(all));
+  };
+  const auto before = descriptors();
+  { Play play("P0() { r0 = pin(d, x, 0); fork(P1); } P1() { r0 = READ_ONCE(*x); }"); }
+  EXPECT_EQ(descriptors(), before);
+}
+
+TEST(Stage, PagesMoveGrowAndShrink) {
+  Play play(
+      "P0() { r0 = mremap(x, u, MREMAP_MAYMOVE | MREMAP_FIXED); r1 = READ_ONCE(*u); r2 = READ_ONCE(*x); "
+      "r3 = mremap(y, y[0], 0); r4 = READ_ONCE(y[1]); r5 = mremap(y[0], y, 0); r6 = READ_ONCE(y[1]); }");
+  ASSERT_EQ(play.reason(), "");
+  const std::int64_t expected[] = {0, 1, -1011, 0, -1011, 0, 0};
   for (std::uint8_t i = 0; i < 7; ++i) EXPECT_EQ(play.reg(0, i), expected[i]) << i;
 }
 
