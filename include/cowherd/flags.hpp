@@ -54,6 +54,12 @@ enum class Advice : std::uint8_t {
   /// KSM may merge these pages with others that hold the same; or no longer, and what was merged is parted.
   kMergeable,
   kUnmergeable,
+  /// It will not be needed soon: reclaim takes it first.
+  kCold,
+  /// As kCold, and at once.
+  kPageOut,
+  /// Until it is written again its contents may be lost, and are zeroes then.
+  kFree,
 };
 
 /// How a reference to the pages behind an address is taken. Linux: FOLL_*.

@@ -23,6 +23,17 @@ inline constexpr std::size_t kPageBytes = 4096;
 struct MemoryUse {
   PageCount total;
   PageCount free;
+  /// Of the swap area; zero without one.
+  PageCount swap_total{0};
+  PageCount swap_free{0};
+};
+
+/// What a Machine is made like.
+struct MachineOptions {
+  Rules rules = kCowherdRules;
+  /// So much of its memory, rounded down to pages, is a swap area: where pages go that nobody has used for a while when
+  /// frames run out. None: then running out is a result of the operation at hand.
+  ByteCount swap{0};
 };
 
 /// One simulated computer: RAM, rules, and the address spaces that live in it.
@@ -41,6 +52,10 @@ class Machine {
   /// A machine in the caller's memory, which must be aligned to a page and outlive it. EINVAL.
   static Result<Machine> create_in(std::span<std::byte> memory, const Rules& rules = kCowherdRules);
 
+  /// The same with more to choose. Also EINVAL: beside so much swap too few frames are left.
+  static Result<Machine> create(ByteCount memory, const MachineOptions& options);
+  static Result<Machine> create_in(std::span<std::byte> memory, const MachineOptions& options);
+
   Machine(Machine&& other) noexcept;
   Machine& operator=(Machine&& other) noexcept;
   ~Machine();
@@ -49,6 +64,10 @@ class Machine {
   Result<AddressSpace> create_space();
 
   [[nodiscard]] MemoryUse memory_use() const;
+
+  /// Frees up to `wanted` frames by sending pages to swap that nobody has used for a while, or by dropping those under
+  /// Advice::kFree; returns how many. Pages that a Pin holds stay. Operations that run out of frames do so themselves.
+  PageCount reclaim(PageCount wanted);
 
   /// Recounts every reference, mapping and table. Null if all is well, else one sentence about the first thing that is
   /// not. Linear in the machine's frames.
@@ -114,6 +133,8 @@ class AddressSpace {
 
   /// Anonymous pages mapped.
   [[nodiscard]] PageCount resident() const;
+  /// Pages that are in swap. Linear in what is mapped, and for nobody to run beside changes to mappings.
+  [[nodiscard]] PageCount swapped() const;
 
  private:
   friend class Machine;

@@ -201,6 +201,73 @@ enum class KsmReuse : std::uint8_t {
 /// In which order KSM closes an entry and asks who else holds its page.
 enum class KsmProtect : std::uint8_t { kTestThenClear, kClearThenTest };
 
+/// Write fault on a page that is in swap: may the faulting process be given the page as it is?
+enum class SwapReuse : std::uint8_t {
+  /// Never: it is mapped read-only, and the write fault that follows decides.
+  kNever,
+  /// Nobody else has a reference to it.
+  kCount,
+  /// One entry maps it or names its slot, whatever other references there are.
+  kMapcount,
+  /// The entry says that the page belongs to one address space; else as kCount.
+  kExclusive,
+};
+
+/// What an entry in swap says of whose the page is.
+enum class SwapExclusive : std::uint8_t {
+  kForgotten,
+  /// It keeps the exclusive mark, which fork takes from it as from a page.
+  kKept,
+};
+
+/// Whether the reference of the swap cache counts against the owner of a page that he writes.
+enum class SwapCache : std::uint8_t {
+  kCounted,
+  /// It does not: where no other entry names the slot, the page leaves the swap cache first.
+  kLeft,
+};
+
+/// How a page comes from swap.
+enum class SwapIn : std::uint8_t {
+  /// By the swap cache, where a second fault finds it.
+  kThroughCache,
+  /// Past it, where one entry alone names the slot: two faults may each read a page of their own.
+  kPastCache,
+};
+
+/// Which pages reclaim leaves alone before it touches them.
+enum class ReclaimPinned : std::uint8_t {
+  /// None: a pinned page loses its mapping like any other, and stays in the swap cache.
+  kUnmap,
+  /// Those with a reference that is no mapping's.
+  kSkipReferenced,
+  /// Those that may be pinned.
+  kSkip,
+};
+
+/// Whether reclaim has to be given the exclusive mark before an entry may go.
+enum class ReclaimUnmap : std::uint8_t {
+  kAnyway,
+  /// It asks about pins once the entry is gone, and puts it back where the page may be pinned.
+  kTryShare,
+};
+
+/// What lets reclaim throw a page away whose owner has said MADV_FREE.
+enum class LazyFree : std::uint8_t {
+  /// It was not written since.
+  kNotDirty,
+  /// That, and nobody but its mappings refers to it.
+  kUnreferenced,
+};
+
+/// When a reference for writing that was taken without locks says that its page is written.
+enum class FastDirty : std::uint8_t {
+  /// When it is given back.
+  kAtRelease,
+  /// When it is taken.
+  kAtOnce,
+};
+
 /// The decisions of one kernel: data, compared and copied as such.
 struct Rules {
   Reuse reuse = Reuse::kExclusive;
@@ -233,6 +300,14 @@ struct Rules {
   GupHint gup_hint = GupHint::kFollow;
   KsmReuse ksm_reuse = KsmReuse::kNever;
   KsmProtect ksm_protect = KsmProtect::kClearThenTest;
+  SwapReuse swap_reuse = SwapReuse::kExclusive;
+  SwapExclusive swap_exclusive = SwapExclusive::kKept;
+  SwapCache swap_cache = SwapCache::kLeft;
+  SwapIn swap_in = SwapIn::kThroughCache;
+  ReclaimPinned reclaim_pinned = ReclaimPinned::kSkip;
+  ReclaimUnmap reclaim_unmap = ReclaimUnmap::kTryShare;
+  LazyFree lazy_free = LazyFree::kUnreferenced;
+  FastDirty fast_dirty = FastDirty::kAtOnce;
 
   bool operator==(const Rules&) const = default;
 };
@@ -269,8 +344,16 @@ enum class Decision : std::uint8_t {
   kGupHint,
   kKsmReuse,
   kKsmProtect,
+  kSwapReuse,
+  kSwapExclusive,
+  kSwapCache,
+  kSwapIn,
+  kReclaimPinned,
+  kReclaimUnmap,
+  kLazyFree,
+  kFastDirty,
 };
-inline constexpr std::uint8_t kDecisionCount = 30;
+inline constexpr std::uint8_t kDecisionCount = 38;
 
 /// The `cowherd` row: the default of every tool. Equal to Rules{}.
 inline constexpr Rules kCowherdRules{};

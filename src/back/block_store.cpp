@@ -45,7 +45,8 @@ Result<BlockNumber> BlockStore<G>::allocate(FrameNumber cached, std::uint32_t co
   const std::uint32_t taken = header_->first_free;
   if (taken == header_->blocks) return Errno::kNoMemory;
   assert(count != 0 || cached.value() != 0);
-  blocks_[taken] = {count, cached.value()};
+  store(blocks_[taken].count, count);
+  store(blocks_[taken].cached, cached.value());
   std::atomic_ref(header_->in_use).fetch_add(1, std::memory_order_relaxed);
   std::uint32_t next = taken + 1;
   while (next != header_->blocks && !blocks_[next].free()) ++next;
@@ -62,20 +63,20 @@ void BlockStore<G>::became_free(BlockNumber block) {
 
 template <class G>
 bool BlockStore<G>::add_count(BlockNumber block) {
-  if (blocks_[block.value()].count == kMaxCount) return false;
-  ++blocks_[block.value()].count;
+  if (count(block) == kMaxCount) return false;
+  give_count(block);
   return true;
 }
 
 template <class G>
 void BlockStore<G>::drop_count(BlockNumber block) {
-  --blocks_[block.value()].count;
+  take_count(block);
   if (blocks_[block.value()].free()) became_free(block);
 }
 
 template <class G>
 void BlockStore<G>::set_cached(BlockNumber block, FrameNumber frame) {
-  blocks_[block.value()].cached = frame.value();
+  store(blocks_[block.value()].cached, frame.value());
   if (blocks_[block.value()].free()) became_free(block);
 }
 

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <atomic>
 #include <cstddef>
 #include <cstdint>
 
@@ -16,7 +17,7 @@ namespace cowherd {
 ///
 /// A view: all state lies in the memory that format() laid out, header, counts, bytes; copying that copies everything.
 /// Blocks are given out lowest first. Whoever uses it holds lock(), but for bytes(), which belong to whoever keeps the
-/// block.
+/// block; what is read without it is as of some moment.
 template <class G>
 class BlockStore {
  public:
@@ -38,13 +39,13 @@ class BlockStore {
 
   /// A block that `cached` is the contents of, with `count`. ENOMEM: none is free. Its bytes are whatever they are.
   Result<BlockNumber> allocate(FrameNumber cached, std::uint32_t count);
-  [[nodiscard]] std::uint32_t count(BlockNumber block) const { return blocks_[block.value()].count; }
+  [[nodiscard]] std::uint32_t count(BlockNumber block) const { return load(blocks_[block.value()].count); }
   /// False: at its limit, and nothing has changed.
   [[nodiscard]] bool add_count(BlockNumber block);
   /// With the last one, and no frame that caches it, the block is free. Below zero wraps, which verify() reports.
   void drop_count(BlockNumber block);
   /// The frame whose contents are the block's; frame 0, the zero page: none.
-  [[nodiscard]] FrameNumber cached(BlockNumber block) const { return FrameNumber{blocks_[block.value()].cached}; }
+  [[nodiscard]] FrameNumber cached(BlockNumber block) const { return FrameNumber{load(blocks_[block.value()].cached)}; }
   /// Frame 0: none from now on; and without a count the block is free then.
   void set_cached(BlockNumber block, FrameNumber frame);
 
@@ -53,10 +54,12 @@ class BlockStore {
   /// Blocks from 0 to the last one in use; above lie only blocks as format() left them, where the geometry scrubs.
   [[nodiscard]] PageCount used_blocks() const;
 
+  [[nodiscard]] bool in_use(BlockNumber block) const { return !blocks_[block.value()].free(); }
+
   // For verify(), which counts in place and gives everything back.
 
-  void take_count(BlockNumber block) { --blocks_[block.value()].count; }
-  void give_count(BlockNumber block) { ++blocks_[block.value()].count; }
+  void take_count(BlockNumber block) { store(blocks_[block.value()].count, count(block) - 1); }
+  void give_count(BlockNumber block) { store(blocks_[block.value()].count, count(block) + 1); }
 
   // For whoever copies only what is used: header and counts of `used` blocks; their bytes.
 
@@ -77,8 +80,15 @@ class BlockStore {
     std::uint32_t count;
     std::uint32_t cached;
 
-    [[nodiscard]] bool free() const { return count == 0 && cached == 0; }
+    [[nodiscard]] bool free() const { return load(count) == 0 && load(cached) == 0; }
   };
+
+  static std::uint32_t load(const std::uint32_t& word) {
+    return std::atomic_ref(const_cast<std::uint32_t&>(word)).load(std::memory_order_relaxed);
+  }
+  static void store(std::uint32_t& word, std::uint32_t value) {
+    std::atomic_ref(word).store(value, std::memory_order_relaxed);
+  }
 
   static std::size_t bytes_offset(std::size_t blocks);
   void became_free(BlockNumber block);

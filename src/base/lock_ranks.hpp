@@ -20,7 +20,7 @@ namespace cowherd {
     "one per address space: entries that name tables, and the anon_vma of a VMA that gets its first")                \
   X(kPageTableLock, "page table lock", false, true,                                                                  \
     "one per lowest table: its entries; fork holds the child's, then the parent's")                                  \
-  X(kSwapLock, "swap lock", false, false, "one per swap area, once there is swap: its slots")                        \
+  X(kSwapLock, "swap lock", false, false, "one per swap area: its slots, and which pages are in the swap cache")     \
   X(kLruLock, "lru lock", false, false, "one per machine, once there is reclaim: the order of pages")                \
   X(kListLock, "list lock", false, false, "one per machine: its list of processes")
 

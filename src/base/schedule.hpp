@@ -39,6 +39,8 @@ namespace cowherd {
   X(kSequence, "sequence", "change or sample the fork sequence count")                      \
   X(kCopyPage, "copy-page", "copy the bytes of a page")                                     \
   X(kDevice, "device", "a device's load or store")                                          \
+  X(kSwapSlot, "swap-slot", "look at a slot of swap, or change it")                         \
+  X(kSwapIo, "swap-io", "copy a page to its slot, or from it")                              \
   X(kProcesses, "processes", "take the lock of the list of processes")                      \
   X(kAllocate, "allocate", "an allocation that may fail by choice")
 

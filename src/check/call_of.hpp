@@ -115,6 +115,8 @@ Call call_of(Where& where, std::uint8_t block) {
     case OpCode::kNumaHint:
     case OpCode::kKsmMerge:
     case OpCode::kKsmUnmerge:
+    case OpCode::kSwapOut:
+    case OpCode::kSwapIn:
       break;
   }
   return call;

@@ -44,6 +44,11 @@ std::uint32_t touches_of_madvise(Advice advice) {
   switch (advice) {
     case Advice::kDontNeed:
       return F::kReadsMapped | F::kDiscards;
+    case Advice::kFree:
+      return F::kReadsMapped | F::kWritesWords;
+    case Advice::kCold:
+    case Advice::kPageOut:
+      return F::kReadsMapped;
     case Advice::kPopulateRead:
     case Advice::kPopulateWrite:
     case Advice::kLock:

@@ -10,6 +10,21 @@ namespace cowherd::check {
 static_assert(litmus::kMaxBlocks * litmus::kMaxRegisters <= 255);
 static_assert(1 + litmus::kMaxPages + litmus::kMaxVariables <= Geometry<G>::kUserPages, "the variables and a gap each");
 
+namespace {
+
+bool needs_swap(const litmus::Program& program) {
+  for (const litmus::Block& block : program.blocks) {
+    for (const litmus::Operation& op : block.operations) {
+      const bool advises = op.code == litmus::OpCode::kMadvise &&
+                           (op.advice == Advice::kCold || op.advice == Advice::kPageOut || op.advice == Advice::kFree);
+      if (advises || op.code == litmus::OpCode::kSwapOut || op.code == litmus::OpCode::kSwapIn) return true;
+    }
+  }
+  return false;
+}
+
+}  // namespace
+
 Scene::Scene(const litmus::Program& program) : program_(&program) {
   std::uint64_t processes = 0;
   std::uint64_t forks = 0;
@@ -37,6 +52,7 @@ Scene::Scene(const litmus::Program& program) : program_(&program) {
     ++next;
     for (std::uint32_t i = 0; i < variable.pages; ++i) vpn_[page++] = Vpn{next++};
   }
+  uses_swap_ = needs_swap(program);
   look_at_accesses();
   // To each process its pages, its tables and, at worst, an object or two of several frames to each page; a pin of a
   // page that its owner gave up keeps one more.
@@ -51,6 +67,7 @@ Scene::Scene(const litmus::Program& program) : program_(&program) {
       64 + processes * (pages + tables + 8 * (pages + 2)) + 8 * pages * forks + held + moves * (tables + 8 * pages);
   constexpr std::uint64_t kStep = 64;
   frames_ = PageCount{(wanted + kStep - 1) / kStep * kStep};
+  if (uses_swap_) swap_ = PageCount{pages * (processes + 1)};
 }
 
 void Scene::look_at_accesses() {
@@ -73,6 +90,8 @@ void Scene::look_at_accesses() {
 
 /// Whether a block other than `process`, the first of its process, may touch the memory that it lives in.
 bool Scene::others_reach(std::uint8_t process) const {
+  // Who takes a page goes by its reverse map to all who have it.
+  if (uses_swap_) return true;
   if (threads_of_[process] != 1u << process || block(process).start == litmus::BlockStart::kVfork) return true;
   for (std::uint8_t b = 0; b < blocks(); ++b) {
     if (block(b).start == litmus::BlockStart::kVfork && block(b).starter == process) return true;

@@ -94,6 +94,7 @@ class Scene {
   bool fails_by_choice_ = false;
   std::array<Vpn, litmus::kMaxPages> vpn_{};
   PageCount frames_;
+  bool uses_swap_ = false;
   PageCount swap_{0};
 };
 

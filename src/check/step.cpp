@@ -129,6 +129,9 @@ class Stepper {
         return snapshot();
       case OpCode::kRestore:
         return restore();
+      case OpCode::kSwapOut:
+      case OpCode::kSwapIn:
+        return swap();
     }
   }
 
@@ -356,6 +359,17 @@ class Stepper {
     if (!world_.alive(target())) return refuse(Errno::kNoProcess);
     const auto observed = seen(error_of(mm::try_share(system_, world_.control.processes[target()].id, address())));
     if (!report_.blocked && observed.error != Errno::kBusy && observed.error != Errno::kFault) judge_success(observed);
+  }
+
+  void swap() {
+    if (!world_.alive(target())) return refuse(Errno::kNoProcess);
+    const ProcessId owner = world_.control.processes[target()].id;
+    const auto done =
+        op_.code == OpCode::kSwapOut ? mm::swap_out(system_, owner, address()) : mm::swap_in(system_, owner, address());
+    const auto observed = seen(error_of(done));
+    const bool may_fail = observed.error == Errno::kBusy || observed.error == Errno::kFault ||
+                          (observed.error == Errno::kNoMemory && op_.code == OpCode::kSwapOut);
+    if (!report_.blocked && !may_fail) judge_success(observed);
   }
 
   [[nodiscard]] ProcessControl& taken() {

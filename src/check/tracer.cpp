@@ -268,6 +268,14 @@ std::string Tracer::describe(const mm::Event& event) const {
       return fmt::format("{}: merged, {} in place of {}", name, frame(event.new_frame), frame(event.frame));
     case EventKind::kTableMoved:
       return "a whole table moved";
+    case EventKind::kSwappedIn:
+      return fmt::format("{}: {} comes from swap", name, frame(event.frame));
+    case EventKind::kSwappedOut:
+      return fmt::format("{}: {} unmapped, its slot named instead", name, frame(event.frame));
+    case EventKind::kReclaimKept:
+      return fmt::format("reclaim keeps {}", frame(event.frame));
+    case EventKind::kDiscarded:
+      return fmt::format("{}: {} thrown away", name, frame(event.frame));
   }
   return {};
 }

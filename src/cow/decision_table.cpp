@@ -205,6 +205,53 @@ constexpr DecisionValue kKsmProtectValues[] = {
     {"clear-then-test", "with the entry cleared no new reference can come, and one that came is seen"},
 };
 
+constexpr DecisionValue kSwapReuseValues[] = {
+    {"never", "a page that comes back from swap is mapped read-only, and the write fault after it decides"},
+    {"count", "the page is the writer's if nobody else has a reference to it: one that was taken before costs a copy"},
+    {"mapcount",
+     "the page is the writer's if no other entry maps it or names its slot, and so is what somebody else's reference "
+     "still reads"},
+    {"exclusive", "the page is the writer's if its entry says that it was his alone; others need count==1"},
+};
+
+constexpr DecisionValue kSwapExclusiveValues[] = {
+    {"forgotten", "an entry in swap does not say whose the page was: who held it by a reference may lose his owner"},
+    {"kept", "an entry in swap keeps the exclusive mark until fork shares it"},
+};
+
+constexpr DecisionValue kSwapCacheValues[] = {
+    {"counted", "a page that is still in the swap cache looks shared to its only owner, who copies"},
+    {"left", "the page leaves the swap cache where no other entry names its slot, and only then is counted"},
+};
+
+constexpr DecisionValue kSwapInValues[] = {
+    {"through-cache", "every page comes by the swap cache, so two faults find one page"},
+    {"past-cache",
+     "a slot that one entry names is read past the swap cache: the slower of two faults may put an old page in the "
+     "place of the newer one"},
+};
+
+constexpr DecisionValue kReclaimPinnedValues[] = {
+    {"unmap", "a pinned page goes into the swap cache and loses its mapping, and the owner's next write may copy it"},
+    {"skip-referenced", "a page with a reference that is no mapping's stays mapped"},
+    {"skip", "a page that may be pinned stays mapped"},
+};
+
+constexpr DecisionValue kReclaimUnmapValues[] = {
+    {"anyway", "an entry goes whatever came since the page was looked at: a fast pin, say"},
+    {"try-share", "with the entry gone reclaim asks about pins once more, and puts it back where there is one"},
+};
+
+constexpr DecisionValue kLazyFreeValues[] = {
+    {"not-dirty", "a page under MADV_FREE goes if nobody is known to have written it, a device that will included"},
+    {"unreferenced", "a page under MADV_FREE goes only if nobody but its mappings refers to it"},
+};
+
+constexpr DecisionValue kFastDirtyValues[] = {
+    {"at-release", "a fast reference for writing leaves its page clean until the holder says that he wrote"},
+    {"at-once", "a fast reference for writing makes its page dirty when it is taken"},
+};
+
 constexpr std::array kTable = {
     row<&Rules::reuse>(Decision::kReuse, "reuse", "write fault on a read-only page: may the owner go on using it?",
                        "Counts until 2.6.12, mapcounts until 5.8 (c475a8ab625d), counts again in 5.9 (09854ba94c6a), "
@@ -304,6 +351,35 @@ constexpr std::array kTable = {
                              "Linux clears and flushes first, since there is KSM; the other order would part fast pins "
                              "from their page",
                              kKsmProtectValues),
+    row<&Rules::swap_reuse>(Decision::kSwapReuse, "swap-reuse",
+                            "write fault on a page in swap: may the writer go on with the page as it is?",
+                            "Linux went by mapcounts and slots until 5.17, by counts in 5.18 (c145e0b47c77), and since "
+                            "5.19 by what the entry says (1493a1913e34)",
+                            kSwapReuseValues),
+    row<&Rules::swap_exclusive>(
+        Decision::kSwapExclusive, "swap-exclusive", "whether an entry in swap says that the page was its owner's alone",
+        "Linux has a bit for it since 5.19 (1493a1913e34), on all processors since 6.3", kSwapExclusiveValues),
+    row<&Rules::swap_cache>(Decision::kSwapCache, "swap-cache",
+                            "whether the swap cache's reference counts against the only owner of a page",
+                            "Rules that go by counts did count it from 5.9 (09854ba94c6a) to 5.17; 5.18 takes the page "
+                            "out first (53a05ad9f21d)",
+                            kSwapCacheValues),
+    row<&Rules::swap_in>(Decision::kSwapIn, "swap-in", "how a page comes from swap",
+                         "With a swap device that answers at once Linux went past the cache since 4.15, until 6.8 made "
+                         "the second fault wait (13ddaf26be32); all rows have one that does not",
+                         kSwapInValues),
+    row<&Rules::reclaim_pinned>(Decision::kReclaimPinned, "reclaim-pinned", "which pages reclaim leaves alone",
+                                "Linux 2.6.7 to 2.6.12 those with references of others; from then on none, until 5.11 "
+                                "leaves pinned ones alone (feb889fb40fa)",
+                                kReclaimPinnedValues),
+    row<&Rules::reclaim_unmap>(
+        Decision::kReclaimUnmap, "reclaim-unmap", "whether reclaim asks about pins once more, the entry gone",
+        "Linux has to take the exclusive mark from the page since 5.19 (6c287605fd56)", kReclaimUnmapValues),
+    row<&Rules::lazy_free>(Decision::kLazyFree, "lazy-free", "what lets reclaim throw away a page under MADV_FREE",
+                           "Linux looks at references too since 5.18 (6c8e2a256915)", kLazyFreeValues),
+    row<&Rules::fast_dirty>(
+        Decision::kFastDirty, "fast-dirty", "when a fast reference for writing makes its page dirty",
+        "In Linux the holder does it, when his device is done; the slow path does it at once", kFastDirtyValues),
 };
 
 static_assert(kTable.size() == kDecisionCount);

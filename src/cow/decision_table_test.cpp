@@ -62,6 +62,14 @@ TEST(DecisionTable, NamesMeanTheirEnumerators) {
   rules.gup_hint = GupHint::kFollow;
   rules.ksm_reuse = KsmReuse::kCount;
   rules.ksm_protect = KsmProtect::kClearThenTest;
+  rules.swap_reuse = SwapReuse::kExclusive;
+  rules.swap_exclusive = SwapExclusive::kKept;
+  rules.swap_cache = SwapCache::kLeft;
+  rules.swap_in = SwapIn::kPastCache;
+  rules.reclaim_pinned = ReclaimPinned::kSkip;
+  rules.reclaim_unmap = ReclaimUnmap::kTryShare;
+  rules.lazy_free = LazyFree::kUnreferenced;
+  rules.fast_dirty = FastDirty::kAtOnce;
   const std::pair<Decision, const char*> cases[] = {
       {Decision::kReuse, "reuse=directed"},
       {Decision::kPageLock, "page-lock=sleep"},
@@ -93,6 +101,14 @@ TEST(DecisionTable, NamesMeanTheirEnumerators) {
       {Decision::kGupHint, "gup-hint=follow"},
       {Decision::kKsmReuse, "ksm-reuse=count"},
       {Decision::kKsmProtect, "ksm-protect=clear-then-test"},
+      {Decision::kSwapReuse, "swap-reuse=exclusive"},
+      {Decision::kSwapExclusive, "swap-exclusive=kept"},
+      {Decision::kSwapCache, "swap-cache=left"},
+      {Decision::kSwapIn, "swap-in=past-cache"},
+      {Decision::kReclaimPinned, "reclaim-pinned=skip"},
+      {Decision::kReclaimUnmap, "reclaim-unmap=try-share"},
+      {Decision::kLazyFree, "lazy-free=unreferenced"},
+      {Decision::kFastDirty, "fast-dirty=at-once"},
   };
   ASSERT_EQ(std::size(cases), kDecisionCount);
   for (const auto& [decision, want] : cases) {

@@ -28,6 +28,12 @@ struct FrameState {
   bool zero_page = false;
   /// Sticky: a reference was once taken for writing.
   bool gup_mark = false;
+  /// The page is in the swap cache, which holds one of its references.
+  bool in_swap_cache = false;
+  /// Entries that name its slot.
+  std::uint32_t swap_entries = 0;
+  /// It is being written to its slot, and cannot leave the swap cache.
+  bool writeback = false;
 
   bool operator==(const FrameState&) const = default;
 };
@@ -53,6 +59,12 @@ constexpr bool maybe_pinned(const Rules& rules, const FrameState& frame) {
       return frame.gup_mark && frame.references > frame.mapcount;
   }
   return false;
+}
+
+/// References that the decision about a write does not count: the swap cache's, where the page may leave it.
+constexpr std::uint32_t swap_cache_reference(const Rules& rules, const FrameState& frame) {
+  return frame.in_swap_cache && !frame.writeback && frame.swap_entries == 0 && rules.swap_cache == SwapCache::kLeft ? 1
+                                                                                                                    : 0;
 }
 
 /// What a write fault on a present entry without write permission does. An unshare fault asks the same question.
@@ -93,14 +105,18 @@ constexpr WriteFault on_write_fault(const Rules& rules, const FrameState& frame,
     case Reuse::kDirected:
       // Mapcounts may only be judged under the page lock, so the lock comes first.
       if (page_locked_by_other) return locked;
-      if (frame.mapcount == 1) return WriteFault::kReuse;
-      return rules.reuse == Reuse::kDirected && first_owner ? copy_to_others : copy;
+      if (frame.mapcount + frame.swap_entries == 1) return WriteFault::kReuse;
+      // Who has the page in swap cannot be given a copy.
+      return rules.reuse == Reuse::kDirected && first_owner && frame.swap_entries == 0 ? copy_to_others : copy;
     case Reuse::kExclusive:
       if (frame.exclusive && !COWHERD_MUTANT(reuse_ignores_mark)) return WriteFault::kReuse;
       [[fallthrough]];
     case Reuse::kCount:
       // Another reference settles it without the lock.
-      if (frame.references != 1 && !(COWHERD_MUTANT(reuse_ignores_a_reference) && frame.references == 2)) return copy;
+      if (const std::uint32_t counted = frame.references - swap_cache_reference(rules, frame);
+          counted != 1 && !(COWHERD_MUTANT(reuse_ignores_a_reference) && counted == 2)) {
+        return copy;
+      }
       return page_locked_by_other ? locked : WriteFault::kReuse;
   }
   return copy;
@@ -218,6 +234,48 @@ constexpr bool gup_needs_unshare(const Rules& rules, const FrameState& frame, Pi
       return counted && frame.zero_page;
   }
   return false;
+}
+
+/// Whether a page that a fault brings from swap becomes the faulting process's alone, which may write it at once where
+/// that is what it wants. `frame.references` leaves the fault's own reference out, `frame.swap_entries` has the
+/// faulting entry in; `entry_exclusive`: what that says. Compare Linux mm/memory.c: do_swap_page().
+constexpr bool swapped_in_exclusive(const Rules& rules, const FrameState& frame, bool entry_exclusive, bool write) {
+  const bool alone = frame.references == (frame.in_swap_cache ? 1u : 0u) && frame.swap_entries == 1 && !frame.writeback;
+  switch (rules.swap_reuse) {
+    case SwapReuse::kNever:
+      return false;
+    case SwapReuse::kMapcount:
+      return write && frame.mapcount + frame.swap_entries == 1;
+    case SwapReuse::kExclusive:
+      if (entry_exclusive && !COWHERD_MUTANT(swap_in_ignores_mark)) return true;
+      [[fallthrough]];
+    case SwapReuse::kCount:
+      // To leave the swap cache is worth it only to who writes.
+      return (alone || (COWHERD_MUTANT(swap_in_ignores_a_reference) && frame.swap_entries == 1)) &&
+             (write || !frame.in_swap_cache);
+  }
+  return false;
+}
+
+/// Whether reclaim may take the page from those who map it. `frame.references` leaves reclaim's own out.
+/// Compare Linux mm/vmscan.c: shrink_folio_list().
+constexpr bool may_reclaim(const Rules& rules, const FrameState& frame) {
+  switch (rules.reclaim_pinned) {
+    case ReclaimPinned::kUnmap:
+      return true;
+    case ReclaimPinned::kSkipReferenced:
+      return frame.references == frame.mapcount + (frame.in_swap_cache ? 1u : 0u);
+    case ReclaimPinned::kSkip:
+      return !maybe_pinned(rules, frame) || COWHERD_MUTANT(reclaim_takes_pinned);
+  }
+  return false;
+}
+
+/// Whether a page under MADV_FREE that nobody is known to have written may be thrown away. `frame.references` leaves
+/// reclaim's own out. Compare Linux mm/rmap.c: try_to_unmap_one().
+constexpr bool may_discard(const Rules& rules, const FrameState& frame) {
+  return rules.lazy_free == LazyFree::kNotDirty || frame.references == frame.mapcount ||
+         COWHERD_MUTANT(discard_ignores_references);
 }
 
 /// Whether FOLL_FORCE may write through an entry without write permission. `faulted_for_write_in_this_call`: a write

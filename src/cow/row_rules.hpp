@@ -31,10 +31,18 @@ inline constexpr Rules kR0 = changed(Rules{}, [](Rules& r) {
   r.clear_refs_pinned = ClearRefsPinned::kProtect;
   r.numa_skip = NumaSkip::kShared;
   r.gup_hint = GupHint::kFault;
+  r.swap_reuse = SwapReuse::kCount;
+  r.swap_exclusive = SwapExclusive::kForgotten;
+  r.reclaim_pinned = ReclaimPinned::kSkipReferenced;
+  r.reclaim_unmap = ReclaimUnmap::kAnyway;
+  r.lazy_free = LazyFree::kNotDirty;
+  r.fast_dirty = FastDirty::kAtRelease;
 });
 inline constexpr Rules kR1 = changed(kR0, [](Rules& r) {
   r.reuse = Reuse::kMapcount;
   r.zero_page = ZeroPage::kCounted;
+  r.swap_reuse = SwapReuse::kMapcount;
+  r.reclaim_pinned = ReclaimPinned::kUnmap;
 });
 inline constexpr Rules kR1Rc5 = changed(kR1, [](Rules& r) { r.gup_force = GupForce::kDirtyEntry; });
 inline constexpr Rules kR2 = changed(kR1, [](Rules& r) { r.page_lock = PageLock::kSleep; });
@@ -53,6 +61,7 @@ inline constexpr Rules kR5 = changed(kR4, [](Rules& r) {
   r.page_lock = PageLock::kTryElseCopy;
   r.gup_read = GupRead::kPlain;
   r.ksm_reuse = KsmReuse::kNever;
+  r.swap_cache = SwapCache::kCounted;
 });
 inline constexpr Rules kR6 = changed(kR5, [](Rules& r) {
   r.fork_pinned = ForkPinned::kCopy;
@@ -64,12 +73,21 @@ inline constexpr Rules kLinux5_10_7 = changed(kR7, [](Rules& r) { r.fork_sequenc
 inline constexpr Rules kR8 = changed(kLinux5_10_7, [](Rules& r) {
   r.clear_refs_lock = ClearRefsLock::kWrite;
   r.clear_refs_pinned = ClearRefsPinned::kSkip;
+  r.reclaim_pinned = ReclaimPinned::kSkip;
 });
 inline constexpr Rules kLinux5_17 = changed(kR8, [](Rules& r) { r.numa_skip = NumaSkip::kHeld; });
-inline constexpr Rules kR11 = changed(kLinux5_17, [](Rules& r) {
+inline constexpr Rules kR10 = changed(kLinux5_17, [](Rules& r) {
+  r.swap_reuse = SwapReuse::kCount;
+  r.swap_cache = SwapCache::kLeft;
+  r.lazy_free = LazyFree::kUnreferenced;
+});
+inline constexpr Rules kR11 = changed(kR10, [](Rules& r) {
   r.reuse = Reuse::kExclusive;
   r.fork_pinned = ForkPinned::kCopyExclusive;
   r.gup_read = GupRead::kUnshareAnon;
+  r.swap_reuse = SwapReuse::kExclusive;
+  r.swap_exclusive = SwapExclusive::kKept;
+  r.reclaim_unmap = ReclaimUnmap::kTryShare;
 });
 inline constexpr Rules kLinux5_19_6 = changed(kR11, [](Rules& r) { r.gup_force = GupForce::kExclusive; });
 inline constexpr Rules kLinux6_0Rc1 = changed(kR11, [](Rules& r) { r.protect_upgrade = ProtectUpgrade::kMapWritable; });
@@ -105,19 +123,23 @@ inline constexpr Rules kX4 = changed(kR2, [](Rules& r) {
   r.pin_count = PinCount::kPinAndGet;
 });
 inline constexpr Rules kX5 = changed(kX4, [](Rules& r) { r.fork_gate = ForkGate::kHasPinned; });
-inline constexpr Rules kX6 = changed(kR2, [](Rules& r) { r.reuse = Reuse::kDirected; });
+inline constexpr Rules kX6 = changed(kR2, [](Rules& r) {
+  r.reuse = Reuse::kDirected;
+  r.reclaim_pinned = ReclaimPinned::kSkipReferenced;
+});
 inline constexpr Rules kX7 = changed(kR8, [](Rules& r) {
   r.reuse = Reuse::kMapcount;
   r.page_lock = PageLock::kSleep;
   r.gup_read = GupRead::kUnshareAlways;
+  r.swap_cache = SwapCache::kLeft;
 });
 inline constexpr Rules kX9 = changed(kCowherdRules, [](Rules& r) {
   r.fork_pinned = ForkPinned::kCopyAll;
   r.fork_gate = ForkGate::kAlways;
 });
 
-// What was not read about a peer stays at cowherd's value: so do fast pins, clear_refs, flushes. A page lock that a
-// peer does not have is one to wait for: then nobody copies because of it.
+// What was not read about a peer stays at cowherd's value: so do fast pins, clear_refs, flushes, swap. A page lock that
+// a peer does not have is one to wait for: then nobody copies because of it.
 inline constexpr Rules kPeer = changed(kCowherdRules, [](Rules& r) {
   r.reuse = Reuse::kMapcount;
   r.page_lock = PageLock::kSleep;

@@ -82,9 +82,12 @@ constexpr RowNote kR10Notes[] = {
      "Decisions as R8 for a small page in no cache; references of the swap cache and of this CPU's LRU list are "
      "dropped before counting (53a05ad9f21d, d4c470970d45)"},
     {kC, "Huge (3bff7e3f1f16) and swapped-in (c145e0b47c77) pages go by count"},
+    {kC, "A page under MADV_FREE with a reference of somebody else is kept (6c8e2a256915)"},
 };
 constexpr RowNote kR11Notes[] = {
-    {kC, "Swap entries keep the exclusive mark, on the architectures that have a bit for it (1493a1913e34)"},
+    {kC,
+     "Swap entries keep the exclusive mark, on the architectures that have a bit for it (1493a1913e34): on others "
+     "`linux-5.19,swap-exclusive=forgotten`"},
     {kC, "Swap-out, migration and KSM must clear the mark first, and may not while the page is pinned"},
     {kC, "Fork early-copies anonymous pages only (fb3d824d1a46); hugetlb joins write_protect_seq"},
 };
@@ -244,7 +247,7 @@ constexpr RuleRow kRows[] = {
     {"R7", "count, fork copies pinned pages", rows::kR7, "5.9-5.10", "linux-5.9", "f3c64eda3e50", kR7Notes, ""},
     {"R8", "R7, fork and fast pins exclude each other", rows::kR8, "5.11-5.12", "linux-5.11", "c28b1fc70390 57efa1fe5957 feb889fb40fa 9348b73c2e1b 29a951dfb3c3", kR8Notes, ""},
     {"R9", "R8 for hugetlb too", rows::kR8, "5.13-5.16", "linux-5.13", "4eae4efa2c29 a458b76a4171 8f34f1eac382", kR9Notes, ""},
-    {"R10", "R9, counts without the caches' references", rows::kLinux5_17, "5.18", "linux-5.18", "53a05ad9f21d d4c470970d45 84d60fdd3733 c145e0b47c77 3bff7e3f1f16", kR10Notes, ""},
+    {"R10", "R9, counts without the caches' references", rows::kR10, "5.18", "linux-5.18", "53a05ad9f21d d4c470970d45 84d60fdd3733 c145e0b47c77 3bff7e3f1f16", kR10Notes, ""},
     {"R11", "exclusive, read pins unshare anonymous pages", rows::kR11, "5.19-5.19.5", "linux-5.19", "78fbe906cc90 6c287605fd56 c89357e27f20 a7f226604170 1493a1913e34", kR11Notes, ""},
     {"R12", "R11, FORCE needs an exclusive page", rows::kR12, "6.0", "linux-6.0", "5535be309971 64fe24a3e05e", kR12Notes, ""},
     {"R13", "R12, long-term read pins unshare any page", rows::kR13, "6.2-6.4", "linux-6.2", "b9086fde6d44 aea06577a900 8d6a0ac09a16 84209e87c696", kR13Notes, ""},

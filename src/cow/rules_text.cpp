@@ -90,7 +90,7 @@ class Builder {
     const DecisionInfo& info = info_of(*decision);
     const std::optional<std::uint8_t> number = find_value(info, value.text);
     if (!number) return unknown_value(info, value);
-    const std::uint32_t bit = std::uint32_t{1} << static_cast<unsigned>(*decision);
+    const std::uint64_t bit = std::uint64_t{1} << static_cast<unsigned>(*decision);
     if ((assigned_ & bit) != 0) return Problem{name.at, "decision " + quoted(name.text) + " is given twice"};
     assigned_ |= bit;
     info.set(rules_, *number);
@@ -120,7 +120,8 @@ class Builder {
 
   const RuleRow* base_;
   Rules rules_;
-  std::uint32_t assigned_ = 0;
+  static_assert(kDecisionCount <= 64);
+  std::uint64_t assigned_ = 0;
 };
 
 ParsedRules failed(std::string message) { return {std::nullopt, nullptr, std::move(message)}; }

@@ -2,6 +2,7 @@
 
 #include <atomic>
 #include <cstdint>
+#include <optional>
 
 #include "cowherd/types.hpp"
 
@@ -20,6 +21,11 @@ class ColdDescriptor {
   [[nodiscard]] bool in_swap_cache() const { return slot_word().load(std::memory_order_acquire) != 0; }
   /// Precondition: in_swap_cache().
   [[nodiscard]] BlockNumber slot() const { return BlockNumber{slot_word().load(std::memory_order_acquire) - 1}; }
+  /// Both in one access, where the page lock may not be held; nothing: it is not in the swap cache.
+  [[nodiscard]] std::optional<BlockNumber> slot_now() const {
+    const std::uint32_t seen = slot_word().load(std::memory_order_acquire);
+    return seen == 0 ? std::nullopt : std::optional(BlockNumber{seen - 1});
+  }
   void set_slot(BlockNumber slot) { slot_word().store(slot.value() + 1, std::memory_order_release); }
   void clear_slot() { slot_word().store(0, std::memory_order_release); }
 

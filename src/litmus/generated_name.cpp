@@ -91,6 +91,10 @@ std::string_view operation_tag(const Operation& operation) {
       return "Lock";
     case OpCode::kMunlock:
       return "Unlock";
+    case OpCode::kSwapOut:
+      return "Out";
+    case OpCode::kSwapIn:
+      return "In";
   }
   return "Op";
 }

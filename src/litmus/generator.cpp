@@ -6,7 +6,6 @@
 #include <optional>
 #include <vector>
 
-#include "litmus/printer.hpp"
 #include "litmus/random.hpp"
 #include "litmus/shrink.hpp"
 
@@ -159,7 +158,8 @@ class Generator {
   static bool needs_memory(OpCode code) {
     return code == OpCode::kRead || code == OpCode::kWrite || code == OpCode::kMunmap || code == OpCode::kMprotect ||
            code == OpCode::kMadvise || code == OpCode::kPin || code == OpCode::kExec || code == OpCode::kClearRefs ||
-           code == OpCode::kMremap || code == OpCode::kNumaHint || code == OpCode::kMlock || code == OpCode::kMunlock;
+           code == OpCode::kMremap || code == OpCode::kNumaHint || code == OpCode::kMlock || code == OpCode::kMunlock ||
+           code == OpCode::kSwapOut || code == OpCode::kSwapIn;
   }
 
   Place pick_word() {
@@ -253,6 +253,9 @@ class Generator {
         return draw_snapshot(b, op);
       case OpCode::kMremap:
         return draw_mremap(b, op);
+      case OpCode::kSwapOut:
+      case OpCode::kSwapIn:
+        return draw_swap(b, op);
     }
   }
 
@@ -289,7 +292,8 @@ class Generator {
       static constexpr std::array kChoices{Advice::kDontNeed,   Advice::kDontNeed,     Advice::kDontNeed,
                                            Advice::kDontFork,   Advice::kDoFork,       Advice::kWipeOnFork,
                                            Advice::kKeepOnFork, Advice::kPopulateRead, Advice::kPopulateWrite,
-                                           Advice::kMergeable,  Advice::kUnmergeable};
+                                           Advice::kPageOut,    Advice::kFree,         Advice::kFree,
+                                           Advice::kCold,       Advice::kMergeable,    Advice::kUnmergeable};
       op.advice = kChoices[random_.below(kChoices.size())];
     }
     emit(program_.blocks[b], op, false);
@@ -381,6 +385,14 @@ class Generator {
     emit(kernel_block_, op, false);
     op.code = OpCode::kUnlockPage;
     emit(kernel_block_, op, false);
+  }
+
+  /// Of the own memory, or by the kernel, at any time.
+  void draw_swap(std::uint8_t b, Operation op) {
+    op.place = pick_word();
+    if (random_.percent(50)) return emit(program_.blocks[b], op, random_.percent(30));
+    op.target = states_[b].process;
+    emit(kernel_block_, op, random_.percent(30));
   }
 
   void draw_clear_refs(std::uint8_t b, Operation op) {

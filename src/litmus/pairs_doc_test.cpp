@@ -17,9 +17,10 @@
 namespace cowherd::litmus {
 namespace {
 
-const std::vector<std::string> kOperations{
-    "load, store", "read fault", "write fault", "fork",       "slow pin", "fast pin",   "unpin",     "DMA",    "mmap",
-    "munmap",      "mprotect",   "DONTNEED",    "exit, exec", "ptrace",   "clear_refs", "try_share", "restore"};
+const std::vector<std::string> kOperations{"load, store", "read fault", "write fault", "fork",   "slow pin",
+                                           "fast pin",    "unpin",      "DMA",         "mmap",   "munmap",
+                                           "mprotect",    "DONTNEED",   "exit, exec",  "ptrace", "clear_refs",
+                                           "try_share",   "restore",    "swap-out"};
 
 bool is(const Operation& op, const std::string& name) {
   switch (op.code) {
@@ -59,6 +60,8 @@ bool is(const Operation& op, const std::string& name) {
       return name == "clear_refs";
     case OpCode::kTryShare:
       return name == "try_share";
+    case OpCode::kSwapOut:
+      return name == "swap-out";
     default:
       return false;
   }

@@ -139,7 +139,8 @@ bool is_state(Term::Kind kind) {
 /// Terms that are 0 or 1, or that mostly matter as such: written bare where they are compared with 0.
 bool is_flag(Term::Kind kind) {
   return kind == Term::Kind::kExclusive || kind == Term::Kind::kWritable || kind == Term::Kind::kDirty ||
-         kind == Term::Kind::kSoftDirty || kind == Term::Kind::kFaults || kind == Term::Kind::kFinding;
+         kind == Term::Kind::kSoftDirty || kind == Term::Kind::kSwapped || kind == Term::Kind::kSwapCache ||
+         kind == Term::Kind::kFaults || kind == Term::Kind::kFinding;
 }
 
 std::string print_side(const Program& program, const Term& side, const Term& other) {

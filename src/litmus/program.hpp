@@ -95,6 +95,8 @@ enum class OpCode : std::uint8_t {
   kMunlock,      // munlock(x)
   kKsmMerge,     // ksm_merge(P0:x, P1:y): one page for both, if they hold the same
   kKsmUnmerge,   // ksm_unmerge(P0:x): a page of its own again for each that was merged
+  kSwapOut,      // swapout(P0:x): reclaim takes the page
+  kSwapIn,       // swapin(P0:x): the page comes back from swap
 };
 
 constexpr bool starts_block(OpCode code) {
@@ -129,7 +131,7 @@ struct Operation {
   /// The block that fork, vfork, thread and wait name.
   std::uint8_t block = 0;
   /// The process whose memory is meant (as a block number), where it is not the own one: pin, get, ptrace_*, lock_page,
-  /// clear_refs, try_share.
+  /// clear_refs, try_share, swapout, swapin.
   std::optional<std::uint8_t> target;
   /// ksm_merge: whose memory `to` is in, where it is not the own one.
   std::optional<std::uint8_t> to_target;
@@ -196,6 +198,12 @@ struct Term {
     kSoftDirty,
     /// rss(P0) — pages that the process has.
     kRss,
+    /// swapped(0:x) — 1 if the entry names a slot of swap.
+    kSwapped,
+    /// swapcount(0:x) — how many entries name the slot of the page, in swap or in the swap cache; -1 where it has none.
+    kSwapCount,
+    /// swapcache(0:x) — 1 if the page is in the swap cache.
+    kSwapCache,
   };
   Kind kind = Kind::kLiteral;
   std::int64_t literal = 0;

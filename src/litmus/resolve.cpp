@@ -144,10 +144,9 @@ class Resolver {
     }
     if (block.kind == BlockKind::kKernel && !is_kernel_work(arguments)) {
       report(op.position,
-             fmt::format(
-                 "a kernel block only does lock_page, unlock_page, clear_refs, numa_hint, ksm_merge, ksm_unmerge and "
-                 "try_share, not {}",
-                 statement_word(op).name));
+             fmt::format("a kernel block only does lock_page, unlock_page, clear_refs, numa_hint, ksm_merge, "
+                         "ksm_unmerge, try_share, swapout and swapin, not {}",
+                         statement_word(op).name));
     }
     if (block.kind == BlockKind::kProcess && op.code == OpCode::kTryShare) {
       report(op.position, "try_share is for a kernel block");

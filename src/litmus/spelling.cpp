@@ -40,6 +40,8 @@ constexpr std::array kStatements{
     StatementWord{"munlock", OpCode::kMunlock, Arguments::kPages},
     StatementWord{"ksm_merge", OpCode::kKsmMerge, Arguments::kTwoOtherPages},
     StatementWord{"ksm_unmerge", OpCode::kKsmUnmerge, Arguments::kOtherPages},
+    StatementWord{"swapout", OpCode::kSwapOut, Arguments::kOtherPage},
+    StatementWord{"swapin", OpCode::kSwapIn, Arguments::kOtherPage},
 };
 
 constexpr std::array kProtections{
@@ -76,6 +78,9 @@ constexpr std::array kAdvice{
     FlagWord<Advice>{"MADV_POPULATE_WRITE", Advice::kPopulateWrite},
     FlagWord<Advice>{"MADV_MERGEABLE", Advice::kMergeable},
     FlagWord<Advice>{"MADV_UNMERGEABLE", Advice::kUnmergeable},
+    FlagWord<Advice>{"MADV_COLD", Advice::kCold},
+    FlagWord<Advice>{"MADV_PAGEOUT", Advice::kPageOut},
+    FlagWord<Advice>{"MADV_FREE", Advice::kFree},
 };
 
 constexpr std::array kVerdicts{
@@ -90,11 +95,19 @@ constexpr std::array kGrains{
 };
 
 constexpr std::array kTerms{
-    FlagWord<Term::Kind>{"fault", Term::Kind::kFaults},        FlagWord<Term::Kind>{"finding", Term::Kind::kFinding},
-    FlagWord<Term::Kind>{"frame", Term::Kind::kFrame},         FlagWord<Term::Kind>{"refcount", Term::Kind::kRefcount},
-    FlagWord<Term::Kind>{"mapcount", Term::Kind::kMapcount},   FlagWord<Term::Kind>{"pins", Term::Kind::kPins},
-    FlagWord<Term::Kind>{"excl", Term::Kind::kExclusive},      FlagWord<Term::Kind>{"writable", Term::Kind::kWritable},
-    FlagWord<Term::Kind>{"dirty", Term::Kind::kDirty},         FlagWord<Term::Kind>{"rss", Term::Kind::kRss},
+    FlagWord<Term::Kind>{"fault", Term::Kind::kFaults},
+    FlagWord<Term::Kind>{"finding", Term::Kind::kFinding},
+    FlagWord<Term::Kind>{"frame", Term::Kind::kFrame},
+    FlagWord<Term::Kind>{"refcount", Term::Kind::kRefcount},
+    FlagWord<Term::Kind>{"mapcount", Term::Kind::kMapcount},
+    FlagWord<Term::Kind>{"pins", Term::Kind::kPins},
+    FlagWord<Term::Kind>{"excl", Term::Kind::kExclusive},
+    FlagWord<Term::Kind>{"writable", Term::Kind::kWritable},
+    FlagWord<Term::Kind>{"dirty", Term::Kind::kDirty},
+    FlagWord<Term::Kind>{"rss", Term::Kind::kRss},
+    FlagWord<Term::Kind>{"swapped", Term::Kind::kSwapped},
+    FlagWord<Term::Kind>{"swapcount", Term::Kind::kSwapCount},
+    FlagWord<Term::Kind>{"swapcache", Term::Kind::kSwapCache},
     FlagWord<Term::Kind>{"softdirty", Term::Kind::kSoftDirty},
 };
 

@@ -42,7 +42,8 @@ STATEMENTS, each may begin with 'r0 =' and end with 'fail_nth N' (its N-th alloc
   mprotect(x, PROT)
   madvise(x, ADVICE)                MADV_DONTNEED, MADV_DONTFORK, MADV_DOFORK, MADV_WIPEONFORK,
                                     MADV_KEEPONFORK, MADV_POPULATE_READ, MADV_POPULATE_WRITE,
-                                    MADV_MERGEABLE, MADV_UNMERGEABLE
+                                    MADV_MERGEABLE, MADV_UNMERGEABLE,
+                                    MADV_COLD, MADV_PAGEOUT, MADV_FREE
   mremap(x, y, FLAGS)               the pages of x go to y: 0 in place, to grow or shrink, else
                                     MREMAP_MAYMOVE | MREMAP_FIXED, and MREMAP_DONTUNMAP
   fork(P1)  vfork(P1)  thread(P1)   start a block
@@ -63,7 +64,9 @@ STATEMENTS, each may begin with 'r0 =' and end with 'fail_nth N' (its N-th alloc
   ksm_merge(P0:x, P1:y)             one page for both, if they hold the same; -EBUSY where somebody holds one
   ksm_unmerge(P0:x)                 a page of its own again for each that was merged
   try_share(P0:x)                   the kernel takes the exclusive mark, as swap-out does; -EBUSY where pinned
-  pin, get, lock_page, clear_refs, numa_hint, ksm_* take P1:x for another process's memory, x for the own.
+  swapout(P0:x)                     reclaim takes the page from all who map it; -EBUSY where it is kept
+  swapin(P0:x)                      the page comes back; -EFAULT where it is not in swap
+  pin, get, lock_page, clear_refs, numa_hint, ksm_*, swap* take P1:x for another process's memory, x for the own.
 
 CONDITIONS
   /\ &&  \/ ||  ~ ! not  ( )        joined; true always holds
@@ -74,7 +77,8 @@ CONDITIONS
   fault(P0)                         how many accesses of P0 faulted
   finding(name)                     1 if the run broke it
   frame(0:x)  refcount(0:x)  mapcount(0:x)  pins(0:x)  excl(0:x)  writable(0:x)  dirty(0:x)
-  softdirty(0:x)  rss(P0)                           internal state: a running kernel does not show it
+  softdirty(0:x)  rss(P0)  swapped(0:x)  swapcount(0:x)  swapcache(0:x)
+                                    internal state: a running kernel does not show it
 
 CONSTANTS
   EPERM ESRCH ENXIO ECHILD EAGAIN ENOMEM EACCES EFAULT EBUSY EEXIST EINVAL SIGSEGV SIGBUS

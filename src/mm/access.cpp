@@ -10,6 +10,7 @@
 #include "mm/operations.hpp"
 #include "mm/page.hpp"
 #include "mm/pinning.hpp"
+#include "mm/reclaim.hpp"
 #include "mm/shared_tables.hpp"
 
 namespace cowherd::mm {
@@ -188,8 +189,10 @@ Result<Faulted> fault_locked(System<G>& system, Mm& mm, Vaddr address, bool writ
 
 }  // namespace
 
+namespace {
+
 template <class G>
-Result<void> fault_access(System<G>& system, Mm& mm, Vaddr address, bool write) {
+Result<void> try_fault_access(System<G>& system, Mm& mm, Vaddr address, bool write) {
   Result<void> done;
   bool shared_table = false;
   {
@@ -203,6 +206,14 @@ Result<void> fault_access(System<G>& system, Mm& mm, Vaddr address, bool write) 
     if (!faulted) done = faulted.error();
   }
   if (shared_table) done = lock_and_own_tables(system, mm, Geometry<G>::page_of(address));
+  return done;
+}
+
+}  // namespace
+
+template <class G>
+Result<void> fault_access(System<G>& system, Mm& mm, Vaddr address, bool write) {
+  const Result<void> done = with_reclaim(system, [&] { return try_fault_access(system, mm, address, write); });
   return done || done.error() != Errno::kNoMemory ? done : Errno::kSigBus;
 }
 

@@ -1,5 +1,6 @@
 #include "base/mutant.hpp"
 #include "mm/areas.hpp"
+#include "mm/cold_pages.hpp"
 #include "mm/ksm.hpp"
 #include "mm/locks.hpp"
 #include "mm/mlock.hpp"
@@ -37,6 +38,9 @@ VmaFlags advised(VmaFlags flags, Advice advice) {
     case Advice::kPopulateWrite:
     case Advice::kLock:
     case Advice::kUnlock:
+    case Advice::kCold:
+    case Advice::kPageOut:
+    case Advice::kFree:
       break;
   }
   return flags;
@@ -84,6 +88,22 @@ Result<void> set_flags(System<G>& system, Mm& mm, PageRange range, Advice advice
   return hole ? Result<void>(Errno::kNoMemory) : Result<void>();
 }
 
+bool is_about_reclaim(Advice advice) {
+  return advice == Advice::kCold || advice == Advice::kPageOut || advice == Advice::kFree;
+}
+
+template <class G>
+Result<void> leave_to_reclaim(System<G>& system, Mm& mm, PageRange range,
+                              Advice advice) COWHERD_NO_THREAD_SAFETY_ANALYSIS {
+  // As in discard().
+  const bool hole = for_each_part(system, mm, range, [&](Ref<Vma>, PageRange part) COWHERD_NO_THREAD_SAFETY_ANALYSIS {
+    if (advice == Advice::kFree) free_lazily(system, mm, part);
+    if (advice == Advice::kCold) make_cold(system, mm, part);
+    if (advice == Advice::kPageOut) page_out(system, mm, part);
+  });
+  return hole ? Result<void>(Errno::kNoMemory) : Result<void>();
+}
+
 template <class G>
 Result<void> discard_or_populate(System<G>& system, Mm& mm, PageRange range, Advice advice)
     COWHERD_REQUIRES(mm.mmap_lock) {
@@ -91,6 +111,7 @@ Result<void> discard_or_populate(System<G>& system, Mm& mm, PageRange range, Adv
     return discard(system, mm, range);
   }
   COWHERD_TRY(own_tables(system, mm, range));
+  if (is_about_reclaim(advice)) return leave_to_reclaim(system, mm, range, advice);
   return populate(system, mm, range, advice == Advice::kPopulateWrite ? FaultKind::kWrite : FaultKind::kRead);
 }
 
@@ -106,7 +127,10 @@ Result<void> madvise(System<G>& system, ProcessId process, Vaddr address, ByteCo
   switch (advice) {
     case Advice::kDontNeed:
     case Advice::kPopulateRead:
-    case Advice::kPopulateWrite: {
+    case Advice::kPopulateWrite:
+    case Advice::kCold:
+    case Advice::kPageOut:
+    case Advice::kFree: {
       {
         const MmapReadGuard<G> guard(system, mm);
         if (guard.blocked() || stuck(mm)) {

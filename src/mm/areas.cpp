@@ -10,6 +10,7 @@
 #include "mm/locks.hpp"
 #include "mm/page.hpp"
 #include "mm/shared_tables.hpp"
+#include "mm/swap.hpp"
 
 namespace cowherd::mm {
 
@@ -110,16 +111,24 @@ void merge_vmas(System<G>& system, Mm& mm, PageRange range) {
 
 namespace {
 
-/// Pages whose entries were cleared under one page-table lock. They go back when no CPU can reach them any more.
-/// Compare Linux struct mmu_gather.
+/// Pages whose entries were cleared under one page-table lock, and slots of swap. They go back when no CPU can reach
+/// them any more. Compare Linux struct mmu_gather.
 template <class G>
 class Gather {
  public:
   [[nodiscard]] bool full() const { return count_ == frames_.size(); }
   void add(FrameNumber frame) { frames_[count_++] = frame; }
+  void add_slot(BlockNumber slot) { frames_[count_++] = FrameNumber{slot.value() | kSlot}; }
   void drop_all(System<G>& system) {
     FreedPages<G> freed(system);
-    while (count_ != 0) drop_mapping(system, std::exchange(frames_[--count_], {}), freed);
+    while (count_ != 0) {
+      const FrameNumber gone = std::exchange(frames_[--count_], {});
+      if ((gone.value() & kSlot) != 0) [[unlikely]] {
+        free_swap_entry(system, BlockNumber{gone.value() & ~kSlot});
+      } else {
+        drop_mapping(system, gone, freed);
+      }
+    }
   }
 
   // For the state of a suspended operation.
@@ -127,6 +136,10 @@ class Gather {
   [[nodiscard]] const std::uint32_t& count() const { return count_; }
 
  private:
+  /// No frame has such a number.
+  static constexpr std::uint32_t kSlot = 1U << 31;
+  static_assert(G::kExplored || Frames<G>::kMaxFrames.value() < kSlot, "and no machine that is explored is so large");
+
   std::array<FrameNumber, std::min<std::size_t>(Geometry<G>::kEntries, 64)> frames_{};
   std::uint32_t count_ = 0;
 };
@@ -153,7 +166,12 @@ Vpn zap_entries(System<G>& system, Mm& mm, PageRange chunk, Gather<G>& gather) {
       return false;
     }
     point(system, mm, Point::kClearEntry);
-    const FrameNumber frame = tally.clear(slot).frame();
+    const Entry entry = tally.clear(slot);
+    if (entry.swap()) [[unlikely]] {
+      gather.add_slot(entry.slot());
+      return true;
+    }
+    const FrameNumber frame = entry.frame();
     system.note({.kind = EventKind::kUnmapped, .page = page, .frame = frame});
     if (frame != Frames<G>::kZeroPage || COWHERD_MUTANT(zero_page_unmapped_as_ordinary)) {
       tally.add_rss(COWHERD_MUTANT(zap_without_rss) ? 0 : -1);

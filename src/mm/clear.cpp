@@ -27,6 +27,7 @@ void protect_range(System<G>& system, Mm& mm, PageRange range, PendingFlush<G>& 
     tables.for_each(chunk, [&](Vpn page, EntrySlot slot) {
       at = page;
       Entry entry = slot.load();
+      if (entry.swap() && entry.soft_dirty()) slot.store(entry.with_soft_dirty(false));
       if (!entry.present() || !(entry.writable() || entry.soft_dirty())) return true;
       if (system.rules().clear_refs_pinned == ClearRefsPinned::kSkip) {
         point(system, Point::kReadCounts);

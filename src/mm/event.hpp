@@ -44,11 +44,19 @@ enum class EventKind : std::uint8_t {
   kMerged,
   /// mremap took a whole lowest table to another place: `page` is its first page there.
   kTableMoved,
+  /// A fault brought the page back from swap.
+  kSwappedIn,
+  /// An entry that mapped the page names its slot now.
+  kSwappedOut,
+  /// Reclaim left the page where it is: it is pinned, locked or in use.
+  kReclaimKept,
+  /// A page under MADV_FREE was taken from an address space.
+  kDiscarded,
 };
 
 struct Event {
   EventKind kind;
-  /// The decision of the rules behind it; meaningful for kReused … kForced but kUnpinned.
+  /// The decision of the rules behind it; meaningful for kReused … kForced, and for kSwappedIn and what follows.
   Decision decision = Decision::kReuse;
   Vpn page{};
   FrameNumber frame{};

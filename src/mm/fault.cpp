@@ -6,6 +6,7 @@
 #include "mm/locks.hpp"
 #include "mm/numa.hpp"
 #include "mm/page.hpp"
+#include "mm/swap_fault.hpp"
 #include "mm/write_protect_fault.hpp"
 
 namespace cowherd::mm {
@@ -142,6 +143,9 @@ Result<Faulted> handle_fault(System<G>& system, Mm& mm, Ref<Vma> vma, Vpn page, 
   }
   if (walk.shared) {
     return Faulted::kSharedTable;
+  }
+  if (entry.swap()) [[unlikely]] {
+    return fault_swapped(system, mm, vma, page, kind, walk.slot, entry);
   }
   const Live live(system, "handle-fault", page, kind, entry);
   if (hint) {

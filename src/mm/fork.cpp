@@ -189,8 +189,9 @@ Result<ProcessId> fork(System<G>& system, ProcessId parent, ForkMode mode) {
   // The child's mm and process come first: once pages are shared only their copying can still fail, and dropping the
   // child undoes that. Pages of the parent may stay write-protected then, which nothing can tell.
   COWHERD_TRY_ASSIGN(child, create_mm(system));
-  // Where others give the mappers of a page copies, reverse maps lead them to the child before fork is done.
-  const bool alone_with_child = system.rules().reuse != Reuse::kDirected;
+  // Where others give the mappers of a page copies, or take it from them, reverse maps lead them to the child before
+  // fork is done.
+  const bool alone_with_child = system.rules().reuse != Reuse::kDirected && !system.has_swap();
   if (alone_with_child) system.at(child).sole_agent = agent_number(system);
   auto process = create_process(system, child, caller);
   if (!process) {

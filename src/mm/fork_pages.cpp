@@ -10,6 +10,7 @@
 #include "mm/locks.hpp"
 #include "mm/page.hpp"
 #include "mm/shared_tables.hpp"
+#include "mm/swap.hpp"
 
 namespace cowherd::mm {
 
@@ -204,6 +205,22 @@ Result<Step> copy_entry(Copying<G>& copying, TableTally<G>& child_table, Vpn pag
   return copied;
 }
 
+/// The child's entry names the same slot, and neither says that the page is its own any more.
+/// Compare Linux mm/memory.c: copy_nonpresent_pte().
+template <class G>
+[[gnu::noinline]] Result<Step> copy_swap_entry(Copying<G>& copying, TableTally<G>& child_table, EntrySlot from,
+                                               Entry entry, EntrySlot to) {
+  System<G>& system = copying.system;
+  COWHERD_TRY(duplicate_swap(system, entry.slot()));
+  const Entry shared = entry.with_swap_exclusive(false);
+  if (shared != entry && !COWHERD_MUTANT(fork_keeps_swap_mark)) {
+    point(system, copying.parent, Point::kSetEntry);
+    from.store(shared);
+  }
+  child_table.set(to, shared);
+  return Step::kDone;
+}
+
 /// The entry that asked for the page in hand no longer needs it.
 template <class G>
 [[gnu::noinline]] void done_without_page(Copying<G>& copying) {
@@ -237,7 +254,12 @@ Result<Step> copy_table(Copying<G>& copying, Vpn& at, Vpn end) {
   const FrameNumber parent_table = parent_tables.table_of(from_first);
   Tables<G>::for_each_in(system.frames(), parent_table, {at, end}, [&](Vpn page, EntrySlot from, Entry entry) {
     if constexpr (G::kExplored) at = page;
-    result = copy_entry(copying, tally, page, from, entry, child_tables.slot_in(child_table, page));
+    const EntrySlot to = child_tables.slot_in(child_table, page);
+    if (entry.swap()) [[unlikely]] {
+      result = copy_swap_entry(copying, tally, from, entry, to);
+    } else {
+      result = copy_entry(copying, tally, page, from, entry, to);
+    }
     const bool done = result && *result == Step::kDone;
     if (done && copying.has_prealloc()) [[unlikely]]
       done_without_page(copying);
@@ -298,7 +320,9 @@ template <class G>
 bool any_page_pinned(System<G>& system, Mm& mm, PageRange range) {
   bool pinned = false;
   system.tables(mm).for_each(range, [&](Vpn, EntrySlot slot) {
-    const FrameState frame = system.state(slot.load().frame());
+    const Entry entry = slot.load();
+    if (!entry.present()) return true;
+    const FrameState frame = system.state(entry.frame());
     pinned = !frame.zero_page && maybe_pinned(system.rules(), frame);
     return !pinned;
   });

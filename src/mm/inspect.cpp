@@ -43,6 +43,16 @@ PageView inspect(System<G>& system, ProcessId process, Vaddr address) {
     view.pins = descriptor.pins();
     view.exclusive = descriptor.exclusive() && hidden == 0;
     view.dirty = descriptor.dirty();
+    if (system.has_swap()) {
+      const ColdDescriptor& cold = system.frames().cold(view.frame);
+      view.in_swap_cache = cold.in_swap_cache();
+      view.has_slot = view.in_swap_cache;
+      if (view.has_slot) view.swap_entries = system.swap().count(cold.slot());
+    }
+  } else if (view.entry.swap()) {
+    view.has_slot = true;
+    view.in_swap_cache = system.swap().cached(view.entry.slot()) != Frames<G>::kZeroPage;
+    view.swap_entries = system.swap().count(view.entry.slot());
   }
   return view;
 }
@@ -57,6 +67,17 @@ PageCount rss(System<G>& system, ProcessId process) {
     pages = pages + PageCount{system.descriptor(tables.table_of(tables.find(at))).anon_pages()};
   }
   return pages;
+}
+
+template <class G>
+PageCount swapped(System<G>& system, ProcessId process) {
+  PageCount entries{0};
+  if (exited(system, process)) return entries;
+  system.tables(mm_of(system, process)).for_each({Vpn{0}, Vpn{Geometry<G>::kUserPages}}, [&](Vpn, EntrySlot place) {
+    if (place.load().swap()) ++entries;
+    return true;
+  });
+  return entries;
 }
 
 template <class G>
@@ -88,6 +109,7 @@ void unlock_page(System<G>& system, FrameNumber frame) {
 #define COWHERD_INSTANTIATE(G)                                             \
   template PageView inspect<G>(System<G>&, ProcessId, Vaddr);              \
   template PageCount rss<G>(System<G>&, ProcessId);                        \
+  template PageCount swapped<G>(System<G>&, ProcessId);                    \
   template Result<FrameNumber> lock_page<G>(System<G>&, ProcessId, Vaddr); \
   template void unlock_page<G>(System<G>&, FrameNumber);
 COWHERD_FOR_EACH_GEOMETRY(COWHERD_INSTANTIATE)

@@ -18,6 +18,11 @@ void put_mm(System<G>& system, Ref<Mm> mm);
 template <class G>
 Ref<Mm> hold_mm(System<G>& system, ProcessId process);
 
+/// As hold_mm(), of the process behind `at` in the list, or of the first one where that is null or gone; `at` is that
+/// process then. Null: there is none behind it.
+template <class G>
+Ref<Mm> hold_next_mm(System<G>& system, Ref<Process>& at);
+
 /// hold_mm() for a scope.
 template <class G>
 class HeldMm {

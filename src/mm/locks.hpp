@@ -145,6 +145,14 @@ class COWHERD_SCOPED_CAPABILITY ListGuard : public WordGuard<G, LockRank::kListL
   ~ListGuard() COWHERD_RELEASE() = default;
 };
 
+template <class G>
+class COWHERD_SCOPED_CAPABILITY SwapGuard : public WordGuard<G, LockRank::kSwapLock, Point::kSwapSlot> {
+ public:
+  explicit SwapGuard(System<G>& system) COWHERD_ACQUIRE(system.swap().lock())
+      : WordGuard<G, LockRank::kSwapLock, Point::kSwapSlot>(system, system.swap().lock(), false) {}
+  ~SwapGuard() COWHERD_RELEASE() = default;
+};
+
 /// For writing, over the family of anon_vmas that `vma` belongs to; nothing where it belongs to none.
 template <class G>
 class AnonVmaGuard {

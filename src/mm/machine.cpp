@@ -10,6 +10,7 @@
 
 #include "mm/machine_impl.hpp"
 #include "mm/page.hpp"
+#include "mm/reclaim.hpp"
 
 namespace cowherd {
 
@@ -18,6 +19,8 @@ namespace {
 using G = ProductionGeometry;
 
 constexpr std::size_t kSmallest = 64 * 1024;
+/// Frames that are left beside swap: a process, its tables and a page or two.
+constexpr PageCount kFewestFrames{8};
 
 Result<void> complete(mm::Access access) {
   return access.error == Errno{0} ? Result<void>() : Result<void>(at_border(access.error));
@@ -26,6 +29,14 @@ Result<void> complete(mm::Access access) {
 }  // namespace
 
 Result<Machine> Machine::create(ByteCount memory, const Rules& rules) {
+  return create(memory, MachineOptions{.rules = rules});
+}
+
+Result<Machine> Machine::create_in(std::span<std::byte> memory, const Rules& rules) {
+  return create_in(memory, MachineOptions{.rules = rules});
+}
+
+Result<Machine> Machine::create(ByteCount memory, const MachineOptions& options) {
   const std::size_t bytes = (memory.value() + kPageBytes - 1) / kPageBytes * kPageBytes;
   if (bytes < kSmallest) {
     return Errno::kInvalid;
@@ -36,7 +47,7 @@ Result<Machine> Machine::create(ByteCount memory, const Rules& rules) {
   }
   // Best effort: frames in huge host pages cost fewer misses.
   ::madvise(mapped, bytes, MADV_HUGEPAGE);
-  auto made = create_in({static_cast<std::byte*>(mapped), bytes}, rules);
+  auto made = create_in({static_cast<std::byte*>(mapped), bytes}, options);
   if (!made) {
     ::munmap(mapped, bytes);
     return made;
@@ -45,20 +56,26 @@ Result<Machine> Machine::create(ByteCount memory, const Rules& rules) {
   return made;
 }
 
-Result<Machine> Machine::create_in(std::span<std::byte> memory, const Rules& rules) {
+Result<Machine> Machine::create_in(std::span<std::byte> memory, const MachineOptions& options) {
   static_assert(sizeof(Impl) <= kPageBytes && kPageBytes == Geometry<G>::kPageBytes);
   if (memory.size() < kSmallest || reinterpret_cast<std::uintptr_t>(memory.data()) % kPageBytes != 0) {
     return Errno::kInvalid;
   }
   std::byte* base = memory.data() + kPageBytes;
   const std::size_t room = memory.size() - kPageBytes;
+  if (options.swap.value() > room) return Errno::kInvalid;
   // One frame more than its share of the bookkeeping never fits; find the largest number that does.
-  std::size_t frames = std::min(room / kPageBytes, std::size_t{Frames<G>::kMaxFrames.value()});
-  while (mm::System<G>::footprint(PageCount{frames}) > room) {
-    const std::size_t over = mm::System<G>::footprint(PageCount{frames}) - room;
-    frames -= (over + kPageBytes - 1) / kPageBytes;
+  const std::size_t most = (room - options.swap.value()) / kPageBytes;
+  mm::MachineSize size{PageCount{std::min(most, std::size_t{Frames<G>::kMaxFrames.value()})},
+                       PageCount{options.swap.value() / kPageBytes}};
+  while (mm::System<G>::footprint(size) > room) {
+    const std::size_t over = mm::System<G>::footprint(size) - room;
+    const PageCount fewer{(over + kPageBytes - 1) / kPageBytes};
+    if (size.frames < fewer + kFewestFrames) return Errno::kInvalid;
+    size.frames = size.frames - fewer;
   }
-  mm::System<G>::format(base, PageCount{frames}, rules);
+  if (size.frames < kFewestFrames) return Errno::kInvalid;
+  mm::System<G>::format(base, size, options.rules);
   return Machine(new (memory.data()) Impl(base), ByteCount{0});
 }
 
@@ -96,8 +113,16 @@ Result<AddressSpace> Machine::create_space() {
 }
 
 MemoryUse Machine::memory_use() const {
-  return {impl_->system.frames().frame_count(), impl_->system.frames().free_count()};
+  mm::System<G>& system = impl_->system;
+  MemoryUse use{system.frames().frame_count(), system.frames().free_count()};
+  if (system.has_swap()) {
+    use.swap_total = system.swap().block_count();
+    use.swap_free = system.swap().free_count();
+  }
+  return use;
 }
+
+PageCount Machine::reclaim(PageCount wanted) { return mm::reclaim(impl_->system, wanted); }
 
 const char* Machine::verify() const {
   const mm::Violations found = mm::verify(impl_->system);
@@ -141,7 +166,8 @@ Result<Vaddr> AddressSpace::map(ByteCount length, Protection protection, MapFlag
 }
 
 Result<Vaddr> AddressSpace::map_at(Vaddr address, ByteCount length, Protection protection, MapFlags flags) {
-  return at_border(mm::mmap(impl_->system, process_, address, length, protection, flags));
+  return at_border(mm::with_reclaim(
+      impl_->system, [&] { return mm::mmap(impl_->system, process_, address, length, protection, flags); }));
 }
 
 Result<void> AddressSpace::unmap(Vaddr address, ByteCount length) {
@@ -158,7 +184,8 @@ Result<void> AddressSpace::protect(Vaddr address, ByteCount length, Protection p
 }
 
 Result<void> AddressSpace::advise(Vaddr address, ByteCount length, Advice advice) {
-  return at_border(mm::madvise(impl_->system, process_, address, length, advice));
+  return at_border(
+      mm::with_reclaim(impl_->system, [&] { return mm::madvise(impl_->system, process_, address, length, advice); }));
 }
 
 Result<void> AddressSpace::read(Vaddr address, std::span<std::byte> to) {
@@ -170,7 +197,7 @@ Result<void> AddressSpace::write(Vaddr address, std::span<const std::byte> from)
 }
 
 Result<AddressSpace> AddressSpace::fork(ForkMode mode) {
-  auto child = mm::fork(impl_->system, process_, mode);
+  auto child = mm::with_reclaim(impl_->system, [&] { return mm::fork(impl_->system, process_, mode); });
   if (!child) {
     return at_border(child.error());
   }
@@ -185,7 +212,8 @@ Result<Pin> AddressSpace::pin(Vaddr address, ByteCount length, PinFlags flags) {
     return Errno::kFault;
   }
   const PageCount pages = length == ByteCount{0} ? PageCount{0} : Geometry<G>::pages_for(end);
-  auto pinned = mm::pin(impl_->system, process_, address, pages, flags | PinFlags::kFast);
+  auto pinned = mm::with_reclaim(
+      impl_->system, [&] { return mm::pin(impl_->system, process_, address, pages, flags | PinFlags::kFast); });
   if (!pinned) {
     return at_border(pinned.error());
   }
@@ -193,6 +221,8 @@ Result<Pin> AddressSpace::pin(Vaddr address, ByteCount length, PinFlags flags) {
 }
 
 PageCount AddressSpace::resident() const { return mm::rss(impl_->system, process_); }
+
+PageCount AddressSpace::swapped() const { return mm::swapped(impl_->system, process_); }
 
 Pin::Pin(Pin&& other) noexcept
     : impl_(std::exchange(other.impl_, nullptr)), id_(other.id_), pages_(std::exchange(other.pages_, PageCount{0})) {}

@@ -149,6 +149,22 @@ Result<void> clear_refs(System<G>& system, ProcessId process, Vaddr address, Byt
 template <class G>
 Result<void> try_share(System<G>& system, ProcessId process, Vaddr address);
 
+/// Reclaim takes the page at `address` from everybody who maps it, to swap or, under MADV_FREE, for good. EFAULT where
+/// no anonymous page is mapped; EBUSY where the page is kept, being pinned, locked or in use; ENOMEM where swap is full
+/// or there is none. Compare Linux mm/vmscan.c: reclaim_pages().
+template <class G>
+Result<void> swap_out(System<G>& system, ProcessId process, Vaddr address);
+
+/// Brings the page at `address` back from swap, as a fault for reading would. EFAULT where it is not in swap; ENOMEM.
+/// Compare Linux mm/swapfile.c: unuse_pte().
+template <class G>
+Result<void> swap_in(System<G>& system, ProcessId process, Vaddr address);
+
+/// Reclaim takes up to `wanted` pages from whoever maps them, those first that nobody has used for a while. Returns how
+/// many frames that has freed; none without swap. Compare Linux mm/vmscan.c: try_to_free_pages().
+template <class G>
+PageCount reclaim(System<G>& system, PageCount wanted);
+
 /// Another part of the kernel takes the page lock of the page at `address`. EFAULT if none is there; kWouldBlock while
 /// it is held. unlock_page() gives it back.
 template <class G>
@@ -188,12 +204,19 @@ struct PageView {
   /// Also where nothing is mapped by an entry: as /proc/PID/pagemap says it.
   bool soft_dirty = false;
   bool in_vma = false;
+  /// Of a page that has a slot of swap, mapped or not: the entries that name it, and whether it is in the swap cache.
+  bool has_slot = false;
+  bool in_swap_cache = false;
+  std::uint32_t swap_entries = 0;
 };
 template <class G>
 PageView inspect(System<G>& system, ProcessId process, Vaddr address);
 /// The frame under page number `page` of a pin. Precondition: `page` is one of its pages.
 template <class G>
 FrameNumber pinned_frame(System<G>& system, PinId pin, PageCount page);
+/// Entries of a process that name slots of swap; zero once it has exited.
+template <class G>
+PageCount swapped(System<G>& system, ProcessId process);
 /// Anonymous pages of a process; zero once it has exited.
 template <class G>
 PageCount rss(System<G>& system, ProcessId process);

@@ -95,6 +95,10 @@ void add_new_anon_page(System<G>& system, FrameNumber frame, const Vma& vma, Vpn
                                       !COWHERD_MUTANT(new_page_without_mark));
 }
 
+/// In a machine with swap: as swap.hpp says.
+template <class G>
+void free_swap_cache(System<G>& system, FrameNumber frame);
+
 /// One entry that maps `frame` is gone; the caller drops its reference once nobody can reach the page through it.
 template <class G>
 void drop_mapcount(System<G>& system, FrameNumber frame) {
@@ -108,6 +112,11 @@ void drop_mapcount(System<G>& system, FrameNumber frame) {
 /// and its reference.
 template <class G>
 void drop_mapping(System<G>& system, FrameNumber frame, FreedPages<G>& freed) {
+  if (system.has_swap()) [[unlikely]] {
+    if (!COWHERD_MUTANT(zap_without_mapcount)) drop_mapcount(system, frame);
+    free_swap_cache(system, frame);
+    return put_page(system, frame);
+  }
   if constexpr (!G::kExplored) {
     // Both at once: as drop_mapcount() and put_page(), between which nobody looks.
     FrameDescriptor& page = system.descriptor(frame);

@@ -297,8 +297,11 @@ void unpin(System<G>& system, PinId id, bool dirty) {
   const Ref<PinRecord<G>> gone = record_ref<G>(id);
   const PinRecord<G>& record = system.at(gone);
   const Live live(system, "unpin", gone);
+  // Reclaim may have cleaned the page since the reference was taken, and the holder wrote.
+  const bool dirties = dirty || (system.has_swap() && has(record.flags, PinFlags::kWrite));
   for_each_frame(system, record, [&](FrameNumber frame) {
-    if (dirty && counted(system, frame) && !system.descriptor(frame).dirty()) system.descriptor(frame).set_dirty(true);
+    if (dirties && counted(system, frame) && !system.descriptor(frame).dirty())
+      system.descriptor(frame).set_dirty(true);
     drop_references(system, frame, record.flags, record.times);
   });
   free_pin_frames(system, record);

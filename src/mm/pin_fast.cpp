@@ -47,7 +47,8 @@ struct Terms {
                                                                   : FrameDescriptor::kMaxReferences),
         recheck(system.rules().gup_recheck),
         as_write(gup_as_write(system.rules(), record.flags)),
-        writes(has(record.flags, PinFlags::kWrite)) {}
+        writes(has(record.flags, PinFlags::kWrite)),
+        dirties(!system.has_swap() || system.rules().fast_dirty == FastDirty::kAtOnce) {}
 
   PinFlags flags;
   std::uint32_t times;
@@ -57,6 +58,8 @@ struct Terms {
   /// The entry has to be writable.
   bool as_write;
   bool writes;
+  /// Whether a page is dirty from when it is taken for writing.
+  bool dirties;
 };
 
 /// Takes the references if the frame is in use at all: it may have been freed, and be anything by now. False: not to be
@@ -166,7 +169,11 @@ Result<FrameNumber> grab_fast(System<G>& system, Mm& mm, const TableInHand<G>& a
       return give_up();
     }
   }
-  if (terms.writes) system.descriptor(frame).note_gup_write();
+  if (terms.writes && terms.dirties) {
+    system.descriptor(frame).note_gup_write();
+  } else if (terms.writes) {
+    system.descriptor(frame).set_gup_mark(true);
+  }
   system.note({.kind = EventKind::kPinned, .decision = Decision::kGupRead, .page = page, .frame = frame});
   return frame;
 }

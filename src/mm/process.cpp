@@ -87,6 +87,20 @@ Ref<Mm> hold_mm(System<G>& system, ProcessId id) {
 }
 
 template <class G>
+Ref<Mm> hold_next_mm(System<G>& system, Ref<Process>& at) {
+  const ListGuard<G> guard(system, true);
+  Ref<Process> next = system.processes();
+  for (Ref<Process> process = next; process && at; process = system.at(process).next) {
+    if (process == at) next = system.at(process).next;
+  }
+  while (next && (system.at(next).exiting || !system.at(next).mm)) next = system.at(next).next;
+  at = next;
+  if (!next) return {};
+  (void)add_users(system.at(system.at(next).mm), 1);
+  return system.at(next).mm;
+}
+
+template <class G>
 Result<ProcessId> spawn(System<G>& system) {
   COWHERD_TRY_ASSIGN(mm, create_mm(system));
   auto made = create_process(system, mm, {});
@@ -206,6 +220,7 @@ bool exited(System<G>& system, ProcessId process) {
   template Result<Ref<Mm>> create_mm<G>(System<G>&);                                  \
   template void put_mm<G>(System<G>&, Ref<Mm>);                                       \
   template Ref<Mm> hold_mm<G>(System<G>&, ProcessId);                                 \
+  template Ref<Mm> hold_next_mm<G>(System<G>&, Ref<Process>&);                        \
   template Result<Ref<Process>> create_process<G>(System<G>&, Ref<Mm>, Ref<Process>); \
   template Result<ProcessId> spawn<G>(System<G>&);                                    \
   template Result<ProcessId> vfork<G>(System<G>&, ProcessId);                         \

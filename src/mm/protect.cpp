@@ -69,7 +69,7 @@ void reprotect_range(System<G>& system, Mm& mm, PageRange range, Protection prot
     const FrameNumber table = tables.table_of(first);
     for (; at < chunk.end; ++at) {
       const EntrySlot slot = tables.slot_in(table, at);
-      if (slot.load().none()) continue;
+      if (!slot.load().present()) continue;
       if (reprotection.looks_at_pages()) tables.prefetch_ahead(system.frames(), table, tables.index_of(at, 0));
       point(system, mm, Point::kSetEntry);
       if (reprotection.change(slot) && !COWHERD_MUTANT(protect_without_flush)) {

@@ -8,6 +8,7 @@
 #include "base/mutant.hpp"
 #include "mm/locks.hpp"
 #include "mm/page.hpp"
+#include "mm/swap.hpp"
 
 namespace cowherd::mm {
 
@@ -28,6 +29,12 @@ Result<void> copy_entries(System<G>& system, Mm& mm, FrameNumber table, FrameNum
     if (level != 0) {
       point(system, Point::kTakeReference);
       if (!COWHERD_MUTANT(table_copy_without_reference)) system.descriptor(entry.frame()).add_references(1);
+    } else if (entry.swap()) [[unlikely]] {
+      COWHERD_TRY(duplicate_swap(system, entry.slot()));
+      const bool keeps = entry.swap_exclusive() && COWHERD_MUTANT(table_copy_keeps_swap_mark);
+      from.store(entry.with_swap_exclusive(keeps));
+      tally.set(Tables<G>::slot_at(system.frames(), copy, at), entry.with_swap_exclusive(false));
+      continue;
     } else if (entry.frame() != Frames<G>::kZeroPage) {
       COWHERD_TRY(map_once_more(system, entry.frame()));
       tally.add_rss(1);
@@ -234,6 +241,8 @@ void put_entries(System<G>& system, FrameNumber table, unsigned level) {
     if (level != 0) {
       // Who may write below has the table alone.
       entry.writable() ? free_table(system, entry.frame(), level - 1) : put_table(system, entry.frame(), level - 1);
+    } else if (entry.swap()) [[unlikely]] {
+      free_swap_entry(system, entry.slot());
     } else if (entry.frame() != Frames<G>::kZeroPage || COWHERD_MUTANT(zero_page_unmapped_as_ordinary)) {
       if (system.observed()) {
         const Vpn page = system.descriptor(entry.frame()).index();

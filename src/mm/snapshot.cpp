@@ -1,6 +1,7 @@
 #include "cowherd/snapshot.hpp"
 
 #include "mm/machine_impl.hpp"
+#include "mm/reclaim.hpp"
 
 namespace cowherd {
 
@@ -16,7 +17,8 @@ Result<void> AddressSpace::restore(const Snapshot& to) {
   if (to.space_.impl_ != impl_) {
     return Errno::kInvalid;
   }
-  return at_border(mm::restore(impl_->system, process_, to.space_.process_));
+  return at_border(
+      mm::with_reclaim(impl_->system, [&] { return mm::restore(impl_->system, process_, to.space_.process_); }));
 }
 
 }  // namespace cowherd

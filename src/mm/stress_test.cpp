@@ -15,10 +15,11 @@ class StressTest : public testing::Test {
   /// Checks everything after every step where pages are small, else now and then.
   static constexpr int kPeriod = G::kScrubFreed ? 1 : 50;
 
-  static void run(const Rules& rules, std::size_t frames, unsigned seed, int steps) {
-    SCOPED_TRACE(testing::Message() << frames << " frames, seed " << seed);
+  static void run(const Rules& rules, std::size_t frames, unsigned seed, int steps, std::size_t swap = 0) {
+    SCOPED_TRACE(testing::Message() << frames << " frames, " << swap << " slots, seed " << seed);
     std::mt19937 random(seed);
-    Stress<G> stress(rules, frames, [&](std::uint32_t n) { return static_cast<std::uint32_t>(random() % n); });
+    Stress<G> stress(
+        rules, frames, [&](std::uint32_t n) { return static_cast<std::uint32_t>(random() % n); }, swap);
     for (int step = 0; step < steps; ++step) {
       stress.step();
       if (step % kPeriod == 0) {
@@ -40,6 +41,23 @@ TYPED_TEST(StressTest, OurRulesWithDevices) {
     this->run(kCowherdRules, 400, seed, 1500);
     this->run(kCowherdRules, 70, seed, 1500);
     this->run(kCowherdRules, 35, seed, 1500);
+  }
+}
+
+TYPED_TEST(StressTest, OurRulesWithSwap) {
+  for (unsigned seed = 1; seed <= 4; ++seed) {
+    this->run(kCowherdRules, 400, seed, 1500, 60);
+    this->run(kCowherdRules, 70, seed, 1500, 12);
+    this->run(kCowherdRules, 40, seed, 1500, 60);
+  }
+}
+
+TYPED_TEST(StressTest, EveryRowWithSwap) {
+  for (const RuleRow& row : all_rows()) {
+    if (row.rules.copy_accounting == CopyAccounting::kSourcePage) continue;
+    SCOPED_TRACE(row.id);
+    // A reference that these rules do not protect parts from its owner: only memory is looked at then.
+    this->run(row.rules, 120, 1, 500, 40);
   }
 }
 

@@ -91,6 +91,20 @@ class System {
   /// Head of a list that list_lock() guards.
   [[nodiscard]] Ref<Process>& processes() { return header_->processes; }
   [[nodiscard]] LockWord& list_lock() { return header_->list_lock; }
+  /// Where reclaim goes on next time: in the process behind this one, at this page. A hint, which each of several
+  /// threads may set.
+  struct ReclaimHand {
+    Ref<Process> process;
+    Vpn page{0};
+  };
+  [[nodiscard]] ReclaimHand reclaim_hand() {
+    return {{std::atomic_ref(header_->reclaim_process).load(std::memory_order_relaxed)},
+            Vpn{std::atomic_ref(header_->reclaim_page).load(std::memory_order_relaxed)}};
+  }
+  void set_reclaim_hand(const ReclaimHand& hand) {
+    std::atomic_ref(header_->reclaim_process).store(hand.process.unit, std::memory_order_relaxed);
+    std::atomic_ref(header_->reclaim_page).store(hand.page.value(), std::memory_order_relaxed);
+  }
   [[nodiscard]] WalkerSlots<G>& walker_slots() { return header_->walkers; }
   [[nodiscard]] AccessorSlots<G>& accessor_slots() { return header_->accessors; }
 
@@ -106,6 +120,17 @@ class System {
             .merged = d.use() == FrameUse::kKsm,
             .zero_page = frame == Frames<G>::kZeroPage,
             .gup_mark = d.gup_mark()};
+  }
+  /// As state(), and what swap knows of the page. Precondition: has_swap().
+  [[nodiscard]] FrameState state_with_swap(FrameNumber frame) {
+    FrameState known = state(frame);
+    const ColdDescriptor& cold = frames_.cold(frame);
+    if (const auto slot = cold.slot_now()) {
+      known.in_swap_cache = true;
+      known.swap_entries = swap_->count(*slot);
+      known.writeback = cold.writeback();
+    }
+    return known;
   }
 
   void set_event_sink(EventSink* sink) { sink_ = sink; }
@@ -171,6 +196,8 @@ class System {
     Ref<Process> processes;
     LockWord list_lock;
     std::uint32_t swap_pages;
+    std::uint32_t reclaim_process;
+    std::uint64_t reclaim_page;
     WalkerSlots<G> walkers;
     [[no_unique_address]] AccessorSlots<G> accessors;
   };

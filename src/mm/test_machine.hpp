@@ -72,8 +72,9 @@ class TestMachine {
  public:
   static constexpr std::size_t kPageBytes = Geometry<G>::kPageBytes;
 
-  explicit TestMachine(const Rules& rules = kCowherdRules, std::size_t frames = 200)
-      : memory_(System<G>::footprint(PageCount{frames})), system_(format(rules, frames)) {
+  explicit TestMachine(const Rules& rules = kCowherdRules, std::size_t frames = 200, std::size_t swap = 0)
+      : memory_(System<G>::footprint(MachineSize{PageCount{frames}, PageCount{swap}})),
+        system_(format(rules, {PageCount{frames}, PageCount{swap}})) {
     system_.set_event_sink(&events);
     all_free_ = system_.frames().free_count();
   }
@@ -175,6 +176,10 @@ class TestMachine {
     return mm::dma_write(system_, pin, bytes(page), {&byte, 1}).error;
   }
 
+  Errno swap_out(ProcessId process, std::uint64_t page) { return error_of(mm::swap_out(system_, process, at(page))); }
+  Errno swap_in(ProcessId process, std::uint64_t page) { return error_of(mm::swap_in(system_, process, at(page))); }
+  std::uint64_t swapped(ProcessId process) { return mm::swapped(system_, process).value(); }
+
   PageView view(ProcessId process, std::uint64_t page) { return mm::inspect(system_, process, at(page)); }
   std::uint64_t rss(ProcessId process) { return mm::rss(system_, process).value(); }
   /// The VMAs of a process as "0-4rw 6-7r": pages, protection, and what madvise added.
@@ -221,6 +226,9 @@ class TestMachine {
     }
     EXPECT_EQ(verify(), "");
     EXPECT_EQ(system_.frames().free_count(), all_free_) << "frames were lost";
+    if (system_.has_swap()) {
+      EXPECT_EQ(system_.swap().free_count(), system_.swap().block_count()) << "slots were lost";
+    }
     broken_ = true;
   }
 
@@ -232,8 +240,8 @@ class TestMachine {
   EventCounter events;
 
  private:
-  System<G> format(const Rules& rules, std::size_t frames) {
-    System<G>::format(memory_.get(), PageCount{frames}, rules);
+  System<G> format(const Rules& rules, const MachineSize& size) {
+    System<G>::format(memory_.get(), size, rules);
     return System<G>(memory_.get());
   }
   ProcessId keep(Result<ProcessId> made) {

@@ -103,6 +103,9 @@ class ModelSpace {
         case Advice::kUnlock:
         case Advice::kMergeable:
         case Advice::kUnmergeable:
+        case Advice::kCold:
+        case Advice::kPageOut:
+        case Advice::kFree:
           break;
       }
     }

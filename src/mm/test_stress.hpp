@@ -27,10 +27,10 @@ class Stress {
   static constexpr std::size_t kPageBytes = Geometry<G>::kPageBytes;
   static constexpr std::size_t kMaxProcesses = 7;
 
-  Stress(const Rules& rules, std::size_t frames, Choose choose)
-      : bytes_(System<G>::footprint(PageCount{frames})),
+  Stress(const Rules& rules, std::size_t frames, Choose choose, std::size_t swap = 0)
+      : bytes_(System<G>::footprint(MachineSize{PageCount{frames}, PageCount{swap}})),
         memory_(static_cast<std::byte*>(std::aligned_alloc(4096, (bytes_ + 4095) / 4096 * 4096))),
-        system_(format(memory_.get(), bytes_, frames, rules)),
+        system_(format(memory_.get(), bytes_, {PageCount{frames}, PageCount{swap}}, rules)),
         choose_(std::move(choose)),
         ours_(rules == kCowherdRules),
         hole_in_force_(rules.gup_force == GupForce::kDirtyEntry),
@@ -47,6 +47,7 @@ class Stress {
       spawn_one();
       return;
     }
+    if (system_.has_swap() && choose_(4) == 0) return swap_some(pick_process());
     const std::uint32_t what = choose_(100);
     const ProcessId process = pick_process();
     if (what < 8) return map(process);
@@ -98,15 +99,16 @@ class Stress {
       processes_.erase(processes_.begin());
     }
     if (system_.frames().free_count() != all_free_) wrong("frames were lost");
+    if (system_.has_swap() && system_.swap().free_count() != system_.swap().block_count()) wrong("slots were lost");
   }
 
  private:
   struct Free {
     void operator()(std::byte* memory) const { std::free(memory); }  // NOLINT(cppcoreguidelines-no-malloc)
   };
-  static System<G> format(std::byte* memory, std::size_t bytes, std::size_t frames, const Rules& rules) {
+  static System<G> format(std::byte* memory, std::size_t bytes, const MachineSize& size, const Rules& rules) {
     std::memset(memory, 0xEE, bytes);
-    System<G>::format(memory, PageCount{frames}, rules);
+    System<G>::format(memory, size, rules);
     return System<G>(memory);
   }
 
@@ -336,6 +338,28 @@ class Stress {
     expect(dma_write(system_, PinId{it->first}, ByteCount{page * kPageBytes + offset}, {&value, 1}).error, Errno{0},
            "dma_write");
     (*pin.pages[page].bytes)[offset] = value;
+  }
+
+  /// Changes nothing that anybody sees.
+  void swap_some(ProcessId process) {
+    const Vaddr address = at(choose_(kPages));
+    switch (choose_(8)) {
+      case 0:
+        (void)reclaim(system_, PageCount{1 + choose_(4)});
+        break;
+      case 1:
+        (void)swap_in(system_, process, address);
+        break;
+      case 2:
+        (void)madvise(system_, process, address, length(1), Advice::kPageOut);
+        break;
+      case 3:
+        (void)madvise(system_, process, address, length(2), Advice::kCold);
+        break;
+      default:
+        (void)swap_out(system_, process, address);
+        break;
+    }
   }
 
   void lock_or_unlock(ProcessId process) {

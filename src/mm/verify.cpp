@@ -5,6 +5,7 @@
 #include "mm/operations.hpp"
 #include "mm/page.hpp"
 #include "mm/pinning.hpp"
+#include "mm/verify_swap.hpp"
 
 namespace cowherd::mm {
 
@@ -35,6 +36,7 @@ class Verifier {
       take_mm(mm);
     });
     take_records();
+    swap_.take_cache();
     for_each_pinned([&](FrameNumber frame, std::uint32_t times, bool as_pin) { take_pinned(frame, times, as_pin); });
     check_frames();
     check_objects();
@@ -145,7 +147,7 @@ class Verifier {
       ++used;
       const std::uint64_t page = way.first + i * Tables<G>::span(way.level);
       if (way.level == 0) {
-        anon += entries[i].frame() != Frames<G>::kZeroPage ? 1 : 0;
+        anon += entries[i].present() && entries[i].frame() != Frames<G>::kZeroPage ? 1 : 0;
         pinned = take_entry(mm, Vpn{page}, entries[i], {way.level, page, !again, way.shared}) || pinned;
       } else {
         const Way below{way.level - 1, page, !again, way.shared || !entries[i].writable()};
@@ -186,6 +188,10 @@ class Verifier {
     } else {
       check_entry(system_.at(vma_), page, entry);
     }
+    if (!entry.present()) {
+      if (way.counted) swap_.take_entry(entry);
+      return false;
+    }
     const FrameNumber frame = entry.frame();
     if (frame == Frames<G>::kZeroPage) {
       return false;
@@ -223,6 +229,10 @@ class Verifier {
   }
 
   void check_entry(const Vma& vma, Vpn page, Entry entry) {
+    if (!entry.present()) {
+      if (!vma.anon_vma) found_.add(Violation::kVma);
+      return;
+    }
     const bool may_write = has(vma.flags.protection, Protection::kWrite);
     // An entry may be closed where its VMA is open: numa_hint().
     const bool too_open = entry.user() && vma.flags.protection == Protection::kNone;
@@ -331,6 +341,7 @@ class Verifier {
 
   /// Looks at what the takers left.
   void check_frame(FrameNumber frame, const FrameDescriptor& descriptor) {
+    swap_.check_frame(frame);
     switch (descriptor.use()) {
       case FrameUse::kFree:
         return;
@@ -352,7 +363,7 @@ class Verifier {
         if (descriptor.seen() == Seen::kUnseen) {
           found_.add(Violation::kFrameLost);
         }
-        if (descriptor.seen() == Seen::kMapped) {
+        if (descriptor.seen() == Seen::kMapped && !swap_.may_be_clean(frame)) {
           found_.add(Violation::kNotDirty);
         }
         break;
@@ -399,6 +410,7 @@ class Verifier {
         system_.descriptor(frame).add_pins(as_pin ? times : 0);
       }
     });
+    swap_.give_back_cache();
     const PageCount used = system_.frames().used_frames();
     for (FrameNumber frame{0}; frame.value() < used.value(); ++frame) {
       system_.descriptor(frame).set_seen(Seen::kUnseen);
@@ -422,6 +434,8 @@ class Verifier {
       }
       if (level != 0) {
         give_back_table(entries[i].frame(), level - 1);
+      } else if (!entries[i].present()) {
+        swap_.give_back_entry(entries[i]);
       } else if (is_anon(entries[i].frame())) {
         system_.descriptor(entries[i].frame()).add_references(1);
         system_.descriptor(entries[i].frame()).add_mapcount();
@@ -433,6 +447,7 @@ class Verifier {
   std::size_t frame_count_;
   Reached reached_;
   Violations found_;
+  SwapVerifier<G> swap_{system_, found_};
   /// While the entries of an address space are walked: the VMA at hand.
   Ref<Vma> vma_;
 };

@@ -28,6 +28,9 @@ namespace cowherd::mm {
   X(kLockOrder, "lock-order", "locks were taken against their order")                                        \
   X(kLockHeld, "lock-held", "an operation returned with a lock held")                                        \
   X(kSleepInAtomic, "sleep-in-atomic", "an allocation that may sleep was made under a lock that forbids it") \
+  X(kSwapCount, "swap-imbalance", "a slot's count is not the number of entries that name it")                \
+  X(kSwapCache, "swap-cache-broken", "the swap cache and its pages do not agree, or a page's slot is gone")  \
+  X(kReclaim, "reclaim-broken", "what reclaim knows of a page is said of a frame that is none")              \
   X(kWrongPolicy, "wrong-policy", "a page that was allocated for one address came to serve another")         \
   X(kUnguarded, "unguarded-access", "something that a lock guards was touched without it")                   \
   X(kDataRace, "data-race", "two agents touched the same plain data, and nothing ordered them")              \

@@ -5,6 +5,7 @@
 #include "mm/flush.hpp"
 #include "mm/locks.hpp"
 #include "mm/page.hpp"
+#include "mm/swap.hpp"
 
 namespace cowherd::mm {
 
@@ -118,6 +119,7 @@ Result<Faulted> copy_mapped_page(const Fault<G>& fault, PageTableGuard<G>& locke
     }
   }
   flush.after_unlock();
+  if (was_anon && system.has_swap()) free_swap_cache(system, old);
   if (references != 0 && !COWHERD_MUTANT(copy_drops_old_page_early)) put_page(system, old, references);
   return Faulted::kMadeOwn;
 }
@@ -211,7 +213,8 @@ template <class G>
 WriteFault decide(const Fault<G>& fault, bool locked_by_other) {
   System<G>& system = fault.system;
   const FrameDescriptor& descriptor = fault.descriptor();
-  return on_write_fault(system.rules(), system.state(fault.frame()), locked_by_other,
+  const FrameState state = system.has_swap() ? system.state_with_swap(fault.frame()) : system.state(fault.frame());
+  return on_write_fault(system.rules(), state, locked_by_other,
                         descriptor.owner() == system.at(fault.vma).own_anon_vma().unit, descriptor.pins() != 0);
 }
 
@@ -295,6 +298,8 @@ Result<Faulted> fault_write_protected(System<G>& system, Mm& mm, Ref<Vma> vma, V
     verdict = decide(fault, false);
   }
   if (verdict == WriteFault::kReuse) {
+    // What is in its slot will not be what is in the page.
+    if (page_locked && system.has_swap()) (void)try_free_swap(system, fault.frame());
     reuse_page(fault, page_locked);
   }
   if (page_locked) {

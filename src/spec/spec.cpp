@@ -39,6 +39,11 @@ void mark(Page& page, Advice advice) {
   if (advice == Advice::kKeepOnFork) page.wipe_on_fork = false;
 }
 
+/// What else was allowed.
+void allow_too(Judgement& judgement, std::int64_t value) {
+  if (judgement.allowed_count < std::size(judgement.allowed)) judgement.allowed[judgement.allowed_count++] = value;
+}
+
 Strength strength_of(PinFlags flags) {
   if (has(flags, PinFlags::kWrite)) return Strength::kWrite;
   return has(flags, PinFlags::kLongTerm) ? Strength::kReadLong : Strength::kReadShort;
@@ -177,11 +182,26 @@ Judgement Spec::madvise(SpaceId space, std::uint8_t first, std::uint8_t count, A
       return judge_result(Errno::kInvalid, seen);
     } else if (advice == Advice::kDontNeed) {
       state_.wipe(space, i);
+    } else if (advice == Advice::kFree) {
+      state_.free_lazily(space, i);
     } else {
       mark(*page, advice);
     }
   }
   return judge_result(hole || closed ? Errno::kNoMemory : kSuccess, seen);
+}
+
+Judgement Spec::judge_lazy_view(SpaceId space, std::uint8_t page, std::uint8_t word, std::int64_t seen) {
+  const Page& at = *state_.find(space, page);
+  const bool may_be_lost = (at.lazy.words >> word & 1u) != 0;
+  if (may_be_lost && seen == 0) {
+    change().lose(space, page);
+    return {};
+  }
+  Judgement judgement = judge_view(space, at, word, seen);
+  if (judgement.ok() && may_be_lost) change().keep(space, page);
+  if (!judgement.ok() && may_be_lost) allow_too(judgement, 0);
+  return judgement;
 }
 
 Errno Spec::remap_error(SpaceId space, const Remap& remap) const {
@@ -242,6 +262,7 @@ Judgement Spec::read(SpaceId space, std::uint8_t page, std::uint8_t word, Observ
   const Page* at = state_.find(space, page);
   const Errno expected = can_read(at) ? kSuccess : Errno::kSigSegv;
   if (expected != kSuccess || seen.error != kSuccess) return judge_result(expected, seen);
+  if (at->lazy.words != 0) return judge_lazy_view(space, page, word, seen.value);
   return judge_view(space, *at, word, seen.value);
 }
 
@@ -257,6 +278,7 @@ Judgement Spec::force_read(SpaceId space, std::uint8_t page, std::uint8_t word, 
   const Page* at = state_.find(space, page);
   const Errno expected = at != nullptr && !at->secret ? kSuccess : Errno::kFault;
   if (expected != kSuccess || seen.error != kSuccess) return judge_result(expected, seen);
+  if (at->lazy.words != 0) return judge_lazy_view(space, page, word, seen.value);
   return judge_view(space, *at, word, seen.value);
 }
 
@@ -331,7 +353,15 @@ Judgement Spec::dma_read(SpecPinId pin, std::uint8_t page, std::uint8_t word, Ob
   if (seen.for_shortage()) return {};
   const Errno expected = page < state_.held(pin) ? kSuccess : Errno::kNoDevice;
   if (expected != kSuccess || seen.error != kSuccess) return judge_result(expected, seen);
-  return judge_dma(pin, page, word, seen.value);
+  const bool may_be_lost = state_.may_be_lost(pin, page, word);
+  if (may_be_lost && seen.value == 0) {
+    change().lose(pin, page);
+    return {};
+  }
+  Judgement judgement = judge_dma(pin, page, word, seen.value);
+  if (judgement.ok() && may_be_lost && seen.value == state_.load(pin, page, word)) change().keep(pin, page);
+  if (!judgement.ok() && may_be_lost) allow_too(judgement, 0);
+  return judgement;
 }
 
 Judgement Spec::dma_write(SpecPinId pin, std::uint8_t page, std::uint8_t word, std::int64_t value, Observation seen) {

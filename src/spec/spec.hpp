@@ -76,7 +76,8 @@ class Spec {
   Judgement munmap(SpaceId space, std::uint8_t first, std::uint8_t count, Observation seen);
   /// Changes the pages before the first hole; with a hole the result is ENOMEM.
   Judgement mprotect(SpaceId space, std::uint8_t first, std::uint8_t count, Protection protection, Observation seen);
-  /// Changes all pages that are mapped; with a hole the result is ENOMEM.
+  /// Changes all pages that are mapped; with a hole the result is ENOMEM. kFree: the words of a page, until they are
+  /// written again, may read 0; kCold and kPageOut change nothing.
   Judgement madvise(SpaceId space, std::uint8_t first, std::uint8_t count, Advice advice, Observation seen);
 
   /// Without MREMAP_FIXED: in place, so that to == first. Pages that come new are mapped as the last old one is.
@@ -149,6 +150,8 @@ class Spec {
 
  private:
   [[nodiscard]] Judgement judge_view(SpaceId space, const Page& page, std::uint8_t word, std::int64_t seen) const;
+  /// As judge_view(), for a page that MADV_FREE may have lost words of; what is seen may settle that.
+  Judgement judge_lazy_view(SpaceId space, std::uint8_t page, std::uint8_t word, std::int64_t seen);
   [[nodiscard]] Judgement judge_dma(SpecPinId pin, std::uint8_t page, std::uint8_t word, std::int64_t seen) const;
   /// The state is about to change: what bytes() gave is out of date.
   State& change();

@@ -1,8 +1,10 @@
 #include "spec/state.hpp"
 
 #include <algorithm>
+#include <bit>
 #include <bitset>
 #include <cassert>
+#include <utility>
 
 namespace cowherd::spec {
 
@@ -96,6 +98,7 @@ void State::copy_pages(SpaceId parent, SpaceId child) {
     if (page.wipe_on_fork) {
       to.pages[i].words = {};
       to.pages[i].writers = {};
+      to.pages[i].lazy = {};
     }
   }
   provenance_.inherit(parent, child, handed_on);
@@ -136,6 +139,7 @@ void State::wipe(SpaceId space, std::uint8_t page) {
   Page& wiped = spaces_[space.value()].pages[page];
   wiped.words = {};
   wiped.writers = {};
+  wiped.lazy = {};
 }
 
 void State::move(SpaceId space, std::uint8_t page, std::uint8_t to, bool stays_mapped) {
@@ -156,6 +160,7 @@ void State::move(SpaceId space, std::uint8_t page, std::uint8_t to, bool stays_m
   if (stays_mapped) {
     in.pages[page].words = {};
     in.pages[page].writers = {};
+    in.pages[page].lazy = {};
   } else {
     in.mapped = without(in.mapped, page);
   }
@@ -176,6 +181,7 @@ void State::discard(SpaceId space, std::uint8_t page) {
     if (slot != kMaxDetached) return;
     slot = free_slot();
     detached_[slot] = gone.words;
+    detached_lazy_[slot] = gone.lazy.words;
   };
   for_each_holder(space, page, [&](SpecPinId holder, std::uint8_t index) {
     detach();
@@ -212,16 +218,68 @@ void State::store(const StalePage& stale, std::uint8_t word, std::int64_t value)
 void State::store(SpaceId space, std::uint8_t page, std::uint8_t word, std::int64_t value, Writer writer) {
   Page& into = spaces_[space.value()].pages[page];
   const std::int64_t before = into.words[word];
-  for_each_holder(space, page, [&](SpecPinId pin, std::uint8_t index) { note_past(pin, index, word, before, value); });
+  const bool may_be_lost = contains(into.lazy.words, word);
+  for_each_holder(space, page, [&](SpecPinId pin, std::uint8_t index) {
+    note_past(pin, index, word, before, value);
+    if (may_be_lost) note_past(pin, index, word, 0, value);
+  });
   into.words[word] = value;
   into.writers[word] = writer;
+  if (into.lazy.words != 0) into.lazy = {static_cast<std::uint8_t>(into.lazy.words & ~(1u << word)), false};
   provenance_.wrote(space, page, writer, value);
 }
 
 void State::adopt(SpaceId space, std::uint8_t page, std::uint8_t word, std::int64_t value) {
   Page& into = spaces_[space.value()].pages[page];
   into.words[word] = value;
+  into.lazy.words = static_cast<std::uint8_t>(into.lazy.words & ~(1u << word));
+  if (into.lazy.words == 0) into.lazy.may_go = false;
   provenance_.wrote(space, page, into.writers[word], value);
+}
+
+void State::free_lazily(SpaceId space, std::uint8_t page) {
+  Page& freed = spaces_[space.value()].pages[page];
+  unsigned words = 0;
+  for (std::uint8_t word = 0; word < kWordsPerPage; ++word) words |= (freed.words[word] != 0 ? 1u : 0u) << word;
+  freed.lazy = {static_cast<std::uint8_t>(words), words != 0};
+}
+
+void State::lose(SpaceId space, std::uint8_t page) {
+  Page& lost = spaces_[space.value()].pages[page];
+  for (std::uint8_t word = 0; word < kWordsPerPage; ++word) {
+    if (!contains(lost.lazy.words, word)) continue;
+    const std::int64_t before = lost.words[word];
+    for_each_holder(space, page, [&](SpecPinId pin, std::uint8_t index) { note_past(pin, index, word, before, 0); });
+    lost.words[word] = 0;
+    lost.writers[word] = Writer::kNone;
+  }
+  lost.lazy = {};
+}
+
+void State::keep(SpaceId space, std::uint8_t page) {
+  Lazy& lazy = spaces_[space.value()].pages[page].lazy;
+  if (!lazy.may_go) lazy = {};
+}
+
+bool State::may_be_lost(SpecPinId pin, std::uint8_t page, std::uint8_t word) const {
+  const Pin& of = pins_[pin.value()];
+  if (!contains(of.attached, page)) return contains(detached_lazy_[of.slots[page]], word);
+  return contains(spaces_[of.space.value()].pages[page_of(pin, page)].lazy.words, word);
+}
+
+void State::lose(SpecPinId pin, std::uint8_t page) {
+  const Pin& of = pins_[pin.value()];
+  if (contains(of.attached, page)) return lose(of.space, page_of(pin, page));
+  const std::uint16_t slot = of.slots[page];
+  for (unsigned words = std::exchange(detached_lazy_[slot], std::uint8_t{0}); words != 0; words &= words - 1) {
+    store_detached(slot, static_cast<std::uint8_t>(std::countr_zero(words)), 0);
+  }
+}
+
+void State::keep(SpecPinId pin, std::uint8_t page) {
+  const Pin& of = pins_[pin.value()];
+  if (contains(of.attached, page)) return keep(of.space, page_of(pin, page));
+  detached_lazy_[of.slots[page]] = 0;
 }
 
 void State::store(SpecPinId pin, std::uint8_t page, std::uint8_t word, std::int64_t value) {
@@ -240,13 +298,15 @@ void State::store_detached(std::uint16_t slot, std::uint8_t word, std::int64_t v
   for_each_holder_of_slot(slot,
                           [&](SpecPinId holder, std::uint8_t index) { note_past(holder, index, word, before, value); });
   detached_[slot][word] = value;
+  detached_lazy_[slot] = static_cast<std::uint8_t>(detached_lazy_[slot] & ~(1u << word));
 }
 
 void State::note_past(SpecPinId pin, std::uint8_t page, std::uint8_t word, std::int64_t from, std::int64_t to) {
   if (pins_[pin.value()].strength != Strength::kReadShort || from == to) return;
   const PastValue gone{place_of(pin, page, word), from};
   const PastValue back{gone.place, to};
-  past_.insert(std::lower_bound(past_.begin(), past_.end(), gone), gone);
+  const auto at = std::lower_bound(past_.begin(), past_.end(), gone);
+  if (at == past_.end() || *at != gone) past_.insert(at, gone);
   const auto again = std::lower_bound(past_.begin(), past_.end(), back);
   if (again != past_.end() && *again == back) past_.erase(again);
 }

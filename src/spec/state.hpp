@@ -12,6 +12,16 @@
 
 namespace cowherd::spec {
 
+/// Words of a page that MADV_FREE may have lost: each reads what it holds, or all of them read 0.
+struct Lazy {
+  /// As a set of bits; 0: none.
+  std::uint8_t words = 0;
+  /// Whether they may still be lost; if not, they are lost already or never will be.
+  bool may_go = false;
+
+  bool operator==(const Lazy&) const = default;
+};
+
 /// What one page holds, and who put it there last.
 struct Page {
   std::array<std::int64_t, kWordsPerPage> words{};
@@ -21,6 +31,7 @@ struct Page {
   bool wipe_on_fork = false;
   /// No reference may be taken to it.
   bool secret = false;
+  Lazy lazy{};
 };
 
 /// What a reference promises its holder.
@@ -96,6 +107,20 @@ class State {
   void store(SpaceId space, std::uint8_t page, std::uint8_t word, std::int64_t value, Writer writer);
   /// The word holds what somebody else wrote, and it is in the space's past like what the space wrote itself.
   void adopt(SpaceId space, std::uint8_t page, std::uint8_t word, std::int64_t value);
+
+  // What MADV_FREE says of a page: until a word is written again, it and the others like it may read 0, from some
+  // moment on. Whoever sees which of the two it is settles it for all.
+
+  /// Precondition of all: mapped.
+  void free_lazily(SpaceId space, std::uint8_t page);
+  /// The words of the page that may read 0 are 0.
+  void lose(SpaceId space, std::uint8_t page);
+  /// They hold what they hold, as far as they cannot be lost later.
+  void keep(SpaceId space, std::uint8_t page);
+  /// The same for the page of a pin. Precondition: it exists.
+  [[nodiscard]] bool may_be_lost(SpecPinId pin, std::uint8_t page, std::uint8_t word) const;
+  void lose(SpecPinId pin, std::uint8_t page);
+  void keep(SpecPinId pin, std::uint8_t page);
 
   // Stale pages.
 
@@ -207,6 +232,8 @@ class State {
   std::array<Space, kMaxSpaces> spaces_;
   std::array<Pin, kMaxPins> pins_;
   std::array<std::array<std::int64_t, kWordsPerPage>, kMaxDetached> detached_;
+  /// Of those, the words that may have been lost before.
+  std::array<std::uint8_t, kMaxDetached> detached_lazy_;
   std::vector<StalePage> stale_;
   std::uint8_t keeper_ = kNobody;
   /// Sorted.

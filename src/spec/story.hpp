@@ -132,6 +132,9 @@ class Story {
         {"populate-write", Advice::kPopulateWrite},
         {"lock", Advice::kLock},
         {"unlock", Advice::kUnlock},
+        {"cold", Advice::kCold},
+        {"pageout", Advice::kPageOut},
+        {"free", Advice::kFree},
     };
     return table.at(text);
   }

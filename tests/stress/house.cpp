@@ -9,8 +9,10 @@ namespace cowherd::stress {
 
 namespace {
 
+mm::MachineSize size_of(const Plan& plan) { return {PageCount{plan.frames}, PageCount{plan.swap}}; }
+
 mm::System<P> format(std::byte* memory, const Plan& plan) {
-  mm::System<P>::format(memory, PageCount{plan.frames}, plan.rules);
+  mm::System<P>::format(memory, size_of(plan), plan.rules);
   return mm::System<P>(memory);
 }
 
@@ -18,7 +20,7 @@ mm::System<P> format(std::byte* memory, const Plan& plan) {
 
 House::House(const Plan& plan)
     : plan_(plan),
-      bytes_((mm::System<P>::footprint(PageCount{plan.frames}) + 4095) / 4096 * 4096),
+      bytes_((mm::System<P>::footprint(size_of(plan)) + 4095) / 4096 * 4096),
       memory_(static_cast<std::byte*>(std::aligned_alloc(4096, bytes_))),
       system_(format(memory_.get(), plan)),
       spaces_(kRoots + plan.threads * kForkedByThread),

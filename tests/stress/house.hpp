@@ -24,6 +24,8 @@ struct Plan {
   /// Operations of each thread between two looks at everything.
   unsigned operations = 2000;
   std::size_t frames = 600;
+  /// Pages of swap; with any, reclaim takes pages all the time.
+  std::size_t swap = 0;
   Rules rules = kCowherdRules;
 };
 

@@ -76,7 +76,8 @@ class Writer {
  private:
   [[nodiscard]] bool in_story(const Record& record) const {
     return record.ok() && record.touches(finding_.page) && record.when.end >= since_ &&
-           record.when.begin <= finding_.culprit.when.end && record.action != Action::kPopulate;
+           record.when.begin <= finding_.culprit.when.end && record.action != Action::kPopulate &&
+           record.action != Action::kReclaim;
   }
 
   void choose_lives() {
@@ -91,7 +92,7 @@ class Writer {
   /// Done to an address space by somebody who need not live in it.
   static bool from_outside(Action action) {
     return action == Action::kPtraceRead || action == Action::kPtraceWrite || action == Action::kClearRefs ||
-           action == Action::kTryShare;
+           action == Action::kTryShare || action == Action::kSwapOut || action == Action::kSwapIn;
   }
 
   void choose_records() {
@@ -225,7 +226,12 @@ class Writer {
         return "clear_refs(" + process_of(record.life) + ":x)";
       case Action::kTryShare:
         return "try_share(" + process_of(record.life) + ":x)";
+      case Action::kSwapOut:
+        return "swapout(" + process_of(record.life) + ":x)";
+      case Action::kSwapIn:
+        return "swapin(" + process_of(record.life) + ":x)";
       case Action::kPopulate:
+      case Action::kReclaim:
         break;
     }
     return "";

@@ -12,7 +12,8 @@ namespace cowherd::stress {
 namespace {
 
 constexpr char kUsage[] = R"(usage: cowherd_stress [--rules NAME[,decision=value...]] [--seconds N] [--seed N]
-                      [--threads N] [--operations N] [--frames N] [--save FILE]
+                      [--threads N] [--operations N] [--frames N] [--swap N]
+                      [--save FILE]
 
 Threads of the host do random things to a few address spaces of one machine at full speed. Every few
 thousand operations all stand still: what each has seen is judged, and the machine is recounted.
@@ -23,6 +24,7 @@ thousand operations all stand still: what each has seen is judged, and the machi
   --threads     how many (4)
   --operations  of each thread from one look to the next (2000)
   --frames      of the machine: with few, allocations fail (600)
+  --swap        pages of swap: with any, reclaim takes pages all the time (0)
   --save        where the litmus test of a finding goes
 
 Exit status: 0 nothing found, 1 found something, 2 wrong arguments.
@@ -60,6 +62,8 @@ std::optional<Arguments> parse(int argc, char** argv) {
       good = read_number(value, arguments.plan.threads, 1u);
     } else if (name == "--operations") {
       good = read_number(value, arguments.plan.operations, 1u);
+    } else if (name == "--swap") {
+      good = read_number(value, arguments.plan.swap, std::size_t{0});
     } else if (name == "--frames") {
       good = read_number(value, arguments.plan.frames, std::size_t{60});
     } else {

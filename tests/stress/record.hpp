@@ -49,7 +49,10 @@ inline constexpr std::uint8_t kWords = 2;
   X(kDiscard, "madvise")          \
   X(kPopulate, "populate")        \
   X(kClearRefs, "clear_refs")     \
-  X(kTryShare, "try_share")
+  X(kTryShare, "try_share")       \
+  X(kSwapOut, "swapout")          \
+  X(kSwapIn, "swapin")            \
+  X(kReclaim, "reclaim")
 
 enum class Action : std::uint8_t {
 #define COWHERD_STRESS_ACTION(name, ...) name,

@@ -278,7 +278,20 @@ void Worker::kernel_work() {
   const Visit visit(house_, number_, any_slot(), User::kStranger);
   if (visit.life() == 0) return;
   const Pages pages = any_pages(0);
-  if (choose(2) == 0) {
+  if (system_.has_swap() && choose(4) != 0) {
+    const Vaddr at = address_of(pages.first, 0);
+    const unsigned what = choose(16);
+    const Action action = what == 0 ? Action::kReclaim : what < 5 ? Action::kSwapIn : Action::kSwapOut;
+    timed(action, visit.life(), [&](Record& record) {
+      record.first = pages.first;
+      if (action == Action::kReclaim) {
+        (void)mm::reclaim(system_, PageCount{4});
+      } else {
+        record.error = error_of(action == Action::kSwapOut ? mm::swap_out(system_, visit.process(), at)
+                                                           : mm::swap_in(system_, visit.process(), at));
+      }
+    });
+  } else if (choose(2) == 0) {
     timed(Action::kClearRefs, visit.life(), [&](Record& record) {
       record.first = pages.first;
       record.count = pages.count;

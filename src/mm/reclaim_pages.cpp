@@ -1,0 +1,119 @@
+#include "mm/lifecycle.hpp"
+#include "mm/locks.hpp"
+#include "mm/page.hpp"
+#include "mm/reclaim.hpp"
+
+namespace cowherd::mm {
+
+// Reclaim goes round like the hand of a clock, process by process and page by page, and asks each page that it comes by
+// whether somebody has used it since. Pages are on no lists, so that nobody who maps or frees one has a lock to take or
+// a line to write for it (decisions/0013).
+
+namespace {
+
+/// What a page is to reclaim when the hand comes by: once used it has another round, used again and again it has two.
+enum class Age : std::uint8_t { kYoung, kOld };
+
+template <class G>
+Age look_at(System<G>& system, EntrySlot place, Entry entry) {
+  ColdDescriptor& cold = system.frames().cold(entry.frame());
+  const bool used = entry.young() || cold.referenced();
+  while (entry.young() && !place.replace(entry, entry.with_young(false))) {
+  }
+  if (used) {
+    cold.set_active(cold.active() || (cold.referenced() && entry.young()));
+    cold.set_referenced(entry.young());
+    return Age::kYoung;
+  }
+  if (!cold.active()) return Age::kOld;
+  cold.set_active(false);
+  return Age::kYoung;
+}
+
+template <class G>
+struct Round {
+  System<G>& system;
+  PageCount wanted;
+  PageCount freed{0};
+
+  [[nodiscard]] bool done() const { return freed >= wanted; }
+};
+
+/// Goes over what one lowest table of `mm` maps from `at` on, the mmap lock held for reading; returns where it stopped.
+template <class G>
+Vpn scan_table(Round<G>& round, Mm& mm, Vpn at) COWHERD_NO_THREAD_SAFETY_ANALYSIS {
+  // The analysis does not see the caller's lock.
+  System<G>& system = round.system;
+  const Vpn end = Tables<G>::table_end(at);
+  const auto walk = system.tables(mm).walk_to(at);
+  if (walk.shared || !walk.slot) return end;
+  const FrameNumber table = system.tables(mm).table_of(walk.slot);
+  Vpn page = at;
+  for (; page < end && !round.done(); ++page) {
+    const EntrySlot place = system.tables(mm).slot_in(table, page);
+    {
+      const PageTableGuard<G> guard(system, mm, place);
+      const Entry entry = guard.blocked() ? Entry{} : place.load();
+      if (!entry.present() || entry.frame() == Frames<G>::kZeroPage) continue;
+      if (look_at(system, place, entry) == Age::kYoung) continue;
+    }
+    const Ref<Vma> vma = system.areas(mm).at(page);
+    if (vma && reclaim_page(system, mm, vma, page)) ++round.freed;
+  }
+  return page;
+}
+
+/// One address space, from `at` on; `at` is where the hand stops.
+template <class G>
+void scan_mm(Round<G>& round, Mm& mm, Vpn& at) {
+  constexpr Vpn kEnd{Geometry<G>::kUserPages};
+  while (!round.done() && at < kEnd) {
+    const MmapReadGuard<G> guard(round.system, mm);
+    if (guard.blocked() || stuck(mm)) {
+      at = kEnd;
+      return;
+    }
+    at = round.system.tables(mm).next_used(at, kEnd);
+    if (at < kEnd) at = scan_table(round, mm, at);
+  }
+}
+
+/// Pages that are in the swap cache and nowhere else.
+template <class G>
+void scan_swap_cache(Round<G>& round) {
+  const std::uint64_t slots = round.system.swap().block_count().value();
+  for (BlockNumber slot{0}; slot.value() < slots && !round.done(); ++slot) {
+    if (reclaim_cached(round.system, slot)) ++round.freed;
+  }
+}
+
+}  // namespace
+
+template <class G>
+PageCount reclaim_pages(System<G>& system, PageCount wanted) {
+  // A page that is used again and again is old after four rounds without.
+  constexpr unsigned kRounds = 5;
+  Round<G> round{system, wanted};
+  scan_swap_cache(round);
+  auto hand = system.reclaim_hand();
+  for (unsigned rounds = 0; rounds < kRounds && !round.done();) {
+    Ref<Process> process = hand.process;
+    const Ref<Mm> mm = hold_next_mm(system, process);
+    if (!mm) {
+      ++rounds;
+      hand = {};
+      continue;
+    }
+    scan_mm(round, system.at(mm), hand.page);
+    put_mm(system, mm);
+    if (hand.page >= Vpn{Geometry<G>::kUserPages}) hand = {process, Vpn{0}};
+  }
+  system.set_reclaim_hand(hand);
+  return round.freed;
+}
+
+#define COWHERD_INSTANTIATE(G) template PageCount reclaim_pages<G>(System<G>&, PageCount);
+COWHERD_FOR_EACH_GEOMETRY(COWHERD_INSTANTIATE)
+#undef COWHERD_INSTANTIATE
+
+}  // namespace cowherd::mm

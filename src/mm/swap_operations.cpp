@@ -1,0 +1,76 @@
+#include "base/mutant.hpp"
+#include "mm/fault.hpp"
+#include "mm/lifecycle.hpp"
+#include "mm/locks.hpp"
+#include "mm/operations.hpp"
+#include "mm/page.hpp"
+#include "mm/reclaim.hpp"
+#include "mm/shared_tables.hpp"
+
+namespace cowherd::mm {
+
+namespace {
+
+/// What reclaim did to the page that a process has at an address; its tables on the way have to be its own.
+template <class G>
+Result<void> swap_out_locked(System<G>& system, Mm& mm, Vpn page) {
+  const MmapReadGuard<G> guard(system, mm);
+  if (guard.blocked() || stuck(mm)) return would_block(system, Point::kMmapLock);
+  const Ref<Vma> vma = system.areas(mm).at(page);
+  if (!vma) return Errno::kFault;
+  return reclaim_page(system, mm, vma, page);
+}
+
+template <class G>
+Result<void> swap_in_locked(System<G>& system, Mm& mm, Vpn page) {
+  const MmapReadGuard<G> guard(system, mm);
+  if (guard.blocked() || stuck(mm)) return would_block(system, Point::kMmapLock);
+  const Ref<Vma> vma = system.areas(mm).at(page);
+  point(system, mm, Point::kReadEntry);
+  if (!vma || !system.tables(mm).get(page).swap()) return Errno::kFault;
+  COWHERD_TRY_ASSIGN(faulted, handle_fault(system, mm, vma, page, FaultKind::kRead));
+  return faulted == Faulted::kSharedTable ? Result<void>(Errno::kAgain) : Result<void>();
+}
+
+/// Does `operation` with the tables on the way to `page` the address space's own.
+template <class G, class Operation>
+Result<void> with_own_tables(System<G>& system, ProcessId process, Vaddr address, Operation&& operation) {
+  const Vpn page = Geometry<G>::page_of(address);
+  if (page.value() >= Geometry<G>::kUserPages) return Errno::kFault;
+  const HeldMm<G> held(system, process);
+  if (!held) return Errno::kNoProcess;
+  const Live live(system, "with-own-tables", held.ref(), page);
+  while (true) {
+    auto done = operation(system, held.mm(), page);
+    if (done || done.error() != Errno::kAgain) return done;
+    COWHERD_TRY(lock_and_own_tables(system, held.mm(), page));
+  }
+}
+
+}  // namespace
+
+template <class G>
+Result<void> swap_out(System<G>& system, ProcessId process, Vaddr address) {
+  if (!system.has_swap()) return Errno::kNoMemory;
+  return with_own_tables(system, process, address, swap_out_locked<G>);
+}
+
+template <class G>
+Result<void> swap_in(System<G>& system, ProcessId process, Vaddr address) {
+  if (!system.has_swap()) return Errno::kFault;
+  return with_own_tables(system, process, address, swap_in_locked<G>);
+}
+
+template <class G>
+PageCount reclaim(System<G>& system, PageCount wanted) {
+  return system.has_swap() ? reclaim_pages(system, wanted) : PageCount{0};
+}
+
+#define COWHERD_INSTANTIATE(G)                                     \
+  template Result<void> swap_out<G>(System<G>&, ProcessId, Vaddr); \
+  template Result<void> swap_in<G>(System<G>&, ProcessId, Vaddr);  \
+  template PageCount reclaim<G>(System<G>&, PageCount);
+COWHERD_FOR_EACH_GEOMETRY(COWHERD_INSTANTIATE)
+#undef COWHERD_INSTANTIATE
+
+}  // namespace cowherd::mm
