@@ -132,6 +132,33 @@ namespace cowherd {
   X(table_moved_under_walker, "mremap moves a table while a fast pin is in it")                                 \
   X(unfaulted_keeps_index, "a moved VMA without pages keeps its index and merges with nobody")                  \
   X(move_leaks_reserve, "mremap leaks the tables that it did not need")                                         \
+  X(move_is_not_soft_dirty, "moved pages do not count as written")                                              \
+  /* Written, hinted, locked, secret. */                                                                        \
+  X(merge_loses_soft_dirty, "merged VMAs do not count as written")                                              \
+  X(unshare_loses_soft_dirty, "the copy of an unshare fault is not soft-dirty where the page was")              \
+  X(upgrade_ignores_soft_dirty, "mprotect makes an entry writable that is not soft-dirty")                      \
+  X(force_is_not_soft_dirty, "a forced write goes into a page that is not soft-dirty")                          \
+  X(clear_refs_keeps_bit, "clear_refs leaves entries soft-dirty")                                               \
+  X(clear_refs_keeps_writable, "clear_refs leaves entries writable")                                            \
+  X(numa_hint_ignores_holders, "NUMA hints protect pages that somebody holds")                                  \
+  X(numa_hint_without_flush, "CPUs use what a NUMA hint has closed")                                            \
+  X(numa_hint_never_restored, "a fault on a NUMA hint does not open the entry")                                 \
+  X(numa_hint_restores_shared, "a fault on a NUMA hint makes a shared page writable")                           \
+  X(secret_pinned_slowly, "a reference with locks is taken to secret memory")                                   \
+  X(secret_pinned_fast, "a fast pin takes secret memory")                                                       \
+  X(mlock_forgotten, "mlock does not say that its pages stay")                                                  \
+  X(fork_keeps_lock, "the child's memory is locked like its parent's")                                          \
+  /* Merged pages. */                                                                                           \
+  X(merged_page_reused, "whoever writes a merged page goes on using it")                                        \
+  X(ksm_ignores_holders, "KSM merges pages that somebody holds")                                                \
+  X(ksm_ignores_contents, "KSM merges pages that differ")                                                       \
+  X(ksm_without_flush, "CPUs write to a page that KSM has closed")                                              \
+  X(ksm_keeps_mark, "a merged page stays marked exclusive")                                                     \
+  X(ksm_recheck_dropped, "KSM puts the merged page in place of one that has come meanwhile")                    \
+  X(ksm_leaks_merged_page, "KSM keeps the page whose place another one has taken")                              \
+  X(ksm_without_mapcount, "KSM does not count the mappings of a merged page")                                   \
+  X(ksm_loses_entry, "KSM leaves the entry of a page cleared that it may not merge")                            \
+  X(unmergeable_keeps_merged, "MADV_UNMERGEABLE leaves pages merged")                                           \
   X(failed_move_stays_split, "an mremap that fails leaves its VMAs split")                                      \
   /* Swap, reclaim and pages under MADV_FREE. */                                                                \
   X(swap_in_ignores_mark, "a page that comes back from swap is shared although its entry says it is not")       \

@@ -19,7 +19,11 @@ std::uint16_t range(unsigned first, unsigned count) {
   return static_cast<std::uint16_t>(((1u << count) - 1u) << first);
 }
 
-bool populates(Advice advice) { return advice == Advice::kPopulateRead || advice == Advice::kPopulateWrite; }
+/// Goes from page to page, changes no contents, and ends at the first one that is in the way.
+bool populates(Advice advice) {
+  return advice == Advice::kPopulateRead || advice == Advice::kPopulateWrite || advice == Advice::kLock ||
+         advice == Advice::kUnlock;
+}
 
 /// Whether the operation takes effect page by page.
 bool by_page(Kind kind) {
@@ -47,11 +51,15 @@ std::uint32_t touches_of_madvise(Advice advice) {
       return F::kReadsMapped;
     case Advice::kPopulateRead:
     case Advice::kPopulateWrite:
+    case Advice::kLock:
+    case Advice::kUnlock:
       return F::kReadsMapped | F::kReadsProtection;
     case Advice::kDontFork:
     case Advice::kDoFork:
     case Advice::kWipeOnFork:
     case Advice::kKeepOnFork:
+    case Advice::kMergeable:
+    case Advice::kUnmergeable:
       break;
   }
   return F::kReadsMapped | F::kWritesMarks;
@@ -377,7 +385,7 @@ void Configuration::populate(const Pending& pending, PartsDone& done, const Effe
 void Configuration::apply_force(const InFlight& in_flight, const Pending& pending, PartsDone& done) {
   const Call& call = pending.call;
   const auto before = spec.peek(pending.space, call.page, call.word);
-  if (!before) {
+  if (!before || spec.secret(pending.space, call.page)) {
     done.refused = true;
     return;
   }

@@ -74,6 +74,7 @@ std::string World::build_variable(std::uint8_t process, const litmus::Variable& 
   Call call{.kind = Call::Kind::kMmap, .process = process, .page = first, .count = count};
   call.protection = Protection::kReadWrite;
   call.map_flags = MapFlags::kFixed;
+  if (variable.kind == VariableKind::kSecret) call.map_flags = call.map_flags | MapFlags::kSecret;
   const auto in_reference = [&](std::int64_t seen) { return reference.run(process, call, {.value = seen}).ok(); };
 
   bool right = mm::mmap(*system_, owner.id, address, length, call.protection, call.map_flags).ok() && in_reference(0);
@@ -81,7 +82,7 @@ std::string World::build_variable(std::uint8_t process, const litmus::Variable& 
     std::int64_t word = variable.value;
     const std::span bytes = std::as_writable_bytes(std::span(&word, 1));
     call = {.kind = Call::Kind::kWrite, .process = process, .page = page, .value = variable.value};
-    if (variable.kind == VariableKind::kAnonValue) {
+    if (variable.kind == VariableKind::kAnonValue || variable.kind == VariableKind::kSecret) {
       right =
           mm::write<G>(*system_, owner.id, scene_->address_of_page(page), bytes).error == Errno{0} && in_reference(0);
     } else if (variable.kind == VariableKind::kZeroPage) {

@@ -58,6 +58,10 @@ TEST(DecisionTable, NamesMeanTheirEnumerators) {
   rules.tlb_flush = TlbFlush::kAfterUnlock;
   rules.prealloc_use = PreallocUse::kKeepForNext;
   rules.remap_flush = RemapFlush::kLate;
+  rules.numa_skip = NumaSkip::kHeld;
+  rules.gup_hint = GupHint::kFollow;
+  rules.ksm_reuse = KsmReuse::kCount;
+  rules.ksm_protect = KsmProtect::kClearThenTest;
   rules.swap_reuse = SwapReuse::kExclusive;
   rules.swap_exclusive = SwapExclusive::kKept;
   rules.swap_cache = SwapCache::kLeft;
@@ -93,6 +97,10 @@ TEST(DecisionTable, NamesMeanTheirEnumerators) {
       {Decision::kTlbFlush, "tlb-flush=after-unlock"},
       {Decision::kPreallocUse, "prealloc-use=keep-for-next"},
       {Decision::kRemapFlush, "remap-flush=late"},
+      {Decision::kNumaSkip, "numa-skip=held"},
+      {Decision::kGupHint, "gup-hint=follow"},
+      {Decision::kKsmReuse, "ksm-reuse=count"},
+      {Decision::kKsmProtect, "ksm-protect=clear-then-test"},
       {Decision::kSwapReuse, "swap-reuse=exclusive"},
       {Decision::kSwapExclusive, "swap-exclusive=kept"},
       {Decision::kSwapCache, "swap-cache=left"},

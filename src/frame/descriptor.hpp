@@ -24,6 +24,9 @@ enum class FrameUse : std::uint8_t {
   /// Holds numbers of frames that a pin holds.
   kPinFrames,
   kAnon,
+  /// One page in place of several anonymous ones that held the same: nobody's own, and found by no reverse map. Compare
+  /// Linux PageKsm().
+  kKsm,
 };
 
 /// The hot part of what is known of a frame: 16 bytes. Compare Linux's struct page.
@@ -47,6 +50,13 @@ class FrameDescriptor {
   /// Precondition: the frame is as after clear(), and nobody else's.
   void start_use(FrameUse use) {
     flags_word().store(static_cast<std::uint32_t>(use) << kUseShift, std::memory_order_relaxed);
+  }
+
+  /// An anonymous page becomes a merged one, or the other way round; its counts stay. Needs the page lock.
+  void change_use(FrameUse use) {
+    update_flags([use](std::uint32_t word) {
+      return (word & ~(kUseMask << kUseShift)) | static_cast<std::uint32_t>(use) << kUseShift;
+    });
   }
 
   /// References and pins as they were at one instant.

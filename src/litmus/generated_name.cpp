@@ -68,9 +68,9 @@ std::string_view operation_tag(const Operation& operation) {
     case OpCode::kPtraceWrite:
       return "PtrW";
     case OpCode::kLockPage:
-      return "Lock";
+      return "PgLock";
     case OpCode::kUnlockPage:
-      return "Unlock";
+      return "PgUnlock";
     case OpCode::kClearRefs:
       return "Clear";
     case OpCode::kTryShare:
@@ -81,6 +81,16 @@ std::string_view operation_tag(const Operation& operation) {
       return "Rest";
     case OpCode::kMremap:
       return "Remap";
+    case OpCode::kKsmMerge:
+      return "Ksm";
+    case OpCode::kKsmUnmerge:
+      return "Unksm";
+    case OpCode::kNumaHint:
+      return "Hint";
+    case OpCode::kMlock:
+      return "Lock";
+    case OpCode::kMunlock:
+      return "Unlock";
     case OpCode::kSwapOut:
       return "Out";
     case OpCode::kSwapIn:

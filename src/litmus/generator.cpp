@@ -158,7 +158,8 @@ class Generator {
   static bool needs_memory(OpCode code) {
     return code == OpCode::kRead || code == OpCode::kWrite || code == OpCode::kMunmap || code == OpCode::kMprotect ||
            code == OpCode::kMadvise || code == OpCode::kPin || code == OpCode::kExec || code == OpCode::kClearRefs ||
-           code == OpCode::kMremap || code == OpCode::kSwapOut || code == OpCode::kSwapIn;
+           code == OpCode::kMremap || code == OpCode::kNumaHint || code == OpCode::kMlock || code == OpCode::kMunlock ||
+           code == OpCode::kSwapOut || code == OpCode::kSwapIn;
   }
 
   Place pick_word() {
@@ -212,6 +213,8 @@ class Generator {
       case OpCode::kMunmap:
       case OpCode::kMprotect:
       case OpCode::kMadvise:
+      case OpCode::kMlock:
+      case OpCode::kMunlock:
         return draw_mapping(b, op);
       case OpCode::kFork:
       case OpCode::kVfork:
@@ -235,7 +238,11 @@ class Generator {
       case OpCode::kLockPage:
       case OpCode::kUnlockPage:
         return draw_lock();
+      case OpCode::kKsmMerge:
+        return draw_ksm_merge();
       case OpCode::kClearRefs:
+      case OpCode::kNumaHint:
+      case OpCode::kKsmUnmerge:
         return draw_clear_refs(b, op);
       case OpCode::kTryShare:
         op.target = 0;
@@ -282,10 +289,11 @@ class Generator {
       op.protection = kChoices[random_.below(kChoices.size())];
     }
     if (op.code == OpCode::kMadvise) {
-      static constexpr std::array kChoices{
-          Advice::kDontNeed,   Advice::kDontNeed,   Advice::kDontNeed,     Advice::kDontFork,      Advice::kDoFork,
-          Advice::kWipeOnFork, Advice::kKeepOnFork, Advice::kPopulateRead, Advice::kPopulateWrite, Advice::kPageOut,
-          Advice::kFree,       Advice::kFree,       Advice::kCold};
+      static constexpr std::array kChoices{Advice::kDontNeed,   Advice::kDontNeed,     Advice::kDontNeed,
+                                           Advice::kDontFork,   Advice::kDoFork,       Advice::kWipeOnFork,
+                                           Advice::kKeepOnFork, Advice::kPopulateRead, Advice::kPopulateWrite,
+                                           Advice::kPageOut,    Advice::kFree,         Advice::kFree,
+                                           Advice::kCold,       Advice::kMergeable,    Advice::kUnmergeable};
       op.advice = kChoices[random_.below(kChoices.size())];
     }
     emit(program_.blocks[b], op, false);
@@ -392,6 +400,24 @@ class Generator {
     if (random_.percent(50)) return emit(program_.blocks[b], op, false);
     op.target = 0;
     emit(kernel_block_, op, false);
+  }
+
+  /// KSM scans by itself: in a block of its own. The mapping has to allow it.
+  void draw_ksm_merge() {
+    Operation op;
+    op.code = OpCode::kMadvise;
+    op.advice = Advice::kMergeable;
+    op.place = pick_pages();
+    const auto block = static_cast<std::uint8_t>(random_.below(static_cast<std::uint32_t>(states_.size())));
+    if (states_[block].ended || states_[block].no_memory) return;
+    emit(program_.blocks[block], op, false);
+    op.code = OpCode::kKsmMerge;
+    op.advice = Advice::kDontNeed;
+    op.place = pick_word();
+    op.to = pick_word();
+    op.target = 0;
+    op.to_target = states_[block].process;
+    emit(kernel_block_, op, random_.percent(30));
   }
 
   /// One snapshot at most; any process may go back to it, once it is taken in some schedule.

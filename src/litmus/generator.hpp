@@ -44,6 +44,11 @@ constexpr OpWeights default_weights() {
   set(OpCode::kSnapshot, 4);
   set(OpCode::kRestore, 12);
   set(OpCode::kMremap, 5);
+  set(OpCode::kNumaHint, 2);
+  set(OpCode::kMlock, 1);
+  set(OpCode::kMunlock, 1);
+  set(OpCode::kKsmMerge, 3);
+  set(OpCode::kKsmUnmerge, 1);
   set(OpCode::kSwapOut, 5);
   set(OpCode::kSwapIn, 1);
   return weights;

@@ -262,11 +262,14 @@ bool Parser::parse_variable(const Token& name) {
     variable.kind = VariableKind::kZeroPage;
   } else if (kind.kind == TokenKind::kIdentifier && kind.text == "unmapped") {
     variable.kind = VariableKind::kUnmapped;
+  } else if (kind.kind == TokenKind::kIdentifier && kind.text == "secret") {
+    variable.kind = VariableKind::kSecret;
   } else {
     // Declared all the same, so that its uses are not errors as well.
     program_.variables.push_back(std::move(variable));
-    return fail(kind, fmt::format("a variable is anon, zeropage or unmapped, a device is device; not {}", quote(kind)),
-                closest_name(kind.text, {"anon", "zeropage", "unmapped", "device"}));
+    return fail(
+        kind, fmt::format("a variable is anon, zeropage, secret or unmapped, a device is device; not {}", quote(kind)),
+        closest_name(kind.text, {"anon", "zeropage", "secret", "unmapped", "device"}));
   }
   program_.variables.push_back(variable);
   Variable& declared = program_.variables.back();
@@ -282,13 +285,15 @@ bool Parser::parse_variable(const Token& name) {
     return fail(name, fmt::format("more than {} pages", kMaxPages));
   }
   if (at(TokenKind::kLeftParen)) {
-    if (variable.kind != VariableKind::kAnon) {
+    if (variable.kind != VariableKind::kAnon && variable.kind != VariableKind::kSecret) {
       return fail(kind, fmt::format("'{}' takes no value", kind.text), "anon");
     }
     take();
     if (!parse_integer(declared.value, "the page's first value")) return false;
-    declared.kind = VariableKind::kAnonValue;
+    if (variable.kind == VariableKind::kAnon) declared.kind = VariableKind::kAnonValue;
     if (!expect(TokenKind::kRightParen, "')'", "after the value")) return false;
+  } else if (variable.kind == VariableKind::kSecret) {
+    return fail(peek(), "secret memory is written once: secret(1)");
   }
   // Where a declaration follows, only the `;` is missing.
   if (at(TokenKind::kIdentifier) && peek(1).kind != TokenKind::kEqual) {
@@ -453,7 +458,9 @@ void Parser::resolve_block_names() {
     std::vector<Operation>& operations = program_.blocks[pending.block].operations;
     if (pending.operation >= operations.size()) continue;
     Operation& op = operations[pending.operation];
-    if (pending.target) {
+    if (pending.second) {
+      op.to_target = *block;
+    } else if (pending.target) {
       op.target = *block;
     } else {
       op.block = *block;

@@ -76,7 +76,7 @@ class Parser {
   bool parse_arguments(const StatementWord& word, const Block& block, std::size_t index, Operation& op);
   bool parse_suffixes(const StatementWord& word, Operation& op);
   bool parse_failure(Operation& op);
-  bool parse_target(std::size_t index, std::size_t operation);
+  bool parse_target(std::size_t index, std::size_t operation, bool second = false);
   bool parse_block_argument(std::size_t index, std::size_t operation, const StatementWord& word);
   bool parse_advice(Operation& op);
   bool parse_snapshot(const StatementWord& word, Operation& op);
@@ -116,6 +116,8 @@ class Parser {
     std::size_t block = 0;
     std::size_t operation = 0;
     bool target = false;
+    /// Of its second place.
+    bool second = false;
     Token name;
   };
 

@@ -28,6 +28,13 @@ std::string print_protection(Protection protection) {
   return protection == Protection::kNone ? "PROT_NONE" : print_flags(protection_words(), protection);
 }
 
+std::string_view print_advice(Advice advice) {
+  for (const FlagWord<Advice>& word : advice_words()) {
+    if (word.flag == advice) return word.name;
+  }
+  return {};
+}
+
 std::string print_pages(const Program& program, const Place& place) {
   const Variable& variable = program.variables[place.variable];
   if (place.page == 0 && place.pages == variable.pages) return variable.name;
@@ -75,10 +82,11 @@ std::string print_keyed(std::string_view key, std::string_view text) {
 }
 
 std::string print_variable(const Variable& variable) {
-  static constexpr std::array<std::string_view, 4> kKinds{"anon", "anon", "zeropage", "unmapped"};
+  static constexpr std::array<std::string_view, 5> kKinds{"anon", "anon", "zeropage", "unmapped", "secret"};
   std::string out = fmt::format("{} = {}", variable.name, kKinds[static_cast<std::size_t>(variable.kind)]);
   if (variable.pages != 1) out += fmt::format("[{}]", variable.pages);
-  if (variable.kind == VariableKind::kAnonValue) out += fmt::format("({})", variable.value);
+  if (variable.kind == VariableKind::kAnonValue || variable.kind == VariableKind::kSecret)
+    out += fmt::format("({})", variable.value);
   if (variable.protection != Protection::kReadWrite) out += " " + print_protection(variable.protection);
   return out + ";";
 }
@@ -103,6 +111,7 @@ std::string print_block_head(const Program& program, const Block& block) {
         uses_device[op.device] = true;
         break;
       case Arguments::kPagesPagesFlags:
+      case Arguments::kTwoOtherPages:
         uses_variable[op.to.variable] = true;
         uses_variable[op.place.variable] = true;
         break;
@@ -130,8 +139,8 @@ bool is_state(Term::Kind kind) {
 /// Terms that are 0 or 1, or that mostly matter as such: written bare where they are compared with 0.
 bool is_flag(Term::Kind kind) {
   return kind == Term::Kind::kExclusive || kind == Term::Kind::kWritable || kind == Term::Kind::kDirty ||
-         kind == Term::Kind::kSwapped || kind == Term::Kind::kSwapCache || kind == Term::Kind::kFaults ||
-         kind == Term::Kind::kFinding;
+         kind == Term::Kind::kSoftDirty || kind == Term::Kind::kSwapped || kind == Term::Kind::kSwapCache ||
+         kind == Term::Kind::kFaults || kind == Term::Kind::kFinding;
 }
 
 std::string print_side(const Program& program, const Term& side, const Term& other) {
@@ -225,10 +234,15 @@ std::string print_operation(const Program& program, std::size_t block, const Ope
       out += ", " + print_protection(operation.protection);
       break;
     case Arguments::kPagesAdvice:
-      out += fmt::format(", {}", advice_words()[static_cast<std::size_t>(operation.advice)].name);
+      out += fmt::format(", {}", print_advice(operation.advice));
       break;
     case Arguments::kDevicePagesFlags:
       out += ", " + print_flags(pin_flag_words(), operation.pin_flags);
+      break;
+    case Arguments::kTwoOtherPages:
+      out += ", ";
+      if (operation.to_target.has_value()) out += program.blocks[*operation.to_target].name + ":";
+      out += print_pages(program, operation.to);
       break;
     case Arguments::kPagesPagesFlags:
       out += fmt::format(", {}, {}", print_pages(program, operation.to),

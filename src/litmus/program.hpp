@@ -42,6 +42,8 @@ enum class VariableKind : std::uint8_t {
   kZeroPage,
   /// `x = unmapped;` addresses are set aside, nothing is mapped.
   kUnmapped,
+  /// `x = secret(v);` as kAnonValue, in memory to which nobody takes references.
+  kSecret,
 };
 
 /// A run of pages with a name, at the same addresses in every process that has it.
@@ -88,6 +90,11 @@ enum class OpCode : std::uint8_t {
   kSnapshot,     // snapshot(S0): the own memory as it is now, to come back to
   kRestore,      // restore(S0): the own memory becomes what it was then
   kMremap,       // mremap(x, y, FLAGS): the pages of x go to y
+  kNumaHint,     // numa_hint(P0:x): entries let no access through, to find out who uses the pages
+  kMlock,        // mlock(x)
+  kMunlock,      // munlock(x)
+  kKsmMerge,     // ksm_merge(P0:x, P1:y): one page for both, if they hold the same
+  kKsmUnmerge,   // ksm_unmerge(P0:x): a page of its own again for each that was merged
   kSwapOut,      // swapout(P0:x): reclaim takes the page
   kSwapIn,       // swapin(P0:x): the page comes back from swap
 };
@@ -126,12 +133,14 @@ struct Operation {
   /// The process whose memory is meant (as a block number), where it is not the own one: pin, get, ptrace_*, lock_page,
   /// clear_refs, try_share, swapout, swapin.
   std::optional<std::uint8_t> target;
+  /// ksm_merge: whose memory `to` is in, where it is not the own one.
+  std::optional<std::uint8_t> to_target;
   std::uint8_t device = 0;
   /// The snapshot that is taken or restored, by its number: S0, S1, …
   std::uint8_t snapshot = 0;
   /// For devices: `page` and `word` within what the device holds.
   Place place;
-  /// mremap: where the pages go.
+  /// mremap: where the pages go. ksm_merge: the second page.
   Place to;
   Operand value;
   Protection protection = Protection::kReadWrite;
@@ -185,6 +194,8 @@ struct Term {
     kExclusive,
     kWritable,
     kDirty,
+    /// softdirty(0:x) — written since the last clear_refs, or new; -1 where nothing is mapped at all.
+    kSoftDirty,
     /// rss(P0) — pages that the process has.
     kRss,
     /// swapped(0:x) — 1 if the entry names a slot of swap.

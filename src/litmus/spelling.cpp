@@ -35,6 +35,11 @@ constexpr std::array kStatements{
     StatementWord{"snapshot", OpCode::kSnapshot, Arguments::kSnapshot},
     StatementWord{"restore", OpCode::kRestore, Arguments::kSnapshot},
     StatementWord{"mremap", OpCode::kMremap, Arguments::kPagesPagesFlags},
+    StatementWord{"numa_hint", OpCode::kNumaHint, Arguments::kOtherPages},
+    StatementWord{"mlock", OpCode::kMlock, Arguments::kPages},
+    StatementWord{"munlock", OpCode::kMunlock, Arguments::kPages},
+    StatementWord{"ksm_merge", OpCode::kKsmMerge, Arguments::kTwoOtherPages},
+    StatementWord{"ksm_unmerge", OpCode::kKsmUnmerge, Arguments::kOtherPages},
     StatementWord{"swapout", OpCode::kSwapOut, Arguments::kOtherPage},
     StatementWord{"swapin", OpCode::kSwapIn, Arguments::kOtherPage},
 };
@@ -71,6 +76,8 @@ constexpr std::array kAdvice{
     FlagWord<Advice>{"MADV_KEEPONFORK", Advice::kKeepOnFork},
     FlagWord<Advice>{"MADV_POPULATE_READ", Advice::kPopulateRead},
     FlagWord<Advice>{"MADV_POPULATE_WRITE", Advice::kPopulateWrite},
+    FlagWord<Advice>{"MADV_MERGEABLE", Advice::kMergeable},
+    FlagWord<Advice>{"MADV_UNMERGEABLE", Advice::kUnmergeable},
     FlagWord<Advice>{"MADV_COLD", Advice::kCold},
     FlagWord<Advice>{"MADV_PAGEOUT", Advice::kPageOut},
     FlagWord<Advice>{"MADV_FREE", Advice::kFree},
@@ -101,11 +108,12 @@ constexpr std::array kTerms{
     FlagWord<Term::Kind>{"swapped", Term::Kind::kSwapped},
     FlagWord<Term::Kind>{"swapcount", Term::Kind::kSwapCount},
     FlagWord<Term::Kind>{"swapcache", Term::Kind::kSwapCache},
+    FlagWord<Term::Kind>{"softdirty", Term::Kind::kSoftDirty},
 };
 
-constexpr std::array<std::string_view, 17> kKeywords{
+constexpr std::array<std::string_view, 18> kKeywords{
     "COW",      "anon",   "zeropage", "unmapped", "device", "kernel", "page",      "dev", "times",
-    "fail_nth", "filter", "exists",   "forall",   "not",    "true",   "locations", "any",
+    "fail_nth", "filter", "exists",   "forall",   "not",    "true",   "locations", "any", "secret",
 };
 
 bool is_numbered(std::string_view name, std::string_view letters, std::size_t max_digits) {
@@ -148,6 +156,10 @@ bool names_variable(const Operation& operation) {
   }
 }
 
+bool names_second_place(const Operation& operation) {
+  return operation.code == OpCode::kMremap || operation.code == OpCode::kKsmMerge;
+}
+
 std::string_view describe(Arguments arguments) {
   switch (arguments) {
     case Arguments::kNone:
@@ -185,6 +197,8 @@ std::string_view describe(Arguments arguments) {
       return "(S0)";
     case Arguments::kPagesPagesFlags:
       return "(x, y, MREMAP_...)";
+    case Arguments::kTwoOtherPages:
+      return "(P0:x, P1:y)";
   }
   return "()";
 }

@@ -32,6 +32,7 @@ enum class Arguments : std::uint8_t {
   kOtherPages,
   kSnapshot,
   kPagesPagesFlags,
+  kTwoOtherPages,
 };
 
 struct StatementWord {
@@ -48,6 +49,8 @@ const StatementWord* find_statement(std::string_view name);
 const StatementWord& statement_word(const Operation& operation);
 /// Whether the place of `operation` is in a variable: else it is on a device, or there is none.
 bool names_variable(const Operation& operation);
+/// Whether `operation` names a second place.
+bool names_second_place(const Operation& operation);
 /// "(device, pages, FLAGS)"
 std::string_view describe(Arguments arguments);
 

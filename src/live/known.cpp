@@ -66,8 +66,8 @@ constexpr std::array kVariables{VariableKind::kAnon, VariableKind::kAnonValue, V
 constexpr std::array kTerms{Term::Kind::kLiteral, Term::Kind::kRegister, Term::Kind::kMemory,   Term::Kind::kFaults,
                             Term::Kind::kFinding, Term::Kind::kFrame,    Term::Kind::kMapcount, Term::Kind::kRss};
 /// Only a kernel's debugger sees them.
-constexpr std::array kHidden{Term::Kind::kRefcount, Term::Kind::kPins, Term::Kind::kExclusive, Term::Kind::kWritable,
-                             Term::Kind::kDirty};
+constexpr std::array kHidden{Term::Kind::kRefcount, Term::Kind::kPins,  Term::Kind::kExclusive,
+                             Term::Kind::kWritable, Term::Kind::kDirty, Term::Kind::kSoftDirty};
 
 constexpr MapFlags kMapFlags = MapFlags::kFixed | MapFlags::kFixedNoReplace | MapFlags::kPopulate;
 constexpr RemapFlags kRemapFlags = RemapFlags::kMayMove | RemapFlags::kFixed | RemapFlags::kDontUnmap;

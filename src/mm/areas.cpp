@@ -19,7 +19,7 @@ namespace {
 /// Whether `right` can become part of `left`. Compare Linux mm/vma.c: can_vma_merge_after().
 template <class G>
 bool can_merge(System<G>& system, const Vma& left, const Vma& right) {
-  const bool alike = left.flags == right.flags || COWHERD_MUTANT(merge_ignores_flags);
+  const bool alike = left.flags.like(right.flags) || COWHERD_MUTANT(merge_ignores_flags);
   if (left.pages.end != right.pages.begin || !alike || right.index != left.index_of(right.pages.begin)) {
     return false;
   }
@@ -43,6 +43,8 @@ void merge_pair(System<G>& system, Mm& mm, Ref<Vma> left, Ref<Vma> right) {
     }
   }
   free_unlinked(system.frames(), right);
+  const bool soft_dirty = system.at(left).flags.soft_dirty || system.at(right).flags.soft_dirty;
+  system.at(left).flags.soft_dirty = soft_dirty && !COWHERD_MUTANT(merge_loses_soft_dirty);
   const Vpn end = system.at(right).pages.end;
   system.areas(mm).erase(right);
   system.frames().destroy(right);

@@ -70,7 +70,7 @@ Result<Vaddr> mmap(System<G>& system, ProcessId process, Vaddr address, ByteCoun
     added.pages = range;
     added.index = range.begin;
     added.mm = system.at(process_ref<G>(process)).mm;
-    added.flags = {.protection = protection};
+    added.flags = {.protection = protection, .soft_dirty = true, .secret = has(flags, MapFlags::kSecret)};
     system.areas(mm).insert(*vma);
     merge_vmas(system, mm, range);
     if (has(flags, MapFlags::kPopulate)) {

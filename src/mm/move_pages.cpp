@@ -186,6 +186,8 @@ void move_entries(System<G>& system, Mm& mm, PageRange pages, Vpn there, TableRe
     const Entry was = COWHERD_MUTANT(moved_entry_stays) ? slot.load() : from_tally.clear(slot);
     if (late) flush.add({page, page + PageCount{1}});
     Entry entry = was.in_transit() ? was.arrived() : was;
+    // Who tracks writes has to see that what is here now was not here before.
+    entry = entry.with_soft_dirty(!COWHERD_MUTANT(move_is_not_soft_dirty));
     if (COWHERD_MUTANT(move_loses_dirty)) entry = entry.with_dirty(false);
     to_tally.set(to_slot.after((page - pages.begin).value()), entry);
     if (entry.present() && entry.frame() != Frames<G>::kZeroPage) {

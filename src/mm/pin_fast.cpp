@@ -97,7 +97,8 @@ template <class G>
 bool lets_through(System<G>& system, Entry entry, bool as_write) {
   const bool user = entry.user() || COWHERD_MUTANT(fast_pin_ignores_protection);
   const bool writable = entry.writable() || COWHERD_MUTANT(fast_pin_ignores_write_permission);
-  if (!entry.present() || !user || (as_write && !writable)) {
+  const bool secret = entry.secret() && !COWHERD_MUTANT(secret_pinned_fast);
+  if (!entry.present() || !user || secret || (as_write && !writable)) {
     return false;
   }
   if (entry.frame().value() < system.frames().frame_count().value()) {

@@ -110,6 +110,7 @@ class NewVmas {
     if (COWHERD_MUTANT(move_changes_index)) copy.index = begin;
     copy.mm = old.mm;
     copy.flags = old.flags;
+    copy.flags.soft_dirty = !COWHERD_MUTANT(move_is_not_soft_dirty);
     const Live live(system_, "new-vma", made);
     const AnonVmaGuard<G> guard(system_, mm_, source);
     if (auto cloned = anon_vma_clone(system_.frames(), made, source); !cloned) {

@@ -116,7 +116,8 @@ class System {
             .pins = counts.pins,
             .mapcount = d.mapcount(),
             .exclusive = d.exclusive(),
-            .anon = d.use() == FrameUse::kAnon,
+            .anon = d.use() == FrameUse::kAnon || d.use() == FrameUse::kKsm,
+            .merged = d.use() == FrameUse::kKsm,
             .zero_page = frame == Frames<G>::kZeroPage,
             .gup_mark = d.gup_mark()};
   }

@@ -29,6 +29,8 @@ struct Page {
   Protection protection = Protection::kNone;
   bool dont_fork = false;
   bool wipe_on_fork = false;
+  /// No reference may be taken to it.
+  bool secret = false;
   Lazy lazy{};
 };
 

@@ -12,6 +12,8 @@ namespace cowherd::spec {
 namespace {
 
 constexpr std::uint16_t kUnnumbered = 0xffff;
+/// Beside the writers of a page's words.
+constexpr unsigned kSecret = 1u << 14;
 /// In the byte that says how a pin was taken.
 constexpr unsigned kMoved = 1u << 7;
 
@@ -45,15 +47,16 @@ void unpack_words(Unpacker& in, Words& words, unsigned set) {
 }
 
 /// Above the writers of the words lie those that MADV_FREE may have lost.
-constexpr unsigned kLazyShift = 3 * kWordsPerPage;
-static_assert(kLazyShift + kWordsPerPage <= 16);
+constexpr unsigned kWriterKinds = 5;
+constexpr unsigned kLazyShift = 10;
+static_assert(kWordsPerPage == 4 && kWriterKinds * kWriterKinds * kWriterKinds * kWriterKinds <= 1u << kLazyShift);
 
 void pack_page(Packer& out, const Page& page) {
   const unsigned flags = (page.dont_fork ? 4u : 0u) | (page.wipe_on_fork ? 8u : 0u);
   out.put(static_cast<std::uint8_t>(static_cast<unsigned>(page.protection) | flags | set_words(page.words) << 4));
   unsigned writers = 0;
-  for (const Writer writer : page.writers) writers = writers << 3 | static_cast<unsigned>(writer);
-  out.put(static_cast<std::uint16_t>(writers | unsigned{page.lazy.words} << kLazyShift));
+  for (const Writer writer : page.writers) writers = writers * kWriterKinds + static_cast<unsigned>(writer);
+  out.put(static_cast<std::uint16_t>(writers | unsigned{page.lazy.words} << kLazyShift | (page.secret ? kSecret : 0u)));
   if (page.lazy.words != 0) out.put(static_cast<std::uint8_t>(page.lazy.may_go ? 1 : 0));
   pack_words(out, page.words);
 }
@@ -63,11 +66,13 @@ void unpack_page(Unpacker& in, Page& page) {
   page.protection = static_cast<Protection>(head & 3u);
   page.dont_fork = (head & 4u) != 0;
   page.wipe_on_fork = (head & 8u) != 0;
-  const unsigned writers = in.get<std::uint16_t>();
-  page.lazy.words = static_cast<std::uint8_t>(writers >> kLazyShift);
+  unsigned writers = in.get<std::uint16_t>();
+  page.secret = (writers & kSecret) != 0;
+  page.lazy.words = static_cast<std::uint8_t>(writers >> kLazyShift & 0xFu);
   page.lazy.may_go = page.lazy.words != 0 && in.get<std::uint8_t>() != 0;
-  for (std::size_t word = 0; word < kWordsPerPage; ++word) {
-    page.writers[word] = static_cast<Writer>((writers >> (3 * (kWordsPerPage - 1 - word))) & 7u);
+  writers &= (1u << kLazyShift) - 1u;
+  for (std::size_t word = kWordsPerPage; word-- > 0; writers /= kWriterKinds) {
+    page.writers[word] = static_cast<Writer>(writers % kWriterKinds);
   }
   unpack_words(in, page.words, head >> 4);
 }
