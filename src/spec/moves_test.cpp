@@ -104,9 +104,9 @@ const StoryCase kMoves[] = {
       P read 1.0 = 0)"},
 };
 
-std::string case_name(const testing::TestParamInfo<StoryCase>& of) { return of.param.name; }
+std::string move_name(const testing::TestParamInfo<StoryCase>& of) { return of.param.name; }
 
-INSTANTIATE_TEST_SUITE_P(Moves, MovedStory, testing::ValuesIn(kMoves), case_name);
+INSTANTIATE_TEST_SUITE_P(Moves, MovedStory, testing::ValuesIn(kMoves), move_name);
 
 }  // namespace
 }  // namespace cowherd::spec
