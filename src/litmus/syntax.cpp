@@ -42,8 +42,7 @@ STATEMENTS, each may begin with 'r0 =' and end with 'fail_nth N' (its N-th alloc
   mprotect(x, PROT)
   madvise(x, ADVICE)                MADV_DONTNEED, MADV_DONTFORK, MADV_DOFORK, MADV_WIPEONFORK,
                                     MADV_KEEPONFORK, MADV_POPULATE_READ, MADV_POPULATE_WRITE,
-                                    MADV_MERGEABLE, MADV_UNMERGEABLE,
-                                    MADV_COLD, MADV_PAGEOUT, MADV_FREE
+                                    MADV_MERGEABLE, MADV_UNMERGEABLE, MADV_COLD, MADV_PAGEOUT, MADV_FREE
   mremap(x, y, FLAGS)               the pages of x go to y: 0 in place, to grow or shrink, else
                                     MREMAP_MAYMOVE | MREMAP_FIXED, and MREMAP_DONTUNMAP
   fork(P1)  vfork(P1)  thread(P1)   start a block
@@ -56,8 +55,7 @@ STATEMENTS, each may begin with 'r0 =' and end with 'fail_nth N' (its N-th alloc
   get(d, x, FLAGS) times N          get_user_pages: the same without FOLL_LONGTERM
   unpin(d)  unpin_dirty(d)  put(d)  let go
   dma_read(d)  dma_write(d, v)      the device reads, writes
-  ptrace_read(P1:x)                 a debugger's access
-  ptrace_write(P1:x, v)
+  ptrace_read(P1:x)  ptrace_write(P1:x, v)    a debugger's access
   lock_page(P0:x)  unlock_page(P0:x)
   clear_refs(P0:x)                  take write permission away, to see what is written from now on
   numa_hint(P0:x)                   let no access through, to find out who uses the page
@@ -66,7 +64,7 @@ STATEMENTS, each may begin with 'r0 =' and end with 'fail_nth N' (its N-th alloc
   try_share(P0:x)                   the kernel takes the exclusive mark, as swap-out does; -EBUSY where pinned
   swapout(P0:x)                     reclaim takes the page from all who map it; -EBUSY where it is kept
   swapin(P0:x)                      the page comes back; -EFAULT where it is not in swap
-  pin, get, lock_page, clear_refs, numa_hint, ksm_*, swap* take P1:x for another process's memory, x for the own.
+  These, pin and get take P1:x for another process's memory, x for the own; not ptrace_*.
 
 CONDITIONS
   /\ &&  \/ ||  ~ ! not  ( )        joined; true always holds

@@ -172,6 +172,8 @@ Result<void> merge(System<G>& system, Mm& mm_one, Candidate one, Mm& mm_other, C
     COWHERD_TRY(close(system, mm_one, one.page, one.frame));
     system.descriptor(one.frame).set_dirty(true);
     system.descriptor(one.frame).change_use(FrameUse::kKsm);
+    // What several have is kept, whatever MADV_FREE said when one had it.
+    if (system.has_swap()) system.frames().cold(one.frame).set_lazy_free(false);
     // Its own anon_vma may go before it does.
     system.descriptor(one.frame).set_owner(0, Vpn{0});
     return {};
