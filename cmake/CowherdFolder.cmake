@@ -62,6 +62,11 @@ function(cowherd_folder folder)
     add_library(cowherd_${folder} STATIC ${sources})
     cowherd_compile_options(cowherd_${folder})
     set_target_properties(cowherd_${folder} PROPERTIES UNITY_BUILD ${COWHERD_UNITY})
+    if(folder STREQUAL "frame")
+      # It instantiates members of a class that another source instantiates whole: clang refuses both in one.
+      set_source_files_properties(${PROJECT_SOURCE_DIR}/src/frame/frame_cache.cpp PROPERTIES
+        SKIP_UNITY_BUILD_INCLUSION ON)
+    endif()
     cowherd_link_edges(cowherd_${folder} PUBLIC ${folder})
   else()
     add_library(cowherd_${folder} INTERFACE)

@@ -123,14 +123,11 @@ namespace cowherd {
   /* Moves. */                                                                                                  \
   X(move_without_flush, "mremap lets CPUs go on using the old addresses")                                       \
   X(move_flushes_late, "mremap lets CPUs use the old addresses until all pages have moved")                     \
-  X(move_without_rmap_lock, "mremap moves pages while others look for all their places")                        \
   X(move_forgets_pins_below, "fork does not know of the pins below a table that pages have moved to")           \
   X(move_loses_dirty, "mremap loses the dirty bit")                                                             \
   X(move_without_rss, "mremap does not take moved pages off the old table's sum")                               \
   X(move_changes_index, "mremap gives pages an index that reverse maps do not know")                            \
   X(moved_entry_stays, "a moved page stays at its old address too")                                             \
-  X(table_moved_under_walker, "mremap moves a table while a fast pin is in it")                                 \
-  X(unfaulted_keeps_index, "a moved VMA without pages keeps its index and merges with nobody")                  \
   X(move_leaks_reserve, "mremap leaks the tables that it did not need")                                         \
   X(move_is_not_soft_dirty, "moved pages do not count as written")                                              \
   /* Written, hinted, locked, secret. */                                                                        \
@@ -141,7 +138,6 @@ namespace cowherd {
   X(clear_refs_keeps_bit, "clear_refs leaves entries soft-dirty")                                               \
   X(clear_refs_keeps_writable, "clear_refs leaves entries writable")                                            \
   X(numa_hint_ignores_holders, "NUMA hints protect pages that somebody holds")                                  \
-  X(numa_hint_without_flush, "CPUs use what a NUMA hint has closed")                                            \
   X(numa_hint_never_restored, "a fault on a NUMA hint does not open the entry")                                 \
   X(numa_hint_restores_shared, "a fault on a NUMA hint makes a shared page writable")                           \
   X(secret_pinned_slowly, "a reference with locks is taken to secret memory")                                   \
@@ -159,7 +155,6 @@ namespace cowherd {
   X(ksm_without_mapcount, "KSM does not count the mappings of a merged page")                                   \
   X(ksm_loses_entry, "KSM leaves the entry of a page cleared that it may not merge")                            \
   X(unmergeable_keeps_merged, "MADV_UNMERGEABLE leaves pages merged")                                           \
-  X(failed_move_stays_split, "an mremap that fails leaves its VMAs split")                                      \
   /* Swap, reclaim and pages under MADV_FREE. */                                                                \
   X(swap_in_ignores_mark, "a page that comes back from swap is shared although its entry says it is not")       \
   X(swap_in_ignores_a_reference, "a page that comes back from swap is its writer's although somebody holds it") \

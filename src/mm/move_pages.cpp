@@ -121,7 +121,7 @@ void move_table(System<G>& system, Mm& mm, PageRange pages, Vpn there, TableRese
   const Live live(system, "move-table", entry);
   if (!COWHERD_MUTANT(move_without_flush)) flush.add(pages);
   if (!flushes_late(system)) flush.after_unlock();
-  if (!COWHERD_MUTANT(table_moved_under_walker)) wait_for_walkers(system, mm, pages);
+  wait_for_walkers(system, mm, pages);
   const EntrySlot new_place = place_for(system, mm, there, 1, reserve);
   point(system, mm, Point::kSetEntry);
   tables.set(new_place, entry);
@@ -258,8 +258,7 @@ void move_pages(System<G>& system, Mm& mm, Ref<Vma> vma, PageRange from, Vpn to,
   const Live live(system, "move-pages", at, flush.range());
   {
     // Who looks for all places of a page may come to the new one before it is there, and to the old one after.
-    std::optional<AnonVmaGuard<G>> guard;
-    if (!COWHERD_MUTANT(move_without_rmap_lock)) guard.emplace(system, mm, vma);
+    const AnonVmaGuard<G> guard(system, mm, vma);
     while (at < from.end) {
       const Chunk chunk = next_chunk(system, mm, from, to, at);
       if (chunk.pages.empty()) break;

@@ -41,7 +41,7 @@ void hint_table(System<G>& system, Mm& mm, PageRange range, PendingFlush<G>& flu
     entry = slot.load();
     while (!slot.replace(entry, entry.with_user(false).with_writable(false))) {
     }
-    if (!COWHERD_MUTANT(numa_hint_without_flush)) flush.add({page, page + PageCount{1}});
+    flush.add({page, page + PageCount{1}});
     return true;
   });
 }
