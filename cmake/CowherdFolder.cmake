@@ -63,9 +63,8 @@ function(cowherd_folder folder)
     cowherd_compile_options(cowherd_${folder})
     set_target_properties(cowherd_${folder} PROPERTIES UNITY_BUILD ${COWHERD_UNITY})
     if(folder STREQUAL "frame")
-      # It instantiates members of a class that another source instantiates whole: clang refuses both in one.
-      set_source_files_properties(${PROJECT_SOURCE_DIR}/src/frame/frame_cache.cpp PROPERTIES
-        SKIP_UNITY_BUILD_INCLUSION ON)
+      # Two of its sources instantiate members of a class that the third instantiates whole: clang refuses both in one.
+      set_target_properties(cowherd_frame PROPERTIES UNITY_BUILD OFF)
     endif()
     cowherd_link_edges(cowherd_${folder} PUBLIC ${folder})
   else()
