@@ -421,7 +421,9 @@ void World::note_new_space(std::uint8_t process) {
   // Under directed rules one process's fault changes the page tables of others.
   const bool may_be_alone =
       setting_.grain == litmus::Grain::kStep && !setting_.raw && system_->rules().reuse != Reuse::kDirected;
-  if (may_be_alone) mm::mm_of(*system_, control.processes[process].id).sole_agent = scene_->only_user_of(process);
+  const std::uint8_t only_user = scene_->only_user_of(process);
+  // Where there are others, reclaim may be at it already.
+  if (may_be_alone && only_user != 0) mm::mm_of(*system_, control.processes[process].id).sole_agent = only_user;
 }
 
 Result<void> World::exit_process(std::uint8_t process) {
