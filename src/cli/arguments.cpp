@@ -239,7 +239,7 @@ void Parser::add_bench() {
   sub.add_option("--rounds", bench.rounds, "so many rounds, the sides in turn (3)")
       ->check(CLI::Range(1u, 1000u).description(""))
       ->type_name("N");
-  sub.add_flag("--quick", bench.quick, "less memory and fewer repetitions: under two minutes");
+  sub.add_flag("--quick", bench.quick, "less memory and fewer repetitions: about two minutes");
   add_amount(sub, "--size", bench.size, parse_size, "SIZE", "what each row maps (K, M, G)");
   sub.add_flag("--list", bench.list, "show the rows and their goals, and measure nothing");
   sub.add_flag("--json", bench.json, "write results as JSON, with every sample");

@@ -14,27 +14,6 @@ namespace {
 
 constexpr std::size_t kWidth = 110;
 
-template <class E>
-std::string print_flags(std::span<const FlagWord<E>> words, E flags) {
-  std::string out;
-  for (const FlagWord<E>& word : words) {
-    if (word.flag == E{} || !has(flags, word.flag)) continue;
-    out += fmt::format("{}{}", out.empty() ? "" : " | ", word.name);
-  }
-  return out.empty() ? "0" : out;
-}
-
-std::string print_protection(Protection protection) {
-  return protection == Protection::kNone ? "PROT_NONE" : print_flags(protection_words(), protection);
-}
-
-std::string_view print_advice(Advice advice) {
-  for (const FlagWord<Advice>& word : advice_words()) {
-    if (word.flag == advice) return word.name;
-  }
-  return {};
-}
-
 std::string print_pages(const Program& program, const Place& place) {
   const Variable& variable = program.variables[place.variable];
   if (place.page == 0 && place.pages == variable.pages) return variable.name;
@@ -87,7 +66,7 @@ std::string print_variable(const Variable& variable) {
   if (variable.pages != 1) out += fmt::format("[{}]", variable.pages);
   if (variable.kind == VariableKind::kAnonValue || variable.kind == VariableKind::kSecret)
     out += fmt::format("({})", variable.value);
-  if (variable.protection != Protection::kReadWrite) out += " " + print_protection(variable.protection);
+  if (variable.protection != Protection::kReadWrite) out += " " + text_of(variable.protection);
   return out + ";";
 }
 
@@ -227,17 +206,16 @@ std::string print_operation(const Program& program, std::size_t block, const Ope
       out += ", " + print_operand(program, block, operation.value);
       break;
     case Arguments::kPagesProtectionFlags:
-      out += fmt::format(", {}, {}", print_protection(operation.protection),
-                         print_flags(map_flag_words(), operation.map_flags));
+      out += fmt::format(", {}, {}", text_of(operation.protection), text_of(operation.map_flags));
       break;
     case Arguments::kPagesProtection:
-      out += ", " + print_protection(operation.protection);
+      out += ", " + text_of(operation.protection);
       break;
     case Arguments::kPagesAdvice:
-      out += fmt::format(", {}", print_advice(operation.advice));
+      out += fmt::format(", {}", name_of(operation.advice));
       break;
     case Arguments::kDevicePagesFlags:
-      out += ", " + print_flags(pin_flag_words(), operation.pin_flags);
+      out += ", " + text_of(operation.pin_flags);
       break;
     case Arguments::kTwoOtherPages:
       out += ", ";
@@ -245,8 +223,7 @@ std::string print_operation(const Program& program, std::size_t block, const Ope
       out += print_pages(program, operation.to);
       break;
     case Arguments::kPagesPagesFlags:
-      out += fmt::format(", {}, {}", print_pages(program, operation.to),
-                         print_flags(remap_flag_words(), operation.remap_flags));
+      out += fmt::format(", {}, {}", print_pages(program, operation.to), text_of(operation.remap_flags));
       break;
     default:
       break;

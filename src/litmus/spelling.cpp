@@ -122,6 +122,18 @@ bool is_numbered(std::string_view name, std::string_view letters, std::size_t ma
   return std::all_of(name.begin() + 1, name.end(), [](char c) { return c >= '0' && c <= '9'; });
 }
 
+/// The words of `flags` with bars between them.
+template <class Words, class E>
+std::string joined(const Words& words, E flags) {
+  std::string text;
+  for (const auto& [name, flag] : words) {
+    if (flag == E{} || !has(flags, flag)) continue;
+    if (!text.empty()) text += " | ";
+    text += name;
+  }
+  return text.empty() ? "0" : text;
+}
+
 }  // namespace
 
 std::span<const StatementWord> statement_words() { return kStatements; }
@@ -213,6 +225,20 @@ std::span<const FlagWord<Grain>> grain_words() { return kGrains; }
 std::span<const FlagWord<Term::Kind>> term_words() { return kTerms; }
 
 std::string_view name_of(Verdict verdict) { return kVerdicts[static_cast<std::size_t>(verdict)].name; }
+
+std::string_view name_of(Advice advice) {
+  for (const auto& [name, flag] : kAdvice) {
+    if (flag == advice) return name;
+  }
+  return {};
+}
+
+std::string text_of(Protection protection) {
+  return protection == Protection::kNone ? "PROT_NONE" : joined(kProtections, protection);
+}
+std::string text_of(MapFlags flags) { return joined(kMapFlags, flags); }
+std::string text_of(RemapFlags flags) { return joined(kRemapFlags, flags); }
+std::string text_of(PinFlags flags) { return joined(kPinFlags, flags); }
 
 bool is_register_name(std::string_view name) { return is_numbered(name, "r", 3); }
 bool is_block_name(std::string_view name) { return is_numbered(name, "PDK", 4); }

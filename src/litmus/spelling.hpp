@@ -2,6 +2,7 @@
 
 #include <cstdint>
 #include <span>
+#include <string>
 #include <string_view>
 #include <vector>
 
@@ -78,6 +79,12 @@ std::vector<std::string_view> names_of(std::span<const FlagWord<E>> words) {
 }
 
 std::string_view name_of(Verdict verdict);
+std::string_view name_of(Advice advice);
+/// "PROT_READ | PROT_WRITE"; "PROT_NONE" for none, and "0" for no other flags.
+std::string text_of(Protection protection);
+std::string text_of(MapFlags flags);
+std::string text_of(RemapFlags flags);
+std::string text_of(PinFlags flags);
 
 /// r0 … r999, without leading zeros.
 bool is_register_name(std::string_view name);

@@ -2,19 +2,13 @@
 
 #include <gtest/gtest.h>
 
-#include "litmus/parser.hpp"
+#include "live/program_test.hpp"
 
 namespace cowherd::live {
 namespace {
 
-litmus::Program emitted(const std::string& blocks) {
-  const litmus::ParseResult parsed = litmus::parse("COW t\n{ x = anon(1); d = device; }\n" + blocks, "t");
-  EXPECT_TRUE(parsed.ok()) << parsed.to_text();
-  return *parsed.program;
-}
-
 TEST(EmitC, StatementsStandInTheirOrderWithTheTestAsAComment) {
-  const litmus::Program test = emitted(
+  const litmus::Program test = program(
       "P0() { pin(d, x, FOLL_WRITE) times 2; fork(P1); r0 = dma_read(d); }\nP1() { exec(); r0 = READ_ONCE(*x); }\n"
       "exists (0:r0=1 /\\ 0:x=2)");
   ASSERT_EQ(problem_in_c(test), "");
@@ -29,9 +23,9 @@ TEST(EmitC, StatementsStandInTheirOrderWithTheTestAsAComment) {
 }
 
 TEST(EmitC, WhatCannotBeWrittenIsNamed) {
-  EXPECT_NE(problem_in_c(emitted("P0() { r0 = READ_ONCE(*x); }\ndevice D0() { r0 = dma_read(d); }")), "");
-  EXPECT_NE(problem_in_c(emitted("P0() { thread(P1); r0 = READ_ONCE(*x); }\nP1() { exit(); }")), "");
-  EXPECT_EQ(problem_in_c(emitted("P0() { thread(P1); r0 = READ_ONCE(*x); }\nP1() { WRITE_ONCE(*x, 2); }")), "");
+  EXPECT_NE(problem_in_c(program("P0() { r0 = READ_ONCE(*x); }\ndevice D0() { r0 = dma_read(d); }")), "");
+  EXPECT_NE(problem_in_c(program("P0() { thread(P1); r0 = READ_ONCE(*x); }\nP1() { exit(); }")), "");
+  EXPECT_EQ(problem_in_c(program("P0() { thread(P1); r0 = READ_ONCE(*x); }\nP1() { WRITE_ONCE(*x, 2); }")), "");
 }
 
 }  // namespace

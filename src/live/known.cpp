@@ -98,7 +98,7 @@ std::string refusal_of(const Operation& operation) {
   const Known* const known = find(operation.code);
   if (known == nullptr) return no_way_to(litmus::statement_word(operation).name);
   if (operation.code == OpCode::kMadvise && advice_of(operation.advice) < 0) {
-    return no_way_to(spell(operation.advice));
+    return no_way_to(litmus::name_of(operation.advice));
   }
   if (operation.code == OpCode::kMmap && !within(operation.map_flags, kMapFlags)) {
     return no_way_to("mmap with these flags");
