@@ -8,9 +8,17 @@ namespace cowherd {
 /// What a mapping allows. Linux: PROT_*.
 enum class Protection : std::uint8_t { kNone = 0, kRead = 1, kWrite = 2, kReadWrite = 3 };
 
-/// How mmap places and fills a mapping. Linux: MAP_FIXED, MAP_FIXED_NOREPLACE, MAP_POPULATE, MAP_SHARED; without the
-/// last it is private.
-enum class MapFlags : std::uint8_t { kNone = 0, kFixed = 1, kFixedNoReplace = 2, kPopulate = 4, kShared = 8 };
+/// How mmap places and fills a mapping. Linux: MAP_FIXED, MAP_FIXED_NOREPLACE, MAP_POPULATE, MAP_SHARED.
+enum class MapFlags : std::uint8_t {
+  kNone = 0,
+  kFixed = 1,
+  kFixedNoReplace = 2,
+  kPopulate = 4,
+  /// Nobody takes references through its addresses, debuggers and devices included. Compare Linux memfd_secret().
+  kSecret = 8,
+  /// Without it the mapping is private.
+  kShared = 16,
+};
 
 /// What mremap may do. Linux: MREMAP_MAYMOVE, MREMAP_FIXED, MREMAP_DONTUNMAP.
 enum class RemapFlags : std::uint8_t {
@@ -42,6 +50,12 @@ enum class Advice : std::uint8_t {
   kKeepOnFork,
   kPopulateRead,
   kPopulateWrite,
+  /// mlock() and munlock(): what is mapped is brought in, and stays; it is no pin.
+  kLock,
+  kUnlock,
+  /// KSM may merge these pages with others that hold the same; or no longer, and what was merged is parted.
+  kMergeable,
+  kUnmergeable,
   /// It will not be needed soon: reclaim takes it first.
   kCold,
   /// As kCold, and at once.

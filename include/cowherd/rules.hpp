@@ -209,6 +209,33 @@ enum class DirtyUnprepared : std::uint8_t {
   kWrite,
 };
 
+/// Which pages NUMA-hint protection leaves alone.
+enum class NumaSkip : std::uint8_t {
+  /// Those that more than one entry maps.
+  kShared,
+  /// Those that anybody else holds, in whatever way.
+  kHeld,
+};
+
+/// What taking a reference does with an entry that NUMA-hint protection has closed.
+enum class GupHint : std::uint8_t {
+  /// Faults on it first, as an access would, unless forced.
+  kFault,
+  /// Takes the page as it is.
+  kFollow,
+};
+
+/// Write fault on a page that KSM has merged.
+enum class KsmReuse : std::uint8_t {
+  /// Always copies.
+  kNever,
+  /// The last one who has it goes on using it.
+  kCount,
+};
+
+/// In which order KSM closes an entry and asks who else holds its page.
+enum class KsmProtect : std::uint8_t { kTestThenClear, kClearThenTest };
+
 /// Write fault on a page that is in swap: may the faulting process be given the page as it is?
 enum class SwapReuse : std::uint8_t {
   /// Never: it is mapped read-only, and the write fault that follows decides.
@@ -308,6 +335,10 @@ struct Rules {
   LongtermFile longterm_file = LongtermFile::kAllow;
   WritebackPinned writeback_pinned = WritebackPinned::kKeepDirty;
   DirtyUnprepared dirty_unprepared = DirtyUnprepared::kWrite;
+  NumaSkip numa_skip = NumaSkip::kHeld;
+  GupHint gup_hint = GupHint::kFollow;
+  KsmReuse ksm_reuse = KsmReuse::kNever;
+  KsmProtect ksm_protect = KsmProtect::kClearThenTest;
   SwapReuse swap_reuse = SwapReuse::kExclusive;
   SwapExclusive swap_exclusive = SwapExclusive::kKept;
   SwapCache swap_cache = SwapCache::kLeft;
@@ -352,6 +383,10 @@ enum class Decision : std::uint8_t {
   kLongtermFile,
   kWritebackPinned,
   kDirtyUnprepared,
+  kNumaSkip,
+  kGupHint,
+  kKsmReuse,
+  kKsmProtect,
   kSwapReuse,
   kSwapExclusive,
   kSwapCache,
@@ -361,7 +396,7 @@ enum class Decision : std::uint8_t {
   kLazyFree,
   kFastDirty,
 };
-inline constexpr std::uint8_t kDecisionCount = 38;
+inline constexpr std::uint8_t kDecisionCount = 42;
 
 /// The `cowherd` row: the default of every tool. Equal to Rules{}.
 inline constexpr Rules kCowherdRules{};

@@ -25,9 +25,21 @@ struct VmaFlags {
   /// MADV_WIPEONFORK: the child gets it empty.
   bool wipe_on_fork = false;
   /// MAP_SHARED: what is stored goes to the file (VM_SHARED).
-  bool shared = false;
+  bool shared : 1 = false;
+  /// Pages that have no entry count as written: the mapping is new, or has moved, since the last round of soft-dirty
+  /// tracking began (VM_SOFTDIRTY). Neighbours that differ in it may merge.
+  bool soft_dirty : 1 = false;
+  /// mlock: what is mapped stays resident (VM_LOCKED). The child does not inherit it.
+  bool locked : 1 = false;
+  /// No reference is taken through an address, not even by force. Compare Linux memfd_secret().
+  bool secret : 1 = false;
+  /// MADV_MERGEABLE (VM_MERGEABLE).
+  bool mergeable : 1 = false;
 
-  bool operator==(const VmaFlags&) const = default;
+  [[nodiscard]] bool like(const VmaFlags& other) const {
+    return protection == other.protection && dont_fork == other.dont_fork && wipe_on_fork == other.wipe_on_fork &&
+           locked == other.locked && secret == other.secret && mergeable == other.mergeable;
+  }
 };
 
 /// A number of pages of user space, in five bytes that need no alignment.

@@ -58,6 +58,11 @@ Call call_of(Where& where, std::uint8_t block) {
     case OpCode::kMadvise:
       call.kind = Kind::kMadvise;
       break;
+    case OpCode::kMlock:
+    case OpCode::kMunlock:
+      call.kind = Kind::kMadvise;
+      call.advice = op.code == OpCode::kMlock ? Advice::kLock : Advice::kUnlock;
+      break;
     case OpCode::kMremap:
       call.kind = Kind::kMremap;
       call.remap = {call.page, call.count, scene.page_of(op.to), op.to.pages, op.remap_flags};
@@ -125,6 +130,9 @@ Call call_of(Where& where, std::uint8_t block) {
     case OpCode::kTryShare:
     case OpCode::kWriteback:
     case OpCode::kDropCache:
+    case OpCode::kNumaHint:
+    case OpCode::kKsmMerge:
+    case OpCode::kKsmUnmerge:
     case OpCode::kSwapOut:
     case OpCode::kSwapIn:
       break;

@@ -19,7 +19,11 @@ std::uint16_t range(unsigned first, unsigned count) {
   return static_cast<std::uint16_t>(((1u << count) - 1u) << first);
 }
 
-bool populates(Advice advice) { return advice == Advice::kPopulateRead || advice == Advice::kPopulateWrite; }
+/// Goes from page to page, changes no contents, and ends at the first one that is in the way.
+bool populates(Advice advice) {
+  return advice == Advice::kPopulateRead || advice == Advice::kPopulateWrite || advice == Advice::kLock ||
+         advice == Advice::kUnlock;
+}
 
 /// Whether the operation takes effect page by page.
 bool by_page(Kind kind) {
@@ -47,11 +51,15 @@ std::uint32_t touches_of_madvise(Advice advice) {
       return F::kReadsMapped;
     case Advice::kPopulateRead:
     case Advice::kPopulateWrite:
+    case Advice::kLock:
+    case Advice::kUnlock:
       return F::kReadsMapped | F::kReadsProtection;
     case Advice::kDontFork:
     case Advice::kDoFork:
     case Advice::kWipeOnFork:
     case Advice::kKeepOnFork:
+    case Advice::kMergeable:
+    case Advice::kUnmergeable:
       break;
   }
   return F::kReadsMapped | F::kWritesMarks;
@@ -75,63 +83,6 @@ void Configuration::clear() {
   spec = spec::Spec();
   done_ = {};
   torn_.clear();
-}
-
-void Configuration::pack(std::vector<std::byte>& to) const {
-  std::uint8_t early = 0;
-  std::uint8_t agents = 0;
-  for (std::uint8_t agent = 0; agent < kBlocks; ++agent) {
-    const PartsDone& done = done_[agent];
-    const int parts = std::popcount(done.pages) + (done.taken ? 1 : 0) + (done.refused ? 1 : 0);
-    early = static_cast<std::uint8_t>(early + parts);
-    if (parts != 0) agents = static_cast<std::uint8_t>(agents | 1u << agent);
-  }
-  spec::Packer out(buffer_);
-  out.put(early);
-  out.put(agents);
-  for (std::uint8_t agent = 0; agent < kBlocks; ++agent) {
-    if ((agents >> agent & 1u) == 0) continue;
-    const PartsDone& done = done_[agent];
-    out.put(done.pages);
-    out.put(static_cast<std::uint8_t>((done.taken ? 1u : 0u) | (done.refused ? 2u : 0u)));
-    out.put(done.value);
-  }
-  out.put(static_cast<std::uint16_t>(torn_.size()));
-  for (const Torn& torn : torn_) {
-    out.put(torn.agent);
-    out.put(torn.page);
-    out.put(torn.word);
-    out.put(torn.value);
-  }
-  to.insert(to.end(), buffer_.begin(), buffer_.begin() + static_cast<std::ptrdiff_t>(out.size()));
-  const std::span<const std::byte> bytes = spec.bytes();
-  to.insert(to.end(), bytes.begin(), bytes.end());
-}
-
-void Configuration::unpack(std::span<const std::byte> bytes) {
-  spec::Unpacker in(bytes);
-  (void)in.get<std::uint8_t>();
-  const auto agents = in.get<std::uint8_t>();
-  for (std::uint8_t agent = 0; agent < kBlocks; ++agent) {
-    PartsDone& done = done_[agent];
-    done = {};
-    if ((agents >> agent & 1u) == 0) continue;
-    done.pages = in.get<std::uint16_t>();
-    const auto flags = in.get<std::uint8_t>();
-    done.taken = (flags & 1u) != 0;
-    done.refused = (flags & 2u) != 0;
-    done.value = in.get<std::int64_t>();
-  }
-  torn_.clear();
-  for (auto left = in.get<std::uint16_t>(); left > 0; --left) {
-    Torn torn;
-    torn.agent = in.get<std::uint8_t>();
-    torn.page = in.get<std::uint8_t>();
-    torn.word = in.get<std::uint8_t>();
-    torn.value = in.get<std::int64_t>();
-    torn_.push_back(torn);
-  }
-  spec.assign(bytes.last(in.left()));
 }
 
 void Configuration::effects(const InFlight& in_flight, std::vector<Effect>& to) const {
@@ -419,7 +370,7 @@ void Configuration::populate(const Pending& pending, PartsDone& done, const Effe
 void Configuration::apply_force(const InFlight& in_flight, const Pending& pending, PartsDone& done) {
   const Call& call = pending.call;
   const auto before = spec.peek(pending.space, call.page, call.word);
-  if (!before) {
+  if (!before || spec.secret(pending.space, call.page)) {
     done.refused = true;
     return;
   }

@@ -111,7 +111,8 @@ class Ending {
   Judgement change_mapping() {
     if (done_.pages == 0 && !done_.refused) return change_whole_mapping();
     if (call_.kind == Kind::kMadvise &&
-        (call_.advice == Advice::kPopulateRead || call_.advice == Advice::kPopulateWrite)) {
+        (call_.advice == Advice::kPopulateRead || call_.advice == Advice::kPopulateWrite ||
+         call_.advice == Advice::kLock || call_.advice == Advice::kUnlock)) {
       return populate_rest();
     }
     // What fails for want of memory changes nothing, and here it has.

@@ -9,7 +9,7 @@
 namespace cowherd::check {
 namespace {
 
-struct Case {
+struct ExplainCase {
   const char* name;
   const char* rules;
   const char* program;
@@ -20,10 +20,10 @@ struct Case {
   std::size_t step;
 };
 
-class Partings : public testing::TestWithParam<Case> {};
+class Partings : public testing::TestWithParam<ExplainCase> {};
 
 TEST_P(Partings, NameTheDecision) {
-  const Case& tested = GetParam();
+  const ExplainCase& tested = GetParam();
   const litmus::Program program = program_of(tested.program);
   const CheckResult result = check(program, under(tested.rules));
   const auto finding = std::find_if(result.findings.begin(), result.findings.end(), [&](const Finding& candidate) {
@@ -71,12 +71,13 @@ P1() { r0 = READ_ONCE(*x); }
 INSTANTIATE_TEST_SUITE_P(
     All, Partings,
     testing::Values(
-        Case{"ForkShares", "linux-5.9-rc5", kPinForkWrite.data(), "wrong COW", "stale DMA", "fork-pinned=share", 1},
-        Case{"ZeroPage", "linux-5.19", kReadPinOfZeroPage, "wrong COW", "stale DMA", "gup-read=unshare-anon", 0},
-        Case{"ReusedUnderAReader", "linux-5.7", kVmsplice, "missed COW", "leak", "reuse=mapcount", 3},
-        Case{"GetIsNotCounted", "linux-6.1", kGetFork, "wrong COW", "stale DMA", "pin-count=pin", 1},
-        Case{"CopyWithoutFork", "linux-5.9-rc5", kProtect, "wrong COW", "stale DMA", "reuse=count", 3},
-        Case{"WriterOnASharedPage", "linux-5.8", kDmaIntoChild, "missed COW", "leak", "fork-pinned=share", 1}),
+        ExplainCase{"ForkShares", "linux-5.9-rc5", kPinForkWrite.data(), "wrong COW", "stale DMA", "fork-pinned=share",
+                    1},
+        ExplainCase{"ZeroPage", "linux-5.19", kReadPinOfZeroPage, "wrong COW", "stale DMA", "gup-read=unshare-anon", 0},
+        ExplainCase{"ReusedUnderAReader", "linux-5.7", kVmsplice, "missed COW", "leak", "reuse=mapcount", 3},
+        ExplainCase{"GetIsNotCounted", "linux-6.1", kGetFork, "wrong COW", "stale DMA", "pin-count=pin", 1},
+        ExplainCase{"CopyWithoutFork", "linux-5.9-rc5", kProtect, "wrong COW", "stale DMA", "reuse=count", 3},
+        ExplainCase{"WriterOnASharedPage", "linux-5.8", kDmaIntoChild, "missed COW", "leak", "fork-pinned=share", 1}),
     [](const auto& tested) { return tested.param.name; });
 
 TEST(Explain, ShowsFramesAsTheyPart) {

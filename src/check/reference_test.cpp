@@ -8,15 +8,15 @@ namespace cowherd::check {
 namespace {
 
 // Page 0 holds 1, page 1 holds 2; then what the case says. `wrong` is empty where all of it is allowed.
-struct Case {
+struct OverlapCase {
   const char* name;
   const char* story;
   const char* wrong;
 
-  friend void PrintTo(const Case& tested, std::ostream* out) { *out << tested.name; }
+  friend void PrintTo(const OverlapCase& tested, std::ostream* out) { *out << tested.name; }
 };
 
-class Overlaps : public testing::TestWithParam<Case> {};
+class Overlaps : public testing::TestWithParam<OverlapCase> {};
 
 TEST_P(Overlaps, AreAllowedOrNot) {
   Overlap overlap;
@@ -25,7 +25,7 @@ TEST_P(Overlaps, AreAllowedOrNot) {
   EXPECT_FALSE(overlap.reference().overflowed());
 }
 
-constexpr Case kDiscards[] = {
+constexpr OverlapCase kDiscards[] = {
     {"BeforeIsSeenAfterIsNot", "1 begins dontneed 0; 2 load 0 = 1; 2 load 0 = 0; 1 ends; 2 load 0 = 0", ""},
     {"AtTheEndItIsDone", "1 begins dontneed 0; 2 load 0 = 1; 1 ends; 2 load 0 = 1", "2 load 0 = 1: private garbage\n"},
     {"StoreBeforeIsLost", "1 begins dontneed 0; 2 store 0 5; 1 ends; 2 load 0 = 0", ""},
@@ -64,7 +64,7 @@ constexpr Case kDiscards[] = {
     {"FailureThatChangedNothing", "1 begins dontneed 0; 2 load 0 = 1; 1 ends = ENOMEM short; 2 load 0 = 1", ""},
 };
 
-constexpr Case kProtections[] = {
+constexpr OverlapCase kProtections[] = {
     {"StoreUntilItIsDone", "1 begins protect 0 r; 2 store 0 5; 1 ends; 2 load 0 = 5; 2 store 0 6 = SIGSEGV", ""},
     {"StoreFaultsEarly", "1 begins protect 0 r; 2 store 0 5 = SIGSEGV; 1 ends; 2 load 0 = 1", ""},
     {"NotBackAndForth", "1 begins protect 0 r; 2 store 0 5 = SIGSEGV; 2 store 0 6",
@@ -81,7 +81,7 @@ constexpr Case kProtections[] = {
      "2 store 3 5 = SIGSEGV: access wrong-result\n"},
 };
 
-constexpr Case kPins[] = {
+constexpr OverlapCase kPins[] = {
     {"AttachedAfterDiscard", "1 begins pin 0 write; 2 dontneed 0; 1 ends = 1; 2 store 0 5; 0 dma-read 0 = 5", ""},
     {"DetachedBeforeDiscard", "1 begins pin 0 write; 2 dontneed 0; 1 ends = 1; 2 store 0 5; 0 dma-read 0 = 1", ""},
     {"OneOfBoth",
@@ -110,7 +110,7 @@ constexpr Case kPins[] = {
     {"GivesUp", "1 begins pin 0 write; 2 dontneed 0; 1 gives-up; 1 pin 0 write = 1; 2 store 0 5; 0 dma-read 0 = 5", ""},
 };
 
-constexpr Case kForks[] = {
+constexpr OverlapCase kForks[] = {
     {"StoreBefore", "1 begins fork; 2 store 0 5; 1 ends; 4 load 0 = 5; 2 load 0 = 5", ""},
     {"StoreAfter", "1 begins fork; 2 store 0 5; 1 ends; 4 load 0 = 1; 2 load 0 = 5; 4 load 0 = 1", ""},
     {"OneMoment", "1 begins fork; 2 store 0 5; 2 store 1 6; 1 ends; 4 load 0 = 1; 4 load 1 = 6",
@@ -129,7 +129,7 @@ constexpr Case kForks[] = {
 };
 
 // A pinned page is copied while others go on writing: each of its words at a moment of its own.
-constexpr Case kTorn[] = {
+constexpr OverlapCase kTorn[] = {
     {"OldValue", "1 pin 0 write = 1; 1 begins fork; 2 store 0 5; 1 ends; 4 load 0 = 1", ""},
     {"NewValue", "1 pin 0 write = 1; 1 begins fork; 2 store 0 5; 1 ends; 4 load 0 = 5", ""},
     {"OneOfThem", "1 pin 0 write = 1; 1 begins fork; 2 store 0 5; 1 ends; 4 load 0 = 5; 4 load 0 = 1",
@@ -164,7 +164,7 @@ constexpr Case kTorn[] = {
      "0 dma-read 0 = 1: write-pin stale-dma\n"},
 };
 
-constexpr Case kOthers[] = {
+constexpr OverlapCase kOthers[] = {
     {"LastStoreCounts", "1 begins store 0 5; 2 begins store 0 6; 2 ends; 1 ends; 2 load 0 = 5", ""},
     {"StoreOfWhoEndedFirst", "1 begins store 0 5; 2 begins store 0 6; 2 ends; 1 ends; 2 load 0 = 6",
      "2 load 0 = 6: private lost-write\n"},
@@ -186,7 +186,7 @@ constexpr Case kOthers[] = {
 };
 
 // The snapshot is the child, in which nothing happens.
-constexpr Case kRestores[] = {
+constexpr OverlapCase kRestores[] = {
     {"OneOrTheOther", "0 fork; 0 store 0 5; 1 begins restore; 2 load 0 = 5; 2 load 0 = 1; 1 ends; 2 load 0 = 1", ""},
     {"IsDoneAtItsEnd", "0 fork; 0 store 0 5; 1 begins restore; 1 ends; 2 load 0 = 5",
      "2 load 0 = 5: private lost-write\n"},
@@ -201,7 +201,7 @@ constexpr Case kRestores[] = {
     {"AgainAndAgain", "0 fork; 0 store 0 5; 0 restore; 2 load 0 = 1; 0 unmap 0+2; 0 restore; 2 load 1 = 2", ""},
 };
 
-std::string case_name(const testing::TestParamInfo<Case>& info) { return info.param.name; }
+std::string case_name(const testing::TestParamInfo<OverlapCase>& info) { return info.param.name; }
 
 INSTANTIATE_TEST_SUITE_P(Discard, Overlaps, testing::ValuesIn(kDiscards), case_name);
 INSTANTIATE_TEST_SUITE_P(Protect, Overlaps, testing::ValuesIn(kProtections), case_name);

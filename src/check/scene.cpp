@@ -108,7 +108,7 @@ bool Scene::others_reach(std::uint8_t process) const {
   for (std::uint8_t b = 0; b < blocks(); ++b) {
     if (block(b).start == litmus::BlockStart::kVfork && block(b).starter == process) return true;
     for (const litmus::Operation& op : block(b).operations) {
-      if (op.target == process) return true;
+      if (op.target == process || op.to_target == process) return true;
     }
   }
   return false;

@@ -88,6 +88,8 @@ class Stepper {
       case OpCode::kMprotect:
       case OpCode::kMadvise:
       case OpCode::kMremap:
+      case OpCode::kMlock:
+      case OpCode::kMunlock:
         return change_mapping();
       case OpCode::kFork:
       case OpCode::kVfork:
@@ -115,7 +117,11 @@ class Stepper {
       case OpCode::kUnlockPage:
         return unlock_page();
       case OpCode::kClearRefs:
-        return clear_refs();
+      case OpCode::kNumaHint:
+      case OpCode::kKsmUnmerge:
+        return protect_entries();
+      case OpCode::kKsmMerge:
+        return ksm_merge();
       case OpCode::kTryShare:
         return try_share();
       case OpCode::kSnapshot:
@@ -206,6 +212,11 @@ class Stepper {
         observed = seen(error_of(mm::mremap(system_, id, at, length(), there, op_.remap_flags, to)));
         break;
       }
+      case OpCode::kMlock:
+      case OpCode::kMunlock:
+        observed = seen(error_of(
+            mm::madvise(system_, id, at, length(), op_.code == OpCode::kMlock ? Advice::kLock : Advice::kUnlock)));
+        break;
       default:
         observed = seen(error_of(mm::madvise(system_, id, at, length(), op_.advice)));
         break;
@@ -355,14 +366,29 @@ class Stepper {
     refuse(Errno::kInvalid);
   }
 
-  // The reference knows neither of the two: they change nothing that may be observed.
+  // The reference knows none of these: they change nothing that may be observed.
 
-  void clear_refs() {
+  void protect_entries() {
     if (!world_.alive(target())) return refuse(Errno::kNoProcess);
     const ProcessId owner = world_.control.processes[target()].id;
-    const auto observed =
-        seen(error_of(mm::clear_refs(system_, owner, world_.scene().address_of_page(page()), length())));
+    const Vaddr at = world_.scene().address_of_page(page());
+    const auto act = op_.code == OpCode::kNumaHint    ? mm::numa_hint<G>
+                     : op_.code == OpCode::kClearRefs ? mm::clear_refs<G>
+                                                      : mm::ksm_unmerge<G>;
+    const auto observed = seen(error_of(act(system_, owner, at, length())));
     if (!report_.blocked) judge_success(observed);
+  }
+
+  void ksm_merge() {
+    const std::uint8_t second = op_.to_target.value_or(process_);
+    if (!world_.alive(target()) || !world_.alive(second)) return refuse(Errno::kNoProcess);
+    const auto& processes = world_.control.processes;
+    const Vaddr other = world_.scene().address_of_page(world_.scene().page_of(op_.to));
+    const auto observed =
+        seen(error_of(mm::ksm_merge(system_, processes[target()].id, address(), processes[second].id, other)));
+    const bool refused = observed.error == Errno::kBusy || observed.error == Errno::kFault ||
+                         observed.error == Errno::kInvalid || observed.error == Errno::kNoProcess;
+    if (!report_.blocked && !refused) judge_success(observed);
   }
 
   void try_share() {

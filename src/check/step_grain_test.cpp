@@ -24,18 +24,18 @@ namespace cowherd::check {
 namespace {
 
 /// What a search saw of a program, without what only one kind of search can see.
-struct Seen {
+struct SeenAtSteps {
   std::set<std::vector<std::int64_t>> outcomes;
   std::set<FindingKey> findings;
   bool stuck = false;
 
-  bool operator==(const Seen&) const = default;
+  bool operator==(const SeenAtSteps&) const = default;
 };
 
-Seen seen(const Outcomes& outcomes, std::set<FindingKey> findings) {
+SeenAtSteps seen(const Outcomes& outcomes, std::set<FindingKey> findings) {
   CheckResult result;
   outcomes.fill(result);
-  Seen all;
+  SeenAtSteps all;
   for (const Outcome& outcome : result.outcomes) all.outcomes.insert(outcome.values);
   all.stuck = result.stuck != 0;
   findings.erase(livelock_key());
@@ -44,7 +44,7 @@ Seen seen(const Outcomes& outcomes, std::set<FindingKey> findings) {
 }
 
 struct Searched {
-  Seen seen;
+  SeenAtSteps seen;
   Coverage coverage;
   std::string error;
   std::uint64_t states = 0;

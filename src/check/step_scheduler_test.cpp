@@ -67,9 +67,9 @@ struct Toy {
 };
 
 /// Every interleaving, each state once.
-class Search {
+class ToySearch {
  public:
-  explicit Search(Toy& toy, bool raw = false) : toy_(toy) {
+  explicit ToySearch(Toy& toy, bool raw = false) : toy_(toy) {
     const Vpn pages[] = {Vpn{3}, Vpn{5}};
     toy.shared = {};
     toy.done.assign(toy.bodies.size(), false);
@@ -148,12 +148,12 @@ class Steps : public testing::Test {
 TEST_F(Steps, ALostUpdateIsFound) {
   Toy toy;
   toy.bodies.assign(2, [](Toy& t) { t.increment(); });
-  const Search search(toy);
+  const ToySearch search(toy);
   EXPECT_EQ(search.counters, (std::set<std::uint32_t>{1, 2}));
   EXPECT_EQ(search.deadlocks, 0u);
   // Three increments that nobody orders; more of the same end in the same ways.
   toy.bodies.assign(3, [](Toy& t) { t.increment(); });
-  EXPECT_EQ(Search(toy).counters, (std::set<std::uint32_t>{1, 2, 3}));
+  EXPECT_EQ(ToySearch(toy).counters, (std::set<std::uint32_t>{1, 2, 3}));
 }
 
 TEST_F(Steps, ALockPreventsIt) {
@@ -163,7 +163,7 @@ TEST_F(Steps, ALockPreventsIt) {
     t.increment();
     t.unlock(0);
   });
-  const Search search(toy);
+  const ToySearch search(toy);
   EXPECT_EQ(search.counters, (std::set<std::uint32_t>{3}));
   EXPECT_EQ(search.deadlocks, 0u);
 }
@@ -178,7 +178,7 @@ TEST_F(Steps, LocksInTheWrongOrderDeadlock) {
     t.unlock(first);
   };
   toy.bodies = {[&](Toy& t) { both(t, 0, 1); }, [&](Toy& t) { both(t, 1, 0); }};
-  const Search search(toy);
+  const ToySearch search(toy);
   EXPECT_EQ(search.deadlocks, 1u);
   EXPECT_EQ(search.counters, (std::set<std::uint32_t>{2}));
 }
@@ -191,7 +191,7 @@ TEST_F(Steps, EveryMoveIsTaken) {
         Point::kAllocate, [](const void*) { return 2u; }, nullptr);
     t.shared.failed += choice;
   });
-  EXPECT_EQ(Search(toy).failures, (std::set<std::uint32_t>{0, 1, 2}));
+  EXPECT_EQ(ToySearch(toy).failures, (std::set<std::uint32_t>{0, 1, 2}));
 }
 
 /// Telling states apart by the bytes of stacks may see more states, and must not see other ends.
@@ -201,8 +201,8 @@ TEST_F(Steps, DeclaredLocalsAreEnough) {
     t.increment();
     t.increment();
   });
-  const Search declared(toy);
-  const Search raw(toy, true);
+  const ToySearch declared(toy);
+  const ToySearch raw(toy, true);
   EXPECT_EQ(declared.counters, raw.counters);
   EXPECT_LE(declared.states, raw.states);
   EXPECT_GT(declared.states, 100u);
@@ -221,7 +221,7 @@ TEST_F(Steps, WhatIsNotDeclaredIsMissed) {
   };
   toy.bodies = {[&](Toy& t) { forgetful(t, 1); }, [&](Toy& t) { forgetful(t, 10); },
                 [&](Toy& t) { forgetful(t, 100); }};
-  EXPECT_LT(Search(toy).counters.size(), Search(toy, true).counters.size());
+  EXPECT_LT(ToySearch(toy).counters.size(), ToySearch(toy, true).counters.size());
 }
 
 TEST_F(Steps, TranslationsAreTheCpusOwn) {

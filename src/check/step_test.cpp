@@ -9,17 +9,17 @@ namespace {
 
 // What docs/litmus.md says of statements and blocks, as outcomes of small tests.
 
-struct Case {
+struct StepCase {
   const char* name;
   const char* init;
   const char* blocks;
   const char* outcomes;
 };
 
-class Statements : public testing::TestWithParam<Case> {};
+class Statements : public testing::TestWithParam<StepCase> {};
 
 TEST_P(Statements, EndAsTheLanguageSays) {
-  const Case& tested = GetParam();
+  const StepCase& tested = GetParam();
   const std::string text = std::string("COW t\n{ ") + tested.init + " }\n" + tested.blocks + "\n";
   const litmus::Program program = program_of(text);
   const CheckResult result = check(program, under("cowherd"));
@@ -29,7 +29,7 @@ TEST_P(Statements, EndAsTheLanguageSays) {
   EXPECT_EQ(result.stuck, 0u);
 }
 
-constexpr Case kCases[] = {
+constexpr StepCase kCases[] = {
     {"ReadAndWrite", "x = anon(1);", "P0() { r0 = READ_ONCE(*x); r1 = WRITE_ONCE(x.3, r0); r2 = READ_ONCE(x.3); }",
      "0:r0=1; 0:r1=0; 0:r2=1;"},
     {"Faults", "x = unmapped; y = anon PROT_READ;",

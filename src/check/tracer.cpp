@@ -264,6 +264,8 @@ std::string Tracer::describe(const mm::Event& event) const {
       return fmt::format("{} freed", frame(event.frame));
     case EventKind::kMoved:
       return fmt::format("{}: {} moved here", name, frame(event.frame));
+    case EventKind::kMerged:
+      return fmt::format("{}: merged, {} in place of {}", name, frame(event.new_frame), frame(event.frame));
     case EventKind::kTableMoved:
       return "a whole table moved";
     case EventKind::kFileMapped:

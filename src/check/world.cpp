@@ -104,6 +104,7 @@ std::string World::build_variable(std::uint8_t process, std::uint8_t number) {
   Call call{.kind = Call::Kind::kMmap, .process = process, .page = first, .count = count};
   call.protection = Protection::kReadWrite;
   call.map_flags = scene_->map_flags_of(all, MapFlags::kFixed);
+  if (variable.kind == VariableKind::kSecret) call.map_flags = call.map_flags | MapFlags::kSecret;
   call.backing = scene_->backing_of(all);
   const auto in_reference = [&](std::int64_t seen) { return reference.run(process, call, {.value = seen}).ok(); };
 
@@ -113,7 +114,7 @@ std::string World::build_variable(std::uint8_t process, std::uint8_t number) {
     std::int64_t word = variable.value;
     const std::span bytes = std::as_writable_bytes(std::span(&word, 1));
     call = {.kind = Call::Kind::kWrite, .process = process, .page = page, .value = variable.value};
-    if (variable.kind == VariableKind::kAnonValue) {
+    if (variable.kind == VariableKind::kAnonValue || variable.kind == VariableKind::kSecret) {
       right =
           mm::write<G>(*system_, owner.id, scene_->address_of_page(page), bytes).error == Errno{0} && in_reference(0);
     } else if (variable.kind == VariableKind::kZeroPage) {
@@ -452,7 +453,9 @@ void World::note_new_space(std::uint8_t process) {
   // Under directed rules one process's fault changes the page tables of others, and so does who comes by a file.
   const bool may_be_alone = setting_.grain == litmus::Grain::kStep && !setting_.raw &&
                             system_->rules().reuse != Reuse::kDirected && !scene_->has_files();
-  if (may_be_alone) mm::mm_of(*system_, control.processes[process].id).sole_agent = scene_->only_user_of(process);
+  const std::uint8_t only_user = scene_->only_user_of(process);
+  // Where there are others, reclaim may be at it already.
+  if (may_be_alone && only_user != 0) mm::mm_of(*system_, control.processes[process].id).sole_agent = only_user;
 }
 
 Result<void> World::exit_process(std::uint8_t process) {

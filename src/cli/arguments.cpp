@@ -182,6 +182,8 @@ void Parser::add_matrix() {
   sub.add_option("--width", matrix.width, "wrap at so many columns (the terminal's, else 120)")
       ->check(CLI::Range(40u, 10000u).description(""))
       ->type_name("N");
+  sub.add_option("--html", matrix.html, "write a page with the table and every finding explained too")
+      ->type_name("FILE");
   add_search(sub, matrix.search);
   add_output(sub, matrix.output, kTextAndJson);
 }
@@ -237,7 +239,7 @@ void Parser::add_bench() {
   sub.add_option("--rounds", bench.rounds, "so many rounds, the sides in turn (3)")
       ->check(CLI::Range(1u, 1000u).description(""))
       ->type_name("N");
-  sub.add_flag("--quick", bench.quick, "less memory and fewer repetitions: under two minutes");
+  sub.add_flag("--quick", bench.quick, "less memory and fewer repetitions: about two minutes");
   add_amount(sub, "--size", bench.size, parse_size, "SIZE", "what each row maps (K, M, G)");
   sub.add_flag("--list", bench.list, "show the rows and their goals, and measure nothing");
   sub.add_flag("--json", bench.json, "write results as JSON, with every sample");

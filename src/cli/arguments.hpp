@@ -65,6 +65,8 @@ struct MatrixArguments {
   std::vector<std::string> rules;
   /// Columns of the terminal; 0: find out.
   unsigned width = 0;
+  /// A file for the page with every finding explained; empty: none.
+  std::string html;
   SearchArguments search;
   OutputArguments output;
 };

@@ -58,8 +58,8 @@ ExitStatus run_matrix(const MatrixArguments& arguments) {
   ProgressLine progress;
   const std::atomic<bool>& interrupted = catch_interrupts();
   check::CheckOptions search;
-  search.minimise = false;
-  search.explain = false;
+  search.explain = !arguments.html.empty();
+  search.minimise = search.explain;
   search.interrupted = &interrupted;
   search.progress = progress.callback();
 
@@ -71,31 +71,36 @@ ExitStatus run_matrix(const MatrixArguments& arguments) {
     return rules;
   };
   const LoadedTest* last = nullptr;
-  run_batch(tests, rules_of, arguments.search, search,
-            {.run =
-                 [&](const LoadedTest& test, const RuleChoice& choice, check::CheckResult&& result) {
-                   const auto statement = statement_about(choice, test.program);
-                   const report::Judged judged = report::judge(
-                       test.file, test.program, std::move(result),
-                       {.by_statement = true, .statement = statement, .default_rules = choice.rules == kCowherdRules});
-                   // Where no source speaks there is nothing to disagree with, and nothing has gone wrong.
-                   if (judged.judgement != report::Judgement::kSkip) tally.add(report::status_of(judged.judgement));
-                   if (last != &test) matrix.rows.push_back({test.file, test.program.name, {}, {}});
-                   last = &test;
-                   report::MatrixRow& row = matrix.rows.back();
-                   if (row.cells.size() < choices.rules.size()) {
-                     row.cells.push_back(report::cell_of(judged, statement));
-                   } else {
-                     row.changed.push_back({choice.name, report::cell_of(judged, statement)});
-                   }
-                 },
-             .bad = [&](const LoadedTest&) { tally.add(ExitStatus::kInput); }});
+  run_batch(
+      tests, rules_of, arguments.search, search,
+      {.run =
+           [&](const LoadedTest& test, const RuleChoice& choice, check::CheckResult&& result) {
+             const auto statement = statement_about(choice, test.program);
+             const report::Judged judged = report::judge(
+                 test.file, test.program, std::move(result),
+                 {.by_statement = true, .statement = statement, .default_rules = choice.rules == kCowherdRules});
+             // Where no source speaks there is nothing to disagree with, and nothing has gone wrong.
+             if (judged.judgement != report::Judgement::kSkip) tally.add(report::status_of(judged.judgement));
+             if (last != &test) {
+               matrix.rows.push_back({test.file, test.program.name, {}, {}, test.program.doc, test.program.source});
+             }
+             last = &test;
+             report::MatrixRow& row = matrix.rows.back();
+             if (row.cells.size() < choices.rules.size()) {
+               row.cells.push_back(report::cell_of(judged, statement));
+             } else {
+               row.changed.push_back({choice.name, report::cell_of(judged, statement)});
+             }
+           },
+       .bad = [&](const LoadedTest&) { tally.add(ExitStatus::kInput); }});
   progress.clear();
   if (!matrix.rows.empty()) {
     output.write(arguments.output.format == Format::kJson ? report::matrix_json(matrix)
                                                           : report::matrix_text(matrix, width_of(arguments)));
   }
-  if (!output.finish()) tally.add(ExitStatus::kInput);
+  bool written = output.finish();
+  if (!arguments.html.empty()) written = write_file(arguments.html, report::matrix_html(matrix)) && written;
+  if (!written) tally.add(ExitStatus::kInput);
   if (interrupted.load()) tally.add(ExitStatus::kInterrupted);
   return tally.worst();
 }

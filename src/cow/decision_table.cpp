@@ -208,6 +208,26 @@ constexpr DecisionValue kDirtyUnpreparedValues[] = {
     {"write", "it is written out like any other"},
 };
 
+constexpr DecisionValue kNumaSkipValues[] = {
+    {"shared", "a page that a device holds is protected too, and the next write may part it from its pin"},
+    {"held", "a page with any reference besides its mapping is left alone"},
+};
+
+constexpr DecisionValue kGupHintValues[] = {
+    {"fault", "a reference is an access: it faults, and the hint is used up"},
+    {"follow", "a reference takes the page and leaves the hint to the next access"},
+};
+
+constexpr DecisionValue kKsmReuseValues[] = {
+    {"never", "whoever writes a merged page gets a copy, even the last who has it"},
+    {"count", "the last who has a merged page goes on using it"},
+};
+
+constexpr DecisionValue kKsmProtectValues[] = {
+    {"test-then-clear", "a fast pin may come between the test and the entry's clearing, and is parted from its page"},
+    {"clear-then-test", "with the entry cleared no new reference can come, and one that came is seen"},
+};
+
 constexpr DecisionValue kSwapReuseValues[] = {
     {"never", "a page that comes back from swap is mapped read-only, and the write fault after it decides"},
     {"count", "the page is the writer's if nobody else has a reference to it: one that was taken before costs a copy"},
@@ -351,6 +371,23 @@ constexpr std::array kTable = {
                                   "what writeback does with a page that is dirty and was not announced",
                                   "ext4 stopped at a BUG until 5.17, and warns and skips since 5.18 (cc5095747edf)",
                                   kDirtyUnpreparedValues),
+    row<&Rules::numa_skip>(Decision::kNumaSkip, "numa-skip", "which pages NUMA-hint protection leaves alone",
+                           "Pages that several map until 5.16, pages that anybody holds since 5.17 (80d47f5de5e3), "
+                           "which is CVE-2022-48797",
+                           kNumaSkipValues),
+    row<&Rules::gup_hint>(Decision::kGupHint, "gup-hint",
+                          "what taking a reference does with an entry that NUMA-hint protection has closed",
+                          "FOLL_NUMA faulted until 6.0; since 6.1 references ignore the hint (474098edac26)",
+                          kGupHintValues),
+    row<&Rules::ksm_reuse>(Decision::kKsmReuse, "ksm-reuse", "write fault on a page that KSM has merged",
+                           "Linux copied until 5.0, reused at count 1 from 5.1 (52d1e606ee73) to 5.8, and copies again "
+                           "since 5.9 (1a0cf26323c8)",
+                           kKsmReuseValues),
+    row<&Rules::ksm_protect>(Decision::kKsmProtect, "ksm-protect",
+                             "in which order KSM closes an entry and asks who else holds its page",
+                             "Linux clears and flushes first, since there is KSM; the other order would part fast pins "
+                             "from their page",
+                             kKsmProtectValues),
     row<&Rules::swap_reuse>(Decision::kSwapReuse, "swap-reuse",
                             "write fault on a page in swap: may the writer go on with the page as it is?",
                             "Linux went by mapcounts and slots until 5.17, by counts in 5.18 (c145e0b47c77), and since "

@@ -62,6 +62,10 @@ TEST(DecisionTable, NamesMeanTheirEnumerators) {
   rules.longterm_file = LongtermFile::kRefuse;
   rules.writeback_pinned = WritebackPinned::kKeepDirty;
   rules.dirty_unprepared = DirtyUnprepared::kWrite;
+  rules.numa_skip = NumaSkip::kHeld;
+  rules.gup_hint = GupHint::kFollow;
+  rules.ksm_reuse = KsmReuse::kCount;
+  rules.ksm_protect = KsmProtect::kClearThenTest;
   rules.swap_reuse = SwapReuse::kExclusive;
   rules.swap_exclusive = SwapExclusive::kKept;
   rules.swap_cache = SwapCache::kLeft;
@@ -101,6 +105,10 @@ TEST(DecisionTable, NamesMeanTheirEnumerators) {
       {Decision::kLongtermFile, "longterm-file=refuse"},
       {Decision::kWritebackPinned, "writeback-pinned=keep-dirty"},
       {Decision::kDirtyUnprepared, "dirty-unprepared=write"},
+      {Decision::kNumaSkip, "numa-skip=held"},
+      {Decision::kGupHint, "gup-hint=follow"},
+      {Decision::kKsmReuse, "ksm-reuse=count"},
+      {Decision::kKsmProtect, "ksm-protect=clear-then-test"},
       {Decision::kSwapReuse, "swap-reuse=exclusive"},
       {Decision::kSwapExclusive, "swap-exclusive=kept"},
       {Decision::kSwapCache, "swap-cache=left"},

@@ -21,9 +21,12 @@ struct FrameState {
   std::uint32_t mapcount = 0;
   /// The page belongs to one address space: set for a new page, cleared when fork shares it, set again by a reuse.
   bool exclusive = false;
+  /// Private memory's, merged or not.
   bool anon = false;
   /// A page of a file, in the cache.
   bool file = false;
+  /// Merged from several (KSM): never exclusive.
+  bool merged = false;
   bool zero_page = false;
   /// Sticky: a reference was once taken for writing.
   bool gup_mark = false;
@@ -94,6 +97,10 @@ constexpr WriteFault on_write_fault(const Rules& rules, const FrameState& frame,
   const WriteFault copy_to_others = blocked ? WriteFault::kWaitForReader : WriteFault::kCopyToOthers;
   const WriteFault locked = rules.page_lock == PageLock::kSleep ? WriteFault::kWaitForPageLock : copy;
 
+  if (frame.merged) {
+    const bool last = rules.ksm_reuse == KsmReuse::kCount && frame.references == 1;
+    return (last || COWHERD_MUTANT(merged_page_reused)) && !page_locked_by_other ? WriteFault::kReuse : copy;
+  }
   switch (rules.reuse) {
     case Reuse::kNever:
       return copy;

@@ -24,7 +24,7 @@ std::vector<FrameState> every_frame() {
     for (const std::uint32_t pins : {0U, 1U, 2U}) {
       for (const std::uint32_t mapcount : {1U, 2U}) {
         for (unsigned bits = 0; bits < 16; ++bits) {
-          frames.push_back({references, pins, mapcount, (bits & 1) != 0, (bits & 2) != 0, (bits & 7) == 0,
+          frames.push_back({references, pins, mapcount, (bits & 1) != 0, (bits & 2) != 0, (bits & 7) == 0, false,
                             (bits & 4) != 0, (bits & 8) != 0});
         }
       }
@@ -112,6 +112,20 @@ void for_every_write_fault(Check check) {
       }
     }
   }
+}
+
+TEST(OnWriteFault, AMergedPageIsCopiedUnlessTheLastOwnerMayKeepIt) {
+  for_every_write_fault([](Rules rules, FrameState frame, bool locked, bool first, bool read_pinned) {
+    if (!frame.anon || frame.zero_page || frame.exclusive) return;
+    frame.merged = true;
+    for (const KsmReuse reuse : {KsmReuse::kNever, KsmReuse::kCount}) {
+      rules.ksm_reuse = reuse;
+      const bool last = reuse == KsmReuse::kCount && frame.references == 1 && !locked;
+      const bool waits = rules.gup_read == GupRead::kBlockWriter && read_pinned;
+      const WriteFault want = last ? WriteFault::kReuse : waits ? WriteFault::kWaitForReader : WriteFault::kCopy;
+      EXPECT_EQ(on_write_fault(rules, frame, locked, first, read_pinned), want) << show(frame);
+    }
+  });
 }
 
 TEST(OnWriteFault, EveryAnswerHasItsReason) {

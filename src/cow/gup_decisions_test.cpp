@@ -9,8 +9,8 @@ namespace {
 
 constexpr FrameState kOwn{1, 0, 1, true, true, false, false, false};
 constexpr FrameState kShared{2, 0, 2, false, true, false, false, false};
-constexpr FrameState kZero{9, 0, 3, false, false, false, true, false};
-constexpr FrameState kFile{2, 0, 1, false, false, true, false, false};
+constexpr FrameState kZero{9, 0, 3, false, false, false, false, true, false};
+constexpr FrameState kFile{2, 0, 1, false, false, true, false, false, false};
 
 Rules with(GupRead gup_read, PinCount pin_count) {
   Rules rules;

@@ -14,7 +14,7 @@ namespace {
 
 constexpr PinFlags kPinWrite = PinFlags::kWrite | PinFlags::kLongTerm;
 constexpr PinFlags kGetWrite = PinFlags::kWrite | PinFlags::kGet;
-constexpr PinFlags kPinRead = PinFlags::kNone;
+constexpr PinFlags kPinForReading = PinFlags::kNone;
 
 /// One page of a parent, by hand: what the memory system would keep for it.
 struct Page {
@@ -89,19 +89,19 @@ bool read_pin_of_shared(const Rules& rules, PinFlags flags) {
 }
 
 bool long_read_pin_of_zero(const Rules& rules) {
-  const FrameState zero{4, 0, 2, false, false, false, true, false};
+  const FrameState zero{4, 0, 2, false, false, false, false, true, false};
   const PinFlags flags = PinFlags::kLongTerm;
   return !gup_as_write(rules, flags) && !gup_needs_unshare(rules, zero, flags, false);
 }
 
 bool dirty_cow(const Rules& rules) {
   // The own copy was thrown away after the fault, and a read brought the zero page back.
-  const FrameState zero{4, 0, 2, false, false, false, true, false};
+  const FrameState zero{4, 0, 2, false, false, false, false, true, false};
   return can_force_write(rules, zero, /*entry_dirty=*/false, /*faulted_for_write_in_this_call=*/true);
 }
 
 bool dirty_is_not_mine(const Rules& rules) {
-  const FrameState zero{4, 0, 2, false, false, false, true, false};
+  const FrameState zero{4, 0, 2, false, false, false, false, true, false};
   return can_force_write(rules, zero, /*entry_dirty=*/true, /*faulted_for_write_in_this_call=*/true);
 }
 
@@ -134,7 +134,7 @@ const Bug kBugs[] = {
     {"mprotect round trip under a get", [](const Rules& r) { return mprotect_round_trip(r, false); },
      "!.......|!!!!!!|......"},
     {"the same, page lock held", [](const Rules& r) { return mprotect_round_trip(r, true); }, "!!!.....|!!!!!!|......"},
-    {"read pin of a shared page", [](const Rules& r) { return read_pin_of_shared(r, kPinRead); },
+    {"read pin of a shared page", [](const Rules& r) { return read_pin_of_shared(r, kPinForReading); },
      "!!!!!!!.|!!!!!!|......"},
     {"read get of a shared page", [](const Rules& r) { return read_pin_of_shared(r, PinFlags::kGet); },
      "!!!!!!!.|!!!!!!|!!!!!!"},

@@ -118,7 +118,7 @@ constexpr KernelAlias kVersions[] = {
     {"linux-5.14", "R9"},
     {"linux-5.15", "R9"},
     {"linux-5.16", "R9"},
-    {"linux-5.17", "R9"},
+    {"linux-5.17", "linux-5.17"},
     {"linux-5.18", "R10"},
     {"linux-5.19", "R11"},
     {"linux-5.19.5", "R11"},

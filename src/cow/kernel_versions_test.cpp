@@ -88,7 +88,7 @@ TEST(LinuxVersions, StandForTheRowsOfTheHistory) {
       {"linux-5.10", "R7"},
       {"linux-5.11", "R8"},
       {"linux-5.13", "R9"},
-      {"linux-5.17", "R9"},
+      {"linux-5.17", "linux-5.17"},
       {"linux-5.18", "R10"},
       {"linux-5.19", "R11"},
       {"linux-6.0", "R12"},

@@ -31,6 +31,8 @@ inline constexpr Rules kR0 = changed(Rules{}, [](Rules& r) {
   r.clear_refs_pinned = ClearRefsPinned::kProtect;
   r.writeback_pinned = WritebackPinned::kClean;
   r.dirty_unprepared = DirtyUnprepared::kBug;
+  r.numa_skip = NumaSkip::kShared;
+  r.gup_hint = GupHint::kFault;
   r.swap_reuse = SwapReuse::kCount;
   r.swap_exclusive = SwapExclusive::kForgotten;
   r.reclaim_pinned = ReclaimPinned::kSkipReferenced;
@@ -49,7 +51,10 @@ inline constexpr Rules kR2 = changed(kR1, [](Rules& r) { r.page_lock = PageLock:
 inline constexpr Rules kLinux3_2 = changed(kR2, [](Rules& r) { r.remap_flush = RemapFlush::kLate; });
 inline constexpr Rules kR3 = changed(kLinux3_2, [](Rules& r) { r.gup_force = GupForce::kDirtyAfterFault; });
 inline constexpr Rules kLinux4_19 = changed(kR3, [](Rules& r) { r.remap_flush = RemapFlush::kEarly; });
-inline constexpr Rules kR3b = changed(kLinux4_19, [](Rules& r) { r.ref_overflow = RefOverflow::kRefuse; });
+inline constexpr Rules kR3b = changed(kLinux4_19, [](Rules& r) {
+  r.ref_overflow = RefOverflow::kRefuse;
+  r.ksm_reuse = KsmReuse::kCount;
+});
 inline constexpr Rules kR3c = changed(kR3b, [](Rules& r) { r.pinned = PinnedTest::kBiased; });
 inline constexpr Rules kR4 = changed(kR3c, [](Rules& r) { r.gup_read = GupRead::kWriteFault; });
 inline constexpr Rules kLinux5_6_19 = changed(kR4, [](Rules& r) { r.pinned = PinnedTest::kNever; });
@@ -57,6 +62,7 @@ inline constexpr Rules kR5 = changed(kR4, [](Rules& r) {
   r.reuse = Reuse::kCount;
   r.page_lock = PageLock::kTryElseCopy;
   r.gup_read = GupRead::kPlain;
+  r.ksm_reuse = KsmReuse::kNever;
   r.swap_cache = SwapCache::kCounted;
 });
 inline constexpr Rules kR6 = changed(kR5, [](Rules& r) {
@@ -72,7 +78,8 @@ inline constexpr Rules kR8 = changed(kLinux5_10_7, [](Rules& r) {
   r.clear_refs_pinned = ClearRefsPinned::kSkip;
   r.reclaim_pinned = ReclaimPinned::kSkip;
 });
-inline constexpr Rules kR10 = changed(kR8, [](Rules& r) {
+inline constexpr Rules kLinux5_17 = changed(kR8, [](Rules& r) { r.numa_skip = NumaSkip::kHeld; });
+inline constexpr Rules kR10 = changed(kLinux5_17, [](Rules& r) {
   r.dirty_unprepared = DirtyUnprepared::kSkip;
   r.swap_reuse = SwapReuse::kCount;
   r.swap_cache = SwapCache::kLeft;
@@ -90,7 +97,10 @@ inline constexpr Rules kR11 = changed(kR10, [](Rules& r) {
 inline constexpr Rules kLinux5_19_6 = changed(kR11, [](Rules& r) { r.gup_force = GupForce::kExclusive; });
 inline constexpr Rules kLinux6_0Rc1 = changed(kR11, [](Rules& r) { r.protect_upgrade = ProtectUpgrade::kMapWritable; });
 inline constexpr Rules kR12 = changed(kLinux6_0Rc1, [](Rules& r) { r.gup_force = GupForce::kExclusive; });
-inline constexpr Rules kLinux6_1 = changed(kR12, [](Rules& r) { r.gup_recheck = GupRecheck::kEntryAndTable; });
+inline constexpr Rules kLinux6_1 = changed(kR12, [](Rules& r) {
+  r.gup_recheck = GupRecheck::kEntryAndTable;
+  r.gup_hint = GupHint::kFollow;
+});
 inline constexpr Rules kR13 = changed(kLinux6_1, [](Rules& r) { r.gup_read = GupRead::kUnshareAny; });
 inline constexpr Rules kR14 = changed(kR13, [](Rules& r) {
   r.zero_page = ZeroPage::kUncounted;

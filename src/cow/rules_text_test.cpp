@@ -185,9 +185,8 @@ TEST(PrintRules, OneDecisionToALine) {
 TEST(Diff, ListsWhatDiffersOnly) {
   EXPECT_TRUE(diff(kCowherdRules, kCowherdRules).empty());
   const std::vector<Difference> want = {
-      {Decision::kReuse, "mapcount", "count"},
-      {Decision::kPageLock, "sleep", "try-else-copy"},
-      {Decision::kGupRead, "write-fault", "plain"},
+      {Decision::kReuse, "mapcount", "count"},      {Decision::kPageLock, "sleep", "try-else-copy"},
+      {Decision::kGupRead, "write-fault", "plain"}, {Decision::kKsmReuse, "count", "never"},
       {Decision::kSwapCache, "left", "counted"},
   };
   EXPECT_EQ(diff(find_rules("R4")->rules, find_rules("R5")->rules), want);

@@ -26,6 +26,9 @@ enum class FrameUse : std::uint8_t {
   kAnon,
   /// A page of a file, in the cache or, once it was cut off the file, with its last holders.
   kFile,
+  /// One page in place of several anonymous ones that held the same: nobody's own, and found by no reverse map. Compare
+  /// Linux PageKsm().
+  kKsm,
 };
 
 /// What kind of page a page-table entry maps, for counting. Compare Linux MM_ANONPAGES, MM_FILEPAGES, MM_SHMEMPAGES.
@@ -59,6 +62,13 @@ class FrameDescriptor {
   /// Precondition: the frame is as after clear(), and nobody else's.
   void start_use(FrameUse use) {
     flags_word().store(static_cast<std::uint32_t>(use) << kUseShift, std::memory_order_relaxed);
+  }
+
+  /// An anonymous page becomes a merged one, or the other way round; its counts stay. Needs the page lock.
+  void change_use(FrameUse use) {
+    update_flags([use](std::uint32_t word) {
+      return (word & ~(kUseMask << kUseShift)) | static_cast<std::uint32_t>(use) << kUseShift;
+    });
   }
 
   /// References and pins as they were at one instant.

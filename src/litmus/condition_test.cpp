@@ -20,12 +20,12 @@ Program with_condition(std::string_view tail) {
   return result.ok() ? std::move(*result.program) : Program{};
 }
 
-struct Case {
+struct ConditionCase {
   const char* condition;
   bool holds;
 };
 
-class Evaluate : public testing::TestWithParam<Case> {};
+class Evaluate : public testing::TestWithParam<ConditionCase> {};
 
 /// 0:r0 is 1, 0:r1 is -ENOMEM, 1:r0 is 2, every other term is 0.
 std::int64_t value_of(const Term& term) {
@@ -41,15 +41,17 @@ TEST_P(Evaluate, Holds) {
 
 INSTANTIATE_TEST_SUITE_P(
     Table, Evaluate,
-    testing::Values(Case{"true", true}, Case{"~true", false}, Case{"0:r0=1", true}, Case{"0:r0=2", false},
-                    Case{"1=0:r0", true}, Case{"0:r0!=1", false}, Case{"0:r0<1:r0", true}, Case{"0:r0<=1", true},
-                    Case{"0:r0<1", false}, Case{"0:r0>1", false}, Case{"0:r0>=1", true}, Case{"0:r1=-ENOMEM", true},
-                    Case{"0:r1<0", true}, Case{"0:r0", true}, Case{"0:r9", false}, Case{"~0:r9", true},
-                    Case{"0:r0=1 /\\ 1:r0=2", true}, Case{"0:r0=1 /\\ 1:r0=1", false}, Case{"0:r0=3 \\/ 1:r0=2", true},
-                    Case{"0:r0=3 \\/ 1:r0=3", false}, Case{"0:r0=1 \\/ 0:r0=2 /\\ 0:r0=3", true},
-                    Case{"(0:r0=1 \\/ 0:r0=2) /\\ 0:r0=3", false}, Case{"~(0:r0=1 /\\ 1:r0=1)", true},
-                    Case{"~~0:r0=1", true}, Case{"excl(0:x)", false},
-                    Case{"0:x=0 /\\ fault(P0)=0 /\\ ~finding(leak)", true}));
+    testing::Values(ConditionCase{"true", true}, ConditionCase{"~true", false}, ConditionCase{"0:r0=1", true},
+                    ConditionCase{"0:r0=2", false}, ConditionCase{"1=0:r0", true}, ConditionCase{"0:r0!=1", false},
+                    ConditionCase{"0:r0<1:r0", true}, ConditionCase{"0:r0<=1", true}, ConditionCase{"0:r0<1", false},
+                    ConditionCase{"0:r0>1", false}, ConditionCase{"0:r0>=1", true}, ConditionCase{"0:r1=-ENOMEM", true},
+                    ConditionCase{"0:r1<0", true}, ConditionCase{"0:r0", true}, ConditionCase{"0:r9", false},
+                    ConditionCase{"~0:r9", true}, ConditionCase{"0:r0=1 /\\ 1:r0=2", true},
+                    ConditionCase{"0:r0=1 /\\ 1:r0=1", false}, ConditionCase{"0:r0=3 \\/ 1:r0=2", true},
+                    ConditionCase{"0:r0=3 \\/ 1:r0=3", false}, ConditionCase{"0:r0=1 \\/ 0:r0=2 /\\ 0:r0=3", true},
+                    ConditionCase{"(0:r0=1 \\/ 0:r0=2) /\\ 0:r0=3", false}, ConditionCase{"~(0:r0=1 /\\ 1:r0=1)", true},
+                    ConditionCase{"~~0:r0=1", true}, ConditionCase{"excl(0:x)", false},
+                    ConditionCase{"0:x=0 /\\ fault(P0)=0 /\\ ~finding(leak)", true}));
 
 TEST(Condition, AnEmptyConditionHolds) { EXPECT_TRUE(evaluate(Condition{}, value_of)); }
 

@@ -66,9 +66,9 @@ std::string_view operation_tag(const Operation& operation) {
     case OpCode::kPtraceWrite:
       return "PtrW";
     case OpCode::kLockPage:
-      return "Lock";
+      return "PgLock";
     case OpCode::kUnlockPage:
-      return "Unlock";
+      return "PgUnlock";
     case OpCode::kClearRefs:
       return "Clear";
     case OpCode::kTryShare:
@@ -91,6 +91,16 @@ std::string_view operation_tag(const Operation& operation) {
       return "Wb";
     case OpCode::kDropCache:
       return "Drop";
+    case OpCode::kKsmMerge:
+      return "Ksm";
+    case OpCode::kKsmUnmerge:
+      return "Unksm";
+    case OpCode::kNumaHint:
+      return "Hint";
+    case OpCode::kMlock:
+      return "Lock";
+    case OpCode::kMunlock:
+      return "Unlock";
     case OpCode::kSwapOut:
       return "Out";
     case OpCode::kSwapIn:

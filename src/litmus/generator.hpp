@@ -50,6 +50,11 @@ constexpr OpWeights default_weights() {
   set(OpCode::kPunch, 2);
   set(OpCode::kWriteback, 5);
   set(OpCode::kDropCache, 2);
+  set(OpCode::kNumaHint, 2);
+  set(OpCode::kMlock, 1);
+  set(OpCode::kMunlock, 1);
+  set(OpCode::kKsmMerge, 3);
+  set(OpCode::kKsmUnmerge, 1);
   set(OpCode::kSwapOut, 5);
   set(OpCode::kSwapIn, 1);
   return weights;

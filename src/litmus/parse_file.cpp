@@ -58,6 +58,22 @@ bool Parser::parse_file_mapping(Variable& variable, std::uint8_t file) {
   return true;
 }
 
+bool Parser::parse_file_variable(const Token& name, Variable&& variable, std::uint8_t file) {
+  variable.kind = VariableKind::kFile;
+  const bool sound = parse_file_mapping(variable, file);
+  program_.variables.push_back(std::move(variable));
+  if (!sound) return false;
+  Variable& declared = program_.variables.back();
+  if (declared.first_page + declared.pages > kMaxPages) return fail(name, fmt::format("more than {} pages", kMaxPages));
+  // Where a declaration follows, only the `;` is missing.
+  if (at(TokenKind::kIdentifier) && peek(1).kind != TokenKind::kEqual &&
+      !parse_flags(protection_words(), declared.protection)) {
+    return false;
+  }
+  place(UnitKind::kVariable, name.begin, program_.variables.size() - 1);
+  return true;
+}
+
 bool Parser::parse_file_place(std::string_view what, bool word_allowed, std::uint8_t& file, Place& place) {
   const bool star = accept(TokenKind::kStar);
   const Token name = peek();

@@ -146,6 +146,11 @@ bool Parser::parse_arguments(const StatementWord& word, const Block& block, std:
     case Arguments::kOtherPages:
       sound = parse_target(index, block.operations.size()) && parse_memory(word, PlaceUse::kPages, op.place);
       break;
+    case Arguments::kTwoOtherPages:
+      sound = parse_target(index, block.operations.size()) && parse_memory(word, PlaceUse::kPage, op.place) &&
+              comma(word) && parse_target(index, block.operations.size(), true) &&
+              parse_memory(word, PlaceUse::kPage, op.to);
+      break;
     case Arguments::kSnapshot:
       sound = parse_snapshot(word, op);
       break;
@@ -202,14 +207,14 @@ bool Parser::parse_failure(Operation& op) {
   return expect(TokenKind::kRightParen, "')'", "after 'any'");
 }
 
-bool Parser::parse_target(std::size_t index, std::size_t operation) {
+bool Parser::parse_target(std::size_t index, std::size_t operation, bool second) {
   if (peek(1).kind != TokenKind::kColon) return true;
   const Token name = take();
   take();
   if (name.kind != TokenKind::kIdentifier || !is_block_name(name.text)) {
     return fail(name, fmt::format("expected a process such as P1 before ':', not {}", quote(name)));
   }
-  pending_.push_back({index, operation, true, name});
+  pending_.push_back({index, operation, true, second, name});
   return true;
 }
 
@@ -219,7 +224,7 @@ bool Parser::parse_block_argument(std::size_t index, std::size_t operation, cons
     return fail(name, fmt::format("{} takes a block such as P1, not {}", word.name, quote(name)));
   }
   take();
-  pending_.push_back({index, operation, false, name});
+  pending_.push_back({index, operation, false, false, name});
   return true;
 }
 

@@ -265,27 +265,18 @@ bool Parser::parse_variable(const Token& name) {
     variable.kind = VariableKind::kZeroPage;
   } else if (kind.kind == TokenKind::kIdentifier && kind.text == "unmapped") {
     variable.kind = VariableKind::kUnmapped;
+  } else if (kind.kind == TokenKind::kIdentifier && kind.text == "secret") {
+    variable.kind = VariableKind::kSecret;
   } else if (const std::optional<std::uint8_t> file = find_file(kind.text); file.has_value()) {
-    variable.kind = VariableKind::kFile;
-    const bool sound = parse_file_mapping(variable, *file);
-    program_.variables.push_back(variable);
-    if (!sound) return false;
-    if (variable.first_page + variable.pages > kMaxPages)
-      return fail(name, fmt::format("more than {} pages", kMaxPages));
-    if (at(TokenKind::kIdentifier) && peek(1).kind != TokenKind::kEqual &&
-        !parse_flags(protection_words(), program_.variables.back().protection)) {
-      return false;
-    }
-    place(UnitKind::kVariable, name.begin, program_.variables.size() - 1);
-    return true;
+    return parse_file_variable(name, std::move(variable), *file);
   } else {
     // Declared all the same, so that its uses are not errors as well.
     program_.variables.push_back(std::move(variable));
-    std::vector<std::string_view> known{"anon", "zeropage", "unmapped", "device", "memfd", "file"};
+    std::vector<std::string_view> known{"anon", "zeropage", "secret", "unmapped", "device", "memfd", "file"};
     for (const FileVariable& declared : program_.files) known.emplace_back(declared.name);
     return fail(kind,
-                fmt::format("a variable is anon, zeropage, unmapped or a file's, a device is device, a file memfd or "
-                            "file; not {}",
+                fmt::format("a variable is anon, zeropage, secret, unmapped or a file's, a device is device, a file "
+                            "memfd or file; not {}",
                             quote(kind)),
                 closest_name(kind.text, known));
   }
@@ -303,13 +294,15 @@ bool Parser::parse_variable(const Token& name) {
     return fail(name, fmt::format("more than {} pages", kMaxPages));
   }
   if (at(TokenKind::kLeftParen)) {
-    if (variable.kind != VariableKind::kAnon) {
+    if (variable.kind != VariableKind::kAnon && variable.kind != VariableKind::kSecret) {
       return fail(kind, fmt::format("'{}' takes no value", kind.text), "anon");
     }
     take();
     if (!parse_integer(declared.value, "the page's first value")) return false;
-    declared.kind = VariableKind::kAnonValue;
+    if (variable.kind == VariableKind::kAnon) declared.kind = VariableKind::kAnonValue;
     if (!expect(TokenKind::kRightParen, "')'", "after the value")) return false;
+  } else if (variable.kind == VariableKind::kSecret) {
+    return fail(peek(), "secret memory is written once: secret(1)");
   }
   if (at_word("shared") && peek(1).kind != TokenKind::kEqual) {
     if (variable.kind != VariableKind::kAnon) return fail(peek(), fmt::format("'{}' cannot be shared", kind.text));
@@ -485,7 +478,9 @@ void Parser::resolve_block_names() {
     std::vector<Operation>& operations = program_.blocks[pending.block].operations;
     if (pending.operation >= operations.size()) continue;
     Operation& op = operations[pending.operation];
-    if (pending.target) {
+    if (pending.second) {
+      op.to_target = *block;
+    } else if (pending.target) {
       op.target = *block;
     } else {
       op.block = *block;

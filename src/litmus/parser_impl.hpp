@@ -66,6 +66,7 @@ class Parser {
   bool parse_variable(const Token& name);
   bool parse_file(const Token& name);
   /// Behind the name of a file.
+  bool parse_file_variable(const Token& name, Variable&& variable, std::uint8_t file);
   bool parse_file_mapping(Variable& variable, std::uint8_t file);
   bool parse_pages_in_file(const FileVariable& file, Place& place);
   bool parse_block();
@@ -80,7 +81,7 @@ class Parser {
   bool parse_arguments(const StatementWord& word, const Block& block, std::size_t index, Operation& op);
   bool parse_suffixes(const StatementWord& word, Operation& op);
   bool parse_failure(Operation& op);
-  bool parse_target(std::size_t index, std::size_t operation);
+  bool parse_target(std::size_t index, std::size_t operation, bool second = false);
   bool parse_block_argument(std::size_t index, std::size_t operation, const StatementWord& word);
   bool parse_advice(Operation& op);
   bool parse_snapshot(const StatementWord& word, Operation& op);
@@ -126,6 +127,8 @@ class Parser {
     std::size_t block = 0;
     std::size_t operation = 0;
     bool target = false;
+    /// Of its second place.
+    bool second = false;
     Token name;
   };
 

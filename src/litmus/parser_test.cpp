@@ -12,12 +12,6 @@
 namespace cowherd::litmus {
 namespace {
 
-Program parsed(std::string_view text) {
-  ParseResult result = parse(text, "t.litmus");
-  EXPECT_TRUE(result.ok()) << result.to_text();
-  return result.ok() ? std::move(*result.program) : Program{};
-}
-
 TEST(Parser, ReadsTheExampleOfTheDocument) {
   const Program program = parsed(R"(COW pin-fork-write-dma
 "The failing test of 2020"

@@ -14,20 +14,6 @@ namespace {
 
 constexpr std::size_t kWidth = 110;
 
-template <class E>
-std::string print_flags(std::span<const FlagWord<E>> words, E flags) {
-  std::string out;
-  for (const FlagWord<E>& word : words) {
-    if (word.flag == E{} || !has(flags, word.flag)) continue;
-    out += fmt::format("{}{}", out.empty() ? "" : " | ", word.name);
-  }
-  return out.empty() ? "0" : out;
-}
-
-std::string print_protection(Protection protection) {
-  return protection == Protection::kNone ? "PROT_NONE" : print_flags(protection_words(), protection);
-}
-
 std::string print_pages(const Program& program, const Place& place) {
   const Variable& variable = program.variables[place.variable];
   if (place.page == 0 && place.pages == variable.pages) return variable.name;
@@ -89,18 +75,19 @@ std::string print_file_variable(const Program& program, const Variable& variable
                                : fmt::format("[{}..{}]", variable.file_page, variable.file_page + variable.pages - 1);
   }
   out += variable.shared ? " shared" : " private";
-  if (variable.protection != Protection::kReadWrite) out += " " + print_protection(variable.protection);
+  if (variable.protection != Protection::kReadWrite) out += " " + text_of(variable.protection);
   return out + ";";
 }
 
 std::string print_variable(const Program& program, const Variable& variable) {
   if (variable.kind == VariableKind::kFile) return print_file_variable(program, variable);
-  static constexpr std::array<std::string_view, 4> kKinds{"anon", "anon", "zeropage", "unmapped"};
+  static constexpr std::array<std::string_view, 5> kKinds{"anon", "anon", "zeropage", "unmapped", "secret"};
   std::string out = fmt::format("{} = {}", variable.name, kKinds[static_cast<std::size_t>(variable.kind)]);
   if (variable.pages != 1) out += fmt::format("[{}]", variable.pages);
-  if (variable.kind == VariableKind::kAnonValue) out += fmt::format("({})", variable.value);
+  if (variable.kind == VariableKind::kAnonValue || variable.kind == VariableKind::kSecret)
+    out += fmt::format("({})", variable.value);
   if (variable.shared) out += " shared";
-  if (variable.protection != Protection::kReadWrite) out += " " + print_protection(variable.protection);
+  if (variable.protection != Protection::kReadWrite) out += " " + text_of(variable.protection);
   return out + ";";
 }
 
@@ -125,6 +112,7 @@ std::string print_block_head(const Program& program, const Block& block) {
         uses_device[op.device] = true;
         break;
       case Arguments::kPagesPagesFlags:
+      case Arguments::kTwoOtherPages:
         uses_variable[op.to.variable] = true;
         uses_variable[op.place.variable] = true;
         break;
@@ -163,8 +151,8 @@ bool is_state(Term::Kind kind) {
 /// Terms that are 0 or 1, or that mostly matter as such: written bare where they are compared with 0.
 bool is_flag(Term::Kind kind) {
   return kind == Term::Kind::kExclusive || kind == Term::Kind::kWritable || kind == Term::Kind::kDirty ||
-         kind == Term::Kind::kSwapped || kind == Term::Kind::kSwapCache || kind == Term::Kind::kFaults ||
-         kind == Term::Kind::kFinding;
+         kind == Term::Kind::kSoftDirty || kind == Term::Kind::kSwapped || kind == Term::Kind::kSwapCache ||
+         kind == Term::Kind::kFaults || kind == Term::Kind::kFinding;
 }
 
 std::string print_side(const Program& program, const Term& side, const Term& other) {
@@ -265,21 +253,24 @@ std::string print_operation(const Program& program, std::size_t block, const Ope
       out += ", " + print_operand(program, block, operation.value);
       break;
     case Arguments::kPagesProtectionFlags:
-      out += fmt::format(", {}, {}", print_protection(operation.protection),
-                         print_flags(map_flag_words(), operation.map_flags));
+      out += fmt::format(", {}, {}", text_of(operation.protection), text_of(operation.map_flags));
       break;
     case Arguments::kPagesProtection:
-      out += ", " + print_protection(operation.protection);
+      out += ", " + text_of(operation.protection);
       break;
     case Arguments::kPagesAdvice:
-      out += fmt::format(", {}", advice_words()[static_cast<std::size_t>(operation.advice)].name);
+      out += fmt::format(", {}", name_of(operation.advice));
       break;
     case Arguments::kDevicePagesFlags:
-      out += ", " + print_flags(pin_flag_words(), operation.pin_flags);
+      out += ", " + text_of(operation.pin_flags);
+      break;
+    case Arguments::kTwoOtherPages:
+      out += ", ";
+      if (operation.to_target.has_value()) out += program.blocks[*operation.to_target].name + ":";
+      out += print_pages(program, operation.to);
       break;
     case Arguments::kPagesPagesFlags:
-      out += fmt::format(", {}, {}", print_pages(program, operation.to),
-                         print_flags(remap_flag_words(), operation.remap_flags));
+      out += fmt::format(", {}, {}", print_pages(program, operation.to), text_of(operation.remap_flags));
       break;
     default:
       break;

@@ -43,6 +43,8 @@ enum class VariableKind : std::uint8_t {
   kZeroPage,
   /// `x = unmapped;` addresses are set aside, nothing is mapped.
   kUnmapped,
+  /// `x = secret(v);` as kAnonValue, in memory to which nobody takes references.
+  kSecret,
   /// `x = f private;` `x = f[1] shared;` pages of a file are mapped, and never touched.
   kFile,
 };
@@ -121,6 +123,11 @@ enum class OpCode : std::uint8_t {
   kPunch,        // punch(f[k]): pages of the file become zeros
   kWriteback,    // writeback(f): what is dirty goes to the disk; fsync(f) is the same with PinFlags::kGet
   kDropCache,    // drop_cache(f): what is clean and idle leaves the cache
+  kNumaHint,     // numa_hint(P0:x): entries let no access through, to find out who uses the pages
+  kMlock,        // mlock(x)
+  kMunlock,      // munlock(x)
+  kKsmMerge,     // ksm_merge(P0:x, P1:y): one page for both, if they hold the same
+  kKsmUnmerge,   // ksm_unmerge(P0:x): a page of its own again for each that was merged
   kSwapOut,      // swapout(P0:x): reclaim takes the page
   kSwapIn,       // swapin(P0:x): the page comes back from swap
 };
@@ -159,6 +166,8 @@ struct Operation {
   /// The process whose memory is meant (as a block number), where it is not the own one: pin, get, ptrace_*, lock_page,
   /// clear_refs, try_share, swapout, swapin.
   std::optional<std::uint8_t> target;
+  /// ksm_merge: whose memory `to` is in, where it is not the own one.
+  std::optional<std::uint8_t> to_target;
   std::uint8_t device = 0;
   /// The snapshot that is taken or restored, by its number: S0, S1, …
   std::uint8_t snapshot = 0;
@@ -167,7 +176,7 @@ struct Operation {
   /// For devices: `page` and `word` within what the device holds; for files: within the file, and `page` its new size
   /// for truncate.
   Place place;
-  /// mremap: where the pages go.
+  /// mremap: where the pages go. ksm_merge: the second page.
   Place to;
   Operand value;
   Protection protection = Protection::kReadWrite;
@@ -223,6 +232,8 @@ struct Term {
     kExclusive,
     kWritable,
     kDirty,
+    /// softdirty(0:x) — written since the last clear_refs, or new; -1 where nothing is mapped at all.
+    kSoftDirty,
     /// rss(P0) — pages that the process has.
     kRss,
     /// disk(f.k) — the word as the disk has it.

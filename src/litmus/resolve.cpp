@@ -16,7 +16,8 @@ struct Start {
 
 /// What another part of the kernel does to a process's memory.
 bool is_kernel_work(Arguments arguments) {
-  return arguments == Arguments::kOtherPage || arguments == Arguments::kOtherPages || arguments == Arguments::kFile;
+  return arguments == Arguments::kOtherPage || arguments == Arguments::kOtherPages ||
+         arguments == Arguments::kTwoOtherPages || arguments == Arguments::kFile;
 }
 
 class Resolver {
@@ -123,6 +124,7 @@ class Resolver {
       check_kind(block, op);
       check_ranges(op);
       check_target(b, op);
+      check_second_target(b, op);
       if (op.code == OpCode::kWait) check_wait(b, i, op);
       if (op.value.is_register && (op.value.reg >= kMaxRegisters || !assigned[op.value.reg])) {
         report(op.position, "a register is read before it has a value");
@@ -148,11 +150,10 @@ class Resolver {
       report(op.position, fmt::format("a device only does dma_read and dma_write, not {}", statement_word(op).name));
     }
     if (block.kind == BlockKind::kKernel && !is_kernel_work(arguments)) {
-      report(
-          op.position,
-          fmt::format("a kernel block only does lock_page, unlock_page, clear_refs, try_share, writeback, drop_cache, "
-                      "swapout and swapin, not {}",
-                      statement_word(op).name));
+      report(op.position,
+             fmt::format("a kernel block only does lock_page, unlock_page, clear_refs, numa_hint, ksm_merge, "
+                         "ksm_unmerge, try_share, writeback, drop_cache, swapout and swapin, not {}",
+                         statement_word(op).name));
     }
     if (block.kind == BlockKind::kProcess && op.code == OpCode::kTryShare) {
       report(op.position, "try_share is for a kernel block");
@@ -188,7 +189,7 @@ class Resolver {
         break;
     }
     const bool sound = check_place(op, op.place);
-    if (op.code == OpCode::kMremap && sound && check_place(op, op.to)) check_mremap(op);
+    if (names_second_place(op) && sound && check_place(op, op.to) && op.code == OpCode::kMremap) check_mremap(op);
   }
 
   bool check_place(const Operation& op, const Place& place) {
@@ -222,6 +223,21 @@ class Resolver {
     if (is_size ? op.place.page > pages : op.place.page + op.place.pages > pages || op.place.word >= kWordsPerPage) {
       report(op.position, fmt::format("outside {}", program_.files[op.file].name));
     }
+  }
+
+  void check_second_target(std::uint8_t b, Operation& op) {
+    const bool kernel = program_.blocks[b].kind == BlockKind::kKernel;
+    if (op.code != OpCode::kKsmMerge) return;
+    if (!op.to_target.has_value()) {
+      if (kernel) report(op.position, "ksm_merge must say whose memory: ksm_merge(P0:x, P1:y)");
+      return;
+    }
+    if (*op.to_target >= program_.blocks.size() || program_.blocks[*op.to_target].kind != BlockKind::kProcess) {
+      report(op.position, "only a process block has memory");
+      return;
+    }
+    op.to_target = process_of(program_, *op.to_target);
+    if (!kernel && *op.to_target == process_of(program_, b)) op.to_target.reset();
   }
 
   void check_target(std::uint8_t b, Operation& op) {

@@ -1,7 +1,12 @@
 #pragma once
 
+#include <gtest/gtest.h>
+
 #include <string>
 #include <string_view>
+#include <utility>
+
+#include "litmus/parser.hpp"
 
 namespace cowherd::litmus {
 
@@ -97,6 +102,13 @@ exists (0:r0=1 /\ (1:r0=-SIGSEGV \/ ~(3:x!=3) \/ ~~excl(0:x)) /\ frame(0:x)!=-1 
 /// The smallest test that has a page, a device and a child, with `statements` in P0.
 inline std::string with_statements(std::string_view statements) {
   return "COW t\n{ x = anon(1); y = anon[2]; d = device; }\nP0() {\n" + std::string(statements) + "\n}\nP1() {}\n";
+}
+
+/// What `text` says; where it says nothing, the test fails.
+inline Program parsed(std::string_view text) {
+  ParseResult result = parse(text, "t.litmus");
+  EXPECT_TRUE(result.ok()) << result.to_text();
+  return result.ok() ? std::move(*result.program) : Program{};
 }
 
 }  // namespace cowherd::litmus

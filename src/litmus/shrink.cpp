@@ -115,7 +115,7 @@ class Shrinker {
     for (const Block& block : program.blocks) {
       for (const Operation& op : block.operations) {
         if (names_variable(op)) used[op.place.variable] = true;
-        if (op.code == OpCode::kMremap) used[op.to.variable] = true;
+        if (names_second_place(op)) used[op.to.variable] = true;
       }
     }
     return used;
@@ -183,6 +183,7 @@ class Shrinker {
         const Arguments arguments = statement_word(op).arguments;
         if (arguments == Arguments::kBlock && !block_kept_[op.block]) return true;
         if (op.target.has_value() && !block_kept_[*op.target]) return true;
+        if (op.to_target.has_value() && !block_kept_[*op.to_target]) return true;
         if (op.code == OpCode::kRestore && !taken[op.snapshot]) return true;
         return uses_device(arguments) && pinned_before_[op.device] && !pinned[op.device];
       };
@@ -236,6 +237,7 @@ class Shrinker {
       for (Operation& op : block.operations) {
         if (statement_word(op).arguments == Arguments::kBlock) op.block = *blocks[op.block];
         if (op.target.has_value()) op.target = blocks[*op.target];
+        if (op.to_target.has_value()) op.to_target = blocks[*op.to_target];
       }
     }
   }
@@ -259,7 +261,7 @@ class Shrinker {
       for (Operation& op : block.operations) {
         const Arguments arguments = statement_word(op).arguments;
         if (names_variable(op)) op.place.variable = *new_variables[op.place.variable];
-        if (op.code == OpCode::kMremap) op.to.variable = *new_variables[op.to.variable];
+        if (names_second_place(op)) op.to.variable = *new_variables[op.to.variable];
         if (uses_device(arguments)) op.device = *new_devices[op.device];
       }
     }

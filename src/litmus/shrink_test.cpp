@@ -7,17 +7,12 @@
 #include "litmus/printer.hpp"
 #include "litmus/random.hpp"
 #include "litmus/resolve.hpp"
+#include "litmus/samples_test.hpp"
 
 namespace cowherd::litmus {
 namespace {
 
-Program parsed(std::string_view text) {
-  ParseResult result = parse(text, "t");
-  EXPECT_TRUE(result.ok()) << result.to_text();
-  return result.ok() ? std::move(*result.program) : Program{};
-}
-
-struct Case {
+struct ShrinkCase {
   const char* what;
   const char* text;
   std::vector<std::size_t> removed;
@@ -25,7 +20,7 @@ struct Case {
   const char* expected;
 };
 
-class Shrink : public testing::TestWithParam<Case> {};
+class Shrink : public testing::TestWithParam<ShrinkCase> {};
 
 TEST_P(Shrink, RemovesWhatLostItsMeaning) {
   const Program program = parsed(GetParam().text);
@@ -43,73 +38,74 @@ TEST_P(Shrink, RemovesWhatLostItsMeaning) {
 INSTANTIATE_TEST_SUITE_P(
     Table, Shrink,
     testing::Values(
-        Case{"nothing removed",
-             "COW t {x=anon(1);} P0() { WRITE_ONCE(*x, 2); } exists (0:x=1)",
-             {},
-             "COW t {x=anon(1);} P0() { WRITE_ONCE(*x, 2); } exists (0:x=1)"},
-        Case{"one statement",
-             "COW t {x=anon(1);} P0() { WRITE_ONCE(*x, 2); READ_ONCE(*x); }",
-             {0},
-             "COW t {x=anon(1);} P0() { READ_ONCE(*x); }"},
-        Case{"all statements", "COW t {x=anon(1);} P0() { WRITE_ONCE(*x, 2); }", {0}, nullptr},
-        Case{"a fork takes its block and the wait for it",
-             "COW t {x=anon(1);} P0() { fork(P1); fork(P2); wait(P1); wait(P2); } P1() { exec(); } P2() { exit(); }",
-             {0},
-             "COW t {x=anon(1);} P0() { fork(P1); wait(P1); } P1() { exit(); }"},
-        Case{"and the blocks that it started",
-             "COW t {x=anon(1);} P0() { fork(P1); READ_ONCE(*x); } P1() { thread(P2); } P2() { READ_ONCE(*x); }",
-             {0},
-             "COW t {x=anon(1);} P0() { READ_ONCE(*x); }"},
-        Case{"an empty child stays",
-             "COW t {x=anon(1);} P0() { fork(P1); READ_ONCE(*x); } P1() { READ_ONCE(*x); }",
-             {2},
-             "COW t {x=anon(1);} P0() { fork(P1); READ_ONCE(*x); } P1() { }"},
-        Case{"an emptied block that began at time zero goes",
-             "COW t {x=anon(1);} P0() { READ_ONCE(*x); } P1() { READ_ONCE(*x); }",
-             {0},
-             "COW t {x=anon(1);} P0() { READ_ONCE(*x); }"},
-        Case{"a pin takes its unpin and its DMA",
-             "COW t {x=anon(1); d=device;} P0() { pin(d,x,0); dma_read(d); unpin(d); READ_ONCE(*x); }",
-             {0},
-             "COW t {x=anon(1);} P0() { READ_ONCE(*x); }"},
-        Case{"another pin to the device keeps them",
-             "COW t {x=anon(1); d=device;} P0() { pin(d,x,0); pin(d,x,0); unpin(d); }",
-             {0},
-             "COW t {x=anon(1); d=device;} P0() { pin(d,x,0); unpin(d); }"},
-        Case{"DMA where nothing was ever pinned stays",
-             "COW t {x=anon(1); d=device;} P0() { dma_read(d); READ_ONCE(*x); }",
-             {1},
-             "COW t {d=device;} P0() { dma_read(d); }"},
-        Case{"a register that is still needed",
-             "COW t {x=anon(1);} P0() { r0 = READ_ONCE(*x); WRITE_ONCE(*x, r0); }",
-             {0},
-             nullptr},
-        Case{"a register assigned twice",
-             "COW t {x=anon(1);} P0() { r0 = READ_ONCE(*x); r0 = READ_ONCE(*x); WRITE_ONCE(*x, r0); }",
-             {0},
-             "COW t {x=anon(1);} P0() { r0 = READ_ONCE(*x); WRITE_ONCE(*x, r0); }"},
-        Case{"a condition over a removed register",
-             "COW t {x=anon(1);} P0() { r0 = READ_ONCE(*x); r1 = READ_ONCE(*x); } locations [0:r0; 0:r1;] "
-             "exists (0:r0=1 /\\ 0:r1=1)",
-             {0},
-             "COW t {x=anon(1);} P0() { r1 = READ_ONCE(*x); } locations [0:r1;]"},
-        Case{"a filter over a removed block",
-             "COW t {x=anon(1);} P0() { fork(P1); READ_ONCE(*x); } P1() { } filter (1:x=1) exists (0:x=1)",
-             {0},
-             "COW t {x=anon(1);} P0() { READ_ONCE(*x); } exists (0:x=1)"},
-        Case{"conditions follow the numbers of blocks and variables",
-             "COW t {x=anon(1); y=anon(2);} P0() { READ_ONCE(*x); fork(P1); fork(P2); } P1() { } "
-             "P2() { r3 = READ_ONCE(*y); r4 = READ_ONCE(*y); } exists (2:r4=1 /\\ 2:y=1)",
-             {0, 1, 3},
-             "COW t {y=anon(2);} P0() { fork(P1); } P1() { r4 = READ_ONCE(*y); } exists (1:r4=1 /\\ 1:y=1)"},
-        Case{"a variable that the condition names stays",
-             "COW t {x=anon(1); y=anon(2);} P0() { READ_ONCE(*x); READ_ONCE(*y); } exists (0:x=1)",
-             {0},
-             "COW t {x=anon(1); y=anon(2);} P0() { READ_ONCE(*y); } exists (0:x=1)"},
-        Case{"access to a process that is gone",
-             "COW t {x=anon(1);} P0() { fork(P1); ptrace_write(P1:x, 2); READ_ONCE(*x); } P1() { }",
-             {0},
-             "COW t {x=anon(1);} P0() { READ_ONCE(*x); }"}));
+        ShrinkCase{"nothing removed",
+                   "COW t {x=anon(1);} P0() { WRITE_ONCE(*x, 2); } exists (0:x=1)",
+                   {},
+                   "COW t {x=anon(1);} P0() { WRITE_ONCE(*x, 2); } exists (0:x=1)"},
+        ShrinkCase{"one statement",
+                   "COW t {x=anon(1);} P0() { WRITE_ONCE(*x, 2); READ_ONCE(*x); }",
+                   {0},
+                   "COW t {x=anon(1);} P0() { READ_ONCE(*x); }"},
+        ShrinkCase{"all statements", "COW t {x=anon(1);} P0() { WRITE_ONCE(*x, 2); }", {0}, nullptr},
+        ShrinkCase{
+            "a fork takes its block and the wait for it",
+            "COW t {x=anon(1);} P0() { fork(P1); fork(P2); wait(P1); wait(P2); } P1() { exec(); } P2() { exit(); }",
+            {0},
+            "COW t {x=anon(1);} P0() { fork(P1); wait(P1); } P1() { exit(); }"},
+        ShrinkCase{"and the blocks that it started",
+                   "COW t {x=anon(1);} P0() { fork(P1); READ_ONCE(*x); } P1() { thread(P2); } P2() { READ_ONCE(*x); }",
+                   {0},
+                   "COW t {x=anon(1);} P0() { READ_ONCE(*x); }"},
+        ShrinkCase{"an empty child stays",
+                   "COW t {x=anon(1);} P0() { fork(P1); READ_ONCE(*x); } P1() { READ_ONCE(*x); }",
+                   {2},
+                   "COW t {x=anon(1);} P0() { fork(P1); READ_ONCE(*x); } P1() { }"},
+        ShrinkCase{"an emptied block that began at time zero goes",
+                   "COW t {x=anon(1);} P0() { READ_ONCE(*x); } P1() { READ_ONCE(*x); }",
+                   {0},
+                   "COW t {x=anon(1);} P0() { READ_ONCE(*x); }"},
+        ShrinkCase{"a pin takes its unpin and its DMA",
+                   "COW t {x=anon(1); d=device;} P0() { pin(d,x,0); dma_read(d); unpin(d); READ_ONCE(*x); }",
+                   {0},
+                   "COW t {x=anon(1);} P0() { READ_ONCE(*x); }"},
+        ShrinkCase{"another pin to the device keeps them",
+                   "COW t {x=anon(1); d=device;} P0() { pin(d,x,0); pin(d,x,0); unpin(d); }",
+                   {0},
+                   "COW t {x=anon(1); d=device;} P0() { pin(d,x,0); unpin(d); }"},
+        ShrinkCase{"DMA where nothing was ever pinned stays",
+                   "COW t {x=anon(1); d=device;} P0() { dma_read(d); READ_ONCE(*x); }",
+                   {1},
+                   "COW t {d=device;} P0() { dma_read(d); }"},
+        ShrinkCase{"a register that is still needed",
+                   "COW t {x=anon(1);} P0() { r0 = READ_ONCE(*x); WRITE_ONCE(*x, r0); }",
+                   {0},
+                   nullptr},
+        ShrinkCase{"a register assigned twice",
+                   "COW t {x=anon(1);} P0() { r0 = READ_ONCE(*x); r0 = READ_ONCE(*x); WRITE_ONCE(*x, r0); }",
+                   {0},
+                   "COW t {x=anon(1);} P0() { r0 = READ_ONCE(*x); WRITE_ONCE(*x, r0); }"},
+        ShrinkCase{"a condition over a removed register",
+                   "COW t {x=anon(1);} P0() { r0 = READ_ONCE(*x); r1 = READ_ONCE(*x); } locations [0:r0; 0:r1;] "
+                   "exists (0:r0=1 /\\ 0:r1=1)",
+                   {0},
+                   "COW t {x=anon(1);} P0() { r1 = READ_ONCE(*x); } locations [0:r1;]"},
+        ShrinkCase{"a filter over a removed block",
+                   "COW t {x=anon(1);} P0() { fork(P1); READ_ONCE(*x); } P1() { } filter (1:x=1) exists (0:x=1)",
+                   {0},
+                   "COW t {x=anon(1);} P0() { READ_ONCE(*x); } exists (0:x=1)"},
+        ShrinkCase{"conditions follow the numbers of blocks and variables",
+                   "COW t {x=anon(1); y=anon(2);} P0() { READ_ONCE(*x); fork(P1); fork(P2); } P1() { } "
+                   "P2() { r3 = READ_ONCE(*y); r4 = READ_ONCE(*y); } exists (2:r4=1 /\\ 2:y=1)",
+                   {0, 1, 3},
+                   "COW t {y=anon(2);} P0() { fork(P1); } P1() { r4 = READ_ONCE(*y); } exists (1:r4=1 /\\ 1:y=1)"},
+        ShrinkCase{"a variable that the condition names stays",
+                   "COW t {x=anon(1); y=anon(2);} P0() { READ_ONCE(*x); READ_ONCE(*y); } exists (0:x=1)",
+                   {0},
+                   "COW t {x=anon(1); y=anon(2);} P0() { READ_ONCE(*y); } exists (0:x=1)"},
+        ShrinkCase{"access to a process that is gone",
+                   "COW t {x=anon(1);} P0() { fork(P1); ptrace_write(P1:x, 2); READ_ONCE(*x); } P1() { }",
+                   {0},
+                   "COW t {x=anon(1);} P0() { READ_ONCE(*x); }"}));
 
 TEST(ShrinkTest, WhatRemainsIsAlwaysSound) {
   GeneratorOptions options;

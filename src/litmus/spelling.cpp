@@ -42,6 +42,11 @@ constexpr std::array kStatements{
     StatementWord{"writeback", OpCode::kWriteback, Arguments::kFile},
     StatementWord{"fsync", OpCode::kWriteback, Arguments::kFile, true},
     StatementWord{"drop_cache", OpCode::kDropCache, Arguments::kFile},
+    StatementWord{"numa_hint", OpCode::kNumaHint, Arguments::kOtherPages},
+    StatementWord{"mlock", OpCode::kMlock, Arguments::kPages},
+    StatementWord{"munlock", OpCode::kMunlock, Arguments::kPages},
+    StatementWord{"ksm_merge", OpCode::kKsmMerge, Arguments::kTwoOtherPages},
+    StatementWord{"ksm_unmerge", OpCode::kKsmUnmerge, Arguments::kOtherPages},
     StatementWord{"swapout", OpCode::kSwapOut, Arguments::kOtherPage},
     StatementWord{"swapin", OpCode::kSwapIn, Arguments::kOtherPage},
 };
@@ -78,6 +83,8 @@ constexpr std::array kAdvice{
     FlagWord<Advice>{"MADV_KEEPONFORK", Advice::kKeepOnFork},
     FlagWord<Advice>{"MADV_POPULATE_READ", Advice::kPopulateRead},
     FlagWord<Advice>{"MADV_POPULATE_WRITE", Advice::kPopulateWrite},
+    FlagWord<Advice>{"MADV_MERGEABLE", Advice::kMergeable},
+    FlagWord<Advice>{"MADV_UNMERGEABLE", Advice::kUnmergeable},
     FlagWord<Advice>{"MADV_COLD", Advice::kCold},
     FlagWord<Advice>{"MADV_PAGEOUT", Advice::kPageOut},
     FlagWord<Advice>{"MADV_FREE", Advice::kFree},
@@ -109,17 +116,30 @@ constexpr std::array kTerms{
     FlagWord<Term::Kind>{"swapcount", Term::Kind::kSwapCount},
     FlagWord<Term::Kind>{"swapcache", Term::Kind::kSwapCache},
     FlagWord<Term::Kind>{"disk", Term::Kind::kDiskWord},
+    FlagWord<Term::Kind>{"softdirty", Term::Kind::kSoftDirty},
 };
 
-constexpr std::array<std::string_view, 21> kKeywords{
+constexpr std::array<std::string_view, 22> kKeywords{
     "COW",    "anon",   "zeropage", "unmapped", "device",    "kernel", "page",  "dev",  "times",   "fail_nth", "filter",
-    "exists", "forall", "not",      "true",     "locations", "any",    "memfd", "file", "private", "shared",
+    "exists", "forall", "not",      "true",     "locations", "any",    "memfd", "file", "private", "shared",   "secret",
 };
 
 bool is_numbered(std::string_view name, std::string_view letters, std::size_t max_digits) {
   if (name.size() < 2 || name.size() > max_digits + 1 || letters.find(name[0]) == std::string_view::npos) return false;
   if (name[1] == '0' && name.size() > 2) return false;
   return std::all_of(name.begin() + 1, name.end(), [](char c) { return c >= '0' && c <= '9'; });
+}
+
+/// The words of `flags` with bars between them.
+template <class Words, class E>
+std::string joined(const Words& words, E flags) {
+  std::string text;
+  for (const auto& [name, flag] : words) {
+    if (flag == E{} || !has(flags, flag)) continue;
+    if (!text.empty()) text += " | ";
+    text += name;
+  }
+  return text.empty() ? "0" : text;
 }
 
 }  // namespace
@@ -170,6 +190,10 @@ bool names_variable(const Operation& operation) {
   }
 }
 
+bool names_second_place(const Operation& operation) {
+  return operation.code == OpCode::kMremap || operation.code == OpCode::kKsmMerge;
+}
+
 std::string_view describe(Arguments arguments) {
   switch (arguments) {
     case Arguments::kNone:
@@ -217,6 +241,8 @@ std::string_view describe(Arguments arguments) {
       return "(f, pages)";
     case Arguments::kFile:
       return "(f)";
+    case Arguments::kTwoOtherPages:
+      return "(P0:x, P1:y)";
   }
   return "()";
 }
@@ -231,6 +257,20 @@ std::span<const FlagWord<Grain>> grain_words() { return kGrains; }
 std::span<const FlagWord<Term::Kind>> term_words() { return kTerms; }
 
 std::string_view name_of(Verdict verdict) { return kVerdicts[static_cast<std::size_t>(verdict)].name; }
+
+std::string_view name_of(Advice advice) {
+  for (const auto& [name, flag] : kAdvice) {
+    if (flag == advice) return name;
+  }
+  return {};
+}
+
+std::string text_of(Protection protection) {
+  return protection == Protection::kNone ? "PROT_NONE" : joined(kProtections, protection);
+}
+std::string text_of(MapFlags flags) { return joined(kMapFlags, flags); }
+std::string text_of(RemapFlags flags) { return joined(kRemapFlags, flags); }
+std::string text_of(PinFlags flags) { return joined(kPinFlags, flags); }
 
 bool is_register_name(std::string_view name) { return is_numbered(name, "r", 3); }
 bool is_block_name(std::string_view name) { return is_numbered(name, "PDK", 4); }

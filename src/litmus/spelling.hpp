@@ -2,6 +2,7 @@
 
 #include <cstdint>
 #include <span>
+#include <string>
 #include <string_view>
 #include <vector>
 
@@ -37,6 +38,7 @@ enum class Arguments : std::uint8_t {
   kFilePages,
   kFileSize,
   kFile,
+  kTwoOtherPages,
 };
 
 struct StatementWord {
@@ -55,6 +57,8 @@ const StatementWord& statement_word(const Operation& operation);
 bool names_file(const Operation& operation);
 /// Whether the place of `operation` is in a variable: else it is on a device or in a file, or there is none.
 bool names_variable(const Operation& operation);
+/// Whether `operation` names a second place.
+bool names_second_place(const Operation& operation);
 /// "(device, pages, FLAGS)"
 std::string_view describe(Arguments arguments);
 
@@ -82,6 +86,12 @@ std::vector<std::string_view> names_of(std::span<const FlagWord<E>> words) {
 }
 
 std::string_view name_of(Verdict verdict);
+std::string_view name_of(Advice advice);
+/// "PROT_READ | PROT_WRITE"; "PROT_NONE" for none, and "0" for no other flags.
+std::string text_of(Protection protection);
+std::string text_of(MapFlags flags);
+std::string text_of(RemapFlags flags);
+std::string text_of(PinFlags flags);
 
 /// r0 … r999, without leading zeros.
 bool is_register_name(std::string_view name);

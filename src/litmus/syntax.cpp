@@ -13,8 +13,7 @@ std::string_view syntax_reference() {
   { x = anon(1); d = device; }      what there is at time zero
   P0(page *x, dev *d) { ... }       processes and threads, numbered from 0; the arguments are optional
   device D0() { ... }               only dma_read, dma_write
-  kernel K0() { ... }               only lock_page, unlock_page, clear_refs, try_share, writeback, drop_cache,
-                                    swapout, swapin
+  kernel K0() { ... }               only lock_page, clear_refs and the like
   filter (condition)                optional: only these runs count
   locations [0:r0; 0:x;]            optional: show these as well
   exists (condition)                optional: or ~exists, or forall
@@ -25,6 +24,7 @@ INIT
   x = anon[n];  x = anon[n](v);     n pages
   x = zeropage;  x = zeropage[n];   read once
   x = unmapped;  x = unmapped[n];   nothing mapped there
+  x = secret(v); x = secret[n](v);  as anon, and nobody takes references to it: -EFAULT
   x = anon(1) PROT_READ;            with a protection: PROT_NONE, PROT_READ, PROT_WRITE
   x = anon shared;                  MAP_SHARED: a child has the same pages; also x = anon[n](v) shared;
   f = memfd;  f = memfd[n](v);      a file in memory, of n pages, word 0 of each v
@@ -43,11 +43,11 @@ STATEMENTS, each may begin with 'r0 =' and end with 'fail_nth N' (its N-th alloc
   READ_ONCE(*x)                     the value; -SIGSEGV, -SIGBUS where it faults
   WRITE_ONCE(*x, v)                 v is a number or a register
   mmap(x, PROT, FLAGS)              FLAGS: 0, MAP_FIXED, MAP_FIXED_NOREPLACE, MAP_POPULATE
-  munmap(x)
+  munmap(x)  mlock(x)  munlock(x)
   mprotect(x, PROT)
   madvise(x, ADVICE)                MADV_DONTNEED, MADV_DONTFORK, MADV_DOFORK, MADV_WIPEONFORK,
                                     MADV_KEEPONFORK, MADV_POPULATE_READ, MADV_POPULATE_WRITE,
-                                    MADV_COLD, MADV_PAGEOUT, MADV_FREE
+                                    MADV_MERGEABLE, MADV_UNMERGEABLE, MADV_COLD, MADV_PAGEOUT, MADV_FREE
   mremap(x, y, FLAGS)               the pages of x go to y: 0 in place, to grow or shrink, else
                                     MREMAP_MAYMOVE | MREMAP_FIXED, and MREMAP_DONTUNMAP
   fork(P1)  vfork(P1)  thread(P1)   start a block
@@ -60,20 +60,21 @@ STATEMENTS, each may begin with 'r0 =' and end with 'fail_nth N' (its N-th alloc
   get(d, x, FLAGS) times N          get_user_pages: the same without FOLL_LONGTERM
   unpin(d)  unpin_dirty(d)  put(d)  let go
   dma_read(d)  dma_write(d, v)      the device reads, writes
-  ptrace_read(P1:x)                 a debugger's access
-  ptrace_write(P1:x, v)
+  ptrace_read(P1:x)  ptrace_write(P1:x, v)    a debugger's access
   lock_page(P0:x)  unlock_page(P0:x)
   clear_refs(P0:x)                  take write permission away, to see what is written from now on
+  numa_hint(P0:x)                   let no access through, to find out who uses the page
+  ksm_merge(P0:x, P1:y)             one page for both, if they hold the same; -EBUSY where somebody holds one
+  ksm_unmerge(P0:x)                 a page of its own again for each that was merged
   try_share(P0:x)                   the kernel takes the exclusive mark, as swap-out does; -EBUSY where pinned
   read(f)  write(f, v)              of a file; what lies behind its end reads 0, and a write makes it longer
   truncate(f, n)                    the file has n pages from now on
   punch(f[1])  punch(f[0..1])       pages of the file become zeros
-  writeback(f)  fsync(f)            what is dirty goes to the disk, and is write-protected wherever it is mapped
+  writeback(f)  fsync(f)            what is dirty goes to the disk, write-protected wherever it is mapped
   drop_cache(f)                     what is clean, unmapped and held by nobody leaves the cache
   swapout(P0:x)                     reclaim takes the page from all who map it; -EBUSY where it is kept
   swapin(P0:x)                      the page comes back; -EFAULT where it is not in swap
-  pin, get, lock_page, unlock_page, clear_refs, swapout, swapin take P1:x for the memory of another process,
-  x for the own.
+  These, pin and get take P1:x for another process's memory, x for the own; not ptrace_*.
 
 CONDITIONS
   /\ &&  \/ ||  ~ ! not  ( )        joined; true always holds
@@ -86,7 +87,7 @@ CONDITIONS
   finding(name)                     1 if the run broke it
   frame(0:x)  refcount(0:x)  mapcount(0:x)  pins(0:x)  excl(0:x)  writable(0:x)  dirty(0:x)
   disk(f)  disk(f[1].2)             a word as the disk has it now
-  rss(P0)  swapped(0:x)  swapcount(0:x)  swapcache(0:x)
+  softdirty(0:x)  rss(P0)  swapped(0:x)  swapcount(0:x)  swapcache(0:x)
                                     internal state: a running kernel does not show it
 
 CONSTANTS

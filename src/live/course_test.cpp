@@ -4,7 +4,7 @@
 
 #include <set>
 
-#include "litmus/parser.hpp"
+#include "live/program_test.hpp"
 
 namespace cowherd::live {
 namespace {
@@ -33,12 +33,6 @@ class Fake final : public Executor {
   std::string log;
   std::int64_t stored = 0;
 };
-
-litmus::Program program(const std::string& blocks, const std::string& memory = "x = anon(1); d = device;") {
-  const litmus::ParseResult parsed = litmus::parse("COW t\n{ " + memory + " }\n" + blocks, "t");
-  EXPECT_TRUE(parsed.ok()) << parsed.to_text();
-  return *parsed.program;
-}
 
 /// Every way through the test, as the executor saw it.
 std::set<std::string> all_ways(const litmus::Program& test, Fake& fake) {

@@ -8,6 +8,7 @@
 #include "litmus/condition.hpp"
 #include "litmus/printer.hpp"
 #include "litmus/resolve.hpp"
+#include "litmus/spelling.hpp"
 #include "litmus/symbols.hpp"
 #include "live/c_runtime.hpp"
 #include "live/known.hpp"
@@ -97,7 +98,7 @@ class Writer {
       place.page = 0;
       if (variable.protection != Protection::kReadWrite) {
         out_ += fmt::format("\tmprotect((void *)({}), {}, {});\n", address(place), length(place),
-                            spell(variable.protection));
+                            litmus::text_of(variable.protection));
       }
     }
     out_ += "}\n\n";
@@ -134,23 +135,23 @@ class Writer {
         call = fmt::format("counted({}, access_word({}, 1, {}))", b, address(op.place), value);
         break;
       case OpCode::kMmap:
-        call = fmt::format("map({}, {}, {}, {})", address(op.place), length(op.place), spell(op.protection),
-                           spell(op.map_flags));
+        call = fmt::format("map({}, {}, {}, {})", address(op.place), length(op.place), litmus::text_of(op.protection),
+                           map_flags_text(op.map_flags));
         break;
       case OpCode::kMunmap:
         call = fmt::format("result_of(munmap((void *)({}), {}))", address(op.place), length(op.place));
         break;
       case OpCode::kMremap:
         call = fmt::format("move({}, {}, {}, {}, {})", address(op.place), length(op.place), address(op.to),
-                           length(op.to), spell(op.remap_flags));
+                           length(op.to), litmus::text_of(op.remap_flags));
         break;
       case OpCode::kMprotect:
         call = fmt::format("result_of(mprotect((void *)({}), {}, {}))", address(op.place), length(op.place),
-                           spell(op.protection));
+                           litmus::text_of(op.protection));
         break;
       case OpCode::kMadvise:
         call = fmt::format("result_of(madvise((void *)({}), {}, {}))", address(op.place), length(op.place),
-                           spell(op.advice));
+                           litmus::name_of(op.advice));
         break;
       case OpCode::kFork:
         call = fmt::format("do_fork({})", op.block);

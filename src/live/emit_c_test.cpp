@@ -2,16 +2,10 @@
 
 #include <gtest/gtest.h>
 
-#include "litmus/parser.hpp"
+#include "live/program_test.hpp"
 
 namespace cowherd::live {
 namespace {
-
-litmus::Program program(const std::string& blocks) {
-  const litmus::ParseResult parsed = litmus::parse("COW t\n{ x = anon(1); d = device; }\n" + blocks, "t");
-  EXPECT_TRUE(parsed.ok()) << parsed.to_text();
-  return *parsed.program;
-}
 
 TEST(EmitC, StatementsStandInTheirOrderWithTheTestAsAComment) {
   const litmus::Program test = program(

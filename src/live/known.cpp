@@ -66,8 +66,8 @@ constexpr std::array kVariables{VariableKind::kAnon, VariableKind::kAnonValue, V
 constexpr std::array kTerms{Term::Kind::kLiteral, Term::Kind::kRegister, Term::Kind::kMemory,   Term::Kind::kFaults,
                             Term::Kind::kFinding, Term::Kind::kFrame,    Term::Kind::kMapcount, Term::Kind::kRss};
 /// Only a kernel's debugger sees them.
-constexpr std::array kHidden{Term::Kind::kRefcount, Term::Kind::kPins, Term::Kind::kExclusive, Term::Kind::kWritable,
-                             Term::Kind::kDirty};
+constexpr std::array kHidden{Term::Kind::kRefcount, Term::Kind::kPins,  Term::Kind::kExclusive,
+                             Term::Kind::kWritable, Term::Kind::kDirty, Term::Kind::kSoftDirty};
 
 constexpr MapFlags kMapFlags = MapFlags::kFixed | MapFlags::kFixedNoReplace | MapFlags::kPopulate;
 constexpr RemapFlags kRemapFlags = RemapFlags::kMayMove | RemapFlags::kFixed | RemapFlags::kDontUnmap;
@@ -98,7 +98,7 @@ std::string refusal_of(const Operation& operation) {
   const Known* const known = find(operation.code);
   if (known == nullptr) return no_way_to(litmus::statement_word(operation).name);
   if (operation.code == OpCode::kMadvise && advice_of(operation.advice) < 0) {
-    return no_way_to(spell(operation.advice));
+    return no_way_to(litmus::name_of(operation.advice));
   }
   if (operation.code == OpCode::kMmap && !within(operation.map_flags, kMapFlags)) {
     return no_way_to("mmap with these flags");

@@ -22,8 +22,8 @@ TEST(Known, EveryStatementIsToldOrRefusedWithAReason) {
 TEST(Known, WhatLiveWasNotTaughtIsRefusedByName) {
   litmus::Operation op;
   op.code = litmus::OpCode::kMadvise;
-  op.advice = static_cast<Advice>(200);
-  EXPECT_EQ(refusal_of(op), "live has no way to madvise yet");
+  op.advice = Advice::kPageOut;
+  EXPECT_EQ(refusal_of(op), "live has no way to MADV_PAGEOUT yet");
   op.advice = Advice::kDontFork;
   EXPECT_EQ(refusal_of(op), "");
 

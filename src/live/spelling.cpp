@@ -1,9 +1,6 @@
 #include "live/spelling.hpp"
 
-#include <fmt/format.h>
 #include <sys/mman.h>
-
-#include "litmus/spelling.hpp"
 
 #ifndef MREMAP_DONTUNMAP
 #define MREMAP_DONTUNMAP 4
@@ -58,39 +55,10 @@ int advice_of(Advice advice) {
   }
 }
 
-std::string spell(Protection protection) {
-  switch (protection) {
-    case Protection::kNone:
-      return "PROT_NONE";
-    case Protection::kRead:
-      return "PROT_READ";
-    case Protection::kWrite:
-      return "PROT_WRITE";
-    case Protection::kReadWrite:
-      break;
-  }
-  return "PROT_READ | PROT_WRITE";
-}
-
-std::string spell(MapFlags flags) {
+std::string map_flags_text(MapFlags flags) {
   std::string text = "MAP_PRIVATE | MAP_ANONYMOUS | ";
   text += has(flags, MapFlags::kFixedNoReplace) ? "MAP_FIXED_NOREPLACE" : "MAP_FIXED";
   return has(flags, MapFlags::kPopulate) ? text + " | MAP_POPULATE" : text;
-}
-
-std::string spell(RemapFlags flags) {
-  std::string text;
-  for (const auto& [name, flag] : litmus::remap_flag_words()) {
-    if (has(flags, flag)) text += fmt::format("{}{}", text.empty() ? "" : " | ", name);
-  }
-  return text.empty() ? "0" : text;
-}
-
-std::string spell(Advice advice) {
-  for (const auto& [name, value] : litmus::advice_words()) {
-    if (value == advice) return std::string(name);
-  }
-  return "madvise";
 }
 
 }  // namespace cowherd::live

@@ -17,10 +17,7 @@ int map_flags_of(MapFlags flags);
 int remap_flags_of(RemapFlags flags);
 /// MADV_*
 int advice_of(Advice advice);
-/// The same as they stand in C.
-std::string spell(Protection protection);
-std::string spell(MapFlags flags);
-std::string spell(RemapFlags flags);
-std::string spell(Advice advice);
+/// What map_flags_of() gives, as it stands in C.
+std::string map_flags_text(MapFlags flags);
 
 }  // namespace cowherd::live

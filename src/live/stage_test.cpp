@@ -9,23 +9,18 @@
 #include <filesystem>
 #include <iterator>
 
-#include "litmus/parser.hpp"
 #include "live/plan.hpp"
+#include "live/program_test.hpp"
 
 namespace cowherd::live {
 namespace {
 
-litmus::Program program(const std::string& blocks) {
-  const litmus::ParseResult parsed = litmus::parse(
-      "COW t\n{ x = anon(1); y = anon[2]; u = unmapped; z = zeropage PROT_READ; d = device; }\n" + blocks, "t");
-  EXPECT_TRUE(parsed.ok()) << parsed.to_text();
-  return *parsed.program;
-}
+constexpr const char* kMemory = "x = anon(1); y = anon[2]; u = unmapped; z = zeropage PROT_READ; d = device;";
 
 /// Registers of all blocks after a run in the order of the blocks, as far as one can go before the next.
 class Play {
  public:
-  explicit Play(const std::string& blocks) : test_(program(blocks)), course_(test_, stage_) {
+  explicit Play(const std::string& blocks) : test_(program(blocks, kMemory)), course_(test_, stage_) {
     const Plan plan = live::plan(test_, probe());
     reason_ = plan.skip;
     if (reason_.empty()) reason_ = stage_.open(test_, plan.devices);
@@ -208,7 +203,7 @@ TEST(Stage, NobodyIsLeftAfterARun) {
 }
 
 TEST(Stage, AProcessThatIsKilledIsReported) {
-  const litmus::Program test = program("P0() { r0 = READ_ONCE(*x); }");
+  const litmus::Program test = program("P0() { r0 = READ_ONCE(*x); }", kMemory);
   Stage stage;
   ASSERT_EQ(stage.open(test, {DevicePlan{}}), "");
   Course course(test, stage);

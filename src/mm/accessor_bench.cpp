@@ -8,17 +8,12 @@
 #include <vector>
 
 #include "cowherd/accessor.hpp"
+#include "mm/test_must.hpp"
 
 // What an access to an address space costs: one word, and many bytes beside the host's memcpy().
 
 namespace cowherd {
 namespace {
-
-template <class T>
-T must(Result<T> result) {
-  if (!result) std::abort();
-  return std::move(*result);
-}
 
 /// An address space with one mapping of `pages` pages, all of them present and written.
 struct Guest {

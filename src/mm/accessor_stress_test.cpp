@@ -9,6 +9,7 @@
 
 #include "cowherd/accessor.hpp"
 #include "cowherd/snapshot.hpp"
+#include "mm/test_must.hpp"
 
 // Threads store through accessors as fast as they can while one thread takes pages and permissions away from them. When
 // such an operation has returned, no store of theirs comes through what was taken away.
@@ -16,15 +17,9 @@
 namespace cowherd {
 namespace {
 
-template <class T>
-T must(Result<T> result) {
-  if (!result) std::abort();
-  return *std::move(result);
-}
-
-constexpr std::uint64_t kPages = 8;
+constexpr std::uint64_t kSharedPages = 8;
 constexpr std::size_t kThreads = 2;
-constexpr std::size_t kBytes = kPages * kPageBytes;
+constexpr std::size_t kBytes = kSharedPages * kPageBytes;
 
 class AccessorStressTest : public testing::Test {
  protected:
@@ -76,11 +71,11 @@ class AccessorStressTest : public testing::Test {
     Accessor accessor = must(space_.accessor());
     std::array<std::byte, kPageBytes + 64> block{};
     for (std::uint64_t round = 1; !over_; ++round) {
-      const Vaddr at = base_ + ByteCount{round * 7919 % kPages * kPageBytes + (round * 64 + id * 8) % kPageBytes};
+      const Vaddr at = base_ + ByteCount{round * 7919 % kSharedPages * kPageBytes + (round * 64 + id * 8) % kPageBytes};
       Errno error{0};
       if (round % 32 == 0) {
         block.fill(static_cast<std::byte>(round));
-        const Vaddr from = base_ + ByteCount{round % (kPages - 1) * kPageBytes};
+        const Vaddr from = base_ + ByteCount{round % (kSharedPages - 1) * kPageBytes};
         auto moved = round % 64 == 0 ? accessor.read(from, block) : accessor.write(from, block);
         error = moved ? Errno{0} : moved.error();
       } else if (auto stored = accessor.store(at, round); !stored) {

@@ -8,19 +8,11 @@
 #include <vector>
 
 #include "base/geometry.hpp"
+#include "mm/test_must.hpp"
 #include "table/accessor_slots.hpp"
 
 namespace cowherd {
 namespace {
-
-constexpr PinFlags kDma = PinFlags::kWrite | PinFlags::kLongTerm;
-
-template <class T>
-T must(Result<T> result) {
-  EXPECT_TRUE(result.ok()) << (result.ok() ? "" : name_of(result.error()));
-  if (!result) std::abort();
-  return *std::move(result);
-}
 
 template <class T>
 Errno error_of(const Result<T>& result) {

@@ -1,7 +1,9 @@
 #include "base/mutant.hpp"
 #include "mm/areas.hpp"
 #include "mm/cold_pages.hpp"
+#include "mm/ksm.hpp"
 #include "mm/locks.hpp"
+#include "mm/mlock.hpp"
 #include "mm/operations.hpp"
 #include "mm/page.hpp"
 #include "mm/populate.hpp"
@@ -25,9 +27,17 @@ VmaFlags advised(VmaFlags flags, Advice advice) {
     case Advice::kKeepOnFork:
       flags.wipe_on_fork = false;
       break;
+    case Advice::kMergeable:
+      flags.mergeable = true;
+      break;
+    case Advice::kUnmergeable:
+      flags.mergeable = false;
+      break;
     case Advice::kDontNeed:
     case Advice::kPopulateRead:
     case Advice::kPopulateWrite:
+    case Advice::kLock:
+    case Advice::kUnlock:
     case Advice::kCold:
     case Advice::kPageOut:
     case Advice::kFree:
@@ -150,11 +160,15 @@ Result<void> madvise(System<G>& system, ProcessId process, Vaddr address, ByteCo
       }
       return discard_or_populate(system, mm, range, advice);
     }
+    case Advice::kLock:
+    case Advice::kUnlock:
+      return lock_or_unlock(system, mm, range, advice == Advice::kLock);
     default: {
       const MmapWriteGuard<G> guard(system, mm);
       if (guard.blocked() || stuck(mm)) {
         return would_block(system, Point::kMmapLock);
       }
+      if (advice == Advice::kUnmergeable) COWHERD_TRY(part_merged(system, mm, range));
       return set_flags(system, mm, range, advice);
     }
   }

@@ -8,6 +8,7 @@
 #include "base/mutant.hpp"
 #include "mm/files.hpp"
 #include "mm/flush.hpp"
+#include "mm/gather.hpp"
 #include "mm/locks.hpp"
 #include "mm/page.hpp"
 #include "mm/shared_tables.hpp"
@@ -20,7 +21,7 @@ namespace {
 /// Whether `right` can become part of `left`. Compare Linux mm/vma.c: can_vma_merge_after().
 template <class G>
 bool can_merge(System<G>& system, const Vma& left, const Vma& right) {
-  const bool alike = left.flags == right.flags || COWHERD_MUTANT(merge_ignores_flags);
+  const bool alike = left.flags.like(right.flags) || COWHERD_MUTANT(merge_ignores_flags);
   if (left.pages.end != right.pages.begin || !alike || right.index != left.index_of(right.pages.begin)) {
     return false;
   }
@@ -56,6 +57,8 @@ void merge_pair(System<G>& system, Mm& mm, Ref<Vma> left, Ref<Vma> right) {
     }
   }
   free_unlinked(system.frames(), right);
+  const bool soft_dirty = system.at(left).flags.soft_dirty || system.at(right).flags.soft_dirty;
+  system.at(left).flags.soft_dirty = soft_dirty && !COWHERD_MUTANT(merge_loses_soft_dirty);
   const Vpn end = system.at(right).pages.end;
   {
     // Whoever comes by the file's list meets all pages of both, before and after.
@@ -143,39 +146,6 @@ void merge_vmas(System<G>& system, Mm& mm, PageRange range) {
 }
 
 namespace {
-
-/// Pages whose entries were cleared under one page-table lock, and slots of swap. They go back when no CPU can reach
-/// them any more. Compare Linux struct mmu_gather.
-template <class G>
-class Gather {
- public:
-  [[nodiscard]] bool full() const { return count_ == frames_.size(); }
-  void add(FrameNumber frame) { frames_[count_++] = frame; }
-  void add_slot(BlockNumber slot) { frames_[count_++] = FrameNumber{slot.value() | kSlot}; }
-  void drop_all(System<G>& system) {
-    FreedPages<G> freed(system);
-    while (count_ != 0) {
-      const FrameNumber gone = std::exchange(frames_[--count_], {});
-      if ((gone.value() & kSlot) != 0) [[unlikely]] {
-        free_swap_entry(system, BlockNumber{gone.value() & ~kSlot});
-      } else {
-        drop_mapping(system, gone, freed);
-      }
-    }
-  }
-
-  // For the state of a suspended operation.
-  [[nodiscard]] const auto& frames() const { return frames_; }
-  [[nodiscard]] const std::uint32_t& count() const { return count_; }
-
- private:
-  /// No frame has such a number.
-  static constexpr std::uint32_t kSlot = 1U << 31;
-  static_assert(G::kExplored || Frames<G>::kMaxFrames.value() < kSlot, "and no machine that is explored is so large");
-
-  std::array<FrameNumber, std::min<std::size_t>(Geometry<G>::kEntries, 64)> frames_{};
-  std::uint32_t count_ = 0;
-};
 
 /// Clears the entries of `chunk`, which one lowest table holds, up to as many as `gather` takes. Returns where it
 /// stopped.

@@ -5,12 +5,14 @@
 #include "mm/locks.hpp"
 #include "mm/operations.hpp"
 #include "mm/page.hpp"
+#include "mm/shared_tables.hpp"
 
 namespace cowherd::mm {
 
 namespace {
 
-/// Takes write permission from every entry in `range`, with a page-table lock at a time.
+/// Takes the soft-dirty bit from every entry in `range`, and write permission with it, with a page-table lock at a
+/// time. Compare Linux fs/proc/task_mmu.c: clear_soft_dirty().
 template <class G>
 void protect_range(System<G>& system, Mm& mm, PageRange range, PendingFlush<G>& flush) {
   auto tables = system.tables(mm);
@@ -18,29 +20,42 @@ void protect_range(System<G>& system, Mm& mm, PageRange range, PendingFlush<G>& 
   const Live live(system, "protect-range", at);
   while (at < range.end) {
     const PageRange chunk = intersect(range, {at, Tables<G>::table_end(at)});
-    const auto walk = tables.walk_to(at);
-    if (walk.shared) {
-      // Nothing below may be written as it is.
-      at = tables.next_used(chunk.end, range.end);
-      continue;
-    }
-    const PageTableGuard<G> guard(system, mm, walk.slot);
+    const PageTableGuard<G> guard(system, mm, tables.find(at));
     if (guard.blocked()) {
       return;
     }
     tables.for_each(chunk, [&](Vpn page, EntrySlot slot) {
       at = page;
-      if (!slot.load().writable()) return true;
+      Entry entry = slot.load();
+      if (entry.swap() && entry.soft_dirty()) slot.store(entry.with_soft_dirty(false));
+      if (!entry.present() || !(entry.writable() || entry.soft_dirty())) return true;
       if (system.rules().clear_refs_pinned == ClearRefsPinned::kSkip) {
         point(system, Point::kReadCounts);
-        if (maybe_pinned(system.rules(), system.state(slot.load().frame()))) return true;
+        if (maybe_pinned(system.rules(), system.state(entry.frame()))) return true;
       }
       point(system, mm, Point::kProtectEntry);
-      (void)protect_entry<G>(slot, slot.load());
-      if (!COWHERD_MUTANT(clear_refs_without_flush)) flush.add({page, page + PageCount{1}});
+      entry = slot.load();
+      const auto cleared = [](Entry seen) {
+        return seen.with_soft_dirty(COWHERD_MUTANT(clear_refs_keeps_bit) && seen.soft_dirty())
+            .with_writable(COWHERD_MUTANT(clear_refs_keeps_writable) && seen.writable())
+            .with_dirty(seen.dirty() && !COWHERD_MUTANT(dirty_lost_on_protect));
+      };
+      while (!slot.replace(entry, cleared(entry))) {
+      }
+      if (entry.writable() && !COWHERD_MUTANT(clear_refs_without_flush)) flush.add({page, page + PageCount{1}});
       return true;
     });
     at = tables.next_used(chunk.end, range.end);
+  }
+}
+
+/// Pages without an entry are no longer soft-dirty where all of their VMA is in `range`.
+template <class G>
+void clear_vmas(System<G>& system, Mm& mm, PageRange range) COWHERD_REQUIRES(mm.mmap_lock) {
+  VmaTree areas = system.areas(mm);
+  for (Ref<Vma> vma = areas.find(range.begin); vma && system.at(vma).pages.begin < range.end; vma = areas.next(vma)) {
+    Vma& area = system.at(vma);
+    if (range.begin <= area.pages.begin && area.pages.end <= range.end) area.flags.soft_dirty = false;
   }
 }
 
@@ -66,6 +81,18 @@ Result<void> clear_refs_locked(System<G>& system, Mm& mm, PageRange range) {
     flush.before_unlock();
   }
   flush.after_unlock();
+  return {};
+}
+
+/// What only a writer may change: the VMAs, and tables that other address spaces have too. ENOMEM.
+template <class G>
+Result<void> begin_round(System<G>& system, Mm& mm, PageRange range) {
+  const MmapWriteGuard<G> guard(system, mm);
+  if (guard.blocked() || stuck(mm)) {
+    return would_block(system, Point::kMmapLock);
+  }
+  if (system.tables(mm).any_shared(range)) COWHERD_TRY(own_tables(system, mm, range));
+  clear_vmas(system, mm, range);
   return {};
 }
 
@@ -139,6 +166,7 @@ Result<void> clear_refs(System<G>& system, ProcessId process, Vaddr address, Byt
     return Errno::kNoProcess;
   }
   const Live live(system, "clear-refs-of", held.ref());
+  COWHERD_TRY(begin_round(system, held.mm(), range));
   const bool shared = system.rules().clear_refs_lock == ClearRefsLock::kRead || COWHERD_MUTANT(clear_refs_read_lock);
   return shared ? clear_refs_locked<G, true>(system, held.mm(), range)
                 : clear_refs_locked<G, false>(system, held.mm(), range);

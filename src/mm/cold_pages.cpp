@@ -31,18 +31,19 @@ void for_each_locked(System<G>& system, Mm& mm, PageRange range, Visit&& visit) 
   }
 }
 
-/// Whether reclaim may throw the page away from now on: the page-table lock is held, and nobody else maps the page. It
-/// leaves the swap cache, and what was written to it counts no more.
+/// Whether reclaim may throw the page away from now on: the page-table lock is held, nobody else maps the page, and it
+/// is not merged, which reclaim leaves alone. It leaves the swap cache, and what was written to it counts no more.
 template <class G>
 bool may_go(System<G>& system, FrameNumber frame) {
   FrameDescriptor& page = system.descriptor(frame);
   point(system, Point::kReadCounts);
-  if (page.mapcount() != 1) return false;
+  if (page.mapcount() != 1 || page.use() != FrameUse::kAnon) return false;
   point(system, Point::kTryPageLock);
   if (!try_lock_page_of(system, frame)) return false;
   const Live live(system, "may-go", frame);
   const ColdDescriptor& cold = system.frames().cold(frame);
-  const bool leaves = page.mapcount() == 1 && (!cold.in_swap_cache() || try_free_swap(system, frame));
+  const bool leaves =
+      page.mapcount() == 1 && page.use() == FrameUse::kAnon && (!cold.in_swap_cache() || try_free_swap(system, frame));
   if (leaves) page.set_dirty(false);
   unlock_page_of(system, frame);
   return leaves;

@@ -9,6 +9,7 @@
 #include <utility>
 
 #include "mm/test_machine.hpp"
+#include "mm/test_must.hpp"
 #include "mm/test_scheduler.hpp"
 
 // What fixed scenarios cost, in accesses and not in time: the same on every machine and in every build. A change here
@@ -17,7 +18,6 @@
 namespace cowherd::mm {
 namespace {
 
-constexpr PinFlags kDma = PinFlags::kWrite | PinFlags::kLongTerm;
 constexpr PinFlags kFastDma = kDma | PinFlags::kFast;
 
 constexpr std::array kEventNames = {std::pair{EventKind::kZeroPageMapped, "zero-page"},
@@ -94,7 +94,7 @@ using C = CheckedGeometry;
 // Two lowest tables of 512 entries.
 constexpr std::uint64_t kNativePages = 1024;
 // Four lowest tables of four.
-constexpr std::uint64_t kPages = 16;
+constexpr std::uint64_t kCostPages = 16;
 
 TEST(Cost, FramesAndCopiesOfTheNativeMachine) {
   Costs<P> costs(kNativePages);
@@ -118,7 +118,7 @@ TEST(Cost, FramesAndCopiesOfTheNativeMachine) {
 }
 
 TEST(Cost, AccessesOfFaults) {
-  Costs<C> costs(kPages);
+  Costs<C> costs(kCostPages);
   const ProcessId parent = costs.parent();
   EXPECT_EQ(costs.accesses_of([&] { costs.write_all(parent); }),
             "access=32 mmap-lock=16 page-table-lock=21 read-entry=16 set-entry=21")
@@ -136,7 +136,7 @@ TEST(Cost, AccessesOfFaults) {
 }
 
 TEST(Cost, AccessesOfFork) {
-  Costs<C> costs(kPages);
+  Costs<C> costs(kCostPages);
   TestMachine<C>& machine = costs.machine();
   const ProcessId parent = costs.parent();
   costs.write_all(parent);
@@ -213,7 +213,7 @@ TEST(Cost, AccessesOfForksThatShareTables) {
                "mmap-lock=1 anon-vma-lock=1 page-table-lock=2 protect-entry=4 flush=1 read-counts=10 take-reference=6 "
                "exclusive=3 sequence=2 copy-page=1"}}) {
     SCOPED_TRACE(static_cast<int>(expected.mode));
-    Costs<C> costs(kPages);
+    Costs<C> costs(kCostPages);
     TestMachine<C>& machine = costs.machine();
     const ProcessId parent = costs.parent();
     costs.write_all(parent);
@@ -231,33 +231,33 @@ TEST(Cost, AccessesOfForksThatShareTables) {
 }
 
 TEST(Cost, AccessesOfPins) {
-  Costs<C> costs(kPages);
+  Costs<C> costs(kCostPages);
   TestMachine<C>& machine = costs.machine();
   const ProcessId parent = costs.parent();
   costs.write_all(parent);
   PinId pin{};
-  EXPECT_EQ(costs.accesses_of([&] { pin = machine.pin(parent, 0, kPages, kFastDma); }),
+  EXPECT_EQ(costs.accesses_of([&] { pin = machine.pin(parent, 0, kCostPages, kFastDma); }),
             "read-entry=16 read-table=6 take-reference=16 recheck-entry=16 recheck-table=16 has-pinned=1 sequence=2")
       << "without locks";
   EXPECT_EQ(costs.accesses_of([&] { machine.unpin(pin, true); }), "drop-reference=16");
-  EXPECT_EQ(costs.accesses_of([&] { pin = machine.pin(parent, 0, kPages, kDma); }),
+  EXPECT_EQ(costs.accesses_of([&] { pin = machine.pin(parent, 0, kCostPages, kDma); }),
             "mmap-lock=1 page-table-lock=16 take-reference=16")
       << "with locks";
   EXPECT_EQ(costs.accesses_of([&] { machine.unpin(pin, true); }), "drop-reference=16");
 }
 
 TEST(Cost, AccessesOfMappings) {
-  Costs<C> costs(kPages);
+  Costs<C> costs(kCostPages);
   TestMachine<C>& machine = costs.machine();
   const ProcessId parent = costs.parent();
   costs.write_all(parent);
-  EXPECT_EQ(costs.accesses_of([&] { (void)machine.protect(parent, 0, kPages, Protection::kRead); }),
+  EXPECT_EQ(costs.accesses_of([&] { (void)machine.protect(parent, 0, kCostPages, Protection::kRead); }),
             "mmap-lock=1 page-table-lock=4 set-entry=16 flush=1");
-  EXPECT_EQ(costs.accesses_of([&] { (void)machine.protect(parent, 0, kPages, Protection::kReadWrite); }),
+  EXPECT_EQ(costs.accesses_of([&] { (void)machine.protect(parent, 0, kCostPages, Protection::kReadWrite); }),
             "mmap-lock=1 page-table-lock=4 set-entry=16");
-  EXPECT_EQ(costs.accesses_of([&] { (void)machine.advise(parent, 0, kPages / 2, Advice::kDontNeed); }),
+  EXPECT_EQ(costs.accesses_of([&] { (void)machine.advise(parent, 0, kCostPages / 2, Advice::kDontNeed); }),
             "mmap-lock=1 page-table-lock=2 clear-entry=8 flush=2 drop-reference=8");
-  EXPECT_EQ(costs.accesses_of([&] { machine.unmap(parent, 0, kPages); }),
+  EXPECT_EQ(costs.accesses_of([&] { machine.unmap(parent, 0, kCostPages); }),
             "mmap-lock=1 anon-vma-lock=1 clear-entry=1 flush=1 free-table=1 drop-reference=13");
 }
 

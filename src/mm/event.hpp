@@ -40,6 +40,8 @@ enum class EventKind : std::uint8_t {
   kFrameFreed,
   /// mremap took the page to another address: `page` is the new one.
   kMoved,
+  /// KSM: the page took the place of another one that held the same: frame -> new_frame.
+  kMerged,
   /// mremap took a whole lowest table to another place: `page` is its first page there.
   kTableMoved,
   /// A page of a file was mapped read-only, or as the mapping allows.

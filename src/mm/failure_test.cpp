@@ -7,6 +7,7 @@
 #include "back/anon_rmap.hpp"
 #include "cow/rule_rows.hpp"
 #include "mm/test_machine.hpp"
+#include "mm/test_must.hpp"
 
 // Every allocation of every operation fails once. What can be observed afterwards is what could be observed before, and
 // tried again the operation does what it would have done.
@@ -14,8 +15,7 @@
 namespace cowherd::mm {
 namespace {
 
-constexpr PinFlags kDma = PinFlags::kWrite | PinFlags::kLongTerm;
-constexpr std::uint64_t kPages = 16;
+constexpr std::uint64_t kCastPages = 16;
 
 /// Who is there: a parent, its child, and what the parent has pinned.
 struct Cast {
@@ -59,7 +59,7 @@ class FailureTest : public testing::Test {
     Sys system(copy.get());
     std::string text;
     for (const ProcessId process : {cast.parent, cast.child}) {
-      for (std::uint64_t page = 0; page < kPages; ++page) {
+      for (std::uint64_t page = 0; page < kCastPages; ++page) {
         std::byte value{};
         const Access access = ptrace_read(system, process, at(page), {&value, 1});
         text += access.error == Errno{0} ? std::to_string(static_cast<int>(value)) : std::string(name_of(access.error));

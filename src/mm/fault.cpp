@@ -5,6 +5,7 @@
 #include "mm/files.hpp"
 #include "mm/flush.hpp"
 #include "mm/locks.hpp"
+#include "mm/numa.hpp"
 #include "mm/page.hpp"
 #include "mm/swap_fault.hpp"
 #include "mm/write_protect_fault.hpp"
@@ -131,7 +132,8 @@ Result<Faulted> handle_fault(System<G>& system, Mm& mm, Ref<Vma> vma, Vpn page, 
   point(system, mm, Point::kReadEntry);
   const auto walk = system.tables(mm).walk_to(page);
   const Entry entry = walk.load();
-  if (entry.present() && (kind == FaultKind::kRead || entry.writable())) {
+  const bool hint = is_hint(entry, system.at(vma));
+  if (entry.present() && !hint && (kind == FaultKind::kRead || entry.writable())) {
     if constexpr (G::kExplored) {
       // The access failed on what its CPU remembers.
       if (system.scheduler() != nullptr) system.scheduler()->forget_own_translation(system.ref(mm).unit, page);
@@ -145,6 +147,10 @@ Result<Faulted> handle_fault(System<G>& system, Mm& mm, Ref<Vma> vma, Vpn page, 
     return fault_swapped(system, mm, vma, page, kind, walk.slot, entry);
   }
   const Live live(system, "handle-fault", page, kind, entry);
+  if (hint) {
+    COWHERD_TRY(fault_on_hint(system, mm, system.at(vma), walk.slot, entry));
+    return Faulted::kRetry;
+  }
   if (system.at(vma).mapping) {
     const bool shared = system.at(vma).flags.shared;
     if (!shared && kind != FaultKind::kRead) COWHERD_TRY(prepare_anon_vma(system, mm, vma));

@@ -27,17 +27,19 @@ struct FileFault {
   }
 };
 
-/// The entry by which a VMA maps a page of a file. A page that a disk is behind may be written through it only after a
-/// fault that says so (Linux: vma_wants_writenotify()).
+/// The entry by which a VMA maps a page of a file. A page that a disk is behind, or whose writes are tracked, may be
+/// written through it only after a fault that says so. Compare Linux mm/mmap.c: vma_wants_writenotify().
 template <class G>
 Entry make_file_entry(const FileFault<G>& fault) {
   const Vma& vma = fault.system.at(fault.vma);
   const bool written = vma.flags.shared && fault.kind == FaultKind::kWrite;
-  const bool noticed = fault.system.at(file_of(fault.system, vma)).on_disk() && !COWHERD_MUTANT(write_not_noticed);
+  const bool noticed = (fault.system.at(file_of(fault.system, vma)).on_disk() || !vma.flags.soft_dirty) &&
+                       !COWHERD_MUTANT(write_not_noticed);
   const bool writable = vma.flags.shared && has(vma.flags.protection, Protection::kWrite) && (written || !noticed);
   return Entry::of(fault.frame)
       .with_user(vma.flags.protection != Protection::kNone)
       .with_dirty(written)
+      .with_soft_dirty(writable)
       .with_writable(writable || COWHERD_MUTANT(private_file_page_writable));
 }
 

@@ -1,9 +1,9 @@
 #include <algorithm>
 #include <array>
-#include <utility>
 
 #include "base/mutant.hpp"
 #include "mm/files.hpp"
+#include "mm/gather.hpp"
 #include "mm/page.hpp"
 #include "mm/walker_inside.hpp"
 
@@ -53,13 +53,6 @@ void clean_entry(System<G>& system, Mm& mm, Vpn page, FrameNumber frame) {
   });
 }
 
-/// Pages whose entries were cleared, until no CPU can reach them.
-template <class G>
-struct Cleared {
-  std::array<FrameNumber, std::min<std::size_t>(Geometry<G>::kEntries, 64)> frames{};
-  std::uint32_t count = 0;
-};
-
 /// A range of a file that everybody loses.
 template <class G>
 struct Unmapping {
@@ -79,7 +72,7 @@ struct Unmapping {
 
 /// Clears what one lowest table has for `pages`. Returns whether other address spaces may have the table too.
 template <class G>
-bool clear_entries(const Unmapping<G>& unmapping, Mm& mm, PageRange pages, Cleared<G>& cleared, Vpn& stopped) {
+bool clear_entries(const Unmapping<G>& unmapping, Mm& mm, PageRange pages, Gather<G>& cleared, Vpn& stopped) {
   System<G>& system = unmapping.system;
   bool shared_table = false;
   with_table_locked(system, mm, pages.begin, [&](FrameNumber table, bool shared) {
@@ -89,14 +82,21 @@ bool clear_entries(const Unmapping<G>& unmapping, Mm& mm, PageRange pages, Clear
     for (; page < pages.end; ++page) {
       const EntrySlot slot = Tables<G>::slot_at(system.frames(), table, Tables<G>::index_of(page, 0));
       const Entry entry = slot.load();
+      if (entry.swap() && unmapping.copies) {
+        if (cleared.full()) break;
+        point(system, mm, Point::kClearEntry);
+        (void)system.tables(mm).set(slot, Entry{});
+        cleared.add_slot(entry.slot());
+        continue;
+      }
       if (!entry.present() || entry.frame() == Frames<G>::kZeroPage) continue;
       const FrameNumber frame = entry.frame();
-      if (system.descriptor(frame).use() == FrameUse::kAnon && !unmapping.copies) continue;
-      if (cleared.count == cleared.frames.size()) break;
+      if (system.descriptor(frame).use() != FrameUse::kFile && !unmapping.copies) continue;
+      if (cleared.full()) break;
       point(system, mm, Point::kClearEntry);
       (void)system.tables(mm).set(slot, Entry{});
       add_rss(system, slot, -1, system.rss_class(frame));
-      cleared.frames[cleared.count++] = frame;
+      cleared.add(frame);
       system.note({.kind = EventKind::kUnmapped, .page = page, .frame = frame});
     }
     stopped = page;
@@ -121,9 +121,9 @@ void unmap_in(const Unmapping<G>& unmapping, Ref<FileMapping> mapping) {
   Mm& mm = system.at(vma.mm);
   const PageRange all = unmapping.in(vma);
   Vpn at = all.begin;
-  Cleared<G> cleared;
+  Gather<G> cleared;
   bool shared = false;
-  const Live live(system, "unmap-in", at, cleared.frames, cleared.count, shared);
+  const Live live(system, "unmap-in", at, cleared.frames(), cleared.count(), shared);
   while (at < all.end) {
     const PageRange part{at, std::min(all.end, Tables<G>::table_end(at))};
     Vpn stopped = next_table(system, mm, at);
@@ -142,8 +142,7 @@ void unmap_in(const Unmapping<G>& unmapping, Ref<FileMapping> mapping) {
         }
       }
     }
-    FreedPages<G> freed(system);
-    while (cleared.count != 0) drop_mapping(system, std::exchange(cleared.frames[--cleared.count], {}), freed);
+    cleared.drop_all(system);
     at = stopped;
   }
 }

@@ -51,6 +51,7 @@ Result<Ref<Vma>> duplicate_vma(System<G>& system, Mm& parent, Ref<Mm> child_ref,
   Vma& copy = system.at(made);
   copy = system.at(vma);
   copy.mm = child_ref;
+  copy.flags.locked = COWHERD_MUTANT(fork_keeps_lock) && copy.flags.locked;
   copy.anon_vma = {};
   copy.chain = {};
   copy.mapping = {};

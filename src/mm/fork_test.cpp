@@ -2,6 +2,7 @@
 
 #include "cow/rule_rows.hpp"
 #include "mm/test_machine.hpp"
+#include "mm/test_must.hpp"
 
 namespace cowherd::mm {
 namespace {
@@ -9,8 +10,6 @@ namespace {
 template <class G>
 class ForkTest : public testing::Test {};
 TYPED_TEST_SUITE(ForkTest, Geometries);
-
-constexpr PinFlags kDma = PinFlags::kWrite | PinFlags::kLongTerm;
 
 TYPED_TEST(ForkTest, ParentAndChildSeeTheSameAndThenTheirOwn) {
   TestMachine<TypeParam> m;

@@ -37,6 +37,11 @@ PageView inspect(System<G>& system, ProcessId process, Vaddr address) {
   }
   const auto walk = system.tables(mm_of(system, process)).walk_to(page);
   view.entry = walk.load();
+  view.soft_dirty = view.entry.soft_dirty();
+  if (const Ref<Vma> vma = system.areas(mm_of(system, process)).at(page)) {
+    view.in_vma = true;
+    view.soft_dirty = view.soft_dirty || system.at(vma).flags.soft_dirty;
+  }
   if (view.entry.present()) {
     view.frame = view.entry.frame();
     const FrameDescriptor& descriptor = system.descriptor(view.frame);

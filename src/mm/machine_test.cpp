@@ -11,21 +11,10 @@
 #include <vector>
 
 #include "cow/rule_rows.hpp"
+#include "mm/test_must.hpp"
 
 namespace cowherd {
 namespace {
-
-constexpr PinFlags kDma = PinFlags::kWrite | PinFlags::kLongTerm;
-
-/// Or the end of the test program: nothing more could be said then.
-template <class T>
-T must(Result<T> result) {
-  EXPECT_TRUE(result.ok()) << (result.ok() ? "" : name_of(result.error()));
-  if (!result) {
-    std::abort();
-  }
-  return *std::move(result);
-}
 
 template <class T>
 Errno error_of(const Result<T>& result) {

@@ -121,7 +121,7 @@ void move_table(System<G>& system, Mm& mm, PageRange pages, Vpn there, TableRese
   const Live live(system, "move-table", entry);
   if (!COWHERD_MUTANT(move_without_flush)) flush.add(pages);
   if (!flushes_late(system)) flush.after_unlock();
-  if (!COWHERD_MUTANT(table_moved_under_walker)) wait_for_walkers(system, mm, pages);
+  wait_for_walkers(system, mm, pages);
   const EntrySlot new_place = place_for(system, mm, there, 1, reserve);
   point(system, mm, Point::kSetEntry);
   tables.set(new_place, entry);
@@ -186,6 +186,8 @@ void move_entries(System<G>& system, Mm& mm, PageRange pages, Vpn there, TableRe
     const Entry was = COWHERD_MUTANT(moved_entry_stays) ? slot.load() : from_tally.clear(slot);
     if (late) flush.add({page, page + PageCount{1}});
     Entry entry = was.in_transit() ? was.arrived() : was;
+    // Who tracks writes has to see that what is here now was not here before.
+    entry = entry.with_soft_dirty(!COWHERD_MUTANT(move_is_not_soft_dirty));
     if (COWHERD_MUTANT(move_loses_dirty)) entry = entry.with_dirty(false);
     to_tally.set(to_slot.after((page - pages.begin).value()), entry);
     if (entry.present() && entry.frame() != Frames<G>::kZeroPage) {
@@ -256,8 +258,7 @@ void move_pages(System<G>& system, Mm& mm, Ref<Vma> vma, PageRange from, Vpn to,
   const Live live(system, "move-pages", at, flush.range());
   {
     // Who looks for all places of a page may come to the new one before it is there, and to the old one after.
-    std::optional<AnonVmaGuard<G>> guard;
-    if (!COWHERD_MUTANT(move_without_rmap_lock)) guard.emplace(system, mm, vma);
+    const AnonVmaGuard<G> guard(system, mm, vma);
     while (at < from.end) {
       const Chunk chunk = next_chunk(system, mm, from, to, at);
       if (chunk.pages.empty()) break;

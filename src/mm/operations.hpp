@@ -193,9 +193,10 @@ Access dma_read(System<G>& system, PinId pin, ByteCount offset, std::span<std::b
 template <class G>
 Access dma_write(System<G>& system, PinId pin, ByteCount offset, std::span<const std::byte> from);
 
-/// Starts a round of soft-dirty tracking: takes write permission from every entry in the range, so that the next write
-/// faults; pinned pages are left alone where the rules say so. EINVAL. Compare Linux fs/proc/task_mmu.c:
-/// clear_refs_write().
+/// Starts a round of soft-dirty tracking: takes the soft-dirty bit, and write permission with it, from every entry in
+/// the range, so that the next write faults and sets it; pinned pages are left alone where the rules say so, and so
+/// stay soft-dirty. Pages without an entry go by their VMA, which is no longer soft-dirty where all of it is in the
+/// range. EINVAL; ENOMEM, where tables are shared after a fork. Compare Linux fs/proc/task_mmu.c: clear_refs_write().
 template <class G>
 Result<void> clear_refs(System<G>& system, ProcessId process, Vaddr address, ByteCount length);
 
@@ -228,6 +229,25 @@ Result<FrameNumber> lock_page(System<G>& system, ProcessId process, Vaddr addres
 template <class G>
 void unlock_page(System<G>& system, FrameNumber frame);
 
+/// Makes the entries in the range let no access through, so that the next one says who uses the page: its fault gives
+/// the permissions back. Which pages are left alone is the rules' business. EINVAL; ENOMEM as clear_refs(). Compare
+/// Linux mm/mprotect.c: change_protection() with MM_CP_PROT_NUMA.
+template <class G>
+Result<void> numa_hint(System<G>& system, ProcessId process, Vaddr address, ByteCount length);
+
+/// KSM: one page for both addresses, if they hold the same and their mappings are MADV_MERGEABLE: the first one's,
+/// which both map write-protected from then on. EFAULT: no page is mapped at one of them; EINVAL: not mergeable, or one
+/// page already; EBUSY: somebody else holds one of them, or they differ, and then nothing has changed but that entries
+/// may have lost their write permission. ENOMEM, where tables are shared after a fork. Compare Linux mm/ksm.c:
+/// try_to_merge_two_pages().
+template <class G>
+Result<void> ksm_merge(System<G>& system, ProcessId one, Vaddr at_one, ProcessId other, Vaddr at_other);
+
+/// Gives every page in the range that is merged a page of its own again. ENOMEM. Compare Linux mm/ksm.c:
+/// unmerge_ksm_pages().
+template <class G>
+Result<void> ksm_unmerge(System<G>& system, ProcessId process, Vaddr address, ByteCount length);
+
 /// What is known of the page at an address: for tests and explanations.
 struct PageView {
   Entry entry;
@@ -238,6 +258,9 @@ struct PageView {
   std::uint32_t pins = 0;
   bool exclusive = false;
   bool dirty = false;
+  /// Also where nothing is mapped by an entry: as /proc/PID/pagemap says it.
+  bool soft_dirty = false;
+  bool in_vma = false;
   /// Of a page that has a slot of swap, mapped or not: the entries that name it, and whether it is in the swap cache.
   bool has_slot = false;
   bool in_swap_cache = false;

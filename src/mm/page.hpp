@@ -64,7 +64,8 @@ template <class G>
 void put_page(System<G>& system, FrameNumber frame, std::uint32_t count = 1, std::uint32_t pins = 0) {
   point(system, Point::kDropReference);
   FrameDescriptor& page = system.descriptor(frame);
-  if (page.use() != FrameUse::kAnon && page.use() != FrameUse::kZeroPage && page.use() != FrameUse::kFile) {
+  if (page.use() != FrameUse::kAnon && page.use() != FrameUse::kKsm && page.use() != FrameUse::kZeroPage &&
+      page.use() != FrameUse::kFile) {
     system.report(Violation::kFreedInUse);
     return;
   }
@@ -212,11 +213,13 @@ void copy_page(System<G>& system, FrameNumber to, FrameNumber from, Reader reade
   copy(system.frames().bytes(to), system.frames().bytes(from), size);
 }
 
-/// The entry by which `vma` maps `frame`: dirty and, where the VMA allows it, writable; or neither.
+/// The entry by which `vma` maps `frame`: dirty, soft-dirty and, where the VMA allows it, writable; or none of it.
 inline Entry make_entry(FrameNumber frame, const Vma& vma, bool written) {
   return Entry::of(frame)
       .with_user(vma.flags.protection != Protection::kNone)
       .with_dirty(written)
+      .with_soft_dirty(written)
+      .with_secret(vma.flags.secret)
       .with_writable(written && has(vma.flags.protection, Protection::kWrite));
 }
 

@@ -15,6 +15,7 @@ namespace {
 
 /// Whether the VMA lets a reference of this sort be taken at all. Compare Linux mm/gup.c: check_vma_flags().
 bool vma_allows(const Vma& vma, PinFlags flags) {
+  if (vma.flags.secret && !COWHERD_MUTANT(secret_pinned_slowly)) return false;
   if (has(flags, PinFlags::kForce)) {
     // Private memory could be made readable and writable by its owner, and so may be forced. What is shared may be
     // written only where it can be: there is no copy for a forced write to go to.
@@ -37,10 +38,18 @@ Look look_up(System<G>& system, const Vma& vma, Entry entry, PinFlags flags, boo
     return as_write ? Look::kFaultWrite : Look::kFaultRead;
   }
   const FrameState frame = system.state(entry.frame());
+  const bool hint = !entry.user() && !has(flags, PinFlags::kForce);
+  if (hint && system.rules().gup_hint == GupHint::kFault) {
+    return as_write ? Look::kFaultWrite : Look::kFaultRead;
+  }
   if (as_write && !entry.writable()) {
     // A reference for reading that the rules turned into one for writing is as good as forced.
     const bool may_force = (has(flags, PinFlags::kForce) || !has(flags, PinFlags::kWrite)) && !vma.flags.shared;
-    const bool let_through = may_force && can_force_write(system.rules(), frame, entry.dirty(), faulted_for_write);
+    // A page that is not soft-dirty has to become so first.
+    const bool tracked = system.rules().gup_force != GupForce::kExclusive || entry.soft_dirty() ||
+                         COWHERD_MUTANT(force_is_not_soft_dirty);
+    const bool let_through =
+        may_force && tracked && can_force_write(system.rules(), frame, entry.dirty(), faulted_for_write);
     return let_through ? Look::kTake : Look::kFaultWrite;
   }
   if (!as_write && gup_needs_unshare(system.rules(), frame, flags, entry.writable(), !vma.flags.shared)) {

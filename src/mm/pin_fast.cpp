@@ -77,11 +77,12 @@ template <class G>
 bool lets_through(System<G>& system, Entry entry, bool as_write) {
   const bool user = entry.user() || COWHERD_MUTANT(fast_pin_ignores_protection);
   const bool writable = entry.writable() || COWHERD_MUTANT(fast_pin_ignores_write_permission);
+  const bool secret = entry.secret() && !COWHERD_MUTANT(secret_pinned_fast);
   if (!entry.present() || !user || (as_write && !writable)) {
     return false;
   }
   if (entry.frame().value() < system.frames().frame_count().value()) {
-    return true;
+    return !secret;
   }
   // This was no page table any more.
   system.report(Violation::kFreedInUse);

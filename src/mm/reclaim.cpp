@@ -96,7 +96,8 @@ bool unmap_entry(const Leaving<G>& leaving, Mm& mm, Vpn page, EntrySlot place) {
       place.store(entry);
       return false;
     }
-    left = Entry::swapped(slot, exclusive && rules.swap_exclusive == SwapExclusive::kKept);
+    left = Entry::swapped(slot, exclusive && rules.swap_exclusive == SwapExclusive::kKept)
+               .with_soft_dirty(entry.soft_dirty());
   }
   point(system, Point::kExclusive);
   if (exclusive) descriptor.set_exclusive(false);
@@ -236,6 +237,9 @@ Result<void> reclaim_page(System<G>& system, Mm& mm, Ref<Vma> vma, Vpn page) {
     // What files hold goes to their disks.
     if (!system.state(entry.frame()).anon) return Errno::kBusy;
     frame = entry.frame();
+    // No reverse map leads to all who have a merged page.
+    const bool kept = system.at(vma).flags.locked || system.descriptor(frame).use() == FrameUse::kKsm;
+    if (kept) return Errno::kBusy;
     point(system, Point::kTakeReference);
     system.descriptor(frame).add_references(1);
   }

@@ -106,10 +106,11 @@ class NewVmas {
     const Vpn begin = request.there + (old.pages.begin - request.from.begin);
     copy.pages = {begin, begin + old.pages.count()};
     // Pages keep their index. Where there are none yet, theirs will be the one that their neighbours count on from.
-    copy.index = old.own_anon_vma() || COWHERD_MUTANT(unfaulted_keeps_index) ? old.index : begin;
+    copy.index = old.own_anon_vma() ? old.index : begin;
     if (COWHERD_MUTANT(move_changes_index)) copy.index = begin;
     copy.mm = old.mm;
     copy.flags = old.flags;
+    copy.flags.soft_dirty = !COWHERD_MUTANT(move_is_not_soft_dirty);
     const Live live(system_, "new-vma", made);
     const AnonVmaGuard<G> guard(system_, mm_, source);
     if (auto cloned = anon_vma_clone(system_.frames(), made, source); !cloned) {
@@ -166,10 +167,8 @@ Result<void> move(System<G>& system, Mm& mm, const Request& request, Removed<G>&
   TableReserve<G> reserve(system);
   const Live live(system, "move", vmas.first(), reserve.first());
   if (auto ready = prepare(system, mm, request, vmas, reserve); !ready) {
-    if (!COWHERD_MUTANT(failed_move_stays_split)) {
-      merge_vmas(system, mm, request.from);
-      merge_vmas(system, mm, request.target());
-    }
+    merge_vmas(system, mm, request.from);
+    merge_vmas(system, mm, request.target());
     return ready;
   }
   remove_vmas(system, mm, request.target(), there);

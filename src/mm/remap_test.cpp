@@ -7,12 +7,12 @@
 #include "cow/rule_rows.hpp"
 #include "mm/page.hpp"
 #include "mm/test_machine.hpp"
+#include "mm/test_must.hpp"
 
 namespace cowherd::mm {
 namespace {
 
 constexpr RemapFlags kMove = RemapFlags::kMayMove | RemapFlags::kFixed;
-constexpr PinFlags kDma = PinFlags::kWrite | PinFlags::kLongTerm;
 
 template <class G>
 class RemapTest : public testing::Test {

@@ -5,12 +5,12 @@
 
 #include "cow/rule_rows.hpp"
 #include "mm/test_machine.hpp"
+#include "mm/test_must.hpp"
 
 namespace cowherd::mm {
 namespace {
 
-constexpr PinFlags kDma = PinFlags::kWrite | PinFlags::kLongTerm;
-constexpr std::uint64_t kPages = 12;
+constexpr std::uint64_t kSpacePages = 12;
 
 template <class G>
 class RestoreTest : public testing::Test {
@@ -21,7 +21,7 @@ class RestoreTest : public testing::Test {
   /// What a debugger reads, page by page.
   static std::vector<int> bytes(M& m, ProcessId process) {
     std::vector<int> values;
-    for (std::uint64_t page = 0; page < kPages; ++page) values.push_back(m.peek(process, page));
+    for (std::uint64_t page = 0; page < kSpacePages; ++page) values.push_back(m.peek(process, page));
     return values;
   }
 };

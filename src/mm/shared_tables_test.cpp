@@ -4,6 +4,7 @@
 
 #include "cow/rule_rows.hpp"
 #include "mm/test_machine.hpp"
+#include "mm/test_must.hpp"
 
 namespace cowherd::mm {
 namespace {
@@ -13,7 +14,6 @@ template <class G>
 class SharedTablesTest : public testing::Test {
  protected:
   static constexpr std::uint64_t kTable = Geometry<G>::kEntries;
-  static constexpr PinFlags kDma = PinFlags::kWrite | PinFlags::kLongTerm;
 
   SharedTablesTest() : parent_(m_.spawn()) {
     m_.map(parent_, 0, 2 * kTable);
@@ -70,7 +70,7 @@ TYPED_TEST(SharedTablesTest, TheHighestTableWithoutAPinIsShared) {
 
 TYPED_TEST(SharedTablesTest, TheWayToAPinnedPageStaysWritable) {
   auto& m = this->m_;
-  const PinId pin = m.pin(this->parent_, 0, 1, this->kDma);
+  const PinId pin = m.pin(this->parent_, 0, 1, kDma);
   for (const ForkMode mode : {ForkMode::kSharedLeaves, ForkMode::kSharedSubtrees}) {
     const ProcessId child = this->fork(mode);
     EXPECT_FALSE(this->shares(child, 0));
@@ -85,7 +85,7 @@ TYPED_TEST(SharedTablesTest, TheWayToAPinnedPageStaysWritable) {
 
 TYPED_TEST(SharedTablesTest, ATableWithoutPinsIsSharedAgain) {
   auto& m = this->m_;
-  m.unpin(m.pin(this->parent_, 0, 1, this->kDma));
+  m.unpin(m.pin(this->parent_, 0, 1, kDma));
   EXPECT_FALSE(this->shares(this->fork(ForkMode::kSharedSubtrees), 0)) << "the mark outlives the pin";
   EXPECT_TRUE(this->shares(this->fork(ForkMode::kSharedSubtrees), 0)) << "and fork finds that nothing is held";
   EXPECT_EQ(m.verify(), "");

@@ -5,15 +5,10 @@
 
 #include "cowherd/accessor.hpp"
 #include "cowherd/snapshot.hpp"
+#include "mm/test_must.hpp"
 
 namespace cowherd {
 namespace {
-
-template <class T>
-T must(Result<T> result) {
-  if (!result) std::abort();
-  return std::move(*result);
-}
 
 /// A run of a fuzzer: eight pages in two tables are written, and the snapshot of `range(0)` pages is restored.
 void bm_snapshot_cycle(benchmark::State& state) {

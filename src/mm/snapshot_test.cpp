@@ -8,16 +8,10 @@
 #include <utility>
 
 #include "cowherd/accessor.hpp"
+#include "mm/test_must.hpp"
 
 namespace cowherd {
 namespace {
-
-template <class T>
-T must(Result<T> result) {
-  EXPECT_TRUE(result.ok()) << (result.ok() ? "" : name_of(result.error()));
-  if (!result) std::abort();
-  return *std::move(result);
-}
 
 std::string problem_of(const Machine& machine) {
   const char* found = machine.verify();

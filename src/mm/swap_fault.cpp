@@ -70,7 +70,8 @@ bool map_arrived(const Arrival<G>& arrival) {
   if (mapcounts_matter(system.rules())) point(system, Point::kMapcount);
   descriptor.add_mapcount();
   point(system, arrival.mm, Point::kSetEntry);
-  arrival.place.store(make_entry(arrival.frame, vma, exclusive && arrival.write));
+  const bool written = exclusive && arrival.write;
+  arrival.place.store(make_entry(arrival.frame, vma, written).with_soft_dirty(written || arrival.entry.soft_dirty()));
   add_rss(system, arrival.place, COWHERD_MUTANT(swap_in_without_rss) ? 0 : 1);
   system.note({.kind = EventKind::kSwappedIn,
                .decision = arrival.write ? Decision::kSwapReuse : Decision::kSwapExclusive,

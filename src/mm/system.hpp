@@ -117,8 +117,9 @@ class System {
             .pins = counts.pins,
             .mapcount = d.mapcount(),
             .exclusive = d.use() != FrameUse::kFile && d.exclusive(),
-            .anon = d.use() == FrameUse::kAnon,
+            .anon = d.use() == FrameUse::kAnon || d.use() == FrameUse::kKsm,
             .file = d.use() == FrameUse::kFile,
+            .merged = d.use() == FrameUse::kKsm,
             .zero_page = frame == Frames<G>::kZeroPage,
             .gup_mark = d.use() != FrameUse::kFile && d.gup_mark()};
   }

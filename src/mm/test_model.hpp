@@ -99,6 +99,10 @@ class ModelSpace {
           break;
         case Advice::kPopulateRead:
         case Advice::kPopulateWrite:
+        case Advice::kLock:
+        case Advice::kUnlock:
+        case Advice::kMergeable:
+        case Advice::kUnmergeable:
         case Advice::kCold:
         case Advice::kPageOut:
         case Advice::kFree:

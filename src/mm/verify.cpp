@@ -64,7 +64,8 @@ class Verifier {
   }
 
   [[nodiscard]] bool is_anon(FrameNumber frame) {
-    return frame.value() < frame_count_ && system_.descriptor(frame).use() == FrameUse::kAnon;
+    return frame.value() < frame_count_ &&
+           (system_.descriptor(frame).use() == FrameUse::kAnon || system_.descriptor(frame).use() == FrameUse::kKsm);
   }
   [[nodiscard]] bool is_file(FrameNumber frame) {
     return frame.value() < frame_count_ && system_.descriptor(frame).use() == FrameUse::kFile;
@@ -245,8 +246,13 @@ class Verifier {
       return;
     }
     const bool may_write = has(vma.flags.protection, Protection::kWrite);
-    if ((entry.writable() && !may_write) || entry.user() != (vma.flags.protection != Protection::kNone)) {
+    // An entry may be closed where its VMA is open: numa_hint().
+    const bool too_open = entry.user() && vma.flags.protection == Protection::kNone;
+    if ((entry.writable() && (!may_write || !entry.user())) || too_open || entry.secret() != vma.flags.secret) {
       found_.add(Violation::kOutsideVma);
+    }
+    if (entry.writable() && !entry.soft_dirty()) {
+      found_.add(Violation::kNotSoftDirty);
     }
     const FrameNumber frame = entry.frame();
     if (frame == Frames<G>::kZeroPage) {
@@ -259,7 +265,11 @@ class Verifier {
     if (!vma.anon_vma || vma.flags.shared) {
       found_.add(Violation::kVma);
     }
-    if (is_anon(frame) && !leads_to(system_.descriptor(frame), vma, page)) {
+    const bool merged = is_anon(frame) && system_.descriptor(frame).use() == FrameUse::kKsm;
+    if (merged && (entry.writable() || system_.descriptor(frame).exclusive())) {
+      found_.add(Violation::kWritableShared);
+    }
+    if (is_anon(frame) && !merged && !leads_to(system_.descriptor(frame), vma, page)) {
       found_.add(Violation::kNoRmap);
     }
   }
@@ -366,6 +376,7 @@ class Verifier {
         if (descriptor.under_writeback()) found_.add(Violation::kLockHeld);
         break;
       case FrameUse::kAnon:
+      case FrameUse::kKsm:
         if (descriptor.seen() == Seen::kUnseen) {
           found_.add(Violation::kFrameLost);
         }

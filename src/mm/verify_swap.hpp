@@ -59,9 +59,11 @@ class SwapVerifier {
     if (cached && (cold.slot().value() >= used_ || system_.swap().cached(cold.slot()) != frame)) {
       found_.add(Violation::kSwapCache);
     }
-    const bool any = cached || cold.active() || cold.referenced() || cold.lazy_free();
-    const bool is_page = system_.descriptor(frame).use() == FrameUse::kAnon;
-    if (cold.writeback() || (any && !is_page)) found_.add(Violation::kReclaim);
+    const FrameUse use = system_.descriptor(frame).use();
+    const bool may_go = (cached || cold.lazy_free()) && use != FrameUse::kAnon;
+    // A merged page keeps what reclaim noted before.
+    const bool aged = (cold.active() || cold.referenced()) && use != FrameUse::kAnon && use != FrameUse::kKsm;
+    if (cold.writeback() || may_go || aged) found_.add(Violation::kReclaim);
   }
 
   /// Whether what is in the page is in its slot too, or may be lost.

@@ -37,7 +37,8 @@ namespace cowherd::mm {
   X(kWrongPolicy, "wrong-policy", "a page that was allocated for one address came to serve another")         \
   X(kUnguarded, "unguarded-access", "something that a lock guards was touched without it")                   \
   X(kDataRace, "data-race", "two agents touched the same plain data, and nothing ordered them")              \
-  X(kFaultLoop, "fault-loop", "a fault was handled again and again without letting the access through")
+  X(kFaultLoop, "fault-loop", "a fault was handled again and again without letting the access through")      \
+  X(kNotSoftDirty, "not-soft-dirty", "a page may be written that is not soft-dirty: who tracks writes would miss it")
 
 enum class Violation : std::uint8_t {
 #define COWHERD_VIOLATION(name, ...) name,

@@ -37,6 +37,7 @@ void reuse_page(const Fault<G>& fault, bool& page_locked) {
   FrameDescriptor& descriptor = fault.descriptor();
   if (!descriptor.exclusive()) {
     point(system, Point::kExclusive);
+    if (descriptor.use() == FrameUse::kKsm) descriptor.change_use(FrameUse::kAnon);
     if (page_locked) note_unlocked(system, LockRank::kPageLock);
     descriptor.become_exclusive(vma.own_anon_vma().unit, vma.index_of(fault.page), !COWHERD_MUTANT(reuse_without_mark),
                                 page_locked);
@@ -101,7 +102,8 @@ Result<Faulted> copy_mapped_page(const Fault<G>& fault, PageTableGuard<G>& locke
       system.descriptor(copy).set_dirty(true);
     }
     point(system, fault.mm, Point::kSetEntry);
-    fault.slot.store(make_entry(copy, vma, write));
+    const bool soft_dirty = write || (fault.entry.soft_dirty() && !COWHERD_MUTANT(unshare_loses_soft_dirty));
+    fault.slot.store(make_entry(copy, vma, write).with_soft_dirty(soft_dirty));
     system.note({.kind = write ? EventKind::kCopiedOnWrite : EventKind::kUnshared,
                  .decision = write ? Decision::kReuse : Decision::kGupRead,
                  .page = fault.page,
@@ -179,7 +181,7 @@ Result<void> copy_to_other(const Fault<G>& fault, OtherMapping other) {
   add_new_anon_page(system, copy, vma, other.page);
   system.descriptor(copy).set_dirty(true);
   point(system, Point::kSetEntry);
-  slot.store(make_entry(copy, vma, false));
+  slot.store(make_entry(copy, vma, false).with_soft_dirty(entry.soft_dirty()));
   drop_mapcount(system, fault.frame());
   system.note({.kind = EventKind::kCopiedToOther,
                .decision = Decision::kReuse,

@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "litmus/spelling.hpp"
+#include "report/whole_text.hpp"
 
 namespace cowherd::report {
 namespace {
@@ -114,17 +115,6 @@ std::string disagreements_of(const Matrix& matrix, const MatrixRow& row) {
   return text;
 }
 
-std::string summary_text(const Matrix& matrix) {
-  const Counts counts = count(matrix);
-  std::string text =
-      fmt::format("{} tests under {} rule sets: {} of {} published statements agree, {} disagreements",
-                  matrix.rows.size(), matrix.columns.size(), counts.agree, counts.stated, counts.disagree);
-  if (counts.unfinished != 0) text += fmt::format(", {} without an answer", counts.unfinished);
-  text += '\n';
-  for (const MatrixRow& row : matrix.rows) text += disagreements_of(matrix, row);
-  return text;
-}
-
 std::string changed_text(const Matrix& matrix, std::size_t label_width) {
   std::string text;
   for (const MatrixRow& row : matrix.rows) {
@@ -155,7 +145,12 @@ MatrixCell cell_of(const Judged& judged, std::optional<Verdict> statement) {
   cell.reason = judged.reason;
   if (!judged.result.error.empty()) return cell;
   cell.bad = cell.observation != good_verdict(*judged.program).value_or(judged.result.reference());
-  for (const check::Finding& finding : judged.result.findings) cell.findings.push_back(title_of(finding));
+  bool explained = !judged.result.findings.empty();
+  for (const check::Finding& finding : judged.result.findings) {
+    cell.findings.push_back(title_of(finding));
+    explained = explained && !finding.trace.steps.empty();
+  }
+  if (explained) cell.explanation = findings_text(judged, true);
   return cell;
 }
 
@@ -173,6 +168,17 @@ std::string mark_of(const MatrixCell& cell) {
     mark = cell.statement ? "." : "-";
   }
   return disagrees(cell) ? mark + "!" : mark;
+}
+
+std::string summary_text(const Matrix& matrix) {
+  const Counts counts = count(matrix);
+  std::string text =
+      fmt::format("{} tests under {} rule sets: {} of {} published statements agree, {} disagreements",
+                  matrix.rows.size(), matrix.columns.size(), counts.agree, counts.stated, counts.disagree);
+  if (counts.unfinished != 0) text += fmt::format(", {} without an answer", counts.unfinished);
+  text += '\n';
+  for (const MatrixRow& row : matrix.rows) text += disagreements_of(matrix, row);
+  return text;
 }
 
 std::string matrix_text(const Matrix& matrix, std::size_t width) {

@@ -20,6 +20,8 @@ struct MatrixCell {
   /// Titles of the findings.
   std::vector<std::string> findings;
   std::string reason;
+  /// Its findings, explained; empty where nobody asked for that.
+  std::string explanation;
 };
 
 struct MatrixRow {
@@ -33,6 +35,9 @@ struct MatrixRow {
     MatrixCell cell;
   };
   std::vector<Changed> changed;
+  /// What the test says of itself: in a sentence, and where it comes from.
+  std::string doc;
+  std::string source;
 };
 
 struct Matrix {
@@ -55,8 +60,15 @@ std::string mark_of(const MatrixCell& cell);
 /// Whether a published statement, or what the default rules promise, is contradicted.
 bool disagrees(const MatrixCell& cell);
 
+/// "2 tests under 3 rule sets: 3 of 5 published statements agree, …", and a line to each disagreement.
+std::string summary_text(const Matrix& matrix);
+
 /// The table, its legend, and a line to each disagreement. Wider tables than `width` are cut into groups of columns.
 std::string matrix_text(const Matrix& matrix, std::size_t width);
+
+/// A page that needs nothing else: the table, and what each cell with a finding leads to, once for all rule sets under
+/// which it reads the same.
+std::string matrix_html(const Matrix& matrix);
 
 /// An object to each cell and one for the whole, each on a line.
 std::string matrix_json(const Matrix& matrix);

@@ -50,11 +50,15 @@ Matrix sample_matrix() {
        "one",
        {cell(program, 1, 0, Verdict::kSometimes), cell(program, 0, 1, Verdict::kNever),
         cell(program, 1, 0, Verdict::kNever)},
-       {}},
+       {},
+       "",
+       ""},
       {"dir/second.litmus",
        "second",
        {cell(program, 0, 1, std::nullopt), cell(program, 0, 1, Verdict::kNever), cell(program, 1, 0, Verdict::kNever)},
-       {}}};
+       {},
+       "",
+       ""}};
   return matrix;
 }
 
@@ -116,6 +120,27 @@ TEST(Matrix, ChangedRuleSetsFollowTheTable) {
   const std::string json = matrix_json(matrix);
   EXPECT_NE(json.find("\"rules\":\"R5,reuse=never\""), std::string::npos);
   EXPECT_NE(json.find("\"disagreements\":3"), std::string::npos);
+}
+
+TEST(Matrix, ThePageHasALinkToEachFindingAndOneTextForAllThatReadTheSame) {
+  const litmus::Program program = sample_program();
+  Matrix matrix = sample_matrix();
+  const MatrixCell found = cell(program, 1, 0, Verdict::kSometimes, true);
+  ASSERT_NE(found.explanation.find("A pinned page is shared."), std::string::npos) << found.explanation;
+  matrix.rows[0].cells[0] = found;
+  matrix.rows[0].cells[2] = found;
+  std::string& other = matrix.rows[0].cells[2].explanation;
+  for (std::size_t at = other.find("R5"); at != std::string::npos; at = other.find("R5")) other.replace(at, 2, "R10");
+  matrix.rows[0].doc = "a < b";
+  const std::string text = matrix_html(matrix);
+  EXPECT_NE(text.find("<a href=\"#one-1\">X</a>"), std::string::npos) << text;
+  EXPECT_NE(text.find("<section id=\"one-1\"><h3>one under R5</h3>\n<p>a &lt; b</p>\n<p>The same under R10.</p>"),
+            std::string::npos)
+      << text;
+  EXPECT_EQ(text.find("one-2"), std::string::npos);
+  EXPECT_NE(text.find("title=\"R5: Always; sources say Sometimes; wrong COW: stale DMA\""), std::string::npos);
+  EXPECT_NE(text.find("<th class=\"family\" colspan=\"4\">dir</th>"), std::string::npos);
+  EXPECT_NE(text.find("2 tests under 3 rule sets"), std::string::npos);
 }
 
 TEST(Matrix, JsonHasACellToALine) {

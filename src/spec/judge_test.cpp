@@ -3,12 +3,10 @@
 #include <string>
 
 #include "spec/spec.hpp"
-#include "spec/story.hpp"
+#include "spec/story_test.hpp"
 
 namespace cowherd::spec {
 namespace {
-
-class JudgedStory : public testing::TestWithParam<StoryCase> {};
 
 TEST_P(JudgedStory, IsJudgedLineByLine) { EXPECT_EQ(tell_all(GetParam().text, false), ""); }
 TEST_P(JudgedStory, IsJudgedTheSameAfterASnapshot) { EXPECT_EQ(tell_all(GetParam().text, true), ""); }
@@ -434,12 +432,10 @@ const StoryCase kHistory[] = {
       C read 0.0 = 3 -> reference leak)"},
 };
 
-std::string case_name(const testing::TestParamInfo<StoryCase>& info) { return info.param.name; }
-
-INSTANTIATE_TEST_SUITE_P(Private, JudgedStory, testing::ValuesIn(kPrivate), case_name);
-INSTANTIATE_TEST_SUITE_P(Pins, JudgedStory, testing::ValuesIn(kPins), case_name);
-INSTANTIATE_TEST_SUITE_P(Force, JudgedStory, testing::ValuesIn(kForce), case_name);
-INSTANTIATE_TEST_SUITE_P(History, JudgedStory, testing::ValuesIn(kHistory), case_name);
+INSTANTIATE_TEST_SUITE_P(Private, JudgedStory, testing::ValuesIn(kPrivate), name_of_story);
+INSTANTIATE_TEST_SUITE_P(Pins, JudgedStory, testing::ValuesIn(kPins), name_of_story);
+INSTANTIATE_TEST_SUITE_P(Force, JudgedStory, testing::ValuesIn(kForce), name_of_story);
+INSTANTIATE_TEST_SUITE_P(History, JudgedStory, testing::ValuesIn(kHistory), name_of_story);
 
 }  // namespace
 }  // namespace cowherd::spec

@@ -2,15 +2,10 @@
 
 #include <string>
 
-#include "spec/story.hpp"
+#include "spec/story_test.hpp"
 
 namespace cowherd::spec {
 namespace {
-
-class MovedStory : public testing::TestWithParam<StoryCase> {};
-
-TEST_P(MovedStory, IsJudged) { EXPECT_EQ(tell_all(GetParam().text, false), ""); }
-TEST_P(MovedStory, IsJudgedTheSameAfterASnapshot) { EXPECT_EQ(tell_all(GetParam().text, true), ""); }
 
 const StoryCase kMoves[] = {
     {"APageAndItsPinMove", R"(
@@ -104,9 +99,7 @@ const StoryCase kMoves[] = {
       P read 1.0 = 0)"},
 };
 
-std::string case_name(const testing::TestParamInfo<StoryCase>& of) { return of.param.name; }
-
-INSTANTIATE_TEST_SUITE_P(Moves, MovedStory, testing::ValuesIn(kMoves), case_name);
+INSTANTIATE_TEST_SUITE_P(Moves, JudgedStory, testing::ValuesIn(kMoves), name_of_story);
 
 }  // namespace
 }  // namespace cowherd::spec

@@ -24,7 +24,7 @@ Grant kernel_reads(const Page* page) {
 Grant kernel_writes(const Page* page) { return can_write(page) ? Grant::kYes : Grant::kNo; }
 
 Grant grants(const Page* page, PinFlags flags) {
-  if (page == nullptr) return Grant::kNo;
+  if (page == nullptr || page->secret) return Grant::kNo;
   // A private mapping may always be read and written by force: VM_MAYREAD and VM_MAYWRITE are set. Of a shared one no
   // copy is made for that.
   const bool shared_write = page->view == View::kShared && has(flags, PinFlags::kWrite);
@@ -147,6 +147,7 @@ Judgement Spec::mmap(SpaceId space, std::uint8_t first, std::uint8_t count, Prot
       } else {
         change().map(space, page, protection);
       }
+      state_.find(space, page)->secret = has(flags, MapFlags::kSecret);
     }
   }
   return judge_result(expected, seen);
@@ -171,7 +172,8 @@ Judgement Spec::mprotect(SpaceId space, std::uint8_t first, std::uint8_t count, 
 
 Judgement Spec::madvise(SpaceId space, std::uint8_t first, std::uint8_t count, Advice advice, Observation seen) {
   if (seen.for_shortage()) return {};
-  const bool populates = advice == Advice::kPopulateRead || advice == Advice::kPopulateWrite;
+  const bool locks = advice == Advice::kLock || advice == Advice::kUnlock;
+  const bool populates = advice == Advice::kPopulateRead || advice == Advice::kPopulateWrite || locks;
   if (advice == Advice::kWipeOnFork || advice == Advice::kFree) {
     // Only what is private, and of no file, can be empty in the child.
     for (std::uint8_t i = first; i < first + count; ++i) {
@@ -181,11 +183,16 @@ Judgement Spec::madvise(SpaceId space, std::uint8_t first, std::uint8_t count, A
     }
   }
   bool hole = false;
+  // mlock brings in what it locks, and cannot.
+  bool closed = false;
   for (std::uint8_t i = first; i < first + count; ++i) {
     Page* page = change().find(space, i);
     if (page == nullptr) {
       hole = true;
       if (populates) break;
+    } else if (locks) {
+      closed =
+          closed || (advice == Advice::kLock && (page->protection == Protection::kNone || state_.beyond_end(*page)));
     } else if (populates) {
       const Grant grant = advice == Advice::kPopulateWrite ? kernel_writes(page) : kernel_reads(page);
       const bool granted = grant == Grant::kYes || (grant == Grant::kEither && seen.error != Errno::kInvalid);
@@ -199,7 +206,7 @@ Judgement Spec::madvise(SpaceId space, std::uint8_t first, std::uint8_t count, A
       mark(*page, advice);
     }
   }
-  return judge_result(hole ? Errno::kNoMemory : kSuccess, seen);
+  return judge_result(hole || closed ? Errno::kNoMemory : kSuccess, seen);
 }
 
 Judgement Spec::judge_lazy_view(SpaceId space, std::uint8_t page, std::uint8_t word, std::int64_t seen) {
@@ -233,7 +240,8 @@ Errno Spec::remap_error(SpaceId space, const Remap& remap) const {
   for (std::uint8_t i = 1; i < remap.count; ++i) {
     const Page* page = state_.find(space, static_cast<std::uint8_t>(remap.first + i));
     const bool alike = page != nullptr && page->protection == first->protection &&
-                       page->dont_fork == first->dont_fork && page->wipe_on_fork == first->wipe_on_fork;
+                       page->dont_fork == first->dont_fork && page->wipe_on_fork == first->wipe_on_fork &&
+                       page->secret == first->secret;
     if (!alike) return Errno::kFault;
   }
   for (std::uint8_t i = remap.count; !fixed && i < remap.to_count; ++i) {
@@ -253,6 +261,7 @@ void Spec::remap_part(SpaceId space, const Remap& remap, std::uint8_t part, bool
     Page& page = *state_.find(space, to);
     page.dont_fork = like.dont_fork;
     page.wipe_on_fork = like.wipe_on_fork;
+    page.secret = like.secret;
     return;
   }
   if (from == to) return;
@@ -292,7 +301,7 @@ Judgement Spec::write(SpaceId space, std::uint8_t page, std::uint8_t word, std::
 Judgement Spec::force_read(SpaceId space, std::uint8_t page, std::uint8_t word, Observation seen) {
   if (seen.for_shortage()) return {};
   const Page* at = state_.find(space, page);
-  const Errno expected = at != nullptr && !state_.beyond_end(*at) ? kSuccess : Errno::kFault;
+  const Errno expected = at != nullptr && !at->secret && !state_.beyond_end(*at) ? kSuccess : Errno::kFault;
   if (expected != kSuccess || seen.error != kSuccess) return judge_result(expected, seen);
   if (at->lazy.words != 0) return judge_lazy_view(space, page, word, seen.value);
   return judge_view(space, page, word, seen.value);

@@ -178,6 +178,8 @@ class Spec {
   [[nodiscard]] std::optional<Protection> protection(SpaceId space, std::uint8_t page) const;
   /// What the word holds, whatever the protection; nothing where nothing is mapped.
   [[nodiscard]] std::optional<std::int64_t> peek(SpaceId space, std::uint8_t page, std::uint8_t word) const;
+  /// Whether no reference may be taken to the page. Precondition: mapped.
+  [[nodiscard]] bool secret(SpaceId space, std::uint8_t page) const { return state_.find(space, page)->secret; }
   /// Pages that the pin holds; 0 for kNoPin.
   [[nodiscard]] std::uint8_t pages_held(SpecPinId pin) const { return state_.held(pin); }
   /// Precondition: the pin exists.

@@ -4,15 +4,10 @@
 
 #include <string>
 
-#include "spec/story.hpp"
+#include "spec/story_test.hpp"
 
 namespace cowherd::spec {
 namespace {
-
-class ResultStory : public testing::TestWithParam<StoryCase> {};
-
-TEST_P(ResultStory, IsJudgedLineByLine) { EXPECT_EQ(tell_all(GetParam().text, false), ""); }
-TEST_P(ResultStory, IsJudgedTheSameAfterASnapshot) { EXPECT_EQ(tell_all(GetParam().text, true), ""); }
 
 const StoryCase kAccess[] = {
     {"UntouchedMemoryIsZero", R"(
@@ -181,9 +176,7 @@ const StoryCase kAccess[] = {
       d unpin)"},
 };
 
-std::string case_name(const testing::TestParamInfo<StoryCase>& info) { return info.param.name; }
-
-INSTANTIATE_TEST_SUITE_P(Access, ResultStory, testing::ValuesIn(kAccess), case_name);
+INSTANTIATE_TEST_SUITE_P(Access, JudgedStory, testing::ValuesIn(kAccess), name_of_story);
 
 }  // namespace
 }  // namespace cowherd::spec

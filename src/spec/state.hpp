@@ -54,6 +54,8 @@ struct Page {
   Protection protection = Protection::kNone;
   bool dont_fork = false;
   bool wipe_on_fork = false;
+  /// No reference may be taken to it.
+  bool secret = false;
   View view = View::kOwn;
   /// Where the page is of a file with a name, also once it has words of its own.
   FileNumber file = kAnonymous;

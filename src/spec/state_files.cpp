@@ -25,6 +25,7 @@ std::uint16_t State::new_slot() {
   const std::uint16_t slot = free_slot();
   detached_[slot] = {};
   detached_writers_[slot] = {};
+  detached_lazy_[slot] = 0;
   return slot;
 }
 

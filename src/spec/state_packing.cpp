@@ -12,6 +12,8 @@ namespace cowherd::spec {
 namespace {
 
 constexpr std::uint16_t kUnnumbered = 0xffff;
+/// Beside the writers of a page's words.
+constexpr unsigned kSecret = 1u << 14;
 /// In the byte that says how a pin was taken.
 constexpr unsigned kMoved = 1u << 7;
 constexpr unsigned kLoose = 1u << 3;
@@ -44,22 +46,26 @@ void unpack_words(Unpacker& in, Words& words, unsigned set) {
 }
 
 /// Above the writers of the words lie those that MADV_FREE may have lost.
-constexpr unsigned kLazyShift = 3 * kWordsPerPage;
-static_assert(kLazyShift + kWordsPerPage <= 16);
-/// Of the byte behind them.
+constexpr unsigned kWriterKinds = 5;
+constexpr unsigned kLazyShift = 10;
+static_assert(kWordsPerPage == 4 && kWriterKinds * kWriterKinds * kWriterKinds * kWriterKinds <= 1u << kLazyShift);
+/// Above those: what few pages have follows in a byte.
+constexpr unsigned kHasMore = 1u << 15;
 constexpr unsigned kMayGo = 1;
 constexpr unsigned kHasFile = 2;
+/// Of a file's number of pages.
 constexpr unsigned kOnDisk = 0x80;
 
 unsigned pack_writers(const std::array<Writer, kWordsPerPage>& writers) {
   unsigned packed = 0;
-  for (const Writer writer : writers) packed = packed << 3 | static_cast<unsigned>(writer);
+  for (const Writer writer : writers) packed = packed * kWriterKinds + static_cast<unsigned>(writer);
   return packed;
 }
 
 void unpack_writers(std::array<Writer, kWordsPerPage>& writers, unsigned packed) {
-  for (std::size_t word = 0; word < kWordsPerPage; ++word) {
-    writers[word] = static_cast<Writer>((packed >> (3 * (kWordsPerPage - 1 - word))) & 7u);
+  packed &= (1u << kLazyShift) - 1u;
+  for (std::size_t word = kWordsPerPage; word-- > 0; packed /= kWriterKinds) {
+    writers[word] = static_cast<Writer>(packed % kWriterKinds);
   }
 }
 
@@ -118,8 +124,10 @@ void State::pack_page(Packer& out, DetachedPacker& detached, const Page& page) c
   const unsigned flags = (page.dont_fork ? 4u : 0u) | (page.wipe_on_fork ? 8u : 0u);
   out.put(static_cast<std::uint8_t>(static_cast<unsigned>(page.protection) | flags | set_words(page.words) << 4));
   const bool has_file = page.view != View::kOwn || page.file != kAnonymous;
-  out.put(static_cast<std::uint16_t>(pack_writers(page.writers) | unsigned{page.lazy.words} << kLazyShift));
-  out.put(static_cast<std::uint8_t>((page.lazy.may_go ? kMayGo : 0u) | (has_file ? kHasFile : 0u)));
+  const unsigned more = (page.lazy.may_go ? kMayGo : 0u) | (has_file ? kHasFile : 0u);
+  out.put(static_cast<std::uint16_t>(pack_writers(page.writers) | unsigned{page.lazy.words} << kLazyShift |
+                                     (page.secret ? kSecret : 0u) | (more != 0 ? kHasMore : 0u)));
+  if (more != 0) out.put(static_cast<std::uint8_t>(more));
   pack_words(out, page.words);
   if (!has_file) return;
   out.put(page.view);
@@ -134,9 +142,10 @@ void State::unpack_page(Unpacker& in, DetachedUnpacker& detached, Page& page) {
   page.dont_fork = (head & 4u) != 0;
   page.wipe_on_fork = (head & 8u) != 0;
   const unsigned writers = in.get<std::uint16_t>();
-  const unsigned more = in.get<std::uint8_t>();
+  const unsigned more = (writers & kHasMore) != 0 ? in.get<std::uint8_t>() : 0u;
   unpack_writers(page.writers, writers);
-  page.lazy = {static_cast<std::uint8_t>(writers >> kLazyShift), (more & kMayGo) != 0};
+  page.secret = (writers & kSecret) != 0;
+  page.lazy = {static_cast<std::uint8_t>(writers >> kLazyShift & 0xFu), (more & kMayGo) != 0};
   unpack_words(in, page.words, head >> 4);
   page.view = View::kOwn;
   page.file = kAnonymous;

@@ -18,7 +18,7 @@ namespace cowherd::spec {
 /// Tells a Spec what happened, one line of text a step, so that a test reads like the report of a bug.
 ///
 ///   space P                    a new address space, called P
-///   P map 0+2 rw [populate] [noreplace]
+///   P map 0+2 rw [populate] [noreplace] [secret]
 ///   P unmap 0+1, P protect 0+1 none|r|w|rw, P advise 0+1 dontneed|dontfork|…
 ///   P remap 0+1 2+1 [fixed|stuck] [leave]; "fixed": MAYMOVE and FIXED, "stuck": FIXED alone, "leave": DONTUNMAP
 ///   P write 1.2 7              word 2 of page 1 gets 7; P read 1.2; "force-write", "force-read" for a debugger
@@ -130,6 +130,8 @@ class Story {
         {"keeponfork", Advice::kKeepOnFork},
         {"populate-read", Advice::kPopulateRead},
         {"populate-write", Advice::kPopulateWrite},
+        {"lock", Advice::kLock},
+        {"unlock", Advice::kUnlock},
         {"cold", Advice::kCold},
         {"pageout", Advice::kPageOut},
         {"free", Advice::kFree},
@@ -190,7 +192,9 @@ class Story {
     if (verb == "map") {
       MapFlags flags = MapFlags::kNone;
       for (std::size_t i = 4; i < words.size(); ++i) {
-        flags = flags | (words[i] == "noreplace" ? MapFlags::kFixedNoReplace : MapFlags::kPopulate);
+        flags = flags | (words[i] == "noreplace" ? MapFlags::kFixedNoReplace
+                         : words[i] == "secret"  ? MapFlags::kSecret
+                                                 : MapFlags::kPopulate);
       }
       judgement = spec_.mmap(space, a, b, protection(words.at(3)), flags, seen);
     } else if (verb == "unmap") {

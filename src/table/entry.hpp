@@ -51,8 +51,13 @@ class Entry {
   [[nodiscard]] constexpr bool present() const { return (bits_ & kPresent) != 0; }
   [[nodiscard]] constexpr bool writable() const { return (bits_ & kWritable) != 0; }
   [[nodiscard]] constexpr bool dirty() const { return (bits_ & kDirty) != 0; }
+  /// Written since the last round of soft-dirty tracking began, or moved (Linux: pte_soft_dirty).
+  [[nodiscard]] constexpr bool soft_dirty() const { return (bits_ & kSoftDirty) != 0; }
+  /// No reference is taken through an address to what is mapped here: secret memory.
+  [[nodiscard]] constexpr bool secret() const { return (bits_ & kSecret) != 0; }
   [[nodiscard]] constexpr bool young() const { return (bits_ & kAccessed) != 0; }
-  /// Present, but the mapping's protection forbids every access (Linux: pte_protnone).
+  /// False of a present entry: it lets no access through (Linux: pte_protnone), because the mapping's protection
+  /// forbids all, or to find out who accesses the page.
   [[nodiscard]] constexpr bool user() const { return (bits_ & kUser) != 0; }
   [[nodiscard]] constexpr FrameNumber frame() const {
     return FrameNumber{static_cast<std::uint32_t>((bits_ & kFrameMask) >> kFrameShift)};
@@ -67,6 +72,8 @@ class Entry {
 
   [[nodiscard]] constexpr Entry with_writable(bool on) const { return with(kWritable, on); }
   [[nodiscard]] constexpr Entry with_dirty(bool on) const { return with(kDirty, on); }
+  [[nodiscard]] constexpr Entry with_soft_dirty(bool on) const { return with(kSoftDirty, on); }
+  [[nodiscard]] constexpr Entry with_secret(bool on) const { return with(kSecret, on); }
   [[nodiscard]] constexpr Entry with_young(bool on) const { return with(kAccessed, on); }
   [[nodiscard]] constexpr Entry with_user(bool on) const { return with(kUser, on); }
 
@@ -84,6 +91,9 @@ class Entry {
   static constexpr std::uint64_t kUser = 1u << 2;
   static constexpr std::uint64_t kAccessed = 1u << 5;
   static constexpr std::uint64_t kDirty = 1u << 6;
+  // Processors ignore these bits of any entry.
+  static constexpr std::uint64_t kSecret = std::uint64_t{1} << 57;
+  static constexpr std::uint64_t kSoftDirty = std::uint64_t{1} << 58;
   /// Of entries that are not present: bits that a present one does not use, none of them a permission.
   static constexpr unsigned kKindShift = 7;
   static constexpr std::uint64_t kKindMask = 0x1F;

@@ -5,6 +5,8 @@
 #include <set>
 #include <vector>
 
+#include "litmus/spelling.hpp"
+
 namespace cowherd::stress {
 
 namespace {
@@ -13,33 +15,6 @@ constexpr std::size_t kMostOfAKind = 2;
 /// What caused a finding may have ended some operations before what is missing began.
 constexpr Tick kBefore = 40;
 constexpr std::size_t kMostBlocks = 8;
-
-std::string flags_text(PinFlags flags) {
-  std::string text;
-  const auto add = [&](PinFlags flag, const char* name) {
-    if (!has(flags, flag)) return;
-    text += text.empty() ? "" : " | ";
-    text += name;
-  };
-  add(PinFlags::kWrite, "FOLL_WRITE");
-  add(PinFlags::kLongTerm, "FOLL_LONGTERM");
-  add(PinFlags::kFast, "FOLL_FAST");
-  return text.empty() ? "0" : text;
-}
-
-const char* protection_text(Protection protection) {
-  switch (protection) {
-    case Protection::kNone:
-      return "PROT_NONE";
-    case Protection::kRead:
-      return "PROT_READ";
-    case Protection::kWrite:
-      return "PROT_WRITE";
-    case Protection::kReadWrite:
-      break;
-  }
-  return "PROT_READ | PROT_WRITE";
-}
 
 /// A block in the making: what one thread did in one address space, or all that was done in a child.
 struct Block {
@@ -201,7 +176,7 @@ class Writer {
         return "ptrace_write(" + remote + ", " + value(record.value) + ")";
       case Action::kPin:
         return (has(record.flags, PinFlags::kGet) ? "get(" : "pin(") + device(record.other) + ", x, " +
-               flags_text(record.flags) + ")";
+               litmus::text_of(record.flags) + ")";
       case Action::kUnpin:
         return (has(record.flags, PinFlags::kGet) ? "put(" : "unpin(") + device(record.other) + ")";
       case Action::kDmaRead:
@@ -219,7 +194,7 @@ class Writer {
       case Action::kUnmap:
         return "munmap(x)";
       case Action::kProtect:
-        return std::string("mprotect(x, ") + protection_text(record.protection) + ")";
+        return std::string("mprotect(x, ") + litmus::text_of(record.protection) + ")";
       case Action::kDiscard:
         return "madvise(x, MADV_DONTNEED)";
       case Action::kClearRefs:

@@ -1,0 +1,58 @@
+#include "mm/mlock.hpp"
+
+#include "base/mutant.hpp"
+#include "mm/areas.hpp"
+#include "mm/locks.hpp"
+#include "mm/populate.hpp"
+#include "mm/shared_tables.hpp"
+
+namespace cowherd::mm {
+
+namespace {
+
+/// Brings in what has become locked, as a write would where the mapping allows it.
+template <class G>
+Result<void> bring_in(System<G>& system, Mm& mm, PageRange range) COWHERD_REQUIRES(mm.mmap_lock) {
+  COWHERD_TRY(own_tables(system, mm, range));
+  Vpn at = range.begin;
+  const Live live(system, "bring-in", at);
+  while (at < range.end) {
+    const Vma& vma = system.at(system.areas(mm).at(at));
+    const PageRange part = intersect({at, range.end}, vma.pages);
+    const bool writable = has(vma.flags.protection, Protection::kWrite);
+    auto populated = populate(system, mm, part, writable ? FaultKind::kWrite : FaultKind::kRead);
+    if (!populated) {
+      const bool closed = populated.error() == Errno::kInvalid || populated.error() == Errno::kFault;
+      return closed ? Errno::kNoMemory : populated.error();
+    }
+    at = part.end;
+  }
+  return {};
+}
+
+}  // namespace
+
+template <class G>
+Result<void> lock_or_unlock(System<G>& system, Mm& mm, PageRange range, bool locks) {
+  const MmapWriteGuard<G> guard(system, mm);
+  if (guard.blocked() || stuck(mm)) {
+    return would_block(system, Point::kMmapLock);
+  }
+  COWHERD_TRY(split_at(system, mm, range));
+  VmaTree areas = system.areas(mm);
+  Vpn at = range.begin;
+  for (Ref<Vma> vma = areas.at(at); vma && at < range.end; vma = areas.at(at)) {
+    system.at(vma).flags.locked = locks && !COWHERD_MUTANT(mlock_forgotten);
+    at = system.at(vma).pages.end;
+  }
+  merge_vmas(system, mm, range);
+  if (at < range.end) return Errno::kNoMemory;
+  const Live live(system, "lock-or-unlock", range, locks);
+  return locks ? bring_in(system, mm, range) : Result<void>();
+}
+
+#define COWHERD_INSTANTIATE(G) template Result<void> lock_or_unlock<G>(System<G>&, Mm&, PageRange, bool);
+COWHERD_FOR_EACH_GEOMETRY(COWHERD_INSTANTIATE)
+#undef COWHERD_INSTANTIATE
+
+}  // namespace cowherd::mm
