@@ -88,9 +88,9 @@ class Planner {
     refuse(refusal_of(term), text);
     switch (term.kind) {
       case litmus::Term::Kind::kFrame:
+      case litmus::Term::Kind::kRss:
         return need(Need::kPageFrames, text);
       case litmus::Term::Kind::kMapcount:
-      case litmus::Term::Kind::kRss:
         need(Need::kPageFrames, text);
         return need(Need::kPageCounts, text);
       case litmus::Term::Kind::kExclusive:
@@ -178,7 +178,7 @@ class Planner {
 
   void use_swap(const std::string& text) {
     need(Need::kSwap, text);
-    need(Need::kPageCounts, text);
+    need(Need::kPageFrames, text);
     plan_.uses.swap = true;
   }
 

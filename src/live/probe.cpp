@@ -177,6 +177,14 @@ Offer try_page_frames() {
   return (entry & kFrameBits) != 0 ? yes("works") : no("frame numbers are hidden");
 }
 
+/// /proc/kpagecount may be there and end before the frames that there are.
+Offer try_page_counts() {
+  const OwnPage page;
+  const std::uint64_t frame = page.entry() & kFrameBits;
+  if (frame == 0) return no("frame numbers are hidden");
+  return mappings_of(frame) == 1 ? yes("works") : no("/proc/kpagecount does not count a page of this program");
+}
+
 Offer try_file(const char* path, int flags) {
   const int file = ::open(path, flags | O_CLOEXEC);
   if (file < 0) return no(fmt::format("{}: {}", path, in_words(errno)));
@@ -303,7 +311,7 @@ Offers probe() {
   set(Need::kClearRefs, try_clear_refs());
   set(Need::kPopulate, try_populate());
   set(Need::kPageFrames, try_page_frames());
-  set(Need::kPageCounts, try_file("/proc/kpagecount", O_RDONLY));
+  set(Need::kPageCounts, try_page_counts());
   set(Need::kExclusiveMark, try_exclusive_mark());
   set(Need::kGupTest, try_file("/sys/kernel/debug/gup_test", O_RDWR));
   set(Need::kFailNth, try_file("/proc/self/fail-nth", O_RDWR));
