@@ -126,6 +126,9 @@ std::vector<std::string> command_of(const GuestKernel& kernel, const std::string
           "tcg",
           "-cpu",
           "max",
+          // Its memory is no business of the KSM here.
+          "-machine",
+          "mem-merge=off",
           "-smp",
           "1",
           "-m",
