@@ -121,30 +121,10 @@ std::vector<std::string> command_of(const GuestKernel& kernel, const std::string
     for (const char* word : {"quiet", "loglevel=0", "rdinit=/init", "panic=-1"}) command.emplace_back(word);
     return command;
   }
-  return {"qemu-system-x86_64",
-          "-accel",
-          "tcg",
-          "-cpu",
-          "max",
+  return {"qemu-system-x86_64", "-accel", "tcg", "-cpu", "max",
           // Its memory is no business of the KSM here.
-          "-machine",
-          "mem-merge=off",
-          "-smp",
-          "1",
-          "-m",
-          kMemoryMiB,
-          "-nodefaults",
-          "-no-reboot",
-          "-display",
-          "none",
-          "-serial",
-          "stdio",
-          "-kernel",
-          kernel.path,
-          "-initrd",
-          root,
-          "-append",
-          "console=ttyS0 " + common};
+          "-machine", "mem-merge=off", "-smp", "1", "-m", kMemoryMiB, "-nodefaults", "-no-reboot", "-display", "none",
+          "-serial", "stdio", "-kernel", kernel.path, "-initrd", root, "-append", "console=ttyS0 " + common};
 }
 
 /// A file that is gone when this object is.
