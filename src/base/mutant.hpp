@@ -153,7 +153,6 @@ namespace cowherd {
   X(move_changes_index, "mremap gives pages an index that reverse maps do not know")                            \
   X(moved_entry_stays, "a moved page stays at its old address too")                                             \
   X(move_leaks_reserve, "mremap leaks the tables that it did not need")                                         \
-  X(failed_move_stays_split, "an mremap that fails leaves its VMAs split")                                      \
   /* Failure, and the ends of things. */                                                                        \
   X(prealloc_used_twice, "fork uses one preallocated page for two early copies")                                \
   X(prealloc_kept, "fork keeps a preallocated page for the next entry")                                         \
