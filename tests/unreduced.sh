@@ -1,9 +1,9 @@
 # States that the explorer takes for one are one: told apart by their raw stacks they show the same outcomes and
 # findings. A local that an operation needs and does not declare would be seen here.
 set -u
-programs=800
+programs=3000
 [[ -z ${COWHERD_SANITIZE:-} ]] || programs=60
-"$COWHERD" gen --seed 4711 --count $programs --max-ops 7 -o random >/dev/null || exit 1
+"$COWHERD" gen --seed 10000 --count $programs --max-ops 7 -o random >/dev/null || exit 1
 for rules in cowherd linux-5.8 linux-6.1; do
   for way in "" --unreduced; do
     # shellcheck disable=SC2086
