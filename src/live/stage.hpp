@@ -86,6 +86,9 @@ class Stage final : public Executor {
   Answer merge(std::uint8_t process, const litmus::Operation& operation) const;
   Answer part(std::uint8_t process, const litmus::Place& place);
   [[nodiscard]] std::int64_t pages_of(std::uint8_t process) const;
+  /// A transfer that finds a bad page goes on with those before it, and does not say so before its end: those are asked
+  /// for.
+  [[nodiscard]] std::uint64_t pages_to_ask_for(std::uint8_t server, const litmus::Operation& operation) const;
   /// What /proc shows of each page of the test in the process.
   template <class Visit>
   void for_each_page(std::uint8_t process, Visit&& visit) const;
