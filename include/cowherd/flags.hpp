@@ -53,6 +53,8 @@ enum class Advice : std::uint8_t {
   /// mlock() and munlock(): what is mapped is brought in, and stays; it is no pin.
   kLock,
   kUnlock,
+  /// msync(): what was written to shared mappings of files is on their disks.
+  kSync,
   /// KSM may merge these pages with others that hold the same; or no longer, and what was merged is parted.
   kMergeable,
   kUnmergeable,

@@ -58,6 +58,10 @@ Call call_of(Where& where, std::uint8_t block) {
     case OpCode::kMadvise:
       call.kind = Kind::kMadvise;
       break;
+    case OpCode::kMsync:
+      call.kind = Kind::kMadvise;
+      call.advice = Advice::kSync;
+      break;
     case OpCode::kMlock:
     case OpCode::kMunlock:
       call.kind = Kind::kMadvise;

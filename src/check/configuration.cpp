@@ -48,6 +48,7 @@ std::uint32_t touches_of_madvise(Advice advice) {
       return F::kReadsMapped | F::kWritesWords;
     case Advice::kCold:
     case Advice::kPageOut:
+    case Advice::kSync:
       return F::kReadsMapped;
     case Advice::kPopulateRead:
     case Advice::kPopulateWrite:

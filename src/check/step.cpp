@@ -88,6 +88,7 @@ class Stepper {
       case OpCode::kMprotect:
       case OpCode::kMadvise:
       case OpCode::kMremap:
+      case OpCode::kMsync:
       case OpCode::kMlock:
       case OpCode::kMunlock:
         return change_mapping();
@@ -212,6 +213,9 @@ class Stepper {
         observed = seen(error_of(mm::mremap(system_, id, at, length(), there, op_.remap_flags, to)));
         break;
       }
+      case OpCode::kMsync:
+        observed = seen(error_of(mm::madvise(system_, id, at, length(), Advice::kSync)));
+        break;
       case OpCode::kMlock:
       case OpCode::kMunlock:
         observed = seen(error_of(

@@ -29,6 +29,7 @@ void Generator::draw() {
     case OpCode::kMunmap:
     case OpCode::kMprotect:
     case OpCode::kMadvise:
+    case OpCode::kMsync:
     case OpCode::kMlock:
     case OpCode::kMunlock:
       return draw_mapping(b, op);

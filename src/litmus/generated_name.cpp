@@ -97,6 +97,8 @@ std::string_view operation_tag(const Operation& operation) {
       return "Unksm";
     case OpCode::kNumaHint:
       return "Hint";
+    case OpCode::kMsync:
+      return "Sync";
     case OpCode::kMlock:
       return "Lock";
     case OpCode::kMunlock:

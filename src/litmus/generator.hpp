@@ -51,6 +51,7 @@ constexpr OpWeights default_weights() {
   set(OpCode::kWriteback, 5);
   set(OpCode::kDropCache, 2);
   set(OpCode::kNumaHint, 2);
+  set(OpCode::kMsync, 1);
   set(OpCode::kMlock, 1);
   set(OpCode::kMunlock, 1);
   set(OpCode::kKsmMerge, 3);

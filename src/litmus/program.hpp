@@ -124,6 +124,7 @@ enum class OpCode : std::uint8_t {
   kWriteback,    // writeback(f): what is dirty goes to the disk; fsync(f) is the same with PinFlags::kGet
   kDropCache,    // drop_cache(f): what is clean and idle leaves the cache
   kNumaHint,     // numa_hint(P0:x): entries let no access through, to find out who uses the pages
+  kMsync,        // msync(x): what was written to files through x is on their disks
   kMlock,        // mlock(x)
   kMunlock,      // munlock(x)
   kKsmMerge,     // ksm_merge(P0:x, P1:y): one page for both, if they hold the same

@@ -43,6 +43,7 @@ constexpr std::array kStatements{
     StatementWord{"fsync", OpCode::kWriteback, Arguments::kFile, true},
     StatementWord{"drop_cache", OpCode::kDropCache, Arguments::kFile},
     StatementWord{"numa_hint", OpCode::kNumaHint, Arguments::kOtherPages},
+    StatementWord{"msync", OpCode::kMsync, Arguments::kPages},
     StatementWord{"mlock", OpCode::kMlock, Arguments::kPages},
     StatementWord{"munlock", OpCode::kMunlock, Arguments::kPages},
     StatementWord{"ksm_merge", OpCode::kKsmMerge, Arguments::kTwoOtherPages},

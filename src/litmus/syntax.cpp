@@ -43,7 +43,7 @@ STATEMENTS, each may begin with 'r0 =' and end with 'fail_nth N' (its N-th alloc
   READ_ONCE(*x)                     the value; -SIGSEGV, -SIGBUS where it faults
   WRITE_ONCE(*x, v)                 v is a number or a register
   mmap(x, PROT, FLAGS)              FLAGS: 0, MAP_FIXED, MAP_FIXED_NOREPLACE, MAP_POPULATE
-  munmap(x)  mlock(x)  munlock(x)
+  munmap(x)  mlock(x)  munlock(x)  msync(x)
   mprotect(x, PROT)
   madvise(x, ADVICE)                MADV_DONTNEED, MADV_DONTFORK, MADV_DOFORK, MADV_WIPEONFORK,
                                     MADV_KEEPONFORK, MADV_POPULATE_READ, MADV_POPULATE_WRITE,

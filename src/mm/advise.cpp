@@ -4,6 +4,7 @@
 #include "mm/ksm.hpp"
 #include "mm/locks.hpp"
 #include "mm/mlock.hpp"
+#include "mm/msync.hpp"
 #include "mm/operations.hpp"
 #include "mm/page.hpp"
 #include "mm/populate.hpp"
@@ -38,6 +39,7 @@ VmaFlags advised(VmaFlags flags, Advice advice) {
     case Advice::kPopulateWrite:
     case Advice::kLock:
     case Advice::kUnlock:
+    case Advice::kSync:
     case Advice::kCold:
     case Advice::kPageOut:
     case Advice::kFree:
@@ -163,6 +165,8 @@ Result<void> madvise(System<G>& system, ProcessId process, Vaddr address, ByteCo
     case Advice::kLock:
     case Advice::kUnlock:
       return lock_or_unlock(system, mm, range, advice == Advice::kLock);
+    case Advice::kSync:
+      return sync_range(system, mm, range);
     default: {
       const MmapWriteGuard<G> guard(system, mm);
       if (guard.blocked() || stuck(mm)) {

@@ -76,4 +76,8 @@ void unmap_file_range(System<G>& system, Ref<File> file, std::uint32_t first, st
 template <class G>
 void clean_mappings(System<G>& system, Ref<File> file, FrameNumber frame);
 
+/// As writeback(), of pages [`first`, `end`) of the file.
+template <class G>
+Result<void> writeback_range(System<G>& system, Ref<File> file, std::uint32_t first, std::uint32_t end);
+
 }  // namespace cowherd::mm

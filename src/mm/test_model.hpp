@@ -101,6 +101,7 @@ class ModelSpace {
         case Advice::kPopulateWrite:
         case Advice::kLock:
         case Advice::kUnlock:
+        case Advice::kSync:
         case Advice::kMergeable:
         case Advice::kUnmergeable:
         case Advice::kCold:

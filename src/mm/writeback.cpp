@@ -91,13 +91,16 @@ void write_out(System<G>& system, Ref<File> file, FrameNumber frame, std::uint32
 }  // namespace
 
 template <class G>
-Result<void> writeback(System<G>& system, FileId id) {
-  const Ref<File> file = file_ref<G>(id);
+Result<void> writeback_range(System<G>& system, Ref<File> file, std::uint32_t first, std::uint32_t end) {
   if (!system.at(file).on_disk()) return {};
-  std::uint32_t at = 0;
-  const Live live(system, "writeback", at);
+  std::uint32_t at = first;
+  const Live live(system, "writeback", at, end);
   for (CachedPage found = hold_next(system, file, at); found.frame != Frames<G>::kZeroPage;
        found = hold_next(system, file, at)) {
+    if (found.index >= end) {
+      put_page(system, found.frame);
+      break;
+    }
     at = found.index + 1;
     const Live held(system, "held", found.frame, found.index);
     if (auto locked = wait_for_page_lock(system, found.frame); !locked) {
@@ -115,6 +118,11 @@ Result<void> writeback(System<G>& system, FileId id) {
     put_page(system, found.frame);
   }
   return {};
+}
+
+template <class G>
+Result<void> writeback(System<G>& system, FileId id) {
+  return writeback_range(system, file_ref<G>(id), 0, ~std::uint32_t{0});
 }
 
 template <class G>
@@ -161,9 +169,10 @@ void read_disk(System<G>& system, FileId id, ByteCount offset, std::span<std::by
   }
 }
 
-#define COWHERD_INSTANTIATE(G)                             \
-  template Result<void> writeback<G>(System<G>&, FileId);  \
-  template Result<void> drop_cache<G>(System<G>&, FileId); \
+#define COWHERD_INSTANTIATE(G)                                                                   \
+  template Result<void> writeback_range<G>(System<G>&, Ref<File>, std::uint32_t, std::uint32_t); \
+  template Result<void> writeback<G>(System<G>&, FileId);                                        \
+  template Result<void> drop_cache<G>(System<G>&, FileId);                                       \
   template void read_disk<G>(System<G>&, FileId, ByteCount, std::span<std::byte>);
 COWHERD_FOR_EACH_GEOMETRY(COWHERD_INSTANTIATE)
 #undef COWHERD_INSTANTIATE

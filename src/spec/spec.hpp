@@ -88,7 +88,7 @@ class Spec {
   /// Changes the pages before the first hole; with a hole the result is ENOMEM.
   Judgement mprotect(SpaceId space, std::uint8_t first, std::uint8_t count, Protection protection, Observation seen);
   /// Changes all pages that are mapped; with a hole the result is ENOMEM. kFree: the words of a page, until they are
-  /// written again, may read 0; kCold and kPageOut change nothing.
+  /// written again, may read 0; kCold, kPageOut and kSync change nothing.
   Judgement madvise(SpaceId space, std::uint8_t first, std::uint8_t count, Advice advice, Observation seen);
 
   /// Without MREMAP_FIXED: in place, so that to == first. Pages that come new are mapped as the last old one is.

@@ -133,6 +133,7 @@ class Story {
         {"lock", Advice::kLock},
         {"unlock", Advice::kUnlock},
         {"cold", Advice::kCold},
+        {"sync", Advice::kSync},
         {"pageout", Advice::kPageOut},
         {"free", Advice::kFree},
     };
