@@ -159,7 +159,7 @@ class Generator {
     return code == OpCode::kRead || code == OpCode::kWrite || code == OpCode::kMunmap || code == OpCode::kMprotect ||
            code == OpCode::kMadvise || code == OpCode::kPin || code == OpCode::kExec || code == OpCode::kClearRefs ||
            code == OpCode::kMremap || code == OpCode::kNumaHint || code == OpCode::kMlock || code == OpCode::kMunlock ||
-           code == OpCode::kSwapOut || code == OpCode::kSwapIn;
+           code == OpCode::kSwapOut || code == OpCode::kSwapIn || code == OpCode::kMigrate;
   }
 
   Place pick_word() {
@@ -255,6 +255,7 @@ class Generator {
         return draw_mremap(b, op);
       case OpCode::kSwapOut:
       case OpCode::kSwapIn:
+      case OpCode::kMigrate:
         return draw_swap(b, op);
     }
   }

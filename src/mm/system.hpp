@@ -28,6 +28,9 @@ struct MachineSize {
   PageCount frames;
   /// Pages of swap. With any, frame descriptors have a cold part.
   PageCount swap{0};
+  /// Others than its owners change an address space while fork makes it, without there being swap: migrate(). Of
+  /// interest where operations are interleaved.
+  bool others_come_by_rmap = false;
 
   [[nodiscard]] bool cold() const { return swap != PageCount{0}; }
 };
@@ -66,6 +69,8 @@ class System {
   [[nodiscard]] const Frames<G>& frames() const { return frames_; }
 
   [[nodiscard]] bool has_swap() const { return swap_.has_value(); }
+  /// Whether somebody may be led by reverse maps to an address space that is not his.
+  [[nodiscard]] bool others_come_by_rmap() const { return has_swap() || header_->others_come_by_rmap != 0; }
   /// Its blocks are slots, and its counts the entries that name them. Precondition: has_swap().
   [[nodiscard]] BlockStore<G>& swap() { return *swap_; }
 
@@ -196,6 +201,7 @@ class System {
     Ref<Process> processes;
     LockWord list_lock;
     std::uint32_t swap_pages;
+    std::uint32_t others_come_by_rmap;
     std::uint32_t reclaim_process;
     std::uint64_t reclaim_page;
     WalkerSlots<G> walkers;
@@ -225,6 +231,7 @@ void System<G>::format(std::byte* memory, const MachineSize& size, const Rules& 
   header->rules = rules;
   header->swap_pages = static_cast<std::uint32_t>(size.swap.value());
   Frames<G>::format(memory + kFramesOffset, size.frames, size.cold());
+  header->others_come_by_rmap = size.others_come_by_rmap ? 1 : 0;
   if (size.swap != PageCount{0}) BlockStore<G>::format(memory + swap_offset(size), size.swap);
 }
 
