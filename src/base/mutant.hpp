@@ -190,6 +190,7 @@ namespace cowherd {
   X(migrate_loses_entry, "a page that may not move stays on its way for ever")                                  \
   X(migrate_leaks_old_page, "the frame that a page has left is never freed")                                    \
   X(migrate_restores_children_first, "a fork's migration entries come after the mover has been at the child")   \
+  X(restore_passes_moving_pages, "restore exchanges memories while pages are on their way to them")             \
   X(fork_keeps_migration_mark, "fork shares a page on its way that arrives as the parent's own")                \
   X(rmap_lets_fork_share, "fork shares tables in which a reverse map has led somebody to work")                 \
   X(clear_refs_keeps_migration_writable, "clear_refs lets a page on its way arrive writable")                   \

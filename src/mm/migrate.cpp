@@ -233,6 +233,7 @@ Result<void> move_page(const Migrating<G>& leaving, Mm& mm, Ref<Vma> lists) {
   COWHERD_TRY_ASSIGN(to, system.allocate_page());
   const Live live(system, "move-page", to);
   bool moved = false;
+  system.add_page_on_its_way(true);
   {
     const AnonVmaGuard<G> guard(system, mm, lists);
     for_each_place(leaving, [&](const Vma& area, Vpn page) { depart(leaving, system.at(area.mm), page); });
@@ -257,6 +258,7 @@ Result<void> move_page(const Migrating<G>& leaving, Mm& mm, Ref<Vma> lists) {
     for_each_place(leaving,
                    [&](const Vma& area, Vpn page) { arrive(leaving, moved ? to : leaving.frame, area, page); });
   }
+  system.add_page_on_its_way(false);
   unlock_page_of(system, to);
   if (moved) {
     put_page(system, to);

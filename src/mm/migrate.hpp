@@ -26,4 +26,17 @@ Result<Faulted> wait_for_migration(System<G>& system, EntrySlot place, Entry ent
   }
 }
 
+/// Waits until no page is on its way, for who is about to change where reverse maps lead. With the mmap lock of an
+/// address space for writing none sets out in it meanwhile (keep_tables_unshared()).
+template <class G>
+void wait_for_migrations(System<G>& system) {
+  if constexpr (G::kExplored) {
+    if (!system.others_come_by_rmap()) return;
+    (void)wait_until<G, System<G>>(system, Point::kPageLock, system,
+                                   [](const System<G>& s) { return s.pages_on_their_way() == 0; });
+  } else {
+    for (unsigned round = 0; system.pages_on_their_way() != 0; ++round) spin_pause(round);
+  }
+}
+
 }  // namespace cowherd::mm

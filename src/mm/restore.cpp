@@ -5,6 +5,7 @@
 #include "base/try.hpp"
 #include "mm/flush.hpp"
 #include "mm/locks.hpp"
+#include "mm/migrate.hpp"
 #include "mm/operations.hpp"
 #include "mm/page.hpp"
 
@@ -71,6 +72,7 @@ Result<void> exchange_with(System<G>& system, ProcessId process, ProcessId fresh
     return would_block(system, Point::kMmapLock);
   }
   const MmapWriteGuard<G> other_guard(system, other);
+  if (!COWHERD_MUTANT(restore_passes_moving_pages)) wait_for_migrations(system);
   exchange_contents(system, mm, other, nothing);
   // Who found a page or a table under this address space before is under no other's number.
   if (!COWHERD_MUTANT(restore_without_flush)) flush_range(system, mm, all);

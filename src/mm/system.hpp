@@ -110,6 +110,14 @@ class System {
     std::atomic_ref(header_->reclaim_process).store(hand.process.unit, std::memory_order_relaxed);
     std::atomic_ref(header_->reclaim_page).store(hand.page.value(), std::memory_order_relaxed);
   }
+  /// Pages that migration has begun to take from those who map them, and that have not arrived.
+  [[nodiscard]] std::uint32_t pages_on_their_way() const {
+    return std::atomic_ref(header_->pages_on_their_way).load(order::kEntryLoad);
+  }
+  void add_page_on_its_way(bool more) {
+    std::atomic_ref count(header_->pages_on_their_way);
+    more ? count.fetch_add(1, order::kEntryChange) : count.fetch_sub(1, order::kEntryChange);
+  }
   [[nodiscard]] WalkerSlots<G>& walker_slots() { return header_->walkers; }
   [[nodiscard]] AccessorSlots<G>& accessor_slots() { return header_->accessors; }
 
@@ -202,6 +210,7 @@ class System {
     LockWord list_lock;
     std::uint32_t swap_pages;
     std::uint32_t others_come_by_rmap;
+    std::uint32_t pages_on_their_way;
     std::uint32_t reclaim_process;
     std::uint64_t reclaim_page;
     WalkerSlots<G> walkers;
