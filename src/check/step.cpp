@@ -3,6 +3,7 @@
 #include <cstring>
 
 #include "check/call_of.hpp"
+#include "check/last_page.hpp"
 #include "mm/sync.hpp"
 
 namespace cowherd::check {
@@ -11,6 +12,12 @@ namespace {
 
 using litmus::OpCode;
 using litmus::Operation;
+
+void note_breach(Control& control, const spec::Judgement& judgement) {
+  if (judgement.ok()) return;
+  control.clauses = static_cast<std::uint16_t>(control.clauses | 1u << static_cast<unsigned>(judgement.broken));
+  control.harms = static_cast<std::uint8_t>(control.harms | 1u << static_cast<unsigned>(judgement.harm));
+}
 
 class Stepper {
  public:
@@ -30,7 +37,7 @@ class Stepper {
     AgentControl& agent = world_.control.agents[block_];
     if (op_.result) world_.reg(block_, *op_.result) = report_.result;
     ++agent.pc;
-    note_breach();
+    note_breach(world_.control, report_.judgement);
     world_.settle();
     return report_;
   }
@@ -70,14 +77,6 @@ class Stepper {
     report_.judgement.harm = spec::Harm::kWrongResult;
   }
   void refuse(Errno error) { report_.result = -static_cast<std::int64_t>(error); }
-
-  void note_breach() {
-    Control& control = world_.control;
-    const spec::Judgement& judgement = report_.judgement;
-    if (judgement.ok()) return;
-    control.clauses = static_cast<std::uint16_t>(control.clauses | 1u << static_cast<unsigned>(judgement.broken));
-    control.harms = static_cast<std::uint8_t>(control.harms | 1u << static_cast<unsigned>(judgement.harm));
-  }
 
   void execute() {
     switch (op_.code) {
@@ -129,12 +128,48 @@ class Stepper {
         return snapshot();
       case OpCode::kRestore:
         return restore();
+      case OpCode::kFileRead:
+      case OpCode::kFileWrite:
+        return access_file();
+      case OpCode::kTruncate:
+      case OpCode::kPunch:
+        return change_file();
+      case OpCode::kWriteback:
+      case OpCode::kDropCache:
+        return sync_file();
       case OpCode::kSwapOut:
       case OpCode::kSwapIn:
         return swap();
       case OpCode::kMigrate:
         return migrate();
     }
+  }
+
+  /// The reference knows neither: what is on the disk shows when all is over.
+  void sync_file() {
+    const mm::FileId file = world_.file(op_.file);
+    const auto done = op_.code == OpCode::kWriteback ? mm::writeback(system_, file) : mm::drop_cache(system_, file);
+    const auto observed = seen(error_of(done));
+    if (!report_.blocked) judge_success(observed);
+  }
+
+  void access_file() {
+    const bool writes = op_.code == OpCode::kFileWrite;
+    const mm::FileId file = world_.file(op_.file);
+    const ByteCount offset{op_.place.page * Geometry<G>::kPageBytes + op_.place.word * sizeof(std::int64_t)};
+    const auto observed = word_access(
+        writes, [&](auto to) { return mm::read_file<G>(system_, file, offset, to); },
+        [&](auto from) { return mm::write_file<G>(system_, file, offset, from); });
+    if (!report_.blocked) judge(observed);
+  }
+
+  void change_file() {
+    const mm::FileId file = world_.file(op_.file);
+    const PageCount first{op_.place.page};
+    const auto done = op_.code == OpCode::kTruncate ? mm::truncate(system_, file, first)
+                                                    : mm::punch(system_, file, first, PageCount{op_.place.pages});
+    const auto observed = seen(error_of(done));
+    if (!report_.blocked) judge(observed);
   }
 
   /// Calls read(bytes) or write(bytes) with the operation's word; returns what the reference is told.
@@ -164,7 +199,8 @@ class Stepper {
     spec::Observation observed;
     switch (op_.code) {
       case OpCode::kMmap:
-        observed = seen(error_of(mm::mmap(system_, id, at, length(), op_.protection, map_flags_of(op_))));
+        observed = seen(error_of(mm::mmap(system_, id, at, length(), op_.protection, map_flags_of(world_.scene(), op_),
+                                          world_.backing_of(op_.place))));
         break;
       case OpCode::kMunmap:
         observed = seen(error_of(mm::munmap(system_, id, at, length())));
@@ -446,6 +482,11 @@ StepReport step(World& world, Move move) {
   const mm::Violations reported = world.system().take_violations();
   report.fresh.bits = reported.bits & ~world.control.violations;
   world.control.violations |= reported.bits;
+  // The last operation of a run answers for what is left on the disks.
+  if (report.completed && world.scene().has_disk() && report.judgement.ok() && world.unfinished() == 0) {
+    report.judgement = judge_disks(world);
+    note_breach(world.control, report.judgement);
+  }
   return report;
 }
 

@@ -42,7 +42,7 @@ class Frames {
 
   /// No RAM is larger: 128 GiB in the production geometry. What lies in it is found by Ref.
   static constexpr PageCount kMaxFrames{
-      std::min(std::uint64_t{1} << 32, (std::uint64_t{1} << 32) * kObjectUnit / kPageBytes) - 1};
+      std::min(std::uint64_t{1} << 28, (std::uint64_t{1} << 32) * kObjectUnit / kPageBytes) - 1};
 
   /// Bytes that `frames` frames need; `cold`: their descriptors have a cold part.
   static std::size_t footprint(PageCount frames, bool cold = false);

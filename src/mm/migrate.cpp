@@ -284,8 +284,9 @@ Result<FrameNumber> look_for_page(System<G>& system, Mm& mm, Vpn page) {
   if (guard.blocked()) return would_block(system, Point::kPageTableLock);
   const Entry entry = walk.slot.load();
   if (!entry.present() || entry.frame() == Frames<G>::kZeroPage) return Errno::kFault;
+  const FrameUse use = system.descriptor(entry.frame()).use();
   // No reverse map leads to all who have a merged page.
-  if (system.descriptor(entry.frame()).use() == FrameUse::kKsm) return Errno::kBusy;
+  if (use != FrameUse::kAnon) return use == FrameUse::kKsm ? Errno::kBusy : Errno::kFault;
   point(system, Point::kTakeReference);
   system.descriptor(entry.frame()).add_references(1);
   return entry.frame();
