@@ -1,6 +1,7 @@
 #include <gtest/gtest.h>
 
 #include "cow/rule_rows.hpp"
+#include "mm/page.hpp"
 #include "mm/test_machine.hpp"
 #include "mm/test_scheduler.hpp"
 
