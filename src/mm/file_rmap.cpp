@@ -82,11 +82,12 @@ bool clear_entries(const Unmapping<G>& unmapping, Mm& mm, PageRange pages, Gathe
     for (; page < pages.end; ++page) {
       const EntrySlot slot = Tables<G>::slot_at(system.frames(), table, Tables<G>::index_of(page, 0));
       const Entry entry = slot.load();
-      if (entry.swap() && unmapping.copies) {
+      if (!entry.present() && !entry.none() && unmapping.copies) {
         if (cleared.full()) break;
         point(system, mm, Point::kClearEntry);
         (void)system.tables(mm).set(slot, Entry{});
-        cleared.add_slot(entry.slot());
+        // Whoever moves a page finds that nobody wants it here.
+        if (entry.swap()) cleared.add_slot(entry.slot());
         continue;
       }
       if (!entry.present() || entry.frame() == Frames<G>::kZeroPage) continue;
