@@ -52,7 +52,8 @@ Call call_of(Where& where, std::uint8_t block) {
       call.kind = Kind::kMprotect;
       break;
     case OpCode::kMadvise:
-      call.kind = Kind::kMadvise;
+      // It changes nothing that may be observed.
+      if (op.advice != Advice::kCollapse) call.kind = Kind::kMadvise;
       break;
     case OpCode::kMlock:
     case OpCode::kMunlock:
@@ -117,6 +118,8 @@ Call call_of(Where& where, std::uint8_t block) {
     case OpCode::kKsmUnmerge:
     case OpCode::kSwapOut:
     case OpCode::kSwapIn:
+    case OpCode::kCollapse:
+    case OpCode::kSplit:
       break;
   }
   return call;

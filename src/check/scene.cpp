@@ -8,6 +8,7 @@
 namespace cowherd::check {
 
 static_assert(litmus::kMaxBlocks * litmus::kMaxRegisters <= 255);
+static_assert(litmus::kHugePages == Geometry<G>::kEntries, "what one lowest table maps");
 static_assert(1 + litmus::kMaxPages + litmus::kMaxVariables <= Geometry<G>::kUserPages, "the variables and a gap each");
 
 namespace {
@@ -18,6 +19,21 @@ bool needs_swap(const litmus::Program& program) {
       const bool advises = op.code == litmus::OpCode::kMadvise &&
                            (op.advice == Advice::kCold || op.advice == Advice::kPageOut || op.advice == Advice::kFree);
       if (advises || op.code == litmus::OpCode::kSwapOut || op.code == litmus::OpCode::kSwapIn) return true;
+    }
+  }
+  return false;
+}
+
+bool needs_huge(const litmus::Program& program) {
+  using litmus::VariableKind;
+  for (const litmus::Variable& variable : program.variables) {
+    if (variable.kind == VariableKind::kThp || variable.kind == VariableKind::kThpValue) return true;
+  }
+  for (const litmus::Block& block : program.blocks) {
+    for (const litmus::Operation& op : block.operations) {
+      const bool advises =
+          op.code == litmus::OpCode::kMadvise && (op.advice == Advice::kHugePage || op.advice == Advice::kCollapse);
+      if (advises || op.code == litmus::OpCode::kCollapse) return true;
     }
   }
   return false;
@@ -48,8 +64,13 @@ Scene::Scene(const litmus::Program& program) : program_(&program) {
   // A gap before each variable: pages that lie side by side are one variable's.
   std::uint64_t next = 0;
   std::size_t page = 0;
+  uses_huge_ = needs_huge(program);
   for (const litmus::Variable& variable : program.variables) {
     ++next;
+    // Where a huge page may lie in it.
+    if (uses_huge_ && variable.pages >= litmus::kHugePages) {
+      next = (next + litmus::kHugePages - 1) / litmus::kHugePages * litmus::kHugePages;
+    }
     for (std::uint32_t i = 0; i < variable.pages; ++i) vpn_[page++] = Vpn{next++};
   }
   uses_swap_ = needs_swap(program);
@@ -62,9 +83,11 @@ Scene::Scene(const litmus::Program& program) : program_(&program) {
   for (const litmus::Block& block : program.blocks) {
     for (const litmus::Operation& op : block.operations) moves += op.code == litmus::OpCode::kMremap ? 1 : 0;
   }
+  // A huge page needs frames that lie side by side, and a pinned piece keeps its neighbours from becoming one again.
+  const std::uint64_t runs = uses_huge_ ? 2 * litmus::kHugePages * pages * (processes + program.devices.size()) : 0;
   const std::uint64_t held = pages * program.devices.size();
-  const std::uint64_t wanted =
-      64 + processes * (pages + tables + 8 * (pages + 2)) + 8 * pages * forks + held + moves * (tables + 8 * pages);
+  const std::uint64_t wanted = 64 + processes * (pages + tables + 8 * (pages + 2)) + 8 * pages * forks + held + runs +
+                               moves * (tables + 8 * pages);
   constexpr std::uint64_t kStep = 64;
   frames_ = PageCount{(wanted + kStep - 1) / kStep * kStep};
   if (uses_swap_) swap_ = PageCount{pages * (processes + 1)};

@@ -87,11 +87,12 @@ class Stepper {
       case OpCode::kMmap:
       case OpCode::kMunmap:
       case OpCode::kMprotect:
-      case OpCode::kMadvise:
       case OpCode::kMremap:
       case OpCode::kMlock:
       case OpCode::kMunlock:
         return change_mapping();
+      case OpCode::kMadvise:
+        return op_.advice == Advice::kCollapse ? huge() : change_mapping();
       case OpCode::kFork:
       case OpCode::kVfork:
       case OpCode::kThread:
@@ -132,6 +133,9 @@ class Stepper {
       case OpCode::kSwapOut:
       case OpCode::kSwapIn:
         return swap();
+      case OpCode::kCollapse:
+      case OpCode::kSplit:
+        return huge();
     }
   }
 
@@ -369,6 +373,19 @@ class Stepper {
     const auto observed = seen(error_of(done));
     const bool may_fail = observed.error == Errno::kBusy || observed.error == Errno::kFault ||
                           (observed.error == Errno::kNoMemory && op_.code == OpCode::kSwapOut);
+    if (!report_.blocked && !may_fail) judge_success(observed);
+  }
+
+  void huge() {
+    if (!world_.alive(target())) return refuse(Errno::kNoProcess);
+    const ProcessId owner = world_.control.processes[target()].id;
+    const auto done = op_.code == OpCode::kMadvise ? mm::madvise(system_, owner, address(), length(), Advice::kCollapse)
+                      : op_.code == OpCode::kCollapse ? mm::collapse(system_, owner, address())
+                                                      : mm::split(system_, owner, address());
+    const auto observed = seen(error_of(done));
+    const bool may_fail = op_.code == OpCode::kSplit
+                              ? observed.error == Errno::kFault
+                              : observed.error == Errno::kInvalid || observed.error == Errno::kAgain;
     if (!report_.blocked && !may_fail) judge_success(observed);
   }
 

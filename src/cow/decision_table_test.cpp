@@ -70,6 +70,9 @@ TEST(DecisionTable, NamesMeanTheirEnumerators) {
   rules.reclaim_unmap = ReclaimUnmap::kTryShare;
   rules.lazy_free = LazyFree::kUnreferenced;
   rules.fast_dirty = FastDirty::kAtOnce;
+  rules.huge_reuse = HugeReuse::kCount;
+  rules.huge_copy = HugeCopy::kSplit;
+  rules.huge_pins = HugePins::kEach;
   const std::pair<Decision, const char*> cases[] = {
       {Decision::kReuse, "reuse=directed"},
       {Decision::kPageLock, "page-lock=sleep"},
@@ -109,6 +112,9 @@ TEST(DecisionTable, NamesMeanTheirEnumerators) {
       {Decision::kReclaimUnmap, "reclaim-unmap=try-share"},
       {Decision::kLazyFree, "lazy-free=unreferenced"},
       {Decision::kFastDirty, "fast-dirty=at-once"},
+      {Decision::kHugeReuse, "huge-reuse=count"},
+      {Decision::kHugeCopy, "huge-copy=split"},
+      {Decision::kHugePins, "huge-pins=each"},
   };
   ASSERT_EQ(std::size(cases), kDecisionCount);
   for (const auto& [decision, want] : cases) {

@@ -95,6 +95,10 @@ std::string_view operation_tag(const Operation& operation) {
       return "Out";
     case OpCode::kSwapIn:
       return "In";
+    case OpCode::kCollapse:
+      return "Coll";
+    case OpCode::kSplit:
+      return "Split";
   }
   return "Op";
 }

@@ -159,7 +159,7 @@ class Generator {
     return code == OpCode::kRead || code == OpCode::kWrite || code == OpCode::kMunmap || code == OpCode::kMprotect ||
            code == OpCode::kMadvise || code == OpCode::kPin || code == OpCode::kExec || code == OpCode::kClearRefs ||
            code == OpCode::kMremap || code == OpCode::kNumaHint || code == OpCode::kMlock || code == OpCode::kMunlock ||
-           code == OpCode::kSwapOut || code == OpCode::kSwapIn;
+           code == OpCode::kSwapOut || code == OpCode::kSwapIn || code == OpCode::kCollapse || code == OpCode::kSplit;
   }
 
   Place pick_word() {
@@ -255,6 +255,8 @@ class Generator {
         return draw_mremap(b, op);
       case OpCode::kSwapOut:
       case OpCode::kSwapIn:
+      case OpCode::kCollapse:
+      case OpCode::kSplit:
         return draw_swap(b, op);
     }
   }
@@ -289,11 +291,11 @@ class Generator {
       op.protection = kChoices[random_.below(kChoices.size())];
     }
     if (op.code == OpCode::kMadvise) {
-      static constexpr std::array kChoices{Advice::kDontNeed,   Advice::kDontNeed,     Advice::kDontNeed,
-                                           Advice::kDontFork,   Advice::kDoFork,       Advice::kWipeOnFork,
-                                           Advice::kKeepOnFork, Advice::kPopulateRead, Advice::kPopulateWrite,
-                                           Advice::kPageOut,    Advice::kFree,         Advice::kFree,
-                                           Advice::kCold,       Advice::kMergeable,    Advice::kUnmergeable};
+      static constexpr std::array kChoices{
+          Advice::kDontNeed,   Advice::kDontNeed,   Advice::kDontNeed,     Advice::kDontFork,      Advice::kDoFork,
+          Advice::kWipeOnFork, Advice::kKeepOnFork, Advice::kPopulateRead, Advice::kPopulateWrite, Advice::kPageOut,
+          Advice::kFree,       Advice::kFree,       Advice::kCold,         Advice::kMergeable,     Advice::kUnmergeable,
+          Advice::kHugePage,   Advice::kCollapse};
       op.advice = kChoices[random_.below(kChoices.size())];
     }
     emit(program_.blocks[b], op, false);

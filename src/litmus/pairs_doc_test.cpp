@@ -62,6 +62,10 @@ bool is(const Operation& op, const std::string& name) {
       return name == "try_share";
     case OpCode::kSwapOut:
       return name == "swap-out";
+    case OpCode::kCollapse:
+      return name == "collapse";
+    case OpCode::kSplit:
+      return name == "split";
     default:
       return false;
   }

@@ -3,6 +3,7 @@
 #include "back/anon_rmap.hpp"
 #include "base/mutant.hpp"
 #include "mm/flush.hpp"
+#include "mm/huge.hpp"
 #include "mm/locks.hpp"
 #include "mm/numa.hpp"
 #include "mm/page.hpp"
@@ -37,7 +38,7 @@ Result<void> prepare_anon_vma(System<G>& system, Mm& mm, Ref<Vma> vma) {
 }
 
 /// The place of the entry for `page`, with the tables that it needs and that were not there. ENOMEM, and then no table
-/// was made.
+/// was made. Null: another fault has mapped a huge page there meanwhile.
 template <class G>
 Result<EntrySlot> make_slot(System<G>& system, Mm& mm, Vpn page) {
   auto tables = system.tables(mm);
@@ -73,6 +74,10 @@ Result<void> fault_anonymous_page(System<G>& system, Mm& mm, Ref<Vma> vma_ref, V
       return made.error();
     }
     slot = *made;
+    if (!slot) {
+      give_up();
+      return {};
+    }
   }
   PageTableGuard<G> guard(system, mm, slot);
   if (guard.blocked()) {
@@ -159,6 +164,10 @@ Result<Faulted> handle_fault(System<G>& system, Mm& mm, Ref<Vma> vma, Vpn page, 
     prefetch_page(system, entry.frame(), near);
     if (near == kOneOfMany) prefetch_pages_after(system, walk.slot, page);
     return fault_write_protected(system, mm, vma, page, kind, walk.slot);
+  }
+  if (!walk.slot && kind == FaultKind::kWrite && system.at(vma).flags.huge && system.has_huge()) [[unlikely]] {
+    COWHERD_TRY_ASSIGN(mapped, fault_huge(system, mm, vma, page));
+    if (mapped) return Faulted::kRetry;
   }
   COWHERD_TRY(fault_anonymous_page(system, mm, vma, page, kind, walk.slot, near));
   return Faulted::kRetry;

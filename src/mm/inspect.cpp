@@ -29,6 +29,7 @@ PageView inspect(System<G>& system, ProcessId process, Vaddr address) {
   }
   const auto walk = system.tables(mm_of(system, process)).walk_to(page);
   view.entry = walk.load();
+  view.huge = walk.huge;
   view.soft_dirty = view.entry.soft_dirty();
   if (const Ref<Vma> vma = system.areas(mm_of(system, process)).at(page)) {
     view.in_vma = true;
@@ -63,6 +64,7 @@ PageCount rss(System<G>& system, ProcessId process) {
   if (exited(system, process)) return pages;
   const auto tables = system.tables(mm_of(system, process));
   constexpr Vpn kEnd{Geometry<G>::kUserPages};
+  tables.for_each_huge({Vpn{0}, kEnd}, [&](Vpn, EntrySlot) { pages = pages + PageCount{Frames<G>::kHugeFrames}; });
   for (Vpn at = tables.next_used(Vpn{0}, kEnd); at < kEnd; at = tables.next_used(Tables<G>::table_end(at), kEnd)) {
     pages = pages + PageCount{system.descriptor(tables.table_of(tables.find(at))).anon_pages()};
   }

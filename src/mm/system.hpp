@@ -28,6 +28,8 @@ struct MachineSize {
   PageCount frames;
   /// Pages of swap. With any, frame descriptors have a cold part.
   PageCount swap{0};
+  /// There may be huge pages: frame descriptors have a word more to each run of frames.
+  bool huge = false;
 
   [[nodiscard]] bool cold() const { return swap != PageCount{0}; }
 };
@@ -56,7 +58,9 @@ class System {
   explicit System(std::byte* memory)
       : memory_(memory), header_(reinterpret_cast<Header*>(memory)), frames_(memory + kFramesOffset) {
     if (header_->swap_pages != 0) {
-      swap_.emplace(memory + swap_offset({frames_.frame_count(), PageCount{header_->swap_pages}}));
+      swap_.emplace(memory + swap_offset({.frames = frames_.frame_count(),
+                                          .swap = PageCount{header_->swap_pages},
+                                          .huge = frames_.has_huge()}));
     }
   }
 
@@ -65,6 +69,7 @@ class System {
   Frames<G>& frames() { return frames_; }
   [[nodiscard]] const Frames<G>& frames() const { return frames_; }
 
+  [[nodiscard]] bool has_huge() const { return frames_.has_huge(); }
   [[nodiscard]] bool has_swap() const { return swap_.has_value(); }
   /// Its blocks are slots, and its counts the entries that name them. Precondition: has_swap().
   [[nodiscard]] BlockStore<G>& swap() { return *swap_; }
@@ -205,7 +210,7 @@ class System {
       (sizeof(Header) + Geometry<G>::kPageBytes - 1) / Geometry<G>::kPageBytes * Geometry<G>::kPageBytes;
 
   static std::size_t swap_offset(const MachineSize& size) {
-    return kFramesOffset + Frames<G>::footprint(size.frames, size.cold());
+    return kFramesOffset + Frames<G>::footprint(size.frames, size.cold(), size.huge);
   }
 
   std::byte* memory_;
@@ -224,7 +229,7 @@ void System<G>::format(std::byte* memory, const MachineSize& size, const Rules& 
   auto* header = reinterpret_cast<Header*>(memory);
   header->rules = rules;
   header->swap_pages = static_cast<std::uint32_t>(size.swap.value());
-  Frames<G>::format(memory + kFramesOffset, size.frames, size.cold());
+  Frames<G>::format(memory + kFramesOffset, size.frames, size.cold(), size.huge);
   if (size.swap != PageCount{0}) BlockStore<G>::format(memory + swap_offset(size), size.swap);
 }
 

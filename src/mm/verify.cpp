@@ -5,6 +5,7 @@
 #include "mm/operations.hpp"
 #include "mm/page.hpp"
 #include "mm/pinning.hpp"
+#include "mm/verify_huge.hpp"
 #include "mm/verify_swap.hpp"
 
 namespace cowherd::mm {
@@ -38,6 +39,7 @@ class Verifier {
     take_records();
     swap_.take_cache();
     for_each_pinned([&](FrameNumber frame, std::uint32_t times, bool as_pin) { take_pinned(frame, times, as_pin); });
+    huge_.check_runs();
     check_frames();
     check_objects();
     give_back();
@@ -149,6 +151,8 @@ class Verifier {
       if (way.level == 0) {
         anon += entries[i].present() && entries[i].frame() != Frames<G>::kZeroPage ? 1 : 0;
         pinned = take_entry(mm, Vpn{page}, entries[i], {way.level, page, !again, way.shared}) || pinned;
+      } else if (way.level == 1 && entries[i].huge()) {
+        pinned = take_huge(mm, entries[i], {way.level, page, !again, way.shared || !entries[i].writable()}) || pinned;
       } else {
         const Way below{way.level - 1, page, !again, way.shared || !entries[i].writable()};
         pinned = take_table(mm, entries[i].frame(), below) || pinned;
@@ -164,6 +168,23 @@ class Verifier {
     }
     // Fork would share it.
     if (pinned && mark_protects_pins() && way.level + 1 != G::kLevels && !descriptor.pins_below()) {
+      found_.add(Violation::kPinnedShared);
+    }
+    return pinned;
+  }
+
+  /// As take_table() for what a huge entry maps.
+  bool take_huge(Mm& mm, Entry entry, const Way& way) {
+    if (!huge_.may_be_huge(entry)) {
+      found_.add(Violation::kTable);
+      return false;
+    }
+    const bool first = way.counted && huge_.take_entry(entry);
+    bool pinned = false;
+    for (std::uint32_t i = 0; i < Frames<G>::kHugeFrames; ++i) {
+      pinned = take_entry(mm, Vpn{way.first + i}, entry.piece(i), {0, way.first + i, first, way.shared}) || pinned;
+    }
+    if (pinned && mark_protects_pins() && !system_.frames().huge(entry.frame()).pieces_used()) {
       found_.add(Violation::kPinnedShared);
     }
     return pinned;
@@ -432,7 +453,9 @@ class Verifier {
       if (entries[i].none()) {
         continue;
       }
-      if (level != 0) {
+      if (level == 1 && entries[i].huge()) {
+        give_back_huge(entries[i]);
+      } else if (level != 0) {
         give_back_table(entries[i].frame(), level - 1);
       } else if (!entries[i].present()) {
         swap_.give_back_entry(entries[i]);
@@ -443,11 +466,20 @@ class Verifier {
     }
   }
 
+  void give_back_huge(Entry entry) {
+    if (!huge_.may_be_huge(entry) || !huge_.give_back_entry(entry)) return;
+    for (std::uint32_t i = 0; i < Frames<G>::kHugeFrames; ++i) {
+      system_.descriptor(entry.piece(i).frame()).add_references(1);
+      system_.descriptor(entry.piece(i).frame()).add_mapcount();
+    }
+  }
+
   System<G>& system_;
   std::size_t frame_count_;
   Reached reached_;
   Violations found_;
   SwapVerifier<G> swap_{system_, found_};
+  HugeVerifier<G> huge_{system_, found_};
   /// While the entries of an address space are walked: the VMA at hand.
   Ref<Vma> vma_;
 };
