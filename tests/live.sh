@@ -21,6 +21,22 @@ else
   [[ $status == 4 ]] && grep -q '^Skip needs io_uring' pin
 fi
 
+# Pages that leave memory and pages that are merged, where that can be had; and the machine is then as it was.
+swaps=$(cat /proc/swaps)
+merging=$(cat /sys/kernel/mm/ksm/run /sys/kernel/mm/ksm/sleep_millisecs 2>/dev/null || true)
+for pair in swap:swap/swap-out-and-in ksm:ksm/fork-of-merged secret:secret/secret-pin-write; do
+  status=0
+  "$COWHERD" live "$litmus/${pair#*:}.litmus" >"${pair%%:*}" || status=$?
+  if grep -q "^yes *${pair%%:*} " probe; then
+    [[ $status == 0 ]] || { cat "${pair%%:*}"; exit 1; }
+    grep -q '^Coverage exhaustive interleavings=' "${pair%%:*}"
+  else
+    [[ $status == 4 ]] && grep -q "^Skip needs ${pair%%:*}: " "${pair%%:*}"
+  fi
+done
+[[ $(cat /proc/swaps) == "$swaps" ]]
+[[ $(cat /sys/kernel/mm/ksm/run /sys/kernel/mm/ksm/sleep_millisecs 2>/dev/null || true) == "$merging" ]]
+
 # What no running kernel can show is a skip.
 status=0
 "$COWHERD" live "$litmus/reuse/page-lock-makes-a-copy.litmus" >skip || status=$?
@@ -106,6 +122,14 @@ else
   grep -A2 '^no *direct-io' probe
 fi
 
+# Nor does one that is killed while it has borrowed swap.
+if grep -q '^yes *swap ' probe; then
+  cp "$litmus/swap/swap-out-and-in.litmus" swapping.litmus
+  killed_leaves_nothing swapping.litmus 1
+  for _ in 1 2 3 4 5 6 7 8 9 10; do [[ $(cat /proc/swaps) == "$swaps" ]] || sleep 0.3; done
+  [[ $(cat /proc/swaps) == "$swaps" ]]
+fi
+
 # Which rules the kernel follows, and whether fork is safe.
 "$COWHERD" fingerprint >fingerprint
 grep -q '^Behaves as: ' fingerprint
@@ -133,6 +157,13 @@ cc=$(command -v cc || command -v gcc || command -v clang) || { echo "no C compil
 ./test_c >ktap || { cat ktap; exit 1; }
 grep -q '^1\.\.4$' ktap
 grep -q '^ok 4 two order ' ktap
+# What the kernel does on the side: here there is no swap area, and what is skipped says so.
+"$COWHERD" live --emit-c "$litmus/swap/swap-out-and-in.litmus" "$litmus/secret/secret-pin-write.litmus" \
+  "$litmus/ksm/fork-of-merged.litmus" --limit 1 -o side.c
+"$cc" -Wall -Werror side.c -o side_c
+./side_c >ktap || true
+grep -q '^1\.\.3$' ktap && ! grep -q '^not ok ' ktap
+[[ $(wc -l </proc/swaps) -gt 1 ]] || grep -q '^# no swap area: ' ktap
 # What should never happen, and does.
 sed 's/^exists.*/~exists (0:r0=3)/' two.litmus >wrong.litmus
 "$COWHERD" live --emit-c wrong.litmus >wrong.c

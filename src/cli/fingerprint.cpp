@@ -127,8 +127,8 @@ class Fingerprint {
 
   void ask(Question& question) {
     question.asked = true;
-    live::Stage stage;
-    question.missing = stage.open(question.program, question.plan.devices);
+    live::Stage stage(work_);
+    question.missing = stage.open(question.program, question.plan.devices, question.plan.uses);
     if (!question.missing.empty()) return;
     const check::CheckResult result = run_live(question.program, stage, "live", {});
     question.missing = result.error;
@@ -145,6 +145,7 @@ class Fingerprint {
   }
 
   std::vector<RuleChoice> rows_;
+  live::KernelWork work_;
   live::Offers offers_;
   std::set<std::size_t> left_;
   std::vector<Question> questions_;

@@ -25,7 +25,7 @@ namespace {
 using report::ExitStatus;
 
 check::CheckResult play(const litmus::Program& program, const live::Offers& offers, const std::string& name,
-                        const LiveArguments& arguments, const LiveRuns& runs) {
+                        const LiveArguments& arguments, const LiveRuns& runs, live::KernelWork& work) {
   check::CheckResult result;
   result.test = program.name;
   result.rules = name;
@@ -35,8 +35,8 @@ check::CheckResult play(const litmus::Program& program, const live::Offers& offe
     result.skipped = std::move(plan.skip);
     return result;
   }
-  live::Stage stage(arguments.patience);
-  result.error = stage.open(program, plan.devices);
+  live::Stage stage(work, arguments.patience);
+  result.error = stage.open(program, plan.devices, plan.uses);
   if (result.error.empty()) result = run_live(program, stage, name, runs);
   result.remarks = std::move(plan.notes);
   return result;
@@ -86,6 +86,7 @@ ExitStatus run_live_verb(const LiveArguments& arguments) {
   const std::string release = live::kernel_release();
   const RuleChoice kernel = rules_of_release(release);
   const live::Offers offers = live::probe();
+  live::KernelWork work;
   report::Totals totals;
   totals.files = tests.tests.size();
   totals.bad_files = totals.files - tests.good();
@@ -98,7 +99,7 @@ ExitStatus run_live_verb(const LiveArguments& arguments) {
       continue;
     }
     const report::Judged judged = report::judge(
-        test.file, test.program, play(test.program, offers, kernel.name, arguments, runs),
+        test.file, test.program, play(test.program, offers, kernel.name, arguments, runs, work),
         {.by_statement = arguments.judge, .statement = statement_about(kernel, test.program), .sampled = true});
     totals.add(judged);
     tally.add(report::status_of(judged.judgement));

@@ -60,9 +60,10 @@ class Comparison {
   std::optional<Disagreement> compare(const litmus::Program& program) {
     const live::Plan plan = live::plan(program, offers_);
     if (!plan.skip.empty()) return std::nullopt;
-    live::Stage stage(arguments_.patience);
-    if (!stage.open(program, plan.devices).empty()) return std::nullopt;
+    live::Stage stage(work_, arguments_.patience);
+    if (!stage.open(program, plan.devices, plan.uses).empty()) return std::nullopt;
     const check::CheckResult seen = run_live(program, stage, "live", {.limit = kMostInterleavings});
+    if (!seen.skipped.empty()) return std::nullopt;
     if (!seen.error.empty()) {
       problem_ = seen.error;
       return std::nullopt;
@@ -122,6 +123,7 @@ class Comparison {
   RuleChoice rules_;
   live::Offers offers_;
   const LiveArguments& arguments_;
+  live::KernelWork work_;
   std::uint64_t interleavings_ = 0;
   std::string problem_;
 };

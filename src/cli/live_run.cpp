@@ -135,6 +135,7 @@ class Runner {
     shown.operation = litmus::print_operation(program_, block, op);
     shown.result = answer.result();
     seen.schedule.push_back({check::move_of(block, 0), {}});
+    if (answer.unfit) return skip(fmt::format("{} ({})", answer.lost, shown.operation));
     if (!answer.lost.empty()) {
       return give_up(fmt::format("{}: {}: {}", shown.agent, shown.operation, answer.lost));
     }
@@ -160,6 +161,11 @@ class Runner {
 
   bool give_up(std::string why) {
     result_.error = std::move(why);
+    return false;
+  }
+
+  bool skip(std::string why) {
+    result_.skipped = std::move(why);
     return false;
   }
 
@@ -193,9 +199,11 @@ class Runner {
     call.page = static_cast<std::uint8_t>(variable.first_page);
     call.count = static_cast<std::uint8_t>(variable.pages);
     call.protection = Protection::kReadWrite;
-    call.map_flags = MapFlags::kFixed;
+    const bool secret = variable.kind == litmus::VariableKind::kSecret;
+    call.map_flags = secret ? MapFlags::kFixed | MapFlags::kSecret : MapFlags::kFixed;
     (void)reference_.run(process, call, {});
-    for (std::uint32_t page = 0; page < variable.pages && variable.kind == litmus::VariableKind::kAnonValue; ++page) {
+    const bool written = secret || variable.kind == litmus::VariableKind::kAnonValue;
+    for (std::uint32_t page = 0; page < variable.pages && written; ++page) {
       check::Call write{.kind = Kind::kWrite, .process = process, .value = variable.value};
       write.page = static_cast<std::uint8_t>(variable.first_page + page);
       (void)reference_.run(process, write, {});

@@ -26,6 +26,7 @@
 #include <vector>
 
 #include "cowherd/result.hpp"
+#include "live/host.hpp"
 
 namespace cowherd::live {
 
@@ -156,6 +157,16 @@ class Agent {
         return reply_of(::mprotect(at, request.length, request.first));
       case Ask::kAdvise:
         return reply_of(::madvise(at, request.length, request.first));
+      case Ask::kMapSecret:
+        return map_secret(request);
+      case Ask::kLock:
+        return reply_of(::mlock(at, request.length));
+      case Ask::kUnlock:
+        return reply_of(::munlock(at, request.length));
+      case Ask::kInCore: {
+        unsigned char page = 0;
+        return ::mincore(at, 1, &page) == 0 ? Reply{page & 1, 0} : Reply{0, errno};
+      }
       case Ask::kFork:
         return fork(request);
       case Ask::kVfork:
@@ -176,6 +187,18 @@ class Agent {
         return reply_of(::syscall(SYS_io_uring_enter, request.first, 1, 0, 0, nullptr, 0));
     }
     return {0, ENOSYS};
+  }
+
+  static Reply map_secret(const Request& request) {
+    const int file = static_cast<int>(::syscall(kMemfdSecret, O_CLOEXEC));
+    if (file < 0) return {0, errno};
+    void* const at = reinterpret_cast<void*>(request.address);
+    const bool sized = ::ftruncate(file, static_cast<off_t>(request.length)) == 0;
+    void* const got =
+        sized ? ::mmap(at, request.length, request.first, MAP_SHARED | MAP_FIXED_NOREPLACE, file, 0) : MAP_FAILED;
+    const int error = errno;
+    ::close(file);
+    return got == MAP_FAILED ? Reply{0, error} : Reply{0, got == at ? 0 : EINVAL};
   }
 
   Reply fork(const Request& request) {

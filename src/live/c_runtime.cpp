@@ -359,6 +359,94 @@ static long clear_refs(int block)
     return 0;
 }
 
+/* Of this process: present, in swap, and the frame's number, which needs root. */
+static unsigned long pagemap(unsigned long address)
+{
+    unsigned long entry = 0;
+    int fd = open("/proc/self/pagemap", O_RDONLY);
+
+    if (fd < 0 || pread(fd, &entry, sizeof entry, address / PAGE * sizeof entry) != sizeof entry)
+        lose("pagemap");
+    close(fd);
+    return entry;
+}
+
+#define IS_PRESENT(entry) ((entry) >> 63 & 1)
+#define IS_SWAPPED(entry) ((entry) >> 62 & 1)
+#define FRAME(entry) ((entry) & ((1UL << 55) - 1))
+
+/* Of a page that no other process maps: MADV_PAGEOUT leaves the others. */
+static long swap_out(unsigned long address)
+{
+    char swaps[400];
+    int fd = open("/proc/swaps", O_RDONLY);
+    long bytes = read(fd, swaps, sizeof swaps - 1);
+
+    close(fd);
+    swaps[bytes > 0 ? bytes : 0] = 0;
+    if (!strstr(swaps, "\n/")) {
+        errno = ENODEV;
+        lose("no swap area");
+    }
+    if (!IS_PRESENT(pagemap(address)))
+        return -EFAULT;
+    madvise((void *)address, PAGE, 21 /* MADV_PAGEOUT */);
+    return IS_PRESENT(pagemap(address)) ? -EBUSY : 0;
+}
+
+static long swap_in(unsigned long address)
+{
+    if (!IS_SWAPPED(pagemap(address)))
+        return -EFAULT;
+    access_word(address, 0, 0);
+    return 0;
+}
+
+static void write_setting(const char *path, const char *text)
+{
+    int fd = open(path, O_WRONLY);
+
+    if (fd < 0 || write(fd, text, strlen(text)) != (ssize_t)strlen(text))
+        lose(path);
+    close(fd);
+}
+
+/* Leaves it switched off, as it is where nobody has asked for it. */
+static long ksm_merge(unsigned long one, unsigned long other)
+{
+    unsigned long a = pagemap(one), b = pagemap(other);
+    int tries, same = 0;
+
+    if (!IS_PRESENT(a) || !IS_PRESENT(b))
+        return -EFAULT;
+    if (FRAME(a) == FRAME(b))
+        return -EINVAL;
+    write_setting("/sys/kernel/mm/ksm/run", "1");
+    for (tries = 0; tries < 400 && !same; tries++) {
+        usleep(1000);
+        same = IS_PRESENT(pagemap(one)) && FRAME(pagemap(one)) == FRAME(pagemap(other));
+    }
+    write_setting("/sys/kernel/mm/ksm/run", "0");
+    return same ? 0 : -EBUSY;
+}
+
+static long ksm_unmerge(unsigned long address, unsigned long length)
+{
+    if (madvise((void *)address, length, MADV_UNMERGEABLE))
+        return -errno;
+    return result_of(madvise((void *)address, length, MADV_MERGEABLE));
+}
+
+static void map_secret(unsigned long address, unsigned long length)
+{
+    int fd = syscall(447 /* memfd_secret */, O_CLOEXEC);
+
+    if (fd < 0 || ftruncate(fd, length) ||
+        mmap((void *)address, length, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED_NOREPLACE, fd, 0) == MAP_FAILED)
+        lose("memfd_secret");
+    close(fd);
+}
+
 /* At the end of a block: its process waits to be ended, and says what it reads. */
 static void rest(int block)
 {

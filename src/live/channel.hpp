@@ -19,10 +19,17 @@ enum class Ask : std::uint32_t {
   kUnmap,
   /// mremap: `second` is the new length, `first` MREMAP_*, `value` the new address.
   kRemap,
+  /// As kMap, of memory to which nobody takes references: memfd_secret(). It is shared with children.
+  kMapSecret,
   /// `first` is PROT_*.
   kProtect,
   /// `first` is MADV_*.
   kAdvise,
+  /// mlock(), munlock().
+  kLock,
+  kUnlock,
+  /// Whether the page is in memory, mapped or not: mincore().
+  kInCore,
   /// `block` is the one that the new process or thread serves.
   kFork,
   kVfork,

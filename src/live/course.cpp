@@ -163,7 +163,15 @@ Answer Course::perform(std::uint8_t block, const Operation& op) {
     case OpCode::kPtraceRead:
     case OpCode::kPtraceWrite:
     case OpCode::kClearRefs:
+    case OpCode::kSwapOut:
+    case OpCode::kSwapIn:
+    case OpCode::kKsmUnmerge:
       return alive(op.target.value_or(process_of_[block])) ? ask(block, op) : refused(Errno::kNoProcess);
+    case OpCode::kKsmMerge: {
+      const bool both =
+          alive(op.target.value_or(process_of_[block])) && alive(op.to_target.value_or(process_of_[block]));
+      return both ? ask(block, op) : refused(Errno::kNoProcess);
+    }
     default:
       return ask(block, op);
   }
@@ -254,15 +262,11 @@ std::int64_t Course::value_of(const litmus::Term& term) {
     }
     case litmus::Term::Kind::kFaults:
       return faults_[term.block];
-    case litmus::Term::Kind::kFrame:
-    case litmus::Term::Kind::kMapcount:
-    case litmus::Term::Kind::kRss: {
+    default: {
       const std::uint8_t process = process_of_[term.block];
       if (alive(process)) return executor_->inspect(process, term).result();
       return term.kind == litmus::Term::Kind::kRss ? 0 : -1;
     }
-    default:
-      return 0;
   }
 }
 

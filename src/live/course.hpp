@@ -18,6 +18,8 @@ struct Answer {
   std::int64_t value = 0;
   /// Not empty: there is no answer, and why: the operation did not end, or a process is gone that should not be.
   std::string lost;
+  /// With `lost`: nothing went wrong, but what the test means cannot be had of this kernel.
+  bool unfit = false;
 
   [[nodiscard]] std::int64_t result() const { return error == Errno{0} ? value : -static_cast<std::int64_t>(error); }
 };

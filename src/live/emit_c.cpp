@@ -86,14 +86,19 @@ class Writer {
       litmus::Place place;
       place.variable = static_cast<std::uint8_t>(&variable - program_.variables.data());
       place.pages = static_cast<std::uint8_t>(variable.pages);
-      out_ += fmt::format(
-          "\tif (map({}, {}, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE))\n"
-          "\t\tlose(\"mmap\");\n",
-          address(place), length(place));
+      const bool secret = variable.kind == litmus::VariableKind::kSecret;
+      if (secret) {
+        out_ += fmt::format("\tmap_secret({}, {});\n", address(place), length(place));
+      } else {
+        out_ += fmt::format(
+            "\tif (map({}, {}, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE))\n"
+            "\t\tlose(\"mmap\");\n",
+            address(place), length(place));
+      }
       for (std::uint32_t page = 0; page < variable.pages && variable.kind != litmus::VariableKind::kAnon; ++page) {
         place.page = static_cast<std::uint8_t>(page);
         out_ += fmt::format("\taccess_word({}, {}, {}L);\n", address(place),
-                            variable.kind == litmus::VariableKind::kAnonValue ? 1 : 0, variable.value);
+                            variable.kind == litmus::VariableKind::kZeroPage ? 0 : 1, variable.value);
       }
       place.page = 0;
       if (variable.protection != Protection::kReadWrite) {
@@ -152,6 +157,21 @@ class Writer {
       case OpCode::kMadvise:
         call = fmt::format("result_of(madvise((void *)({}), {}, {}))", address(op.place), length(op.place),
                            litmus::name_of(op.advice));
+        break;
+      case OpCode::kMlock:
+      case OpCode::kMunlock:
+        call = fmt::format("result_of({}((void *)({}), {}))", op.code == OpCode::kMlock ? "mlock" : "munlock",
+                           address(op.place), length(op.place));
+        break;
+      case OpCode::kSwapOut:
+      case OpCode::kSwapIn:
+        call = fmt::format("{}({})", op.code == OpCode::kSwapOut ? "swap_out" : "swap_in", address(op.place));
+        break;
+      case OpCode::kKsmMerge:
+        call = fmt::format("ksm_merge({}, {})", address(op.place), address(op.to));
+        break;
+      case OpCode::kKsmUnmerge:
+        call = fmt::format("ksm_unmerge({}, {})", address(op.place), length(op.place));
         break;
       case OpCode::kFork:
         call = fmt::format("do_fork({})", op.block);
@@ -387,7 +407,12 @@ std::string problem_in_c(const litmus::Program& program) {
       if (!written_in_c(op.code)) return fmt::format("{}: not written in C", text);
       const bool ends = op.code == OpCode::kExit || op.code == OpCode::kExec;
       if (ends && threads_of(program, b) > 1) return fmt::format("{}: in a process with threads", text);
-      if (op.code == OpCode::kPin && op.target) return fmt::format("{}: another process's memory", text);
+      const bool of_kernel = op.code == OpCode::kSwapOut || op.code == OpCode::kSwapIn ||
+                             op.code == OpCode::kKsmMerge || op.code == OpCode::kKsmUnmerge;
+      const bool elsewhere = op.target || op.to_target;
+      if ((op.code == OpCode::kPin || of_kernel) && elsewhere) {
+        return fmt::format("{}: another process's memory", text);
+      }
     }
   }
   return {};

@@ -22,6 +22,19 @@ TEST(EmitC, StatementsStandInTheirOrderWithTheTestAsAComment) {
   EXPECT_NE(text.find("#define CASES 2u"), std::string::npos);
 }
 
+TEST(EmitC, TheKernelIsToldWhatToDoOnTheSide) {
+  const litmus::Program test =
+      program("P0() { r0 = swapout(x); r1 = swapin(x); mlock(x); madvise(x, MADV_MERGEABLE); r2 = ksm_merge(x, y); }",
+              "x = anon(1); y = anon(1); s = secret(1);");
+  ASSERT_EQ(problem_in_c(test), "");
+  const std::string text = emit_c({{&test, {{{0, 0, 0, 0, 0}}}, {}}});
+  EXPECT_NE(text.find("s->reg[0][0] = swap_out(BASE + 1 * PAGE);"), std::string::npos);
+  EXPECT_NE(text.find("result_of(mlock((void *)(BASE + 1 * PAGE), 1 * PAGE))"), std::string::npos);
+  EXPECT_NE(text.find("ksm_merge(BASE + 1 * PAGE, BASE + 3 * PAGE)"), std::string::npos);
+  EXPECT_NE(text.find("map_secret(BASE + 5 * PAGE, 1 * PAGE);"), std::string::npos);
+  EXPECT_NE(problem_in_c(program("P0() { fork(P1); swapout(P1:x); } P1() { r0 = READ_ONCE(*x); }")), "");
+}
+
 TEST(EmitC, WhatCannotBeWrittenIsNamed) {
   EXPECT_NE(problem_in_c(program("P0() { r0 = READ_ONCE(*x); }\ndevice D0() { r0 = dma_read(d); }")), "");
   EXPECT_NE(problem_in_c(program("P0() { thread(P1); r0 = READ_ONCE(*x); }\nP1() { exit(); }")), "");

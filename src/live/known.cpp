@@ -29,6 +29,7 @@ struct Known {
 };
 
 constexpr std::string_view kPageLock = "no page lock can be held from user space";
+constexpr std::string_view kNumaChoice = "which pages get a NUMA hint, and when, is the kernel's choice alone";
 constexpr std::string_view kGoBack = "no kernel restores an address space";
 
 constexpr std::array kStatements{
@@ -53,21 +54,30 @@ constexpr std::array kStatements{
     Known{OpCode::kPtraceWrite},
     Known{OpCode::kClearRefs},
     Known{OpCode::kMremap},
+    Known{OpCode::kMlock},
+    Known{OpCode::kMunlock},
+    Known{OpCode::kSwapOut},
+    Known{OpCode::kSwapIn},
+    Known{OpCode::kKsmMerge},
+    Known{OpCode::kKsmUnmerge},
     Known{OpCode::kLockPage, InC::kNo, kPageLock},
     Known{OpCode::kUnlockPage, InC::kNo, kPageLock},
     Known{OpCode::kTryShare, InC::kNo, "the exclusive mark cannot be taken alone from user space"},
+    Known{OpCode::kNumaHint, InC::kNo, kNumaChoice},
     Known{OpCode::kSnapshot, InC::kNo, kGoBack},
     Known{OpCode::kRestore, InC::kNo, kGoBack},
 };
 
 constexpr std::array kVariables{VariableKind::kAnon, VariableKind::kAnonValue, VariableKind::kZeroPage,
-                                VariableKind::kUnmapped};
+                                VariableKind::kUnmapped, VariableKind::kSecret};
 
-constexpr std::array kTerms{Term::Kind::kLiteral, Term::Kind::kRegister, Term::Kind::kMemory,   Term::Kind::kFaults,
-                            Term::Kind::kFinding, Term::Kind::kFrame,    Term::Kind::kMapcount, Term::Kind::kRss};
+constexpr std::array kTerms{Term::Kind::kLiteral,   Term::Kind::kRegister, Term::Kind::kMemory,
+                            Term::Kind::kFaults,    Term::Kind::kFinding,  Term::Kind::kFrame,
+                            Term::Kind::kMapcount,  Term::Kind::kRss,      Term::Kind::kExclusive,
+                            Term::Kind::kSoftDirty, Term::Kind::kSwapped,  Term::Kind::kSwapCache};
 /// Only a kernel's debugger sees them.
-constexpr std::array kHidden{Term::Kind::kRefcount, Term::Kind::kPins,  Term::Kind::kExclusive,
-                             Term::Kind::kWritable, Term::Kind::kDirty, Term::Kind::kSoftDirty};
+constexpr std::array kHidden{Term::Kind::kRefcount, Term::Kind::kPins, Term::Kind::kWritable, Term::Kind::kDirty,
+                             Term::Kind::kSwapCount};
 
 constexpr MapFlags kMapFlags = MapFlags::kFixed | MapFlags::kFixedNoReplace | MapFlags::kPopulate;
 constexpr RemapFlags kRemapFlags = RemapFlags::kMayMove | RemapFlags::kFixed | RemapFlags::kDontUnmap;

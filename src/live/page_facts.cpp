@@ -5,7 +5,11 @@
 #include <linux/kernel-page-flags.h>
 #include <unistd.h>
 
+#include <cinttypes>
+#include <cstdio>
+#include <fstream>
 #include <string>
+#include <string_view>
 
 #include "live/host.hpp"
 
@@ -26,6 +30,11 @@ std::uint64_t number_in(const char* path, std::uint64_t index) {
   return number;
 }
 
+/// KPF_MAPPEDTODISK, later KPF_OWNER_2: not among the numbers that programs are given.
+constexpr unsigned kMappedToDisk = 34;
+
+bool has_flag(std::uint64_t frame, unsigned flag) { return (number_in("/proc/kpageflags", frame) >> flag & 1u) != 0; }
+
 }  // namespace
 
 PageFacts::PageFacts(pid_t process)
@@ -35,14 +44,37 @@ PageFacts::~PageFacts() {
   if (file_ >= 0) ::close(file_);
 }
 
-std::optional<std::uint64_t> PageFacts::frame_at(std::uint64_t address) const {
-  const std::uint64_t entry = number_at(file_, address / kPageBytes);
-  if ((entry & kPresent) == 0) return std::nullopt;
-  return entry & kFrameBits;
+PageEntry PageFacts::entry_at(std::uint64_t address) const {
+  const std::uint64_t line = number_at(file_, address / kPageBytes);
+  PageEntry entry;
+  entry.present = (line & kPresent) != 0;
+  entry.swapped = !entry.present && (line & kSwapped) != 0;
+  entry.soft_dirty = (line & kSoftDirty) != 0;
+  entry.frame = entry.present ? line & kFrameBits : 0;
+  return entry;
+}
+
+std::optional<std::string> area_flags(pid_t process, std::uint64_t address) {
+  std::ifstream file(fmt::format("/proc/{}/smaps", process));
+  constexpr std::string_view kFlagsWord = "VmFlags:";
+  std::string line;
+  bool inside = false;
+  while (std::getline(file, line)) {
+    std::uint64_t from = 0;
+    std::uint64_t to = 0;
+    if (std::sscanf(line.c_str(), "%" SCNx64 "-%" SCNx64 " ", &from, &to) == 2) {
+      inside = from <= address && address < to;
+    } else if (inside && line.starts_with(kFlagsWord)) {
+      return line.substr(kFlagsWord.size());
+    }
+  }
+  return std::nullopt;
 }
 
 std::uint64_t mappings_of(std::uint64_t frame) { return number_in("/proc/kpagecount", frame); }
 
-bool is_zero_page(std::uint64_t frame) { return (number_in("/proc/kpageflags", frame) >> KPF_ZERO_PAGE & 1u) != 0; }
+bool is_zero_page(std::uint64_t frame) { return has_flag(frame, KPF_ZERO_PAGE); }
+bool is_exclusive(std::uint64_t frame) { return has_flag(frame, KPF_ANON) && has_flag(frame, kMappedToDisk); }
+bool is_in_swap_cache(std::uint64_t frame) { return has_flag(frame, KPF_SWAPCACHE); }
 
 }  // namespace cowherd::live

@@ -4,8 +4,22 @@
 
 #include <cstdint>
 #include <optional>
+#include <string>
 
 namespace cowherd::live {
+
+/// One line of /proc/PID/pagemap.
+struct PageEntry {
+  bool present = false;
+  /// What is not present lies in swap.
+  bool swapped = false;
+  bool soft_dirty = false;
+  /// Of a page that is present; 0 without CAP_SYS_ADMIN.
+  std::uint64_t frame = 0;
+
+  /// The frame that is mapped there; nothing where none is.
+  [[nodiscard]] std::optional<std::uint64_t> mapped() const { return present ? std::optional(frame) : std::nullopt; }
+};
 
 /// The page table of a process as /proc/PID/pagemap shows it; frame numbers need CAP_SYS_ADMIN.
 class PageFacts {
@@ -15,16 +29,24 @@ class PageFacts {
   PageFacts& operator=(const PageFacts&) = delete;
   ~PageFacts();
 
-  /// The frame that is mapped there; nothing where none is.
-  [[nodiscard]] std::optional<std::uint64_t> frame_at(std::uint64_t address) const;
+  [[nodiscard]] PageEntry entry_at(std::uint64_t address) const;
 
  private:
   int file_;
 };
 
+/// VmFlags of the mapping there, as /proc/PID/smaps says ("rd wr mr mw me ac mg"); nothing where none is.
+std::optional<std::string> area_flags(pid_t process, std::uint64_t address);
+
 /// How many page-table entries map the frame, as /proc/kpagecount says; 0 where that cannot be read.
 std::uint64_t mappings_of(std::uint64_t frame);
-/// As /proc/kpageflags says.
+
+// As /proc/kpageflags says; false where that cannot be read.
+
 bool is_zero_page(std::uint64_t frame);
+/// Whether an anonymous page belongs to one address space alone. Linux keeps that (PageAnonExclusive) in a flag that
+/// has another meaning for pages of files, and shows it under that one's name.
+bool is_exclusive(std::uint64_t frame);
+bool is_in_swap_cache(std::uint64_t frame);
 
 }  // namespace cowherd::live

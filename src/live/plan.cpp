@@ -6,6 +6,8 @@
 
 #include "litmus/condition.hpp"
 #include "litmus/printer.hpp"
+#include "litmus/resolve.hpp"
+#include "litmus/spelling.hpp"
 #include "live/known.hpp"
 #include "live/one_transfer.hpp"
 
@@ -20,6 +22,27 @@ constexpr std::uint32_t kMostBuffers = 1u << 14;
 /// Pages in a pipe that F_SETPIPE_SZ gives without privilege.
 constexpr std::uint32_t kMostSpliced = 256;
 
+/// Whether a process that fork() made has the variable, and touches it or is looked at there.
+bool is_inherited(const litmus::Program& program, std::uint8_t variable) {
+  const auto is_child = [&program](std::uint8_t process) {
+    return program.blocks[process].start == litmus::BlockStart::kFork;
+  };
+  for (std::uint8_t b = 0; b < program.blocks.size(); ++b) {
+    for (const Operation& op : program.blocks[b].operations) {
+      const bool named = litmus::names_variable(op) &&
+                         (op.place.variable == variable || (op.code == OpCode::kMremap && op.to.variable == variable));
+      if (named && is_child(op.target.value_or(litmus::process_of(program, b)))) return true;
+    }
+  }
+  for (const litmus::Term& term : litmus::observed_terms(program)) {
+    const bool of_page = term.kind != litmus::Term::Kind::kLiteral && term.kind != litmus::Term::Kind::kRegister &&
+                         term.kind != litmus::Term::Kind::kFaults && term.kind != litmus::Term::Kind::kFinding &&
+                         term.kind != litmus::Term::Kind::kRss;
+    if (of_page && term.place.variable == variable && is_child(litmus::process_of(program, term.block))) return true;
+  }
+  return false;
+}
+
 class Planner {
  public:
   Planner(const litmus::Program& program, const Offers& offers) : program_(program), offers_(offers) {
@@ -27,11 +50,12 @@ class Planner {
   }
 
   Plan make() && {
-    for (const litmus::Variable& variable : program_.variables) refuse(refusal_of(variable), variable.name);
+    for (const litmus::Variable& variable : program_.variables) look_at_variable(variable);
     for (const litmus::Term& term : litmus::observed_terms(program_)) look_at_term(term);
     for (std::size_t b = 0; b < program_.blocks.size(); ++b) {
       for (const Operation& op : program_.blocks[b].operations) look_at(b, op);
     }
+    look_at_rings();
     return std::move(plan_);
   }
 
@@ -49,6 +73,16 @@ class Planner {
     if (!offer.here) skip(fmt::format("needs {}: {}", describe(need).name, offer.found), what);
   }
 
+  void look_at_variable(const litmus::Variable& variable) {
+    refuse(refusal_of(variable), variable.name);
+    if (variable.kind != litmus::VariableKind::kSecret) return;
+    need(Need::kSecret, variable.name);
+    const auto number = static_cast<std::uint8_t>(&variable - program_.variables.data());
+    if (is_inherited(program_, number)) {
+      skip("secret memory is shared with children here, and not a process's own", variable.name);
+    }
+  }
+
   void look_at_term(const litmus::Term& term) {
     const std::string text = litmus::print_term(program_, term);
     refuse(refusal_of(term), text);
@@ -59,6 +93,12 @@ class Planner {
       case litmus::Term::Kind::kRss:
         need(Need::kPageFrames, text);
         return need(Need::kPageCounts, text);
+      case litmus::Term::Kind::kExclusive:
+        return need(Need::kExclusiveMark, text);
+      case litmus::Term::Kind::kSoftDirty:
+        return need(Need::kClearRefs, text);
+      case litmus::Term::Kind::kSwapCache:
+        return need(Need::kPageFrames, text);
       case litmus::Term::Kind::kFinding:
         return note(
             fmt::format("{} stands for what the reference semantics sees: the kernel's own counts do not show", text));
@@ -88,11 +128,64 @@ class Planner {
       case OpCode::kClearRefs:
         return need(Need::kClearRefs, text);
       case OpCode::kMadvise:
-        if (op.advice == Advice::kPopulateRead || op.advice == Advice::kPopulateWrite) need(Need::kPopulate, text);
-        return;
+        return look_at_advice(op.advice, text);
+      case OpCode::kSwapOut:
+      case OpCode::kSwapIn:
+        return use_swap(text);
+      case OpCode::kKsmMerge:
+      case OpCode::kKsmUnmerge:
+        return use_merging(text);
       default:
         return;
     }
+  }
+
+  /// Where a page may go because it is clean, what a device wrote goes with it: a ring does not mark dirty what it lets
+  /// go. Once it is known how each device holds its pages.
+  void look_at_rings() {
+    bool may_go = false;
+    const Operation* dirtied = nullptr;
+    for (const litmus::Block& block : program_.blocks) {
+      for (const Operation& op : block.operations) {
+        may_go = may_go || op.code == OpCode::kSwapOut ||
+                 (op.code == OpCode::kMadvise && (op.advice == Advice::kPageOut || op.advice == Advice::kFree));
+        if (op.code == OpCode::kUnpinDirty && plan_.devices[op.device].way == Way::kRing) dirtied = &op;
+      }
+    }
+    if (may_go && dirtied != nullptr) {
+      skip("io_uring does not mark dirty what its fixed buffers let go", program_.devices[dirtied->device]);
+    }
+  }
+
+  void look_at_advice(Advice advice, const std::string& text) {
+    switch (advice) {
+      case Advice::kPopulateRead:
+      case Advice::kPopulateWrite:
+        return need(Need::kPopulate, text);
+      case Advice::kCold:
+      case Advice::kFree:
+        return need(Need::kColdPages, text);
+      case Advice::kPageOut:
+        return use_swap(text);
+      case Advice::kMergeable:
+      case Advice::kUnmergeable:
+        // What is merged, and when, is the test's to say.
+        return use_merging(text);
+      default:
+        return;
+    }
+  }
+
+  void use_swap(const std::string& text) {
+    need(Need::kSwap, text);
+    need(Need::kPageCounts, text);
+    plan_.uses.swap = true;
+  }
+
+  void use_merging(const std::string& text) {
+    need(Need::kKsm, text);
+    plan_.uses.merging = true;
+    if (program_.page_count() > 2) note("KSM merges all pages that hold the same and may be merged, not two alone");
   }
 
   void use(const Operation& op, Way way, std::size_t pages, const std::string& text) {

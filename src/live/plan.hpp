@@ -14,6 +14,7 @@ struct Plan {
   /// Not empty: it cannot be, and why.
   std::string skip;
   std::vector<DevicePlan> devices;
+  KernelUses uses;
   /// Where what is done is more than the test says, in words: "d is pinned long-term".
   std::vector<std::string> notes;
 };

@@ -79,6 +79,40 @@ TEST(Plan, WhatNoKernelCanDoIsSkippedWithItsReason) {
   EXPECT_EQ(skip("WRITE_ONCE(*x, 2);", "exists (1:r0=2)"), "");
 }
 
+TEST(Plan, WhatTheKernelDoesOnTheSideIsMadeReady) {
+  EXPECT_EQ(plan_of("WRITE_ONCE(*x, 2);", everything()).uses, KernelUses{});
+  EXPECT_EQ(plan_of("swapout(x[0]);", everything()).uses, (KernelUses{.swap = true}));
+  EXPECT_EQ(plan_of("madvise(x, MADV_PAGEOUT);", everything()).uses, (KernelUses{.swap = true}));
+  EXPECT_EQ(plan_of("madvise(x, MADV_COLD);", everything()).uses, KernelUses{});
+  // KSM would merge by itself what may be merged.
+  EXPECT_EQ(plan_of("madvise(x, MADV_MERGEABLE);", everything()).uses, (KernelUses{.merging = true}));
+  Offers offers = everything();
+  offers[static_cast<std::size_t>(Need::kSwap)] = {false, "no zram"};
+  EXPECT_EQ(plan_of("swapout(x[0]);", offers).skip, "needs swap: no zram (swapout(x[0]))");
+}
+
+TEST(Plan, WhatARingLetsGoIsNotMarkedDirty) {
+  const auto skip = [](const std::string& statements) { return plan_of(statements, everything()).skip; };
+  const std::string held = "pin(d, x[0], FOLL_WRITE | FOLL_LONGTERM); dma_write(d, 5); unpin_dirty(d); ";
+  EXPECT_EQ(skip(held), "");
+  EXPECT_NE(skip(held + "swapout(x[0]);").find("does not mark dirty"), std::string::npos);
+  EXPECT_EQ(skip("pin(d, x[0], FOLL_WRITE); dma_write(d, 5); unpin_dirty(d); swapout(x[0]);"), "");
+}
+
+TEST(Plan, ASecretOfAChildIsNoSecretOfItsOwn) {
+  const auto skip = [](const char* blocks) {
+    const litmus::ParseResult parsed =
+        litmus::parse(std::string("COW t\n{ s = secret(1); x = anon(1); }\n") + blocks, "t");
+    EXPECT_TRUE(parsed.ok()) << parsed.to_text();
+    return plan(*parsed.program, everything()).skip;
+  };
+  EXPECT_EQ(skip("P0() { fork(P1); WRITE_ONCE(*s, 2); }\nP1() { r0 = READ_ONCE(*x); }"), "");
+  EXPECT_EQ(skip("P0() { thread(P1); }\nP1() { r0 = READ_ONCE(*s); }"), "");
+  EXPECT_NE(skip("P0() { fork(P1); }\nP1() { r0 = READ_ONCE(*s); }").find("shared with children"), std::string::npos);
+  EXPECT_NE(skip("P0() { fork(P1); }\nP1() { r0 = READ_ONCE(*x); }\nexists (1:s=1)").find("shared with children"),
+            std::string::npos);
+}
+
 TEST(Plan, WhatTheMachineLacksIsNamed) {
   Offers offers = everything();
   offers[static_cast<std::size_t>(Need::kIoUring)] = {false, "no io_uring: Operation not permitted"};

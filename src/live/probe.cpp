@@ -8,10 +8,12 @@
 #include <sys/syscall.h>
 #include <sys/uio.h>
 #include <sys/utsname.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <cerrno>
 #include <chrono>
+#include <csignal>
 #include <cstdio>
 #include <cstring>
 #include <filesystem>
@@ -21,6 +23,8 @@
 
 #include "live/device.hpp"
 #include "live/host.hpp"
+#include "live/kernel_work.hpp"
+#include "live/page_facts.hpp"
 #include "live/spelling.hpp"
 
 namespace cowherd::live {
@@ -39,15 +43,20 @@ constexpr std::array<NeedInfo, kNeeds> kInfos = {{
     {"populate", "MADV_POPULATE_READ and MADV_POPULATE_WRITE", "Linux 5.14"},
     {"page-frames", "which frame a page is in: /proc/PID/pagemap with frame numbers", "run as root (CAP_SYS_ADMIN)"},
     {"page-counts", "how many page tables map a frame: /proc/kpagecount", "run as root; CONFIG_PROC_PAGE_MONITOR"},
+    {"page-exclusive", "whether a page is its owner's alone: /proc/kpageflags",
+     "run as root; CONFIG_PROC_PAGE_MONITOR; Linux 5.19"},
     {"gup-test", "pins for reading, short or long: /sys/kernel/debug/gup_test",
      "CONFIG_GUP_TEST, then: mount -t debugfs none /sys/kernel/debug"},
     {"fail-nth", "allocations that fail: fail_nth", "CONFIG_FAULT_INJECTION, CONFIG_FAILSLAB, CONFIG_FAIL_PAGE_ALLOC"},
     {"huge-pages", "transparent huge pages",
      "CONFIG_TRANSPARENT_HUGEPAGE, then: echo madvise > /sys/kernel/mm/transparent_hugepage/enabled"},
     {"hugetlb", "a pool of huge pages", "sysctl vm.nr_hugepages=16"},
-    {"ksm", "same-page merging", "CONFIG_KSM, then: echo 1 > /sys/kernel/mm/ksm/run"},
-    {"swap", "pages that leave memory",
-     "fallocate -l 256M /swapfile && chmod 600 /swapfile && mkswap /swapfile && swapon /swapfile"},
+    {"ksm", "same-page merging: MADV_MERGEABLE, ksm_merge", "run as root; CONFIG_KSM"},
+    {"swap", "pages that leave memory: MADV_PAGEOUT, swapout",
+     "run as root; CONFIG_SWAP; modprobe zram, or a file system for swap files in /var/tmp; Linux 5.4"},
+    {"cold-pages", "advice to reclaim: MADV_COLD and MADV_FREE", "Linux 5.4"},
+    {"secret", "memory to which nobody takes references: memfd_secret()",
+     "CONFIG_SECRETMEM; before Linux 6.5 boot with secretmem.enable=1; ulimit -l"},
     {"userfaultfd", "write protection and moves by another process",
      "CONFIG_USERFAULTFD, sysctl vm.unprivileged_userfaultfd=1"},
     {"direct-io", "references for one read or write, while it is under way: O_DIRECT on a loop device on FUSE",
@@ -88,6 +97,8 @@ class OwnPage {
   }
 
   [[nodiscard]] volatile std::int64_t* word() const { return static_cast<volatile std::int64_t*>(at_); }
+  /// False, and errno, where the kernel does not take it.
+  [[nodiscard]] bool advise(Advice advice) const { return ::madvise(at_, kPageBytes, advice_of(advice)) == 0; }
   [[nodiscard]] std::uint64_t address() const { return reinterpret_cast<std::uint64_t>(at_); }
 
   /// Its line in /proc/self/pagemap; 0 where that cannot be read.
@@ -156,9 +167,7 @@ Offer try_clear_refs() {
 
 Offer try_populate() {
   const OwnPage page;
-  const bool done =
-      ::madvise(reinterpret_cast<void*>(page.address()), kPageBytes, advice_of(Advice::kPopulateRead)) == 0;
-  return done ? yes("works") : no(in_words(errno));
+  return page.advise(Advice::kPopulateRead) ? yes("works") : no(in_words(errno));
 }
 
 Offer try_page_frames() {
@@ -188,18 +197,73 @@ Offer look_at_hugetlb() {
   return {pages > 0, fmt::format("{} huge pages in the pool", pages)};
 }
 
-Offer look_at_ksm() {
-  const std::string run = first_line("/sys/kernel/mm/ksm/run");
-  if (run.empty()) return no("not in this kernel");
-  return {run == "1", run == "1" ? "runs" : "does not run"};
+/// Merges two pages of this process.
+Offer try_ksm() {
+  if (!exists("/sys/kernel/mm/ksm/run")) return no("not in this kernel");
+  KernelWork work;
+  if (std::string problem = work.open({.merging = true}); !problem.empty()) return no(problem);
+  const OwnPage one;
+  const OwnPage other;
+  for (const OwnPage* page : {&one, &other}) {
+    // Contents that no page of another program has.
+    page->word()[1] = static_cast<std::int64_t>(one.address()) ^ ::getpid();
+    if (!page->advise(Advice::kMergeable)) return no("MADV_MERGEABLE: " + in_words(errno));
+  }
+  const pid_t self = ::getpid();
+  const Errno merged = work.same_pages().merge({self, one.address()}, {self, other.address()}, kPatience);
+  return merged == Errno{0} ? yes("works") : no("two pages that hold the same are not merged");
 }
 
-Offer look_at_swap() {
-  std::ifstream file("/proc/swaps");
-  std::string line;
-  int areas = -1;
-  while (std::getline(file, line)) ++areas;
-  return areas > 0 ? yes(fmt::format("{} areas", areas)) : no("no swap area");
+/// Has a page of this process leave memory and come back.
+Offer try_swap() {
+  KernelWork work;
+  if (std::string problem = work.open({.swap = true}); !problem.empty()) return no(problem);
+  const OwnPage page;
+  bool out = false;
+  // A page that is new may still lie on another processor's list.
+  for (unsigned tries = 0; tries < 20 && !out; ++tries) {
+    if (!page.advise(Advice::kPageOut)) return no("MADV_PAGEOUT: " + in_words(errno));
+    out = (page.entry() & kSwapped) != 0;
+    if (!out) ::usleep(1000);
+  }
+  if (!out) return no("MADV_PAGEOUT leaves the page where it is: " + work.swap().found());
+  return *page.word() == 1 ? yes(work.swap().found()) : no("what came from swap is not what went there");
+}
+
+Offer try_cold_pages() {
+  const OwnPage page;
+  return page.advise(Advice::kCold) && page.advise(Advice::kFree) ? yes("works") : no(in_words(errno));
+}
+
+Offer try_secret() {
+  const int file = static_cast<int>(::syscall(kMemfdSecret, O_CLOEXEC));
+  if (file < 0) return no(in_words(errno));
+  const bool sized = ::ftruncate(file, kPageBytes) == 0;
+  void* const at = sized ? ::mmap(nullptr, kPageBytes, PROT_READ | PROT_WRITE, MAP_SHARED, file, 0) : MAP_FAILED;
+  const int error = errno;
+  ::close(file);
+  if (at == MAP_FAILED) return no(in_words(error));
+  ::munmap(at, kPageBytes);
+  return yes("works");
+}
+
+/// A page is its owner's alone until a child has it too.
+Offer try_exclusive_mark() {
+  const OwnPage page;
+  const std::uint64_t entry = page.entry();
+  const std::uint64_t frame = entry & kFrameBits;
+  if ((entry & kPresent) == 0 || frame == 0) return no("frame numbers are hidden");
+  if (!is_exclusive(frame)) return no("/proc/kpageflags does not show it");
+  const pid_t child = ::_Fork();
+  if (child == 0) {
+    ::pause();
+    ::_exit(0);
+  }
+  if (child < 0) return no("no process: " + in_words(errno));
+  const bool still = is_exclusive(frame);
+  ::kill(child, SIGKILL);
+  ::waitpid(child, nullptr, 0);
+  return still ? no("/proc/kpageflags shows something else in its place") : yes("works");
 }
 
 Offer try_userfaultfd() {
@@ -240,12 +304,15 @@ Offers probe() {
   set(Need::kPopulate, try_populate());
   set(Need::kPageFrames, try_page_frames());
   set(Need::kPageCounts, try_file("/proc/kpagecount", O_RDONLY));
+  set(Need::kExclusiveMark, try_exclusive_mark());
   set(Need::kGupTest, try_file("/sys/kernel/debug/gup_test", O_RDWR));
   set(Need::kFailNth, try_file("/proc/self/fail-nth", O_RDWR));
   set(Need::kHugePages, look_at_huge_pages());
   set(Need::kHugetlb, look_at_hugetlb());
-  set(Need::kKsm, look_at_ksm());
-  set(Need::kSwap, look_at_swap());
+  set(Need::kKsm, try_ksm());
+  set(Need::kSwap, try_swap());
+  set(Need::kColdPages, try_cold_pages());
+  set(Need::kSecret, try_secret());
   set(Need::kUserfaultfd, try_userfaultfd());
   set(Need::kDirectIo, try_device(Way::kDirectWrite));
   set(Need::kDirectPins, since(6, 5));

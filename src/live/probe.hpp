@@ -17,12 +17,15 @@ enum class Need : std::uint8_t {
   kPopulate,
   kPageFrames,
   kPageCounts,
+  kExclusiveMark,
   kGupTest,
   kFailNth,
   kHugePages,
   kHugetlb,
   kKsm,
   kSwap,
+  kColdPages,
+  kSecret,
   kUserfaultfd,
   kDirectIo,
   kDirectPins,
@@ -40,7 +43,7 @@ struct Offer {
 
 using Offers = std::array<Offer, kNeeds>;
 
-/// Looks at the machine, and tries what can be tried without changing anything on it.
+/// Looks at the machine, and tries what can be tried. What is changed on the way is as it was when this ends.
 Offers probe();
 
 struct NeedInfo {

@@ -5,6 +5,10 @@
 #ifndef MREMAP_DONTUNMAP
 #define MREMAP_DONTUNMAP 4
 #endif
+#ifndef MADV_COLD
+#define MADV_COLD 20
+#define MADV_PAGEOUT 21
+#endif
 #ifndef MADV_POPULATE_READ
 #define MADV_POPULATE_READ 22
 #define MADV_POPULATE_WRITE 23
@@ -50,6 +54,16 @@ int advice_of(Advice advice) {
       return MADV_POPULATE_READ;
     case Advice::kPopulateWrite:
       return MADV_POPULATE_WRITE;
+    case Advice::kMergeable:
+      return MADV_MERGEABLE;
+    case Advice::kUnmergeable:
+      return MADV_UNMERGEABLE;
+    case Advice::kCold:
+      return MADV_COLD;
+    case Advice::kPageOut:
+      return MADV_PAGEOUT;
+    case Advice::kFree:
+      return MADV_FREE;
     default:
       return -1;
   }

@@ -17,7 +17,6 @@
 #include "litmus/resolve.hpp"
 #include "live/agent.hpp"
 #include "live/host.hpp"
-#include "live/page_facts.hpp"
 #include "live/spelling.hpp"
 
 namespace cowherd::live {
@@ -60,10 +59,12 @@ Stage::~Stage() {
   if (program_ != nullptr && !was_reaper_) ::prctl(PR_SET_CHILD_SUBREAPER, 0, 0, 0, 0);
 }
 
-std::string Stage::open(const litmus::Program& program, const std::vector<DevicePlan>& devices) {
+std::string Stage::open(const litmus::Program& program, const std::vector<DevicePlan>& devices,
+                        const KernelUses& uses) {
   if (::sysconf(_SC_PAGESIZE) != static_cast<long>(kPageBytes)) return "pages are not of 4096 bytes here";
   base_ = usable_base();
   if (base_ == 0) return "no room in the address space";
+  if (std::string problem = work_->open(uses); !problem.empty()) return problem;
   program_ = &program;
   watch_.fill(-1);
   int reaper = 0;
@@ -155,6 +156,7 @@ Answer Stage::spawn(std::uint8_t block) {
   if (child == 0) {
     ::close(lifeline_);
     for (const auto& device : devices_) device->leave_to_parent();
+    work_->leave_to_parent();
     ::setpgid(0, group_);
     ::prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0);
     // Base pages are meant, whatever the machine prefers.
@@ -176,6 +178,7 @@ Answer Stage::build(std::uint8_t block, const litmus::Variable& variable) {
   Request request = on_pages(Ask::kMap, place);
   request.first = PROT_READ | PROT_WRITE;
   request.second = MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE;
+  if (variable.kind == VariableKind::kSecret) request.ask = Ask::kMapSecret;
   Answer built = ask(block, request);
   for (std::uint32_t page = 0; page < variable.pages && variable.kind != VariableKind::kAnon; ++page) {
     place.page = static_cast<std::uint8_t>(page);
@@ -387,6 +390,18 @@ Answer Stage::perform(std::uint8_t block, std::uint8_t process, const Operation&
       request.ask = Ask::kAdvise;
       request.first = advice_of(op.advice);
       return ask(block, request);
+    case OpCode::kMlock:
+    case OpCode::kMunlock:
+      request.ask = op.code == OpCode::kMlock ? Ask::kLock : Ask::kUnlock;
+      return ask(block, request);
+    case OpCode::kSwapOut:
+      return swap_out(op.target.value_or(process), op.place);
+    case OpCode::kSwapIn:
+      return swap_in(op.target.value_or(process), op.place);
+    case OpCode::kKsmMerge:
+      return merge(process, op);
+    case OpCode::kKsmUnmerge:
+      return part(op.target.value_or(process), op.place);
     case OpCode::kFork:
     case OpCode::kVfork:
     case OpCode::kThread:
@@ -419,27 +434,6 @@ Answer Stage::perform(std::uint8_t block, std::uint8_t process, const Operation&
 
 Answer Stage::look(std::uint8_t process, const litmus::Place& place) {
   return ask(server_of(process), on_pages(Ask::kLoad, place));
-}
-
-Answer Stage::inspect(std::uint8_t process, const litmus::Term& term) {
-  const PageFacts facts(pid_of(process));
-  const auto answer = [](std::int64_t value) { return Answer{Errno{0}, value, {}}; };
-  if (term.kind != litmus::Term::Kind::kRss) {
-    const std::optional<std::uint64_t> frame = facts.frame_at(address_of(term.place));
-    if (!frame) return answer(-1);
-    return answer(static_cast<std::int64_t>(term.kind == litmus::Term::Kind::kFrame ? *frame : mappings_of(*frame)));
-  }
-  std::int64_t pages = 0;
-  litmus::Place place;
-  for (const litmus::Variable& variable : program_->variables) {
-    for (std::uint32_t page = 0; page < variable.pages; ++page) {
-      place.page = static_cast<std::uint8_t>(page);
-      const std::optional<std::uint64_t> frame = facts.frame_at(address_of(place));
-      if (frame && !is_zero_page(*frame)) ++pages;
-    }
-    ++place.variable;
-  }
-  return answer(pages);
 }
 
 }  // namespace cowherd::live

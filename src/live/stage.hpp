@@ -16,6 +16,7 @@
 #include "live/channel.hpp"
 #include "live/course.hpp"
 #include "live/device.hpp"
+#include "live/kernel_work.hpp"
 
 namespace cowherd::live {
 
@@ -30,13 +31,15 @@ struct DevicePlan {
 /// or, should this program be killed, within a moment of it. One at a time in a program; not thread-safe.
 class Stage final : public Executor {
  public:
-  explicit Stage(std::chrono::milliseconds patience = std::chrono::seconds(10)) : patience_(patience) {}
+  /// `work` must outlive it.
+  explicit Stage(KernelWork& work, std::chrono::milliseconds patience = std::chrono::seconds(10))
+      : work_(&work), patience_(patience) {}
   Stage(const Stage&) = delete;
   Stage& operator=(const Stage&) = delete;
   ~Stage() override;
 
   /// Before anything else. Empty, or why there is no playing here.
-  std::string open(const litmus::Program& program, const std::vector<DevicePlan>& devices);
+  std::string open(const litmus::Program& program, const std::vector<DevicePlan>& devices, const KernelUses& uses = {});
   /// Ends all processes of the run.
   void clear();
 
@@ -69,10 +72,16 @@ class Stage final : public Executor {
   Answer transfer(std::uint8_t block, const litmus::Operation& operation, std::int64_t value);
   Answer debug(const litmus::Operation& operation, std::int64_t value) const;
   Answer clear_refs(std::uint8_t process) const;
+  Answer swap_out(std::uint8_t process, const litmus::Place& place);
+  Answer swap_in(std::uint8_t process, const litmus::Place& place);
+  Answer merge(std::uint8_t process, const litmus::Operation& operation) const;
+  Answer part(std::uint8_t process, const litmus::Place& place);
+  [[nodiscard]] std::int64_t pages_of(std::uint8_t process) const;
   /// The parent of a child of vfork that has its own memory now goes on.
   Answer resume_parent(std::uint8_t child);
   [[nodiscard]] Request on_pages(Ask ask, const litmus::Place& place) const;
 
+  KernelWork* work_;
   std::chrono::milliseconds patience_;
   const litmus::Program* program_ = nullptr;
   std::uint64_t base_ = 0;

@@ -9,46 +9,10 @@
 #include <filesystem>
 #include <iterator>
 
-#include "live/plan.hpp"
-#include "live/program_test.hpp"
+#include "live/play_test.hpp"
 
 namespace cowherd::live {
 namespace {
-
-constexpr const char* kMemory = "x = anon(1); y = anon[2]; u = unmapped; z = zeropage PROT_READ; d = device;";
-
-/// Registers of all blocks after a run in the order of the blocks, as far as one can go before the next.
-class Play {
- public:
-  explicit Play(const std::string& blocks) : test_(program(blocks, kMemory)), course_(test_, stage_) {
-    const Plan plan = live::plan(test_, probe());
-    reason_ = plan.skip;
-    if (reason_.empty()) reason_ = stage_.open(test_, plan.devices);
-    if (!reason_.empty()) return;
-    reason_ = course_.begin();
-    Choices choices;
-    while (reason_.empty()) {
-      const BlockSet runnable = course_.runnable();
-      if (runnable == 0) break;
-      reason_ = course_.step(choices.choose(runnable)).lost;
-    }
-  }
-
-  /// Why nothing was played.
-  [[nodiscard]] const std::string& reason() const { return reason_; }
-  [[nodiscard]] std::int64_t reg(std::uint8_t block, std::uint8_t number) const { return course_.reg(block, number); }
-  [[nodiscard]] Stage& stage() { return stage_; }
-  [[nodiscard]] Course& course() { return course_; }
-
- private:
-  litmus::Program test_;
-  Stage stage_;
-  Course course_;
-  std::string reason_;
-};
-
-#define SKIP_UNLESS_PLAYED(play) \
-  if (!(play).reason().empty()) GTEST_SKIP() << (play).reason()
 
 TEST(Stage, MemoryIsWhatTheInitBlockSays) {
   Play play(
@@ -204,7 +168,8 @@ TEST(Stage, NobodyIsLeftAfterARun) {
 
 TEST(Stage, AProcessThatIsKilledIsReported) {
   const litmus::Program test = program("P0() { r0 = READ_ONCE(*x); }", kMemory);
-  Stage stage;
+  KernelWork work;
+  Stage stage(work);
   ASSERT_EQ(stage.open(test, {DevicePlan{}}), "");
   Course course(test, stage);
   ASSERT_EQ(course.begin(), "");

@@ -1,0 +1,23 @@
+#include "live/kernel_work.hpp"
+
+namespace cowherd::live {
+
+std::string KernelWork::open(const KernelUses& uses) {
+  if (uses.swap) {
+    if (!swap_problem_) swap_problem_ = swap_.open(keeper_);
+    if (!swap_problem_->empty()) return *swap_problem_;
+  }
+  if (uses.merging) {
+    if (!merging_problem_) merging_problem_ = same_pages_.open(keeper_);
+    if (!merging_problem_->empty()) return *merging_problem_;
+  }
+  return {};
+}
+
+void KernelWork::put_back() {
+  keeper_.restore();
+  swap_problem_.reset();
+  merging_problem_.reset();
+}
+
+}  // namespace cowherd::live

@@ -1,0 +1,45 @@
+#pragma once
+
+#include <optional>
+#include <string>
+
+#include "live/keeper.hpp"
+#include "live/same_pages.hpp"
+#include "live/swap_area.hpp"
+
+namespace cowherd::live {
+
+/// What a test has the kernel do on the side.
+struct KernelUses {
+  bool swap = false;
+  bool merging = false;
+
+  bool operator==(const KernelUses&) const = default;
+};
+
+/// The kernel's own work, told when to be done: pages that leave memory, and pages that are merged. What that takes is
+/// made when it is first asked for, serves one test after the other, and is put back at the end, however that comes.
+/// Not thread-safe.
+class KernelWork {
+ public:
+  /// Empty, or why it cannot be had.
+  std::string open(const KernelUses& uses);
+
+  /// As it was before the first open(), which can come again.
+  void put_back();
+
+  [[nodiscard]] const SwapArea& swap() const { return swap_; }
+  [[nodiscard]] const SamePages& same_pages() const { return same_pages_; }
+  /// In a process that has just been forked.
+  void leave_to_parent() { keeper_.leave_to_parent(); }
+
+ private:
+  SwapArea swap_;
+  SamePages same_pages_;
+  /// What opening came to.
+  std::optional<std::string> swap_problem_;
+  std::optional<std::string> merging_problem_;
+  Keeper keeper_;
+};
+
+}  // namespace cowherd::live

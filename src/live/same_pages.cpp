@@ -1,0 +1,92 @@
+#include "live/same_pages.hpp"
+
+#include <fmt/format.h>
+#include <unistd.h>
+
+#include <fstream>
+#include <optional>
+
+#include "live/page_facts.hpp"
+
+namespace cowherd::live {
+namespace {
+
+constexpr const char* kRun = "/sys/kernel/mm/ksm/run";
+constexpr const char* kScans = "/sys/kernel/mm/ksm/full_scans";
+/// A page is remembered when its contents have not changed since the round before, and merged when another one of the
+/// same is met after that: two rounds at the least, and one that was under way. Others may look at the page meanwhile.
+constexpr std::uint64_t kRounds = 8;
+constexpr std::chrono::milliseconds kAtLeast{10};
+constexpr useconds_t kLookMicroseconds = 500;
+
+std::uint64_t rounds() {
+  std::uint64_t count = 0;
+  std::ifstream file(kScans);
+  file >> count;
+  return count;
+}
+
+bool write_run(char value) {
+  std::ofstream file(kRun);
+  file << value;
+  return static_cast<bool>(file.flush());
+}
+
+std::optional<std::uint64_t> frame_of(const PageOf& page) {
+  const std::optional<std::uint64_t> frame = PageFacts(page.process).entry_at(page.address).mapped();
+  return frame && is_zero_page(*frame) ? std::nullopt : frame;
+}
+
+}  // namespace
+
+bool is_mergeable(const PageOf& page) {
+  return area_flags(page.process, page.address).value_or("").find(" mg") != std::string::npos;
+}
+
+std::string SamePages::open(Keeper& keeper) {
+  if (std::string problem = keeper.lock(kRun); !problem.empty()) return problem;
+  const struct {
+    const char* name;
+    const char* text;
+    bool everywhere;
+  } settings[] = {
+      {"run", "0", true},
+      // As fast as it goes, and none left out.
+      {"sleep_millisecs", "0", true},
+      {"pages_to_scan", "10000", true},
+      {"smart_scan", "0", false},
+      {"use_zero_pages", "0", false},
+      {"advisor_mode", "none", false},
+  };
+  for (const auto& setting : settings) {
+    const std::string path = std::string("/sys/kernel/mm/ksm/") + setting.name;
+    if (!setting.everywhere && ::access(path.c_str(), F_OK) != 0) continue;
+    if (std::string problem = keeper.set(path, setting.text); !problem.empty()) return problem;
+  }
+  return {};
+}
+
+Errno SamePages::merge(const PageOf& one, const PageOf& other, std::chrono::milliseconds patience) const {
+  const auto first = frame_of(one);
+  const auto second = frame_of(other);
+  if (!is_mergeable(one) || !is_mergeable(other)) return Errno::kInvalid;
+  if (!first || !second) return Errno::kFault;
+  if (*first == *second) return Errno::kInvalid;
+  const auto begin = std::chrono::steady_clock::now();
+  const std::uint64_t first_round = rounds();
+  const auto had_every_chance = [&] {
+    const auto passed = std::chrono::steady_clock::now() - begin;
+    return passed > patience || (passed > kAtLeast && rounds() >= first_round + kRounds);
+  };
+  bool same = false;
+  if (!write_run('1')) return Errno::kBusy;
+  while (!same && !had_every_chance()) {
+    ::usleep(kLookMicroseconds);
+    const auto now = frame_of(one);
+    same = now && now == frame_of(other);
+  }
+  write_run('0');
+  return same ? Errno{0} : Errno::kBusy;
+}
+
+}  // namespace cowherd::live
