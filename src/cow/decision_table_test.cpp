@@ -70,7 +70,7 @@ TEST(DecisionTable, NamesMeanTheirEnumerators) {
   rules.reclaim_unmap = ReclaimUnmap::kTryShare;
   rules.lazy_free = LazyFree::kUnreferenced;
   rules.fast_dirty = FastDirty::kAtOnce;
-  rules.huge_reuse = HugeReuse::kCount;
+  rules.huge_reuse = HugeReuse::kExclusive;
   rules.huge_copy = HugeCopy::kSplit;
   rules.huge_pins = HugePins::kEach;
   const std::pair<Decision, const char*> cases[] = {
@@ -112,7 +112,7 @@ TEST(DecisionTable, NamesMeanTheirEnumerators) {
       {Decision::kReclaimUnmap, "reclaim-unmap=try-share"},
       {Decision::kLazyFree, "lazy-free=unreferenced"},
       {Decision::kFastDirty, "fast-dirty=at-once"},
-      {Decision::kHugeReuse, "huge-reuse=count"},
+      {Decision::kHugeReuse, "huge-reuse=exclusive"},
       {Decision::kHugeCopy, "huge-copy=split"},
       {Decision::kHugePins, "huge-pins=each"},
   };

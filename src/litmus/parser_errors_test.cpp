@@ -48,9 +48,10 @@ INSTANTIATE_TEST_SUITE_P(
         Case{"COW t {}", "1:1: a test needs a block P0"},
         Case{"COW t { x = anon;", "1:18: expected '}' at the end of the init block, not the end of the text"},
         Case{"COW t {} P0() { exit();", "1:24: expected '}' at the end of P0, not the end of the text"},
-        Case{"COW t { x = anno(1); } P0() { READ_ONCE(*x); }",
-             "1:13: a variable is anon, zeropage, secret or unmapped, a device is device; not 'anno'; did you mean "
-             "'anon'?"},
+        Case{
+            "COW t { x = anno(1); } P0() { READ_ONCE(*x); }",
+            "1:13: a variable is anon, zeropage, secret, thp or unmapped, a device is device; not 'anno'; did you mean "
+            "'anon'?"},
         Case{"COW t { P1 = anon; } P0() {}", "1:9: 'P1' is a word of the language, not a name"},
         Case{"COW t { x = anon; x = device; } P0() {}", "1:19: 'x' is declared twice"},
         Case{"COW t { x = anon[0]; } P0() {}", "1:18: expected a number from 1 to 16 of pages, not '0'"},
@@ -90,16 +91,17 @@ INSTANTIATE_TEST_SUITE_P(
              "1:43: a device only does dma_read and dma_write, not READ_ONCE"},
         Case{"COW t { x = anon; } P0() {} kernel K0() { munmap(x); }",
              "1:43: a kernel block only does lock_page, unlock_page, clear_refs, numa_hint, ksm_merge, ksm_unmerge, "
-             "try_share, swapout and swapin, not munmap"},
+             "try_share, swapout, swapin, collapse and split, not munmap"},
         Case{"COW t { x = anon; } P0() {} kernel K0() { lock_page(x); }",
              "1:43: lock_page must say whose memory: lock_page(P0:x)"},
         Case{"COW t { x = anon; } P0() {} kernel K0() { clear_refs(x); }",
              "1:43: clear_refs must say whose memory: clear_refs(P0:x)"},
         Case{"COW t { x = anon; } P0() { lock_page(D0:x); } device D0() {}", "1:28: only a process block has memory"},
         Case{"COW t\n\"never closed\n{} P0() {}", "2:1: this text has no closing '\"' on its line"},
-        Case{"COW t { /* \303\244\303\266 */ x = anno; } P0() {}",
-             "1:22: a variable is anon, zeropage, secret or unmapped, a device is device; not 'anno'; did you mean "
-             "'anon'?"}));
+        Case{
+            "COW t { /* \303\244\303\266 */ x = anno; } P0() {}",
+            "1:22: a variable is anon, zeropage, secret, thp or unmapped, a device is device; not 'anno'; did you mean "
+            "'anon'?"}));
 
 INSTANTIATE_TEST_SUITE_P(
     Table, BadStatement,
@@ -199,8 +201,9 @@ TEST(ParserErrors, BytesThatAreNoText) {
 TEST(ParserErrors, SeveralAreReportedInOrder) {
   EXPECT_EQ(
       complaints("COW t\n{ x = anno; d = devise; }\nP0() {\nREAD_ONC(*x);\nexec()\nfork(P1)\n}\nexists (0:r0=1)"),
-      "2:7: a variable is anon, zeropage, secret or unmapped, a device is device; not 'anno'; did you mean 'anon'?\n"
-      "2:17: a variable is anon, zeropage, secret or unmapped, a device is device; not 'devise'; did you mean "
+      "2:7: a variable is anon, zeropage, secret, thp or unmapped, a device is device; not 'anno'; did you mean "
+      "'anon'?\n"
+      "2:17: a variable is anon, zeropage, secret, thp or unmapped, a device is device; not 'devise'; did you mean "
       "'device'?\n"
       "4:1: no statement is called 'READ_ONC'; did you mean 'READ_ONCE'?\n"
       "5:7: expected ';' after the statement\n"

@@ -66,8 +66,7 @@ STATEMENTS, each may begin with 'r0 =' and end with 'fail_nth N' (its N-th alloc
   try_share(P0:x)                   the kernel takes the exclusive mark, as swap-out does; -EBUSY where pinned
   swapout(P0:x)                     reclaim takes the page from all who map it; -EBUSY where it is kept
   swapin(P0:x)                      the page comes back; -EFAULT where it is not in swap
-  collapse(P0:x)                    a huge page in place of the pages around x; -EAGAIN where somebody holds one
-  split(P0:x)                       the huge page there is mapped page by page; -EFAULT where there is none
+  collapse(P0:x)  split(P0:x)       a huge page in place of the pages around x; small entries in place of it
   These, pin and get take P1:x for another process's memory, x for the own; not ptrace_*.
 
 CONDITIONS
