@@ -76,8 +76,13 @@ class Generator {
                                   : VariableKind::kUnmapped;
       // The first page is one that there is something to share of.
       if (program_.variables.empty()) variable.kind = VariableKind::kAnonValue;
+      if (program_.variables.empty() && options_.max_pages > 1 && weight(OpCode::kSplit) && random_.percent(12)) {
+        variable.kind = VariableKind::kThpValue;
+        variable.pages = kHugePages;
+        pages = std::max(pages, kHugePages);
+      }
       if (variable.kind == VariableKind::kUnmapped && !weight(OpCode::kMmap)) variable.kind = VariableKind::kAnon;
-      if (variable.kind == VariableKind::kAnonValue) variable.value = -1;
+      if (variable.kind == VariableKind::kAnonValue || variable.kind == VariableKind::kThpValue) variable.value = -1;
       pages -= variable.pages;
       program_.variables.push_back(std::move(variable));
     }
@@ -146,7 +151,8 @@ class Generator {
   void number_values() {
     std::int64_t next = 1;
     for (Variable& variable : program_.variables) {
-      if (variable.kind == VariableKind::kAnonValue) variable.value = next++;
+      if (variable.kind == VariableKind::kAnonValue || variable.kind == VariableKind::kThpValue)
+        variable.value = next++;
     }
     for (Block& block : program_.blocks) {
       for (Operation& op : block.operations) {

@@ -60,7 +60,7 @@ struct GeneratorOptions {
   /// 1 to kMaxOperations, the reads at the end included.
   std::uint32_t min_operations = 3;
   std::uint32_t max_operations = 8;
-  /// 1 to kMaxPages.
+  /// 1 to kMaxPages; where it is more than one, a huge page may come in place of them.
   std::uint32_t max_pages = 3;
   /// 0 to kMaxDevices.
   std::uint32_t max_devices = 2;

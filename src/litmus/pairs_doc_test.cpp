@@ -17,10 +17,10 @@
 namespace cowherd::litmus {
 namespace {
 
-const std::vector<std::string> kOperations{"load, store", "read fault", "write fault", "fork",   "slow pin",
-                                           "fast pin",    "unpin",      "DMA",         "mmap",   "munmap",
-                                           "mprotect",    "DONTNEED",   "exit, exec",  "ptrace", "clear_refs",
-                                           "try_share",   "restore",    "swap-out"};
+const std::vector<std::string> kOperations{"load, store", "read fault", "write fault", "fork",     "slow pin",
+                                           "fast pin",    "unpin",      "DMA",         "mmap",     "munmap",
+                                           "mprotect",    "DONTNEED",   "exit, exec",  "ptrace",   "clear_refs",
+                                           "try_share",   "restore",    "swap-out",    "collapse", "split"};
 
 bool is(const Operation& op, const std::string& name) {
   switch (op.code) {
