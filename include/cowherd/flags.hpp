@@ -8,7 +8,7 @@ namespace cowherd {
 /// What a mapping allows. Linux: PROT_*.
 enum class Protection : std::uint8_t { kNone = 0, kRead = 1, kWrite = 2, kReadWrite = 3 };
 
-/// How mmap places and fills a mapping. Linux: MAP_FIXED, MAP_FIXED_NOREPLACE, MAP_POPULATE.
+/// How mmap places and fills a mapping. Linux: MAP_FIXED, MAP_FIXED_NOREPLACE, MAP_POPULATE, MAP_SHARED.
 enum class MapFlags : std::uint8_t {
   kNone = 0,
   kFixed = 1,
@@ -16,6 +16,8 @@ enum class MapFlags : std::uint8_t {
   kPopulate = 4,
   /// Nobody takes references through its addresses, debuggers and devices included. Compare Linux memfd_secret().
   kSecret = 8,
+  /// Without it the mapping is private.
+  kShared = 16,
 };
 
 /// What mremap may do. Linux: MREMAP_MAYMOVE, MREMAP_FIXED, MREMAP_DONTUNMAP.

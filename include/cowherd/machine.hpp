@@ -13,6 +13,7 @@ namespace cowherd {
 
 class Accessor;
 class AddressSpace;
+class FileHandle;
 class Pin;
 class Snapshot;
 
@@ -63,6 +64,10 @@ class Machine {
   /// An address space with nothing in it. ENOMEM.
   Result<AddressSpace> create_space();
 
+  /// A file of `length` bytes (rounded up to pages) of zeros that lives in the machine's memory alone: what
+  /// memfd_create() gives. EINVAL: longer than a file can be; ENOMEM.
+  Result<FileHandle> create_file(ByteCount length);
+
   [[nodiscard]] MemoryUse memory_use() const;
 
   /// Frees up to `wanted` frames by sending pages to swap that nobody has used for a while, or by dropping those under
@@ -91,11 +96,19 @@ class AddressSpace {
   AddressSpace& operator=(AddressSpace&& other) noexcept;
   ~AddressSpace();
 
-  /// Maps `length` bytes (rounded up to pages) of private anonymous memory, wherever there is room. ENOMEM.
+  /// Maps `length` bytes (rounded up to pages) of anonymous memory, wherever there is room: private, or with
+  /// MapFlags::kShared such that a fork has the same pages. ENOMEM.
   Result<Vaddr> map(ByteCount length, Protection protection = Protection::kReadWrite, MapFlags flags = MapFlags::kNone);
   /// As map(), at `address`: kFixed replaces what is there, kFixedNoReplace gives EEXIST. EINVAL, ENOMEM.
   Result<Vaddr> map_at(Vaddr address, ByteCount length, Protection protection = Protection::kReadWrite,
                        MapFlags flags = MapFlags::kFixed);
+  /// Maps `length` bytes of `file` from byte `offset` on, which is aligned to a page; with MapFlags::kShared what is
+  /// stored goes to the file, else it stays here. At `address` as map_at() with kFixed or kFixedNoReplace, else
+  /// wherever there is room. The mapping keeps the file. An access behind the file's end is SIGBUS. EINVAL: not
+  /// aligned, or a file of another machine; EEXIST, ENOMEM.
+  Result<Vaddr> map_file(const FileHandle& file, ByteCount offset, ByteCount length,
+                         Protection protection = Protection::kReadWrite, MapFlags flags = MapFlags::kNone,
+                         Vaddr address = Vaddr{0});
   /// EINVAL: not aligned to a page. ENOMEM.
   Result<void> unmap(Vaddr address, ByteCount length);
   /// Moves, grows or shrinks what is mapped at `address`, as Linux's mremap(); pins of the pages go along. Returns
@@ -131,7 +144,7 @@ class AddressSpace {
   /// where a later one cannot be had; see Pin::pages(). EFAULT, EINVAL, ENOMEM.
   Result<Pin> pin(Vaddr address, ByteCount length, PinFlags flags);
 
-  /// Anonymous pages mapped.
+  /// Pages mapped, of any kind.
   [[nodiscard]] PageCount resident() const;
   /// Pages that are in swap. Linear in what is mapped, and for nobody to run beside changes to mappings.
   [[nodiscard]] PageCount swapped() const;
@@ -143,6 +156,35 @@ class AddressSpace {
 
   Machine::Impl* impl_;
   ProcessId process_;
+};
+
+/// A handle on a file of a Machine. Every mapping of the file, and every read() and write(), sees the same bytes. The
+/// file goes with the last handle and mapping. Safe to use from any thread.
+class FileHandle {
+ public:
+  FileHandle(FileHandle&& other) noexcept;
+  FileHandle& operator=(FileHandle&& other) noexcept;
+  ~FileHandle();
+
+  [[nodiscard]] ByteCount size() const;
+  /// Makes it `length` bytes long, rounded up to pages. What was behind that is gone for everybody who maps it, private
+  /// copies too; a Pin keeps its pages, which are nobody else's any more. EINVAL.
+  Result<void> resize(ByteCount length);
+  /// Makes the pages from byte `offset` on, which is aligned to a page, zeros again; private copies stay. EINVAL.
+  Result<void> punch(ByteCount offset, ByteCount length);
+  /// Reads up to the file's end, and returns how much. ENOMEM.
+  Result<ByteCount> read(ByteCount offset, std::span<std::byte> to);
+  /// Past the end it makes the file longer. EINVAL: longer than it can be; ENOMEM.
+  Result<void> write(ByteCount offset, std::span<const std::byte> from);
+
+ private:
+  friend class Machine;
+  friend class AddressSpace;
+  FileHandle(Machine::Impl* impl, std::uint32_t id) : impl_(impl), id_(id) {}
+  void close();
+
+  Machine::Impl* impl_;
+  std::uint32_t id_;
 };
 
 /// References to pages of an AddressSpace, for a device: it reaches the bytes without page tables. While it is held,

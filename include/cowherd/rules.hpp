@@ -174,6 +174,41 @@ enum class RemapFlush : std::uint8_t {
   kLate,
 };
 
+/// What fork does with a page of a file, in a private mapping, that counts as pinned.
+enum class ForkFile : std::uint8_t {
+  /// The child maps it too.
+  kShare,
+  /// The child gets a copy of its own at once, as of an anonymous page.
+  kCopy,
+};
+
+/// What a long-term reference for writing to a shared mapping of a file gets where the file system has to hear of every
+/// write.
+enum class LongtermFile : std::uint8_t {
+  kAllow,
+  /// EFAULT.
+  kRefuse,
+};
+
+/// What writeback takes a page for that a device may still be writing.
+enum class WritebackPinned : std::uint8_t {
+  /// For clean, once its bytes are on their way: what is written after that has to be said again.
+  kClean,
+  /// For dirty still: it is written out, and again until nobody holds it.
+  kKeepDirty,
+};
+
+/// What writeback does with a page that was marked dirty, at the end of a reference say, without the file system having
+/// heard of it since the page was last clean.
+enum class DirtyUnprepared : std::uint8_t {
+  /// A check fails in the file system.
+  kBug,
+  /// Takes it for clean and does not write it out.
+  kSkip,
+  /// Writes it out like any other.
+  kWrite,
+};
+
 /// Which pages NUMA-hint protection leaves alone.
 enum class NumaSkip : std::uint8_t {
   /// Those that more than one entry maps.
@@ -322,6 +357,10 @@ struct Rules {
   TlbFlush tlb_flush = TlbFlush::kBeforeUnlock;
   PreallocUse prealloc_use = PreallocUse::kFreeUnused;
   RemapFlush remap_flush = RemapFlush::kEarly;
+  ForkFile fork_file = ForkFile::kShare;
+  LongtermFile longterm_file = LongtermFile::kAllow;
+  WritebackPinned writeback_pinned = WritebackPinned::kKeepDirty;
+  DirtyUnprepared dirty_unprepared = DirtyUnprepared::kWrite;
   NumaSkip numa_skip = NumaSkip::kHeld;
   GupHint gup_hint = GupHint::kFollow;
   KsmReuse ksm_reuse = KsmReuse::kNever;
@@ -369,6 +408,10 @@ enum class Decision : std::uint8_t {
   kTlbFlush,
   kPreallocUse,
   kRemapFlush,
+  kForkFile,
+  kLongtermFile,
+  kWritebackPinned,
+  kDirtyUnprepared,
   kNumaSkip,
   kGupHint,
   kKsmReuse,
@@ -385,7 +428,7 @@ enum class Decision : std::uint8_t {
   kHugeCopy,
   kHugePins,
 };
-inline constexpr std::uint8_t kDecisionCount = 41;
+inline constexpr std::uint8_t kDecisionCount = 45;
 
 /// The `cowherd` row: the default of every tool. Equal to Rules{}.
 inline constexpr Rules kCowherdRules{};

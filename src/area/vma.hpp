@@ -12,6 +12,7 @@ namespace cowherd {
 
 struct AnonVma;
 struct AnonVmaChain;
+struct FileMapping;
 namespace mm {
 struct Mm;
 }
@@ -23,6 +24,8 @@ struct VmaFlags {
   bool dont_fork = false;
   /// MADV_WIPEONFORK: the child gets it empty.
   bool wipe_on_fork = false;
+  /// MAP_SHARED: what is stored goes to the file (VM_SHARED).
+  bool shared : 1 = false;
   /// Pages that have no entry count as written: the mapping is new, or has moved, since the last round of soft-dirty
   /// tracking began (VM_SOFTDIRTY). Neighbours that differ in it may merge.
   bool soft_dirty : 1 = false;
@@ -41,24 +44,44 @@ struct VmaFlags {
   }
 };
 
+/// A number of pages of user space, in five bytes that need no alignment.
+class UserPages {
+ public:
+  constexpr UserPages() = default;
+  constexpr UserPages(PageCount pages) {  // NOLINT(google-explicit-constructor): it is one
+    for (unsigned i = 0; i < sizeof bytes_; ++i) bytes_[i] = static_cast<std::uint8_t>(pages.value() >> (8 * i));
+  }
+  constexpr operator PageCount() const {  // NOLINT(google-explicit-constructor)
+    std::uint64_t pages = 0;
+    for (unsigned i = 0; i < sizeof bytes_; ++i) pages |= std::uint64_t{bytes_[i]} << (8 * i);
+    return PageCount{pages};
+  }
+
+ private:
+  std::uint8_t bytes_[5] = {};
+};
+
 /// A run of pages of an address space that are mapped alike. Compare Linux struct vm_area_struct.
 struct Vma {
   static constexpr SlabKind kSlab = SlabKind::kVma;
 
   PageRange pages;
-  /// The index by which reverse maps know the first page (Linux: vm_pgoff). Pages keep theirs when the VMA is split.
+  /// The index by which reverse maps know the first page, and the file's page where there is a file (Linux: vm_pgoff).
+  /// Pages keep theirs when the VMA is split.
   Vpn index;
   Ref<mm::Mm> mm;
   Ref<AnonVma> anon_vma;
   /// First of the chain that links this VMA to every anon_vma its pages may belong to.
   Ref<AnonVmaChain> chain;
+  /// Its place on the list of the file that it maps; null where it maps none.
+  Ref<FileMapping> mapping;
   VmaFlags flags;
   // What the tree keeps (vma_tree.hpp).
   Ref<Vma> left;
   Ref<Vma> right;
   /// Free pages between the VMA before and this one, and the most of them within this subtree (Linux: rb_subtree_gap).
-  PageCount gap;
-  PageCount subtree_gap;
+  UserPages gap;
+  UserPages subtree_gap;
 
   /// As it is now: a fault may give the VMA its first while others look.
   [[nodiscard]] Ref<AnonVma> own_anon_vma() const {

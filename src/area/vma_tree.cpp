@@ -171,7 +171,7 @@ void VmaTree::recount_path(Ref<Vma> node, Vpn begin) {
 }
 
 void VmaTree::recount(Ref<Vma> ref) {
-  vma(ref).subtree_gap = std::max({vma(ref).gap, subtree_gap(vma(ref).left), subtree_gap(vma(ref).right)});
+  vma(ref).subtree_gap = std::max({PageCount{vma(ref).gap}, subtree_gap(vma(ref).left), subtree_gap(vma(ref).right)});
 }
 
 Ref<Vma> VmaTree::first_after_gap(Ref<Vma> node, Vpn page, PageCount count) const {
@@ -182,7 +182,7 @@ Ref<Vma> VmaTree::first_after_gap(Ref<Vma> node, Vpn page, PageCount count) cons
     if (const Ref<Vma> found = first_after_gap(vma(node).left, page, count)) {
       return found;
     }
-    if (vma(node).gap >= count) {
+    if (PageCount{vma(node).gap} >= count) {
       return node;
     }
   }
@@ -198,7 +198,8 @@ Vpn VmaTree::find_hole(PageCount count, Vpn from, Vpn end) const {
   }
   if (after && vma(after).pages.begin < candidate + count) {
     const Ref<Vma> found = first_after_gap(root_, vma(after).pages.begin, count);
-    candidate = found ? vma(found).pages.begin - vma(found).gap : vma(before(Vpn{~std::uint64_t{0}})).pages.end;
+    candidate =
+        found ? vma(found).pages.begin - PageCount{vma(found).gap} : vma(before(Vpn{~std::uint64_t{0}})).pages.end;
   }
   return candidate + count <= end ? candidate : end;
 }

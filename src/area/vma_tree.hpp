@@ -50,7 +50,9 @@ class VmaTree {
   Halves split(Ref<Vma> node, Vpn at);
   /// One tree of two, the first of which lies before the second.
   Ref<Vma> join(Ref<Vma> below, Ref<Vma> above);
-  [[nodiscard]] PageCount subtree_gap(Ref<Vma> ref) const { return ref ? vma(ref).subtree_gap : PageCount{0}; }
+  [[nodiscard]] PageCount subtree_gap(Ref<Vma> ref) const {
+    return ref ? PageCount{vma(ref).subtree_gap} : PageCount{0};
+  }
   [[nodiscard]] Vpn end_of(Ref<Vma> ref) const { return ref ? vma(ref).pages.end : Vpn{0}; }
   /// The VMA before `ref` ends at `end_before` now. Null does nothing.
   void set_gap(Ref<Vma> ref, Vpn end_before);

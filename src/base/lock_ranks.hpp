@@ -9,19 +9,24 @@ namespace cowherd {
 
 /// Every lock of the memory system, outermost first: a holder of one may take only later ones, or a second of the same
 /// rank where `nests` says so. The run-time checker and docs/locks.md come from this table.
-#define COWHERD_LOCK_RANKS(X)                                                                                        \
-  X(kMmapLock, "mmap_lock", true, true,                                                                              \
-    "one per address space, for reading or writing: VMAs and which tables exist; fork holds the parent's, then the " \
-    "child's")                                                                                                       \
-  X(kPageLock, "page lock", true, false, "one per frame: held across reuse decisions")                               \
-  X(kMappingLock, "mapping lock", true, false, "one per file, once there are files: who maps it")                    \
-  X(kAnonVmaLock, "anon_vma lock", true, false, "one per family of anon_vmas: their lists of mappings")              \
-  X(kUpperTableLock, "upper table lock", false, false,                                                               \
-    "one per address space: entries that name tables, and the anon_vma of a VMA that gets its first")                \
-  X(kPageTableLock, "page table lock", false, true,                                                                  \
-    "one per lowest table: its entries; fork holds the child's, then the parent's")                                  \
-  X(kSwapLock, "swap lock", false, false, "one per swap area: its slots, and which pages are in the swap cache")     \
-  X(kLruLock, "lru lock", false, false, "one per machine, once there is reclaim: the order of pages")                \
+#define COWHERD_LOCK_RANKS(X)                                                                                          \
+  X(kMmapLock, "mmap_lock", true, true,                                                                                \
+    "one per address space, for reading or writing: VMAs and which tables exist; fork holds the parent's, then the "   \
+    "child's")                                                                                                         \
+  X(kFileLock, "file lock", true, false, "one per file: its size, and changes to it as a whole")                       \
+  X(kPageLock, "page lock", true, false,                                                                               \
+    "one per frame: held across reuse decisions, and while a file's page comes, is mapped for writing, is cleaned or " \
+    "goes")                                                                                                            \
+  X(kMappingLock, "mapping lock", true, true,                                                                          \
+    "one per file: who maps it, and which of its pages are in the cache; restore holds those of all files of both "    \
+    "address spaces")                                                                                                  \
+  X(kAnonVmaLock, "anon_vma lock", true, false, "one per family of anon_vmas: their lists of mappings")                \
+  X(kUpperTableLock, "upper table lock", false, false,                                                                 \
+    "one per address space: entries that name tables, and the anon_vma of a VMA that gets its first")                  \
+  X(kPageTableLock, "page table lock", false, true,                                                                    \
+    "one per lowest table: its entries; fork holds the child's, then the parent's")                                    \
+  X(kSwapLock, "swap lock", false, false, "one per swap area: its slots, and which pages are in the swap cache")       \
+  X(kLruLock, "lru lock", false, false, "one per machine, once there is reclaim: the order of pages")                  \
   X(kListLock, "list lock", false, false, "one per machine: its list of processes")
 
 enum class LockRank : std::uint8_t {

@@ -48,6 +48,30 @@ namespace cowherd {
   X(has_pinned_never, "nobody is told that the address space has been pinned")                                  \
   X(has_pinned_late, "the address space says that it has been pinned only after the pin is there")              \
   X(mark_test_before_clear, "the exclusive mark's taker asks about pins before it clears the entry")            \
+  /* Files. */                                                                                                  \
+  X(cache_recheck_dropped, "a page is put into a file's cache over one that another has just put there")        \
+  X(truncate_leaves_late_mapping, "a page that was mapped late goes from its file and stays mapped")            \
+  X(truncated_page_mapped, "a fault maps a page that was cut off its file while it waited for its lock")        \
+  X(written_page_stays_clean, "a page is made writable and not marked dirty")                                   \
+  X(write_not_noticed, "a read fault maps a page of a disk's file writable")                                    \
+  X(private_file_page_writable, "a private mapping gets a file's page writable")                                \
+  X(file_mapped_without_reference, "a file's page is mapped without a reference")                               \
+  X(file_fault_recheck_dropped, "a fault on a file overwrites an entry that has changed meanwhile")             \
+  X(rmap_table_recheck_dropped, "a reverse map does not look whether its table was replaced")                   \
+  X(cleaned_entry_stays_writable, "writeback cleans an entry and leaves it writable")                           \
+  X(clean_without_flush, "writeback cleans entries, and CPUs go on writing through them")                       \
+  X(truncate_without_flush, "truncated pages are freed while CPUs still remember them")                         \
+  X(child_mapped_before_parent, "a child comes before its parent on a file's list of mappings")                 \
+  X(fork_shares_pinned_file_page, "fork shares a pinned page of a file where the rules copy it")                \
+  X(writeback_ignores_pins, "writeback takes a page for clean that a device may still write")                   \
+  X(writeback_asks_first, "writeback asks for pins before it takes permission to write away")                   \
+  X(writeback_keeps_dirt, "writeback clears the dirty mark of a page only after its bytes are on the disk")     \
+  X(writeback_not_waited_for, "a page is made writable while its bytes are on their way to the disk")           \
+  X(block_not_read, "a page that the disk holds comes into the cache as zeros")                                 \
+  X(block_kept_by_truncate, "a block outlives the page that was cut off its file")                              \
+  X(longterm_file_by_fast_pin, "a fast pin does not ask whether the file may be held for long")                 \
+  X(pin_keeps_file_page, "a long-term pin for reading takes a file's page of a private mapping as it is")       \
+  X(shared_pages_copied_at_fork, "fork copies the entries of shared mappings")                                  \
   /* Tables that address spaces share. */                                                                       \
   X(shared_table_stays_writable, "fork shares a table and leaves the parent's way to it writable")              \
   X(shared_table_writable_in_child, "fork shares a table and gives the child a writable way to it")             \
@@ -129,6 +153,40 @@ namespace cowherd {
   X(move_changes_index, "mremap gives pages an index that reverse maps do not know")                            \
   X(moved_entry_stays, "a moved page stays at its old address too")                                             \
   X(move_leaks_reserve, "mremap leaks the tables that it did not need")                                         \
+  X(failed_move_stays_split, "an mremap that fails leaves its VMAs split")                                      \
+  /* Huge pages. */                                                                                             \
+  X(huge_recheck_dropped, "a first touch maps a huge page over what another one has mapped meanwhile")          \
+  X(huge_pin_not_noted, "a pin of a page of a huge one is not noted for fork")                                  \
+  X(huge_fork_ignores_pins, "fork shares a huge page of which a page is pinned")                                \
+  X(huge_fork_splits, "fork asks every page of a huge one, used or not")                                        \
+  X(huge_fork_keeps_writable, "fork shares a huge page and leaves the parent's entry writable")                 \
+  X(huge_fork_without_flush, "fork write-protects a huge entry, and CPUs go on writing through it")             \
+  X(huge_shared_without_count, "one more huge entry is not counted")                                            \
+  X(huge_reuse_ignores_pieces, "a write fault goes on with a huge page of which others map a page")             \
+  X(huge_reuse_ignores_references, "a write fault goes on with a huge page of which others hold a page")        \
+  X(huge_split_in_place, "a huge entry is split without having been cleared first")                             \
+  X(huge_split_without_flush, "a huge entry is split, and CPUs go on writing through it")                       \
+  X(huge_split_ignores_others, "a split goes by the one who splits, whoever else maps the huge page")           \
+  X(huge_split_counts_late, "a split gives up the huge entry before the small ones are counted")                \
+  X(huge_vma_split_keeps_entry, "a VMA is split, and a huge entry lies in both")                                \
+  X(huge_fast_pin_recheck_dropped, "a fast pin does not read a huge entry again")                               \
+  X(collapse_ignores_references, "collapse replaces pages that somebody holds")                                 \
+  X(collapse_counts_first, "collapse asks who holds the pages before it has taken the table out")               \
+  X(collapse_without_flush, "collapse copies pages that CPUs go on writing")                                    \
+  X(collapse_frees_under_walker, "collapse frees a table that a fast pin is inside")                            \
+  /* Failure, and the ends of things. */                                                                        \
+  X(prealloc_used_twice, "fork uses one preallocated page for two early copies")                                \
+  X(prealloc_kept, "fork keeps a preallocated page for the next entry")                                         \
+  X(prealloc_leaked, "fork leaks a preallocated page that it did not need")                                     \
+  X(failed_fork_leaves_child, "a fork that fails leaves the half-made child alive")                             \
+  X(failed_fork_leaks_mm, "a fork that gets no process leaks the address space")                                \
+  X(failed_fork_leaks_vma, "a fork that fails leaks the VMA at hand")                                           \
+  X(failed_fork_leaks_chains, "a fork that fails leaks the links of the VMA at hand to reverse maps")           \
+  X(failed_copy_keeps_reference, "a write fault without memory keeps its reference to the old page")            \
+  X(failed_mmap_leaks_vma, "an mmap that fails leaks its VMA")                                                  \
+  X(given_up_page_leaked, "a first touch that came too late leaks its page")                                    \
+  X(given_up_copy_leaked, "a write fault that came too late leaks its copy")                                    \
+  X(vfork_leaks_user, "the child of a vfork is counted twice as a user of the memory")                          \
   X(move_is_not_soft_dirty, "moved pages do not count as written")                                              \
   /* Written, hinted, locked, secret. */                                                                        \
   X(merge_loses_soft_dirty, "merged VMAs do not count as written")                                              \
@@ -178,39 +236,6 @@ namespace cowherd {
   X(discard_ignores_references, "a page under MADV_FREE is thrown away while somebody holds it")                \
   X(discard_ignores_dirty, "a page under MADV_FREE that was written again is thrown away")                      \
   X(discard_without_flush, "a page under MADV_FREE is thrown away, and CPUs go on using it")                    \
-  /* Huge pages. */                                                                                             \
-  X(huge_recheck_dropped, "a first touch maps a huge page over what another one has mapped meanwhile")          \
-  X(huge_pin_not_noted, "a pin of a page of a huge one is not noted for fork")                                  \
-  X(huge_fork_ignores_pins, "fork shares a huge page of which a page is pinned")                                \
-  X(huge_fork_splits, "fork asks every page of a huge one, used or not")                                        \
-  X(huge_fork_keeps_writable, "fork shares a huge page and leaves the parent's entry writable")                 \
-  X(huge_fork_without_flush, "fork write-protects a huge entry, and CPUs go on writing through it")             \
-  X(huge_shared_without_count, "one more huge entry is not counted")                                            \
-  X(huge_reuse_ignores_pieces, "a write fault goes on with a huge page of which others map a page")             \
-  X(huge_reuse_ignores_references, "a write fault goes on with a huge page of which others hold a page")        \
-  X(huge_split_in_place, "a huge entry is split without having been cleared first")                             \
-  X(huge_split_without_flush, "a huge entry is split, and CPUs go on writing through it")                       \
-  X(huge_split_ignores_others, "a split goes by the one who splits, whoever else maps the huge page")           \
-  X(huge_split_counts_late, "a split gives up the huge entry before the small ones are counted")                \
-  X(huge_vma_split_keeps_entry, "a VMA is split, and a huge entry lies in both")                                \
-  X(huge_fast_pin_recheck_dropped, "a fast pin does not read a huge entry again")                               \
-  X(collapse_ignores_references, "collapse replaces pages that somebody holds")                                 \
-  X(collapse_counts_first, "collapse asks who holds the pages before it has taken the table out")               \
-  X(collapse_without_flush, "collapse copies pages that CPUs go on writing")                                    \
-  X(collapse_frees_under_walker, "collapse frees a table that a fast pin is inside")                            \
-  /* Failure, and the ends of things. */                                                                        \
-  X(prealloc_used_twice, "fork uses one preallocated page for two early copies")                                \
-  X(prealloc_kept, "fork keeps a preallocated page for the next entry")                                         \
-  X(prealloc_leaked, "fork leaks a preallocated page that it did not need")                                     \
-  X(failed_fork_leaves_child, "a fork that fails leaves the half-made child alive")                             \
-  X(failed_fork_leaks_mm, "a fork that gets no process leaks the address space")                                \
-  X(failed_fork_leaks_vma, "a fork that fails leaks the VMA at hand")                                           \
-  X(failed_fork_leaks_chains, "a fork that fails leaks the links of the VMA at hand to reverse maps")           \
-  X(failed_copy_keeps_reference, "a write fault without memory keeps its reference to the old page")            \
-  X(failed_mmap_leaks_vma, "an mmap that fails leaks its VMA")                                                  \
-  X(given_up_page_leaked, "a first touch that came too late leaks its page")                                    \
-  X(given_up_copy_leaked, "a write fault that came too late leaks its copy")                                    \
-  X(vfork_leaks_user, "the child of a vfork is counted twice as a user of the memory")                          \
   X(exec_keeps_old_memory, "exec leaks the old address space")
 
 enum class Mutant : std::uint8_t {

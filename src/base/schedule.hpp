@@ -18,6 +18,8 @@ namespace cowherd {
   X(kMmapLock, "mmap-lock", "take the mmap lock")                                           \
   X(kPageLock, "page-lock", "take the page lock")                                           \
   X(kTryPageLock, "try-page-lock", "take the page lock if it is free")                      \
+  X(kFileLock, "file-lock", "take the file lock")                                           \
+  X(kMappingLock, "mapping-lock", "take the mapping lock")                                  \
   X(kAnonVmaLock, "anon-vma-lock", "take the anon_vma lock")                                \
   X(kPageTableLock, "page-table-lock", "take a page-table lock")                            \
   X(kReadEntry, "read-entry", "read an entry without its lock")                             \
@@ -42,6 +44,10 @@ namespace cowherd {
   X(kSwapSlot, "swap-slot", "look at a slot of swap, or change it")                         \
   X(kSwapIo, "swap-io", "copy a page to its slot, or from it")                              \
   X(kProcesses, "processes", "take the lock of the list of processes")                      \
+  X(kFileSize, "file-size", "read or change the size of a file")                            \
+  X(kDirty, "dirty", "set or clear what says that a page of a file was written")            \
+  X(kWriteback, "writeback", "wait until a page is not on its way to the disk")             \
+  X(kDisk, "disk", "read or write a block")                                                 \
   X(kAllocate, "allocate", "an allocation that may fail by choice")
 
 enum class Point : std::uint8_t {
@@ -56,6 +62,8 @@ constexpr bool takes_lock(Point point) {
   switch (point) {
     case Point::kMmapLock:
     case Point::kPageLock:
+    case Point::kFileLock:
+    case Point::kMappingLock:
     case Point::kAnonVmaLock:
     case Point::kPageTableLock:
     case Point::kProcesses:

@@ -37,6 +37,11 @@ struct Call {
     kForceWrite,
     /// `remap` says all; `page` and `count` are where its parts begin and how many it has.
     kMremap,
+    /// `page` and `word` within `file`; of kTruncate its new size.
+    kFileRead,
+    kFileWrite,
+    kTruncate,
+    kPunch,
   };
 
   Kind kind = Kind::kNothing;
@@ -52,7 +57,16 @@ struct Call {
   Advice advice = Advice::kDontNeed;
   PinFlags pin_flags = PinFlags::kNone;
   spec::Remap remap{};
+  /// What an mmap maps; the file that it is about.
+  spec::Backing backing = {};
   std::int64_t value = 0;
+
+  /// Of its page number `index` alone.
+  [[nodiscard]] spec::Backing backing_of(std::uint8_t index) const {
+    spec::Backing one = backing;
+    one.first = static_cast<std::uint8_t>(backing.first + index);
+    return one;
+  }
 };
 
 /// A call that has begun and has not ended.

@@ -11,8 +11,10 @@
 namespace cowherd::check {
 
 /// A test means this address and no other one.
-inline MapFlags map_flags_of(const litmus::Operation& op) {
-  return has(op.map_flags, MapFlags::kFixedNoReplace) ? op.map_flags : op.map_flags | MapFlags::kFixed;
+inline MapFlags map_flags_of(const Scene& scene, const litmus::Operation& op) {
+  const bool placed = has(op.map_flags, MapFlags::kFixedNoReplace);
+  const MapFlags flags = placed ? op.map_flags : op.map_flags | MapFlags::kFixed;
+  return op.code == litmus::OpCode::kMmap ? scene.map_flags_of(op.place, flags) : flags;
 }
 
 /// What the next operation of `block` asks of the reference. `where` knows where everybody stands: scene(),
@@ -31,7 +33,9 @@ Call call_of(Where& where, std::uint8_t block) {
   call.count = op.place.pages;
   call.word = op.place.word;
   call.protection = op.protection;
-  call.map_flags = map_flags_of(op);
+  call.map_flags = map_flags_of(scene, op);
+  if (op.code == OpCode::kMmap) call.backing = scene.backing_of(op.place);
+  if (litmus::names_file(op)) call.backing.file = spec::FileNumber{op.file};
   call.advice = op.advice;
   call.pin_flags = op.pin_flags;
   call.value = op.value.is_register ? where.reg(block, op.value.reg) : op.value.literal;
@@ -108,11 +112,25 @@ Call call_of(Where& where, std::uint8_t block) {
     case OpCode::kPtraceWrite:
       if (where.alive(call.process)) call.kind = Kind::kForceWrite;
       break;
+    case OpCode::kFileRead:
+      call.kind = Kind::kFileRead;
+      break;
+    case OpCode::kFileWrite:
+      call.kind = Kind::kFileWrite;
+      break;
+    case OpCode::kTruncate:
+      call.kind = Kind::kTruncate;
+      break;
+    case OpCode::kPunch:
+      call.kind = Kind::kPunch;
+      break;
     case OpCode::kThread:
     case OpCode::kLockPage:
     case OpCode::kUnlockPage:
     case OpCode::kClearRefs:
     case OpCode::kTryShare:
+    case OpCode::kWriteback:
+    case OpCode::kDropCache:
     case OpCode::kNumaHint:
     case OpCode::kKsmMerge:
     case OpCode::kKsmUnmerge:

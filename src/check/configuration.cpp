@@ -74,7 +74,10 @@ constexpr std::uint32_t kNewMapping = F::kReadsMapped | F::kWritesMapped | F::kD
 std::uint32_t touches_of_pin(PinFlags flags) {
   const bool short_read = !has(flags, PinFlags::kWrite) && !has(flags, PinFlags::kLongTerm);
   const std::uint32_t rights = has(flags, PinFlags::kForce) ? 0u : std::uint32_t{F::kReadsProtection};
-  return F::kReadsMapped | F::kHolds | rights | (short_read ? std::uint32_t{F::kRemembersValue} : 0u);
+  const std::uint32_t value = has(flags, PinFlags::kWrite) ? F::kKeepsWords
+                              : short_read                 ? std::uint32_t{F::kRemembersValue}
+                                                           : 0u;
+  return F::kReadsMapped | F::kHolds | rights | value;
 }
 
 }  // namespace
@@ -83,63 +86,6 @@ void Configuration::clear() {
   spec = spec::Spec();
   done_ = {};
   torn_.clear();
-}
-
-void Configuration::pack(std::vector<std::byte>& to) const {
-  std::uint8_t early = 0;
-  std::uint8_t agents = 0;
-  for (std::uint8_t agent = 0; agent < kBlocks; ++agent) {
-    const PartsDone& done = done_[agent];
-    const int parts = std::popcount(done.pages) + (done.taken ? 1 : 0) + (done.refused ? 1 : 0);
-    early = static_cast<std::uint8_t>(early + parts);
-    if (parts != 0) agents = static_cast<std::uint8_t>(agents | 1u << agent);
-  }
-  spec::Packer out(buffer_);
-  out.put(early);
-  out.put(agents);
-  for (std::uint8_t agent = 0; agent < kBlocks; ++agent) {
-    if ((agents >> agent & 1u) == 0) continue;
-    const PartsDone& done = done_[agent];
-    out.put(done.pages);
-    out.put(static_cast<std::uint8_t>((done.taken ? 1u : 0u) | (done.refused ? 2u : 0u)));
-    out.put(done.value);
-  }
-  out.put(static_cast<std::uint16_t>(torn_.size()));
-  for (const Torn& torn : torn_) {
-    out.put(torn.agent);
-    out.put(torn.page);
-    out.put(torn.word);
-    out.put(torn.value);
-  }
-  to.insert(to.end(), buffer_.begin(), buffer_.begin() + static_cast<std::ptrdiff_t>(out.size()));
-  const std::span<const std::byte> bytes = spec.bytes();
-  to.insert(to.end(), bytes.begin(), bytes.end());
-}
-
-void Configuration::unpack(std::span<const std::byte> bytes) {
-  spec::Unpacker in(bytes);
-  (void)in.get<std::uint8_t>();
-  const auto agents = in.get<std::uint8_t>();
-  for (std::uint8_t agent = 0; agent < kBlocks; ++agent) {
-    PartsDone& done = done_[agent];
-    done = {};
-    if ((agents >> agent & 1u) == 0) continue;
-    done.pages = in.get<std::uint16_t>();
-    const auto flags = in.get<std::uint8_t>();
-    done.taken = (flags & 1u) != 0;
-    done.refused = (flags & 2u) != 0;
-    done.value = in.get<std::int64_t>();
-  }
-  torn_.clear();
-  for (auto left = in.get<std::uint16_t>(); left > 0; --left) {
-    Torn torn;
-    torn.agent = in.get<std::uint8_t>();
-    torn.page = in.get<std::uint8_t>();
-    torn.word = in.get<std::uint8_t>();
-    torn.value = in.get<std::int64_t>();
-    torn_.push_back(torn);
-  }
-  spec.assign(bytes.last(in.left()));
 }
 
 void Configuration::effects(const InFlight& in_flight, std::vector<Effect>& to) const {
@@ -166,6 +112,10 @@ void Configuration::effects(const InFlight& in_flight, std::vector<Effect>& to) 
         break;
       case Kind::kForceRead:
       case Kind::kForceWrite:
+      case Kind::kFileRead:
+      case Kind::kFileWrite:
+      case Kind::kTruncate:
+      case Kind::kPunch:
         if (!done.taken && !done.refused) to.push_back({.agent = agent, .index = 0, .refused = false});
         break;
       case Kind::kPin: {
@@ -188,6 +138,21 @@ void Configuration::effects(const InFlight& in_flight, std::vector<Effect>& to) 
 }
 
 Footprint Configuration::footprint(const InFlight& in_flight, const Effect& effect) const {
+  const Footprint print = footprint_in_space(in_flight, effect);
+  // What others may have too the child has as well, whenever it was forked.
+  return in_flight.pending[effect.agent].call.kind == Kind::kFork ? print : with_files(print);
+}
+
+Footprint Configuration::footprint(const Pending& pending) const { return with_files(footprint_in_space(pending)); }
+
+Footprint Configuration::with_files(Footprint print) const {
+  if (!spec.exists(print.space) || print.slots != 0) return print;
+  print.slots = spec.slots_seen(print.space, static_cast<std::uint16_t>(print.pages | print.word_pages));
+  print.files = static_cast<std::uint8_t>(print.files | spec.files_seen(print.space, print.pages));
+  return print;
+}
+
+Footprint Configuration::footprint_in_space(const InFlight& in_flight, const Effect& effect) const {
   const Pending& pending = in_flight.pending[effect.agent];
   const Call& call = pending.call;
   Footprint print{.space = pending.space, .pages = range(call.page, 1u), .word_pages = 0, .touches = 0};
@@ -231,13 +196,13 @@ Footprint Configuration::footprint(const InFlight& in_flight, const Effect& effe
       if (pending.drops) print.touches = kNewMapping;
       break;
     default:
-      return footprint(pending);
+      return footprint_in_space(pending);
   }
   print.word_pages = print.pages;
   return print;
 }
 
-Footprint Configuration::footprint(const Pending& pending) const {
+Footprint Configuration::footprint_in_space(const Pending& pending) const {
   const Call& call = pending.call;
   Footprint print{.space = pending.space, .pages = range(call.page, 1u), .word_pages = range(call.page, 1u)};
   switch (call.kind) {
@@ -256,12 +221,27 @@ Footprint Configuration::footprint(const Pending& pending) const {
     case Kind::kDmaRead:
     case Kind::kDmaWrite: {
       const spec::SpecPinId pin = pending.pin();
-      if (call.page >= spec.pages_held(pin) || !spec.attached(pin, call.page)) break;
+      if (call.page >= spec.pages_held(pin)) break;
+      print.slots = spec.slots_held(pin, call.page);
+      print.touches = call.kind == Kind::kDmaRead ? F::kDeviceReads : F::kDeviceWrites;
+      if (!spec.attached(pin, call.page)) break;
       print.space = spec.owner(pin);
       print.pages = print.word_pages = range(spec.page_of(pin, call.page), 1u);
-      print.touches = call.kind == Kind::kDmaRead ? F::kDeviceReads : F::kDeviceWrites;
       break;
     }
+    case Kind::kFileRead:
+    case Kind::kFileWrite:
+    case Kind::kTruncate:
+    case Kind::kPunch:
+      // Of no address space.
+      print.pages = print.word_pages = 0;
+      print.slots = spec.slots_of(call.backing.file);
+      print.files = static_cast<std::uint8_t>(1u << call.backing.file.value());
+      print.touches = call.kind == Kind::kFileRead    ? F::kReadsWords
+                      : call.kind == Kind::kFileWrite ? F::kWritesWords
+                                                      : F::kWritesWords | F::kWritesSize;
+      if (call.kind == Kind::kFileWrite && call.page >= spec.size(call.backing.file)) print.touches |= F::kWritesSize;
+      break;
     default:
       break;
   }
@@ -310,6 +290,11 @@ void Configuration::apply(const InFlight& in_flight, const Effect& effect) {
     case Kind::kForceRead:
     case Kind::kForceWrite:
       return apply_force(in_flight, pending, done);
+    case Kind::kFileRead:
+    case Kind::kFileWrite:
+    case Kind::kTruncate:
+    case Kind::kPunch:
+      return apply_to_file(effect.agent, pending, done);
     default:
       return;
   }
@@ -325,7 +310,7 @@ void Configuration::apply_to_page(const Pending& pending, PartsDone& done, std::
       return remap_page(pending, done, index);
     case Kind::kMmap:
       if (done.refused) return;
-      judgement = spec.mmap(pending.space, page, 1, call.protection, call.map_flags, {});
+      judgement = spec.mmap(pending.space, page, 1, call.protection, call.map_flags, {}, call.backing_of(index));
       // It looks at all its pages before it maps the first.
       if (!judgement.ok() && done.pages != 0) return;
       break;
@@ -399,6 +384,27 @@ void Configuration::apply_force(const InFlight& in_flight, const Pending& pendin
   }
   (void)spec.force_write(pending.space, call.page, call.word, call.value, {});
   note_store(in_flight, pending.space, call.page, call.word, *before, call.value);
+}
+
+void Configuration::apply_to_file(std::uint8_t agent, const Pending& pending, PartsDone& done) {
+  const Call& call = pending.call;
+  done.taken = true;
+  spec.keep_discarded(agent);
+  switch (call.kind) {
+    case Kind::kFileRead:
+      done.value = spec.peek(call.backing.file, call.page, call.word);
+      break;
+    case Kind::kFileWrite:
+      (void)spec.write_file(call.backing.file, call.page, call.word, call.value, {});
+      break;
+    case Kind::kTruncate:
+      (void)spec.truncate(call.backing.file, call.page, {});
+      break;
+    default:
+      (void)spec.punch(call.backing.file, call.page, call.count, {});
+      break;
+  }
+  spec.keep_discarded(spec::State::kNobody);
 }
 
 void Configuration::note_pinned(const InFlight& in_flight) {

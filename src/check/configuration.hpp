@@ -77,6 +77,11 @@ class Configuration {
   void forget(std::uint8_t agent);
 
  private:
+  [[nodiscard]] Footprint footprint_in_space(const InFlight& in_flight, const Effect& effect) const;
+  [[nodiscard]] Footprint footprint_in_space(const Pending& pending) const;
+  /// With what of it others may have too.
+  [[nodiscard]] Footprint with_files(Footprint print) const;
+  void apply_to_file(std::uint8_t agent, const Pending& pending, PartsDone& done);
   void apply_to_page(const Pending& pending, PartsDone& done, std::uint8_t index);
   void remap_page(const Pending& pending, PartsDone& done, std::uint8_t index);
   void populate(const Pending& pending, PartsDone& done, const Effect& effect);

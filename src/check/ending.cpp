@@ -57,6 +57,11 @@ class Ending {
       case Kind::kForceRead:
       case Kind::kForceWrite:
         return force();
+      case Kind::kFileRead:
+      case Kind::kFileWrite:
+      case Kind::kTruncate:
+      case Kind::kPunch:
+        return on_file();
       case Kind::kVfork:
         return succeeded() ? Judgement{} : judge_start();
       case Kind::kNothing:
@@ -133,7 +138,8 @@ class Ending {
   Judgement change_whole_mapping() {
     switch (call_.kind) {
       case Kind::kMmap:
-        return spec_.mmap(pending_.space, call_.page, call_.count, call_.protection, call_.map_flags, seen_);
+        return spec_.mmap(pending_.space, call_.page, call_.count, call_.protection, call_.map_flags, seen_,
+                          call_.backing);
       case Kind::kMunmap:
         return spec_.munmap(pending_.space, call_.page, call_.count, seen_);
       case Kind::kMprotect:
@@ -148,7 +154,8 @@ class Ending {
   Judgement map_rest() {
     if (done_.refused) return judge_result(Errno::kExist, seen_);
     for (std::uint8_t i = 0; i < call_.count; ++i) {
-      if (!done(i)) (void)spec_.mmap(pending_.space, page(i), 1, call_.protection, MapFlags::kFixed, {});
+      if (!done(i))
+        (void)spec_.mmap(pending_.space, page(i), 1, call_.protection, MapFlags::kFixed, {}, call_.backing_of(i));
     }
     return judge_result(kSuccess, seen_);
   }
@@ -251,6 +258,24 @@ class Ending {
     const Judgement judgement = spec_.force_write(pending_.space, call_.page, call_.word, call_.value, seen_);
     note_store(pending_.space, call_.page, before);
     return judgement;
+  }
+
+  Judgement on_file() {
+    const spec::FileNumber file = call_.backing.file;
+    const bool reads = call_.kind == Kind::kFileRead;
+    if (done_.taken && (!reads || !succeeded() || seen_.value == done_.value)) {
+      return reads && seen_.for_shortage() ? Judgement{} : judge_result(kSuccess, seen_);
+    }
+    switch (call_.kind) {
+      case Kind::kFileRead:
+        return spec_.read_file(file, call_.page, call_.word, seen_);
+      case Kind::kFileWrite:
+        return spec_.write_file(file, call_.page, call_.word, call_.value, seen_);
+      case Kind::kTruncate:
+        return spec_.truncate(file, call_.page, seen_);
+      default:
+        return spec_.punch(file, call_.page, call_.count, seen_);
+    }
   }
 
   Configuration& past_;

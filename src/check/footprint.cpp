@@ -18,6 +18,11 @@ constexpr Clash kWordClashes[] = {
     {F::kWritesWords | F::kDeviceWrites, F::kWritesWords | F::kDeviceWrites | F::kRemembersValue},
 };
 
+constexpr Clash kSlotClashes[] = {
+    {F::kReadsWords | F::kDeviceReads | F::kKeepsWords | F::kDiscards, F::kWritesWords | F::kDeviceWrites},
+    {F::kWritesWords | F::kDeviceWrites, F::kWritesWords | F::kDeviceWrites | F::kRemembersValue},
+};
+
 constexpr Clash kPageClashes[] = {
     {F::kDiscards, F::kDiscards | F::kHolds | F::kReadsWords | F::kWritesWords},
     {F::kWritesMapped, F::kReadsMapped | F::kWritesMapped},
@@ -34,6 +39,12 @@ bool clashes(const Clash& clash, unsigned a, unsigned b) {
 }  // namespace
 
 bool conflict(const Footprint& a, const Footprint& b) {
+  if ((a.files & b.files) != 0 && ((a.touches | b.touches) & F::kWritesSize) != 0) return true;
+  if ((a.slots & b.slots) != 0) {
+    for (const Clash& clash : kSlotClashes) {
+      if (clashes(clash, a.touches, b.touches)) return true;
+    }
+  }
   if (a.space != b.space) return false;
   if ((a.pages & b.pages) != 0) {
     for (const Clash& clash : kPageClashes) {

@@ -30,6 +30,9 @@ struct Footprint {
     /// MADV_DONTFORK and its like.
     kReadsMarks = 1u << 15,
     kWritesMarks = 1u << 16,
+    kWritesSize = 1u << 17,
+    /// Keeps what a private page of a file holds now.
+    kKeepsWords = 1u << 18,
   };
 
   spec::SpaceId space;
@@ -37,6 +40,11 @@ struct Footprint {
   std::uint16_t pages = 0;
   std::uint16_t word_pages = 0;
   std::uint32_t touches = 0;
+  /// What of those words others may have too, whatever their address space: kReadsWords, kWritesWords, kDiscards and
+  /// kHolds mean these as well. As a set of bits in which two may share one.
+  std::uint64_t slots = 0;
+  /// Files whose size it looks at, or changes with kWritesSize, as a set of bits.
+  std::uint8_t files = 0;
 };
 
 /// False only where the two may change places and nobody can tell.

@@ -19,6 +19,22 @@ std::int64_t read_memory(World& world, std::uint8_t process, const litmus::Place
   return access.error == Errno{0} ? word : -static_cast<std::int64_t>(access.error);
 }
 
+std::int64_t read_file(World& world, std::uint8_t file, const litmus::Place& place) {
+  std::int64_t word = 0;
+  const ByteCount offset{place.page * Geometry<G>::kPageBytes + place.word * sizeof(std::int64_t)};
+  const mm::Access access =
+      mm::read_file<G>(world.system(), world.file(file), offset, std::as_writable_bytes(std::span(&word, 1)));
+  return access.error == Errno{0} ? word : -static_cast<std::int64_t>(access.error);
+}
+
+std::int64_t disk_word(World& world, std::uint8_t file, const litmus::Place& place) {
+  if (world.scene().program().files[file].kind != litmus::FileKind::kDisk) return 0;
+  std::int64_t word = 0;
+  const ByteCount offset{place.page * Geometry<G>::kPageBytes + place.word * sizeof(std::int64_t)};
+  mm::read_disk<G>(world.system(), world.file(file), offset, std::as_writable_bytes(std::span(&word, 1)));
+  return word;
+}
+
 std::int64_t inspect(World& world, std::uint8_t process, const Term& term) {
   constexpr std::int64_t kNothing = -1;
   if (!world.alive(process)) return kNothing;
@@ -54,7 +70,8 @@ std::int64_t inspect(World& world, std::uint8_t process, const Term& term) {
 }  // namespace
 
 std::int64_t value_of(World& world, const Term& term) {
-  const bool of_block = term.kind != Term::Kind::kLiteral && term.kind != Term::Kind::kFinding;
+  const bool of_block = term.kind != Term::Kind::kLiteral && term.kind != Term::Kind::kFinding &&
+                        term.kind != Term::Kind::kFileWord && term.kind != Term::Kind::kDiskWord;
   const std::uint8_t process = of_block ? world.scene().process_of(term.block) : std::uint8_t{0};
   switch (term.kind) {
     case Term::Kind::kLiteral:
@@ -64,6 +81,10 @@ std::int64_t value_of(World& world, const Term& term) {
     case Term::Kind::kMemory:
       return world.alive(process) ? read_memory(world, process, term.place)
                                   : -static_cast<std::int64_t>(Errno::kSigSegv);
+    case Term::Kind::kFileWord:
+      return read_file(world, term.file, term.place);
+    case Term::Kind::kDiskWord:
+      return disk_word(world, term.file, term.place);
     case Term::Kind::kFaults:
       return world.control.agents[term.block].faults;
     case Term::Kind::kFinding:
@@ -84,7 +105,8 @@ void Outcomes::add(World& world, std::span<const std::byte> packed) {
   const bool broken = world.broken();
   for (std::size_t i = 0; i < terms_.size(); ++i) {
     values_[i] = value_of(world, terms_[i]);
-    if (terms_[i].kind == Term::Kind::kMemory) world.restore(packed);
+    const bool reads = terms_[i].kind == Term::Kind::kMemory || terms_[i].kind == Term::Kind::kFileWord;
+    if (reads) world.restore(packed);
   }
   count(values_, broken);
 }

@@ -103,6 +103,9 @@ void Reference::pack_calls(spec::Packer& out) const {
                                       pending.space.value(), pending.fresh.value()}) {
       out.put(number);
     }
+    out.put(call.backing.file.value());
+    out.put(call.backing.first);
+    out.put(static_cast<std::uint8_t>(call.backing.shared ? 1 : 0));
     out.put(call.protection);
     out.put(call.map_flags);
     out.put(call.advice);
@@ -133,6 +136,9 @@ void Reference::unpack_calls(spec::Unpacker& in) const {
     }
     pending.space = spec::SpaceId{in.get<std::uint8_t>()};
     pending.fresh = spec::SpaceId{in.get<std::uint8_t>()};
+    call.backing.file = spec::FileNumber{in.get<std::uint8_t>()};
+    call.backing.first = in.get<std::uint8_t>();
+    call.backing.shared = in.get<std::uint8_t>() != 0;
     call.protection = in.get<Protection>();
     call.map_flags = in.get<MapFlags>();
     call.advice = in.get<Advice>();
@@ -175,6 +181,36 @@ std::uint8_t Reference::pages_held(std::uint8_t device) const {
 
 bool Reference::attached(std::uint8_t device, std::uint8_t page) const {
   return page < pages_held(device) && past_.spec.attached(spec::SpecPinId{device}, page);
+}
+
+void Reference::create_file(std::uint8_t file, std::uint8_t pages, bool disk) {
+  parse();
+  assert(in_flight_.agents == 0 && pasts_.size() == 1);
+  if (!loaded_) load(pasts_[0]);
+  loaded_ = true;
+  past_.spec.create_file(spec::FileNumber{file}, pages, disk);
+  packed_is_current_ = false;
+}
+
+spec::Judgement Reference::judge_disk(std::uint8_t file, std::uint8_t page, std::uint8_t word,
+                                      std::int64_t seen) const {
+  parse();
+  if (loaded_) return past_.spec.judge_disk(spec::FileNumber{file}, page, word, seen);
+  spec::Judgement wrong;
+  for (const Bytes& past : pasts_) {
+    past_.unpack(past);
+    const spec::Judgement judgement = past_.spec.judge_disk(spec::FileNumber{file}, page, word, seen);
+    if (judgement.ok()) return judgement;
+    if (wrong.ok()) wrong = judgement;
+  }
+  return wrong;
+}
+
+std::uint8_t Reference::file_size(std::uint8_t file) const {
+  parse();
+  if (!loaded_) past_.unpack(pasts_[0]);
+  loaded_ = pasts_.size() == 1;
+  return past_.spec.size(spec::FileNumber{file});
 }
 
 void Reference::spawn(std::uint8_t process) {

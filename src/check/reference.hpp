@@ -35,6 +35,8 @@ class Reference {
   /// Precondition: `bytes` came from bytes(), of this or another Reference.
   void assign(std::span<const std::byte> bytes);
 
+  /// A file comes to be. Precondition: as for spawn().
+  void create_file(std::uint8_t file, std::uint8_t pages, bool disk);
   /// A process with an empty address space comes to be. Precondition: nothing is under way, and it has none.
   void spawn(std::uint8_t process);
   /// The operation of `agent` begins. Precondition: none of `agent` is under way.
@@ -47,6 +49,11 @@ class Reference {
   void abandon(std::uint8_t agent);
   [[nodiscard]] bool under_way(std::uint8_t agent) const;
 
+  /// What the disk holds in the end, in every past: the judgement of the first one where it is wrong in all.
+  [[nodiscard]] spec::Judgement judge_disk(std::uint8_t file, std::uint8_t page, std::uint8_t word,
+                                           std::int64_t seen) const;
+  /// Pages that the file has. Where pasts differ, by the first.
+  [[nodiscard]] std::uint8_t file_size(std::uint8_t file) const;
   /// Pages that the device holds by its pin; 0 without one. Where pasts differ, by the first.
   [[nodiscard]] std::uint8_t pages_held(std::uint8_t device) const;
   /// Whether the owner of the pin's page `page` has not discarded it. Precondition: page < pages_held(device).

@@ -73,6 +73,8 @@ Scene::Scene(const litmus::Program& program) : program_(&program) {
     }
     for (std::uint32_t i = 0; i < variable.pages; ++i) vpn_[page++] = Vpn{next++};
   }
+  has_files_ = !program.files.empty();
+  for (const litmus::Variable& variable : program.variables) has_files_ = has_files_ || variable.shared;
   uses_swap_ = needs_swap(program);
   look_at_accesses();
   // To each process its pages, its tables and, at worst, an object or two of several frames to each page; a pin of a
@@ -86,11 +88,21 @@ Scene::Scene(const litmus::Program& program) : program_(&program) {
   // A huge page needs frames that lie side by side, and a pinned piece keeps its neighbours from becoming one again.
   const std::uint64_t runs = uses_huge_ ? 2 * litmus::kHugePages * pages * (processes + program.devices.size()) : 0;
   const std::uint64_t held = pages * program.devices.size();
-  const std::uint64_t wanted = 64 + processes * (pages + tables + 8 * (pages + 2)) + 8 * pages * forks + held + runs +
-                               moves * (tables + 8 * pages);
+  const std::uint64_t wanted =
+      64 + processes * (pages + tables + 8 * (pages + 2)) + 8 * pages * forks + held + moves * (tables + 8 * pages);
+  // A page of each, the nodes that lead to it, and an object to each mapping; a shared mapping brings a file along.
+  std::uint64_t for_files = 0;
+  for (const litmus::FileVariable& file : program.files) {
+    for_files += 8 + 2 * file.pages;
+    if (file.kind != litmus::FileKind::kDisk) continue;
+    has_disk_ = true;
+    // A page that is cut off and comes back takes another block while the old one is given up.
+    swap_ = swap_ + PageCount{file.pages + std::uint64_t{1}};
+  }
+  if (has_files_) for_files += (processes + program.operation_count()) * 3 * (pages + program.variables.size());
   constexpr std::uint64_t kStep = 64;
-  frames_ = PageCount{(wanted + kStep - 1) / kStep * kStep};
-  if (uses_swap_) swap_ = PageCount{pages * (processes + 1)};
+  frames_ = PageCount{(wanted + runs + for_files + kStep - 1) / kStep * kStep};
+  if (uses_swap_) swap_ = swap_ + PageCount{pages * (processes + 1)};
 }
 
 void Scene::look_at_accesses() {
@@ -123,6 +135,15 @@ bool Scene::others_reach(std::uint8_t process) const {
     }
   }
   return false;
+}
+
+spec::Backing Scene::backing_of(const litmus::Place& place) const {
+  const litmus::Variable& variable = program_->variables[place.variable];
+  spec::Backing backing{.shared = variable.shared};
+  if (variable.kind != litmus::VariableKind::kFile) return backing;
+  backing.file = spec::FileNumber{variable.file};
+  backing.first = static_cast<std::uint8_t>(variable.file_page + place.page);
+  return backing;
 }
 
 std::uint8_t Scene::page_at(Vpn vpn) const {

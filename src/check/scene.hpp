@@ -9,6 +9,7 @@
 #include "base/geometry.hpp"
 #include "cowherd/types.hpp"
 #include "litmus/program.hpp"
+#include "spec/spec.hpp"
 
 namespace cowherd::check {
 
@@ -33,6 +34,11 @@ class Scene {
   /// Over all variables.
   [[nodiscard]] std::uint8_t pages() const { return static_cast<std::uint8_t>(program_->page_count()); }
   [[nodiscard]] std::uint8_t devices() const { return static_cast<std::uint8_t>(program_->devices.size()); }
+  [[nodiscard]] std::uint8_t files() const { return static_cast<std::uint8_t>(program_->files.size()); }
+  /// Whether a disk is behind some file, so that something is left when all is over.
+  [[nodiscard]] bool has_disk() const { return has_disk_; }
+  /// Whether some memory is a file's, or shared: others come by it through the file.
+  [[nodiscard]] bool has_files() const { return has_files_; }
   [[nodiscard]] const litmus::Block& block(std::uint8_t block) const { return program_->blocks[block]; }
   /// The block that runs the first thread of the process of `block`.
   [[nodiscard]] std::uint8_t process_of(std::uint8_t block) const { return process_of_[block]; }
@@ -50,6 +56,11 @@ class Scene {
   /// that names no page.
   [[nodiscard]] std::uint8_t page_of_operation(std::uint8_t block, std::uint8_t pc) const {
     return page_of_operation_[block][pc];
+  }
+  /// What an mmap of these pages of a variable maps, and with which flags.
+  [[nodiscard]] spec::Backing backing_of(const litmus::Place& place) const;
+  [[nodiscard]] MapFlags map_flags_of(const litmus::Place& place, MapFlags flags) const {
+    return program_->variables[place.variable].shared ? flags | MapFlags::kShared : flags;
   }
   /// Where page number `page` is mapped, in every process that has it.
   [[nodiscard]] Vaddr address_of_page(std::uint8_t page) const { return Geometry<G>::address_of(vpn_[page]); }
@@ -94,6 +105,8 @@ class Scene {
   std::array<std::vector<std::uint32_t>, litmus::kMaxBlocks> accessed_from_;
   std::array<std::uint8_t, litmus::kMaxBlocks> only_user_of_{};
   bool fails_by_choice_ = false;
+  bool has_files_ = false;
+  bool has_disk_ = false;
   std::array<Vpn, litmus::kMaxPages> vpn_{};
   PageCount frames_;
   bool uses_swap_ = false;

@@ -1,8 +1,11 @@
 #include "check/step.hpp"
 
+#include <algorithm>
 #include <cstring>
+#include <initializer_list>
 
 #include "check/call_of.hpp"
+#include "check/last_page.hpp"
 #include "mm/sync.hpp"
 
 namespace cowherd::check {
@@ -11,6 +14,12 @@ namespace {
 
 using litmus::OpCode;
 using litmus::Operation;
+
+void note_breach(Control& control, const spec::Judgement& judgement) {
+  if (judgement.ok()) return;
+  control.clauses = static_cast<std::uint16_t>(control.clauses | 1u << static_cast<unsigned>(judgement.broken));
+  control.harms = static_cast<std::uint8_t>(control.harms | 1u << static_cast<unsigned>(judgement.harm));
+}
 
 class Stepper {
  public:
@@ -30,7 +39,7 @@ class Stepper {
     AgentControl& agent = world_.control.agents[block_];
     if (op_.result) world_.reg(block_, *op_.result) = report_.result;
     ++agent.pc;
-    note_breach();
+    note_breach(world_.control, report_.judgement);
     world_.settle();
     return report_;
   }
@@ -71,14 +80,6 @@ class Stepper {
   }
   void refuse(Errno error) { report_.result = -static_cast<std::int64_t>(error); }
 
-  void note_breach() {
-    Control& control = world_.control;
-    const spec::Judgement& judgement = report_.judgement;
-    if (judgement.ok()) return;
-    control.clauses = static_cast<std::uint16_t>(control.clauses | 1u << static_cast<unsigned>(judgement.broken));
-    control.harms = static_cast<std::uint8_t>(control.harms | 1u << static_cast<unsigned>(judgement.harm));
-  }
-
   void execute() {
     switch (op_.code) {
       case OpCode::kRead:
@@ -92,7 +93,7 @@ class Stepper {
       case OpCode::kMunlock:
         return change_mapping();
       case OpCode::kMadvise:
-        return op_.advice == Advice::kCollapse ? huge() : change_mapping();
+        return op_.advice == Advice::kCollapse ? collapse_range() : change_mapping();
       case OpCode::kFork:
       case OpCode::kVfork:
       case OpCode::kThread:
@@ -125,18 +126,56 @@ class Stepper {
       case OpCode::kKsmMerge:
         return ksm_merge();
       case OpCode::kTryShare:
-        return try_share();
+        return work_on_page(mm::try_share<G>, {Errno::kBusy, Errno::kFault});
       case OpCode::kSnapshot:
         return snapshot();
       case OpCode::kRestore:
         return restore();
+      case OpCode::kFileRead:
+      case OpCode::kFileWrite:
+        return access_file();
+      case OpCode::kTruncate:
+      case OpCode::kPunch:
+        return change_file();
+      case OpCode::kWriteback:
+      case OpCode::kDropCache:
+        return sync_file();
       case OpCode::kSwapOut:
+        return work_on_page(mm::swap_out<G>, {Errno::kBusy, Errno::kFault, Errno::kNoMemory});
       case OpCode::kSwapIn:
-        return swap();
+        return work_on_page(mm::swap_in<G>, {Errno::kBusy, Errno::kFault});
       case OpCode::kCollapse:
+        return work_on_page(mm::collapse<G>, {Errno::kInvalid, Errno::kAgain});
       case OpCode::kSplit:
-        return huge();
+        return work_on_page(mm::split<G>, {Errno::kFault});
     }
+  }
+
+  /// The reference knows neither: what is on the disk shows when all is over.
+  void sync_file() {
+    const mm::FileId file = world_.file(op_.file);
+    const auto done = op_.code == OpCode::kWriteback ? mm::writeback(system_, file) : mm::drop_cache(system_, file);
+    const auto observed = seen(error_of(done));
+    if (!report_.blocked) judge_success(observed);
+  }
+
+  void access_file() {
+    const bool writes = op_.code == OpCode::kFileWrite;
+    const mm::FileId file = world_.file(op_.file);
+    const ByteCount offset{op_.place.page * Geometry<G>::kPageBytes + op_.place.word * sizeof(std::int64_t)};
+    const auto observed = word_access(
+        writes, [&](auto to) { return mm::read_file<G>(system_, file, offset, to); },
+        [&](auto from) { return mm::write_file<G>(system_, file, offset, from); });
+    if (!report_.blocked) judge(observed);
+  }
+
+  void change_file() {
+    const mm::FileId file = world_.file(op_.file);
+    const PageCount first{op_.place.page};
+    const auto done = op_.code == OpCode::kTruncate ? mm::truncate(system_, file, first)
+                                                    : mm::punch(system_, file, first, PageCount{op_.place.pages});
+    const auto observed = seen(error_of(done));
+    if (!report_.blocked) judge(observed);
   }
 
   /// Calls read(bytes) or write(bytes) with the operation's word; returns what the reference is told.
@@ -166,7 +205,8 @@ class Stepper {
     spec::Observation observed;
     switch (op_.code) {
       case OpCode::kMmap:
-        observed = seen(error_of(mm::mmap(system_, id, at, length(), op_.protection, map_flags_of(op_))));
+        observed = seen(error_of(mm::mmap(system_, id, at, length(), op_.protection, map_flags_of(world_.scene(), op_),
+                                          world_.backing_of(op_.place))));
         break;
       case OpCode::kMunmap:
         observed = seen(error_of(mm::munmap(system_, id, at, length())));
@@ -359,34 +399,21 @@ class Stepper {
     if (!report_.blocked && !refused) judge_success(observed);
   }
 
-  void try_share() {
+  /// Work of the kernel on one page; `refusals`: the errors that say that there is nothing to do, or that it must not
+  /// be done.
+  template <class Work>
+  void work_on_page(Work&& work, std::initializer_list<Errno> refusals) {
     if (!world_.alive(target())) return refuse(Errno::kNoProcess);
-    const auto observed = seen(error_of(mm::try_share(system_, world_.control.processes[target()].id, address())));
-    if (!report_.blocked && observed.error != Errno::kBusy && observed.error != Errno::kFault) judge_success(observed);
+    const auto observed = seen(error_of(work(system_, world_.control.processes[target()].id, address())));
+    const bool refused = std::find(refusals.begin(), refusals.end(), observed.error) != refusals.end();
+    if (!report_.blocked && !refused) judge_success(observed);
   }
 
-  void swap() {
-    if (!world_.alive(target())) return refuse(Errno::kNoProcess);
-    const ProcessId owner = world_.control.processes[target()].id;
-    const auto done =
-        op_.code == OpCode::kSwapOut ? mm::swap_out(system_, owner, address()) : mm::swap_in(system_, owner, address());
-    const auto observed = seen(error_of(done));
-    const bool may_fail = observed.error == Errno::kBusy || observed.error == Errno::kFault ||
-                          (observed.error == Errno::kNoMemory && op_.code == OpCode::kSwapOut);
-    if (!report_.blocked && !may_fail) judge_success(observed);
-  }
-
-  void huge() {
-    if (!world_.alive(target())) return refuse(Errno::kNoProcess);
-    const ProcessId owner = world_.control.processes[target()].id;
-    const auto done = op_.code == OpCode::kMadvise ? mm::madvise(system_, owner, address(), length(), Advice::kCollapse)
-                      : op_.code == OpCode::kCollapse ? mm::collapse(system_, owner, address())
-                                                      : mm::split(system_, owner, address());
-    const auto observed = seen(error_of(done));
-    const bool may_fail = op_.code == OpCode::kSplit
-                              ? observed.error == Errno::kFault
-                              : observed.error == Errno::kInvalid || observed.error == Errno::kAgain;
-    if (!report_.blocked && !may_fail) judge_success(observed);
+  void collapse_range() {
+    const auto work = [this](mm::System<G>& system, ProcessId process, Vaddr at) {
+      return mm::madvise(system, process, at, length(), Advice::kCollapse);
+    };
+    work_on_page(work, {Errno::kInvalid, Errno::kAgain});
   }
 
   [[nodiscard]] ProcessControl& taken() {
@@ -455,6 +482,11 @@ StepReport step(World& world, Move move) {
   const mm::Violations reported = world.system().take_violations();
   report.fresh.bits = reported.bits & ~world.control.violations;
   world.control.violations |= reported.bits;
+  // The last operation of a run answers for what is left on the disks.
+  if (report.completed && world.scene().has_disk() && report.judgement.ok() && world.unfinished() == 0) {
+    report.judgement = judge_disks(world);
+    note_breach(world.control, report.judgement);
+  }
   return report;
 }
 

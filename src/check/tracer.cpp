@@ -268,6 +268,12 @@ std::string Tracer::describe(const mm::Event& event) const {
       return fmt::format("{}: merged, {} in place of {}", name, frame(event.new_frame), frame(event.frame));
     case EventKind::kTableMoved:
       return "a whole table moved";
+    case EventKind::kFileMapped:
+      return fmt::format("{}: {}, the file's, mapped", name, frame(event.frame));
+    case EventKind::kWrittenBack:
+      return fmt::format("{} written to the disk", frame(event.frame));
+    case EventKind::kFileWritable:
+      return fmt::format("{}: {}, the file's, mapped for writing", name, frame(event.frame));
     case EventKind::kSwappedIn:
       return fmt::format("{}: {} comes from swap", name, frame(event.frame));
     case EventKind::kSwappedOut:

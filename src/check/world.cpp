@@ -43,8 +43,36 @@ std::string World::begin(const Scene& scene, const Rules& rules, const Setting& 
   return error;
 }
 
+std::string World::build_file(std::uint8_t number) {
+  const litmus::FileVariable& file = scene_->program().files[number];
+  const auto kind = file.kind == litmus::FileKind::kDisk ? mm::FileKind::kDisk : mm::FileKind::kMemory;
+  auto made = mm::create_file(*system_, kind, PageCount{file.pages});
+  bool right = made.ok();
+  if (right) {
+    files_[number] = *made;
+    reference.create_file(number, static_cast<std::uint8_t>(file.pages), kind == mm::FileKind::kDisk);
+  }
+  for (std::uint8_t page = 0; right && file.value != 0 && page < file.pages; ++page) {
+    const std::span bytes = std::as_bytes(std::span(&file.value, 1));
+    Call call{.kind = Call::Kind::kFileWrite, .page = page, .value = file.value};
+    call.backing.file = spec::FileNumber{number};
+    right = mm::write_file(*system_, *made, ByteCount{page * Geometry<G>::kPageBytes}, bytes).error == Errno{0} &&
+            reference.run(0, call, {}).ok();
+  }
+  return right ? std::string() : fmt::format("the init block cannot be built: {}", file.name);
+}
+
+mm::Backing World::backing_of(const litmus::Place& place) const {
+  const litmus::Variable& variable = scene_->program().variables[place.variable];
+  if (variable.kind != litmus::VariableKind::kFile) return {};
+  return {files_[variable.file], PageCount{variable.file_page + std::uint64_t{place.page}}};
+}
+
 std::string World::build() {
   const litmus::Program& program = scene_->program();
+  for (std::uint8_t file = 0; file < scene_->files(); ++file) {
+    if (auto error = build_file(file); !error.empty()) return error;
+  }
   for (std::uint8_t b = 0; b < scene_->blocks(); ++b) {
     const litmus::Block& block = scene_->block(b);
     if (block.start != litmus::BlockStart::kAtTimeZero) continue;
@@ -55,7 +83,7 @@ std::string World::build() {
     control.processes[b] = {*process, Life::kAlive, false, 0};
     reference.spawn(b);
     note_new_space(b);
-    for (const litmus::Variable& variable : program.variables) {
+    for (std::uint8_t variable = 0; variable < program.variables.size(); ++variable) {
       if (auto error = build_variable(b, variable); !error.empty()) return error;
     }
   }
@@ -63,8 +91,10 @@ std::string World::build() {
   return {};
 }
 
-std::string World::build_variable(std::uint8_t process, const litmus::Variable& variable) {
+std::string World::build_variable(std::uint8_t process, std::uint8_t number) {
   using litmus::VariableKind;
+  const litmus::Variable& variable = scene_->program().variables[number];
+  const litmus::Place all{.variable = number, .pages = static_cast<std::uint8_t>(variable.pages)};
   if (variable.kind == VariableKind::kUnmapped) return {};
   const ProcessControl& owner = control.processes[process];
   const auto first = static_cast<std::uint8_t>(variable.first_page);
@@ -73,11 +103,13 @@ std::string World::build_variable(std::uint8_t process, const litmus::Variable& 
   const ByteCount length{count * Geometry<G>::kPageBytes};
   Call call{.kind = Call::Kind::kMmap, .process = process, .page = first, .count = count};
   call.protection = Protection::kReadWrite;
-  call.map_flags = MapFlags::kFixed;
+  call.map_flags = scene_->map_flags_of(all, MapFlags::kFixed);
   if (variable.kind == VariableKind::kSecret) call.map_flags = call.map_flags | MapFlags::kSecret;
+  call.backing = scene_->backing_of(all);
   const auto in_reference = [&](std::int64_t seen) { return reference.run(process, call, {.value = seen}).ok(); };
 
-  bool right = mm::mmap(*system_, owner.id, address, length, call.protection, call.map_flags).ok() && in_reference(0);
+  bool right = mm::mmap(*system_, owner.id, address, length, call.protection, call.map_flags, backing_of(all)).ok() &&
+               in_reference(0);
   if (variable.kind == VariableKind::kThp || variable.kind == VariableKind::kThpValue) {
     right = right && mm::madvise(*system_, owner.id, address, length, Advice::kHugePage).ok();
   }
@@ -422,9 +454,9 @@ bool World::end_borrower() {
 }
 
 void World::note_new_space(std::uint8_t process) {
-  // Under directed rules one process's fault changes the page tables of others.
-  const bool may_be_alone =
-      setting_.grain == litmus::Grain::kStep && !setting_.raw && system_->rules().reuse != Reuse::kDirected;
+  // Under directed rules one process's fault changes the page tables of others, and so does who comes by a file.
+  const bool may_be_alone = setting_.grain == litmus::Grain::kStep && !setting_.raw &&
+                            system_->rules().reuse != Reuse::kDirected && !scene_->has_files();
   const std::uint8_t only_user = scene_->only_user_of(process);
   // Where there are others, reclaim may be at it already.
   if (may_be_alone && only_user != 0) mm::mm_of(*system_, control.processes[process].id).sole_agent = only_user;

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <array>
 #include <cstddef>
 #include <cstdint>
 #include <memory>
@@ -169,6 +170,10 @@ class World {
   Result<void> exit_process(std::uint8_t process);
   /// Says who can touch the memory of a process that has just come to be.
   void note_new_space(std::uint8_t process);
+  /// What an mmap of these pages of a variable maps.
+  [[nodiscard]] mm::Backing backing_of(const litmus::Place& place) const;
+  /// The machine's name for a file of the test, which is there as long as the program runs.
+  [[nodiscard]] mm::FileId file(std::uint8_t number) const { return files_[number]; }
   [[nodiscard]] bool alive(std::uint8_t process) const { return control.processes[process].life == Life::kAlive; }
   [[nodiscard]] bool holds(std::uint8_t device) const { return control.devices[device].pages != 0; }
 
@@ -181,7 +186,8 @@ class World {
 
  private:
   std::string build();
-  std::string build_variable(std::uint8_t process, const litmus::Variable& variable);
+  std::string build_variable(std::uint8_t process, std::uint8_t number);
+  std::string build_file(std::uint8_t number);
   [[nodiscard]] bool may_proceed(std::uint8_t block) const;
   /// Whether a child of vfork suspends a thread of `process`: it cannot end then.
   [[nodiscard]] bool suspended(std::uint8_t process) const;
@@ -210,6 +216,7 @@ class World {
   std::unique_ptr<std::byte[], AlignedDelete> memory_;
   std::size_t memory_bytes_ = 0;
   std::unique_ptr<mm::System<G>> system_;
+  std::array<mm::FileId, litmus::kMaxFiles> files_{};
   std::vector<std::int64_t> registers_;
   std::vector<std::byte> packed_;
   std::size_t packed_bytes_ = 0;

@@ -185,6 +185,29 @@ constexpr DecisionValue kRemapFlushValues[] = {
     {"late", "CPUs use the old address after the page has moved, and after somebody has taken it from the new one"},
 };
 
+constexpr DecisionValue kForkFileValues[] = {
+    {"share", "the child maps the file's page too, and goes on following the file"},
+    {"copy", "a file's page that counts as pinned is copied for the child, which stops following the file"},
+};
+
+constexpr DecisionValue kLongtermFileValues[] = {
+    {"allow", "a device may hold a page of a disk's file for writing for as long as it likes"},
+    {"refuse", "a long-term reference for writing to a shared mapping of a disk's file is EFAULT"},
+};
+
+constexpr DecisionValue kWritebackPinnedValues[] = {
+    {"clean",
+     "a page that a device may still write is clean once it is written out: what comes after is lost, or meets a "
+     "file system that was not told"},
+    {"keep-dirty", "a page that a device may still write stays dirty, and is written out again until nobody holds it"},
+};
+
+constexpr DecisionValue kDirtyUnpreparedValues[] = {
+    {"bug", "a page that is dirty without the file system's knowing stops the machine"},
+    {"skip", "it is taken for clean, and what was written is lost"},
+    {"write", "it is written out like any other"},
+};
+
 constexpr DecisionValue kNumaSkipValues[] = {
     {"shared", "a page that a device holds is protected too, and the next write may part it from its pin"},
     {"held", "a page with any reference besides its mapping is left alone"},
@@ -350,6 +373,20 @@ constexpr std::array kTable = {
                              "Linux flushed without the page-table locks from 3.2 (7b6efc2bc4f1) to 4.18, which is "
                              "CVE-2018-18281, and holds them since 4.19 (eb66ae030829)",
                              kRemapFlushValues),
+    row<&Rules::fork_file>(Decision::kForkFile, "fork-file", "what fork does with a file's page that counts as pinned",
+                           "Linux copied it from 5.9-rc8 to 5.18; anonymous pages only since 5.19 (fb3d824d1a46)",
+                           kForkFileValues),
+    row<&Rules::longterm_file>(
+        Decision::kLongtermFile, "longterm-file", "a long-term reference for writing to a disk's file",
+        "Linux refuses it since 6.5 (8ac268436e6d, a6e79df92e4a); files in memory are let through",
+        kLongtermFileValues),
+    row<&Rules::writeback_pinned>(
+        Decision::kWritebackPinned, "writeback-pinned", "what writeback takes a page for that a device may still write",
+        "Linux takes it for clean: the trouble with get_user_pages (LWN 753027)", kWritebackPinnedValues),
+    row<&Rules::dirty_unprepared>(Decision::kDirtyUnprepared, "dirty-unprepared",
+                                  "what writeback does with a page that is dirty and was not announced",
+                                  "ext4 stopped at a BUG until 5.17, and warns and skips since 5.18 (cc5095747edf)",
+                                  kDirtyUnpreparedValues),
     row<&Rules::numa_skip>(Decision::kNumaSkip, "numa-skip", "which pages NUMA-hint protection leaves alone",
                            "Pages that several map until 5.16, pages that anybody holds since 5.17 (80d47f5de5e3), "
                            "which is CVE-2022-48797",

@@ -58,6 +58,10 @@ TEST(DecisionTable, NamesMeanTheirEnumerators) {
   rules.tlb_flush = TlbFlush::kAfterUnlock;
   rules.prealloc_use = PreallocUse::kKeepForNext;
   rules.remap_flush = RemapFlush::kLate;
+  rules.fork_file = ForkFile::kCopy;
+  rules.longterm_file = LongtermFile::kRefuse;
+  rules.writeback_pinned = WritebackPinned::kKeepDirty;
+  rules.dirty_unprepared = DirtyUnprepared::kWrite;
   rules.numa_skip = NumaSkip::kHeld;
   rules.gup_hint = GupHint::kFollow;
   rules.ksm_reuse = KsmReuse::kCount;
@@ -100,6 +104,10 @@ TEST(DecisionTable, NamesMeanTheirEnumerators) {
       {Decision::kTlbFlush, "tlb-flush=after-unlock"},
       {Decision::kPreallocUse, "prealloc-use=keep-for-next"},
       {Decision::kRemapFlush, "remap-flush=late"},
+      {Decision::kForkFile, "fork-file=copy"},
+      {Decision::kLongtermFile, "longterm-file=refuse"},
+      {Decision::kWritebackPinned, "writeback-pinned=keep-dirty"},
+      {Decision::kDirtyUnprepared, "dirty-unprepared=write"},
       {Decision::kNumaSkip, "numa-skip=held"},
       {Decision::kGupHint, "gup-hint=follow"},
       {Decision::kKsmReuse, "ksm-reuse=count"},

@@ -23,6 +23,8 @@ struct FrameState {
   bool exclusive = false;
   /// Private memory's, merged or not.
   bool anon = false;
+  /// A page of a file, in the cache.
+  bool file = false;
   /// Merged from several (KSM): never exclusive.
   bool merged = false;
   bool zero_page = false;
@@ -86,11 +88,12 @@ enum class WriteFault : std::uint8_t {
 /// Compare Linux mm/memory.c: do_wp_page().
 constexpr WriteFault on_write_fault(const Rules& rules, const FrameState& frame, bool page_locked_by_other,
                                     bool first_owner, bool read_pinned) {
-  if (frame.zero_page || !frame.anon) return WriteFault::kCopy;
+  if (frame.zero_page) return WriteFault::kCopy;
 
   // A copy takes the page away from under a reader, which is the one thing that kBlockWriter promises not to do.
   const bool blocked = rules.gup_read == GupRead::kBlockWriter && read_pinned;
   const WriteFault copy = blocked ? WriteFault::kWaitForReader : WriteFault::kCopy;
+  if (!frame.anon) return copy;
   const WriteFault copy_to_others = blocked ? WriteFault::kWaitForReader : WriteFault::kCopyToOthers;
   const WriteFault locked = rules.page_lock == PageLock::kSleep ? WriteFault::kWaitForPageLock : copy;
 
@@ -203,6 +206,9 @@ struct EntryState {
 /// only kCopyEntry looks at it. Compare Linux mm/memory.c: copy_present_ptes().
 constexpr ForkPage on_fork(const Rules& rules, const FrameState& frame, EntryState entry, bool mm_has_pinned,
                            bool entry_holds_pin) {
+  if (frame.file && rules.fork_file == ForkFile::kCopy && !COWHERD_MUTANT(fork_shares_pinned_file_page)) {
+    return fork_checks_pins(rules, mm_has_pinned) && maybe_pinned(rules, frame) ? ForkPage::kCopy : ForkPage::kShare;
+  }
   if (frame.zero_page || !frame.anon) return ForkPage::kShare;
   if (rules.fork_pinned == ForkPinned::kCopyAll) return ForkPage::kCopy;
   if (!fork_checks_pins(rules, mm_has_pinned)) return ForkPage::kShare;
@@ -247,16 +253,30 @@ constexpr bool shares_unpinned(const Rules& rules) {
   return false;
 }
 
+/// Whether a reference to a page of a shared mapping is refused; `tracked`: the file system has to hear of every write.
+/// Compare Linux mm/gup.c: writable_file_mapping_allowed().
+constexpr bool gup_refuses_file(const Rules& rules, PinFlags flags, bool tracked) {
+  return tracked && rules.longterm_file == LongtermFile::kRefuse && has(flags, PinFlags::kWrite | PinFlags::kLongTerm);
+}
+
+/// Whether writeback goes on taking the page for dirty. Asked when nobody can write it through an entry any more.
+constexpr bool stays_dirty(const Rules& rules, const FrameState& frame) {
+  return rules.writeback_pinned == WritebackPinned::kKeepDirty && maybe_pinned(rules, frame) &&
+         !COWHERD_MUTANT(writeback_ignores_pins);
+}
+
 /// Whether a reference taken with `flags` must find or make a page that the owner may write, as a write fault does.
-constexpr bool gup_as_write(const Rules& rules, PinFlags flags) {
-  return has(flags, PinFlags::kWrite) || rules.gup_read == GupRead::kWriteFault;
+/// `private_mapping`: writes to the mapping are copied; true too for who does not know.
+constexpr bool gup_as_write(const Rules& rules, PinFlags flags, bool private_mapping = true) {
+  return has(flags, PinFlags::kWrite) || (rules.gup_read == GupRead::kWriteFault && private_mapping);
 }
 
 /// Whether the page that a look-up found has to be replaced by one of the owner's own (an unshare fault) before the
-/// reference is given out. A writable entry is proof that the page is the owner's.
-/// Compare Linux mm/internal.h: gup_must_unshare().
-constexpr bool gup_needs_unshare(const Rules& rules, const FrameState& frame, PinFlags flags, bool entry_writable) {
-  if (has(flags, PinFlags::kWrite) || entry_writable) return false;
+/// reference is given out. A writable entry is proof that the page is the owner's. `private_mapping` as for
+/// gup_as_write(). Compare Linux mm/internal.h: gup_must_unshare().
+constexpr bool gup_needs_unshare(const Rules& rules, const FrameState& frame, PinFlags flags, bool entry_writable,
+                                 bool private_mapping = true) {
+  if (has(flags, PinFlags::kWrite) || entry_writable || !private_mapping) return false;
   const bool counted = counts_as_pin(rules, flags);
   const bool shared = frame.anon && !frame.zero_page && !frame.exclusive && !COWHERD_MUTANT(pin_keeps_shared_page);
   switch (rules.gup_read) {
@@ -266,10 +286,11 @@ constexpr bool gup_needs_unshare(const Rules& rules, const FrameState& frame, Pi
     case GupRead::kUnshareAnon:
       return counted && shared;
     case GupRead::kUnshareAny:
-      return counted &&
-             (shared || (frame.zero_page && has(flags, PinFlags::kLongTerm) && !COWHERD_MUTANT(pin_keeps_zero_page)));
+      return counted && (shared || (has(flags, PinFlags::kLongTerm) &&
+                                    ((frame.zero_page && !COWHERD_MUTANT(pin_keeps_zero_page)) ||
+                                     (frame.file && !COWHERD_MUTANT(pin_keeps_file_page)))));
     case GupRead::kUnshareAlways:
-      return shared || frame.zero_page;
+      return shared || frame.zero_page || frame.file;
     case GupRead::kBlockWriter:
       return counted && frame.zero_page;
   }

@@ -89,19 +89,19 @@ bool read_pin_of_shared(const Rules& rules, PinFlags flags) {
 }
 
 bool long_read_pin_of_zero(const Rules& rules) {
-  const FrameState zero{4, 0, 2, false, false, false, true, false};
+  const FrameState zero{4, 0, 2, false, false, false, false, true, false};
   const PinFlags flags = PinFlags::kLongTerm;
   return !gup_as_write(rules, flags) && !gup_needs_unshare(rules, zero, flags, false);
 }
 
 bool dirty_cow(const Rules& rules) {
   // The own copy was thrown away after the fault, and a read brought the zero page back.
-  const FrameState zero{4, 0, 2, false, false, false, true, false};
+  const FrameState zero{4, 0, 2, false, false, false, false, true, false};
   return can_force_write(rules, zero, /*entry_dirty=*/false, /*faulted_for_write_in_this_call=*/true);
 }
 
 bool dirty_is_not_mine(const Rules& rules) {
-  const FrameState zero{4, 0, 2, false, false, false, true, false};
+  const FrameState zero{4, 0, 2, false, false, false, false, true, false};
   return can_force_write(rules, zero, /*entry_dirty=*/true, /*faulted_for_write_in_this_call=*/true);
 }
 

@@ -29,6 +29,8 @@ inline constexpr Rules kR0 = changed(Rules{}, [](Rules& r) {
   r.gup_recheck = GupRecheck::kEntry;
   r.clear_refs_lock = ClearRefsLock::kRead;
   r.clear_refs_pinned = ClearRefsPinned::kProtect;
+  r.writeback_pinned = WritebackPinned::kClean;
+  r.dirty_unprepared = DirtyUnprepared::kBug;
   r.numa_skip = NumaSkip::kShared;
   r.gup_hint = GupHint::kFault;
   r.swap_reuse = SwapReuse::kCount;
@@ -71,6 +73,7 @@ inline constexpr Rules kR6 = changed(kR5, [](Rules& r) {
   r.fork_pinned = ForkPinned::kCopy;
   r.fork_gate = ForkGate::kHasPinned;
   r.fork_source = ForkSource::kProtectThenRestore;
+  r.fork_file = ForkFile::kCopy;
 });
 inline constexpr Rules kR7 = changed(kR6, [](Rules& r) { r.fork_source = ForkSource::kUntouched; });
 inline constexpr Rules kLinux5_10_7 = changed(kR7, [](Rules& r) { r.fork_sequence = ForkSequence::kCounted; });
@@ -81,12 +84,14 @@ inline constexpr Rules kR8 = changed(kLinux5_10_7, [](Rules& r) {
 });
 inline constexpr Rules kLinux5_17 = changed(kR8, [](Rules& r) { r.numa_skip = NumaSkip::kHeld; });
 inline constexpr Rules kR10 = changed(kLinux5_17, [](Rules& r) {
+  r.dirty_unprepared = DirtyUnprepared::kSkip;
   r.swap_reuse = SwapReuse::kCount;
   r.swap_cache = SwapCache::kLeft;
   r.lazy_free = LazyFree::kUnreferenced;
   r.huge_reuse = HugeReuse::kCount;
 });
 inline constexpr Rules kR11 = changed(kR10, [](Rules& r) {
+  r.fork_file = ForkFile::kShare;
   r.reuse = Reuse::kExclusive;
   r.fork_pinned = ForkPinned::kCopyExclusive;
   r.gup_read = GupRead::kUnshareAnon;
@@ -103,7 +108,10 @@ inline constexpr Rules kLinux6_1 = changed(kR12, [](Rules& r) {
   r.gup_hint = GupHint::kFollow;
 });
 inline constexpr Rules kR13 = changed(kLinux6_1, [](Rules& r) { r.gup_read = GupRead::kUnshareAny; });
-inline constexpr Rules kR14 = changed(kR13, [](Rules& r) { r.zero_page = ZeroPage::kUncounted; });
+inline constexpr Rules kR14 = changed(kR13, [](Rules& r) {
+  r.zero_page = ZeroPage::kUncounted;
+  r.longterm_file = LongtermFile::kRefuse;
+});
 
 /// R5 with the patch of the mail of 17 September 2020 on top.
 inline constexpr Rules kSketch = changed(kR5, [](Rules& r) {
@@ -134,6 +142,7 @@ inline constexpr Rules kX6 = changed(kR2, [](Rules& r) {
   r.reclaim_pinned = ReclaimPinned::kSkipReferenced;
 });
 inline constexpr Rules kX7 = changed(kR8, [](Rules& r) {
+  r.fork_file = ForkFile::kShare;
   r.reuse = Reuse::kMapcount;
   r.page_lock = PageLock::kSleep;
   r.gup_read = GupRead::kUnshareAlways;

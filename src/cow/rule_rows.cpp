@@ -61,6 +61,9 @@ constexpr RowNote kR6Notes[] = {
     {kC, "The restore can lose a dirty or accessed bit, and trips a check on ppc64"},
     {kC, "Pinned huge pages are split in the parent and copied by small pages (d042035eaf5f)"},
     {kC, "Files in private mappings are copied early too when they look pinned, up to R10"},
+    {kC,
+     "That copy needs an anon_vma: for a mapping without one, which fork copies only if a driver made it "
+     "(VM_MIXEDMAP), a check fails; no such mapping here"},
 };
 constexpr RowNote kR7Notes[] = {
     {kC, "Fast GUP can pin between fork's test and its write protection: no write_protect_seq yet"},
@@ -79,7 +82,8 @@ constexpr RowNote kR9Notes[] = {
 };
 constexpr RowNote kR10Notes[] = {
     {kC,
-     "Decisions as R8 for a small page in no cache; references of the swap cache and of this CPU's LRU list are "
+     "Decisions on sharing as R8 for a small page in no cache; references of the swap cache and of this CPU's LRU list "
+     "are "
      "dropped before counting (53a05ad9f21d, d4c470970d45)"},
     {kC, "Huge (3bff7e3f1f16) and swapped-in (c145e0b47c77) pages go by count"},
     {kC, "A page under MADV_FREE with a reference of somebody else is kept (6c8e2a256915)"},

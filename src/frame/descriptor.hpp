@@ -21,13 +21,25 @@ enum class FrameUse : std::uint8_t {
   kZeroPage,
   kTable,
   kSlab,
-  /// Holds numbers of frames that a pin holds.
+  /// Holds numbers of frames: those that a pin holds, or those of a file that are in the cache.
   kPinFrames,
   kAnon,
+  /// A page of a file, in the cache or, once it was cut off the file, with its last holders.
+  kFile,
   /// One page in place of several anonymous ones that held the same: nobody's own, and found by no reverse map. Compare
   /// Linux PageKsm().
   kKsm,
 };
+
+/// What kind of page a page-table entry maps, for counting. Compare Linux MM_ANONPAGES, MM_FILEPAGES, MM_SHMEMPAGES.
+enum class RssClass : std::uint8_t {
+  kAnon,
+  /// Of a file that a disk is behind.
+  kFile,
+  /// Of shared anonymous memory or a file in memory.
+  kShmem,
+};
+inline constexpr unsigned kRssClasses = 3;
 
 /// The hot part of what is known of a frame: 16 bytes. Compare Linux's struct page.
 ///
@@ -46,7 +58,7 @@ class FrameDescriptor {
   static constexpr std::uint32_t kIndexBits = 35;
   static constexpr std::uint32_t kMaxOwner = ~std::uint32_t{0};
 
-  [[nodiscard]] FrameUse use() const { return static_cast<FrameUse>(flags() >> kUseShift & kUseMask); }
+  [[nodiscard]] FrameUse use() const { return use_of(flags()); }
   /// Precondition: the frame is as after clear(), and nobody else's.
   void start_use(FrameUse use) {
     flags_word().store(static_cast<std::uint32_t>(use) << kUseShift, std::memory_order_relaxed);
@@ -107,7 +119,9 @@ class FrameDescriptor {
       if (now.references == 0 || now.references == kMaxReferences || (seen >> 32 & kMaxMapcount) == kMaxMapcount) {
         return false;
       }
-      const std::uint64_t next = (seen + kOneReferenceAndMapcount) & ~(std::uint64_t{kExclusive} << 32);
+      // A page of a file has no such mark; the bit says something else there.
+      const std::uint32_t mark = use_of(static_cast<std::uint32_t>(seen >> 32)) == FrameUse::kAnon ? kExclusive : 0;
+      const std::uint64_t next = (seen + kOneReferenceAndMapcount) & ~(std::uint64_t{mark} << 32);
       if (__atomic_compare_exchange_n(both_words(), &seen, next, true, __ATOMIC_SEQ_CST, __ATOMIC_RELAXED)) return true;
     }
   }
@@ -157,8 +171,28 @@ class FrameDescriptor {
   /// A reference was taken through an address for writing, and is there: sets the gup mark and dirty. Nothing is
   /// written where both are set, as they are when a page is pinned again and again.
   void note_gup_write() {
+    // A page of a file says otherwise that it was written: see prepared().
+    if (use() == FrameUse::kFile) return;
     constexpr std::uint32_t kBoth = kGupMark | kDirty;
     if ((flags() & kBoth) != kBoth) flags_word().fetch_or(kBoth, order::kFlagsChange);
+  }
+
+  /// For a page of a file: what its block needs was prepared since it was last clean, so that the file system knows of
+  /// what is written (Linux: page_mkwrite, buffers).
+  [[nodiscard]] bool prepared() const { return flag(kPrepared); }
+  void set_prepared(bool on) { set_flag(kPrepared, on); }
+  /// For a page of a file: its bytes are on their way to the disk (Linux: PG_writeback).
+  [[nodiscard]] bool under_writeback() const { return flag(kUnderWriteback); }
+  /// Wakes those who wait for its end.
+  void set_under_writeback(bool on) {
+    set_flag(kUnderWriteback, on);
+    if (!on) flags_word().notify_all();
+  }
+  /// Natively: until it is not.
+  void wait_for_writeback() const {
+    for (std::uint32_t seen = flags(); (seen & kUnderWriteback) != 0; seen = flags()) {
+      flags_word().wait(seen, std::memory_order_relaxed);
+    }
   }
 
   /// For a table: a reference was taken through an address to some page below it, and may still be held. Set before
@@ -166,10 +200,12 @@ class FrameDescriptor {
   [[nodiscard]] bool pins_below() const { return (flags_word().load(order::kPinsBelowLoad) & kPinsBelow) != 0; }
   void set_pins_below(bool on) { set_flag(kPinsBelow, on); }
 
-  /// For a lowest table: its entries that map anonymous pages. Changes under the table's lock.
-  [[nodiscard]] std::uint32_t anon_pages() const { return static_cast<std::uint32_t>(index().value()); }
-  void add_anon_pages(std::int32_t pages) {
-    const auto step = static_cast<std::uint64_t>(std::int64_t{pages});
+  /// For a lowest table: its entries that map pages of each class. Changes under the table's lock.
+  [[nodiscard]] std::uint32_t pages_of(RssClass rss) const {
+    return static_cast<std::uint32_t>(index().value() >> (kRssBits * static_cast<unsigned>(rss))) & kMaxRss;
+  }
+  void add_pages(RssClass rss, std::int32_t pages) {
+    const auto step = static_cast<std::uint64_t>(std::int64_t{pages}) << (kRssBits * static_cast<unsigned>(rss));
     owner_word().store(owner_word().load(std::memory_order_relaxed) + step, std::memory_order_release);
   }
 
@@ -210,12 +246,14 @@ class FrameDescriptor {
     });
   }
 
-  /// For an anonymous page: its anon_vma, as a Ref's unit; for a slab frame: the next slab with a free object.
+  /// For an anonymous page: its anon_vma, as a Ref's unit; for a page in the cache: its file, 0 once it was cut off;
+  /// for a slab frame: the next slab with a free object.
   [[nodiscard]] std::uint32_t owner() const {
     return static_cast<std::uint32_t>(owner_word().load(std::memory_order_acquire) >> kIndexBits) |
            (flags() & kOwnerHighMask);
   }
-  /// For an anonymous page: the page index at which its anon_vma knows it (Linux: page->index).
+  /// For an anonymous page: the page index at which its anon_vma knows it; for a page of a file: its number there
+  /// (Linux: page->index).
   [[nodiscard]] Vpn index() const {
     return Vpn{owner_word().load(std::memory_order_acquire) & ((std::uint64_t{1} << kIndexBits) - 1)};
   }
@@ -246,6 +284,15 @@ class FrameDescriptor {
     if (unlocks) flags_word().notify_all();
   }
 
+  /// As start_anon() for a page of a file, without a mapping and with `references` references.
+  void start_file(std::uint32_t owner, Vpn index, std::uint32_t references) {
+    assert(this->references() == 0);
+    flags_word().store(static_cast<std::uint32_t>(FrameUse::kFile) << kUseShift | (owner & kOwnerHighMask),
+                       std::memory_order_relaxed);
+    owner_word().store(owner_and_index(owner, index), std::memory_order_relaxed);
+    counts_word().store(join(references, 0), std::memory_order_release);
+  }
+
   /// Everything as in a frame that was never used. Precondition: nobody holds a reference.
   void clear() {
     flags_word().store(0, std::memory_order_relaxed);
@@ -262,11 +309,18 @@ class FrameDescriptor {
   static constexpr std::uint32_t kGupMark = 1u << 26;
   /// Tables have no mark of their own.
   static constexpr std::uint32_t kPinsBelow = kGupMark;
+  /// Nor have pages of files: whom they belong to nobody asks, and who wrote them is said otherwise.
+  static constexpr std::uint32_t kPrepared = kGupMark;
+  static constexpr std::uint32_t kUnderWriteback = kExclusive;
+  /// A lowest table has at most 512 entries.
+  static constexpr unsigned kRssBits = 11;
+  static constexpr std::uint32_t kMaxRss = (1u << kRssBits) - 1;
   static constexpr std::uint32_t kSeenShift = 27;
   static constexpr std::uint32_t kSeenMask = 3;
   /// The owner's bits that the index leaves no room for lie here, at their own places.
   static constexpr std::uint32_t kOwnerHighMask = ~((1u << (64 - kIndexBits)) - 1);
 
+  static constexpr FrameUse use_of(std::uint32_t flags) { return static_cast<FrameUse>(flags >> kUseShift & kUseMask); }
   static constexpr Counts split(std::uint32_t word) { return {word & kMaxReferences, word >> kReferenceBits}; }
   static constexpr std::uint32_t join(std::uint32_t references, std::uint32_t pins) {
     return (references & kMaxReferences) | (pins << kReferenceBits);

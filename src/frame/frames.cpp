@@ -278,13 +278,14 @@ void set_slab_state(FrameDescriptor& slab, SlabState state) {
   slab.set_mapcount(state.first_free | state.in_use << kSlotBits);
 }
 
-constexpr unsigned kKindShift = 32;
+/// Above the number of a frame.
+constexpr unsigned kKindShift = 28;
 static_assert(static_cast<std::uint32_t>(SlabKind::kCount) < 1U << (FrameDescriptor::kIndexBits - kKindShift));
 
 std::uint64_t kind_bits(const FrameDescriptor& slab) { return slab.index().value() >> kKindShift << kKindShift; }
 
 FrameNumber previous_slab(const FrameDescriptor& slab) {
-  return FrameNumber{static_cast<std::uint32_t>(slab.index().value())};
+  return FrameNumber{static_cast<std::uint32_t>(slab.index().value() & ((1U << kKindShift) - 1))};
 }
 
 void set_slab_neighbours(FrameDescriptor& slab, FrameNumber next, FrameNumber previous) {

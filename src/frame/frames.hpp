@@ -43,7 +43,7 @@ class Frames {
 
   /// No RAM is larger: 128 GiB in the production geometry. What lies in it is found by Ref.
   static constexpr PageCount kMaxFrames{
-      std::min(std::uint64_t{1} << 32, (std::uint64_t{1} << 32) * kObjectUnit / kPageBytes) - 1};
+      std::min(std::uint64_t{1} << 28, (std::uint64_t{1} << 32) * kObjectUnit / kPageBytes) - 1};
 
   /// Frames of a huge page, as a power of two: what one lowest table could map.
   static constexpr unsigned kHugeOrder = G::kTableShift;

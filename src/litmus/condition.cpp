@@ -91,7 +91,8 @@ std::vector<Term> observed_terms(const Program& program) {
     // Names of registers by length first, so that r10 stands behind r9.
     const bool is_register = term.kind == Term::Kind::kRegister;
     const std::string name = is_register ? program.blocks[term.block].registers[term.reg] : term.label;
-    return std::tuple(term.kind, term.block, name.size(), name, term.place.variable, term.place.page, term.place.word);
+    return std::tuple(term.kind, term.block, name.size(), name, term.file, term.place.variable, term.place.page,
+                      term.place.word);
   };
   std::sort(terms.begin(), terms.end(), [&](const Term& a, const Term& b) { return key(a) < key(b); });
   return terms;

@@ -1,12 +1,10 @@
 #include <fmt/format.h>
 
-#include <string>
-#include <string_view>
-
 #include "litmus/generator.hpp"
 #include "litmus/printer.hpp"
 
 namespace cowherd::litmus {
+
 namespace {
 
 constexpr std::size_t kMaxTagsLength = 150;
@@ -81,6 +79,18 @@ std::string_view operation_tag(const Operation& operation) {
       return "Rest";
     case OpCode::kMremap:
       return "Remap";
+    case OpCode::kFileRead:
+      return "FRd";
+    case OpCode::kFileWrite:
+      return "FWr";
+    case OpCode::kTruncate:
+      return "Trunc";
+    case OpCode::kPunch:
+      return "Punch";
+    case OpCode::kWriteback:
+      return "Wb";
+    case OpCode::kDropCache:
+      return "Drop";
     case OpCode::kKsmMerge:
       return "Ksm";
     case OpCode::kKsmUnmerge:

@@ -44,6 +44,12 @@ constexpr OpWeights default_weights() {
   set(OpCode::kSnapshot, 4);
   set(OpCode::kRestore, 12);
   set(OpCode::kMremap, 5);
+  set(OpCode::kFileRead, 6);
+  set(OpCode::kFileWrite, 8);
+  set(OpCode::kTruncate, 2);
+  set(OpCode::kPunch, 2);
+  set(OpCode::kWriteback, 5);
+  set(OpCode::kDropCache, 2);
   set(OpCode::kNumaHint, 2);
   set(OpCode::kMlock, 1);
   set(OpCode::kMunlock, 1);
@@ -77,6 +83,8 @@ struct GeneratorOptions {
   std::uint32_t fast_percent = 20;
   /// that an operation has a fail_nth, one in four of them fail_nth(any),
   std::uint32_t fail_percent = 0;
+  /// that a variable maps a file, or is shared: with 0 there are no files,
+  std::uint32_t file_percent = 15;
   /// and that DMA is done by a device block, at any time, in place of a statement.
   std::uint32_t device_block_percent = 10;
 };

@@ -122,6 +122,11 @@ bool Parser::parse_term(Term& term) {
     term.kind = Term::Kind::kLiteral;
     return parse_integer(term.literal, "a number");
   }
+  if (next != TokenKind::kLeftParen &&
+      find_file(first.kind == TokenKind::kStar ? peek(1).text : first.text).has_value()) {
+    term.kind = Term::Kind::kFileWord;
+    return parse_file_place("a condition", true, term.file, term.place);
+  }
   if (first.kind != TokenKind::kIdentifier) {
     return fail(first, fmt::format("expected a term such as 0:r0, not {}", quote(first)));
   }
@@ -180,6 +185,10 @@ bool Parser::parse_term_function(Term& term, Term::Kind kind) {
   take();
   term.kind = kind;
   if (kind == Term::Kind::kFinding) return parse_finding(term);
+  if (kind == Term::Kind::kDiskWord) {
+    return parse_file_place(name.text, true, term.file, term.place) &&
+           expect(TokenKind::kRightParen, "')'", fmt::format("after the argument of {}", name.text));
+  }
   const bool of_block = kind == Term::Kind::kFaults || kind == Term::Kind::kRss;
   const Token block = peek();
   if (!parse_block_prefix(term, !of_block)) return false;

@@ -154,6 +154,22 @@ bool Parser::parse_arguments(const StatementWord& word, const Block& block, std:
     case Arguments::kSnapshot:
       sound = parse_snapshot(word, op);
       break;
+    case Arguments::kFileWord:
+      sound = parse_file_place(word.name, true, op.file, op.place);
+      break;
+    case Arguments::kFileWordValue:
+      sound = parse_file_place(word.name, true, op.file, op.place) && comma(word) && parse_operand(block, op.value);
+      break;
+    case Arguments::kFilePages:
+      sound = parse_file_place(word.name, false, op.file, op.place);
+      break;
+    case Arguments::kFileSize:
+      sound = parse_file_size(word, op);
+      break;
+    case Arguments::kFile:
+      sound = parse_file_place(word.name, false, op.file, op.place);
+      op.place = {};
+      break;
   }
   return sound && expect(TokenKind::kRightParen, "')'", fmt::format("in {}{}", word.name, describe(word.arguments)));
 }
@@ -324,8 +340,8 @@ template bool Parser::parse_flags(std::span<const FlagWord<Protection>> words, P
 bool Parser::explain_flag(const Token& token) {
   if (token.text == "FOLL_PIN") return fail(token, "FOLL_PIN is not written: pin() implies it");
   if (token.text == "FOLL_GET") return fail(token, "FOLL_GET is not written: get() implies it");
-  if (token.text == "MAP_PRIVATE" || token.text == "MAP_ANONYMOUS") {
-    return fail(token, fmt::format("{} is not written: every mapping is private and anonymous", token.text));
+  if (token.text == "MAP_PRIVATE" || token.text == "MAP_SHARED" || token.text == "MAP_ANONYMOUS") {
+    return fail(token, fmt::format("{} is not written: the init block says what a variable maps", token.text));
   }
   return true;
 }

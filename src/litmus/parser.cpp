@@ -231,7 +231,7 @@ bool Parser::parse_declaration() {
   const std::vector<std::string_view> variables = variable_names();
   const std::vector<std::string_view> devices = device_names();
   if (std::find(variables.begin(), variables.end(), name.text) != variables.end() ||
-      std::find(devices.begin(), devices.end(), name.text) != devices.end()) {
+      std::find(devices.begin(), devices.end(), name.text) != devices.end() || find_file(name.text).has_value()) {
     return fail(name, fmt::format("'{}' is declared twice", name.text));
   }
   if (!expect(TokenKind::kEqual, "'='", fmt::format("after '{}'", name.text.substr(0, 60)))) return false;
@@ -240,6 +240,9 @@ bool Parser::parse_declaration() {
     take();
     program_.devices.emplace_back(name.text);
     place(UnitKind::kDevice, name.begin, program_.devices.size() - 1);
+  } else if (at_word("memfd") || at_word("file")) {
+    if (program_.files.size() >= kMaxFiles) return fail(name, fmt::format("more than {} files", kMaxFiles));
+    if (!parse_file(name)) return false;
   } else {
     if (program_.variables.size() >= kMaxVariables) {
       return fail(name, fmt::format("more than {} variables", kMaxVariables));
@@ -267,13 +270,19 @@ bool Parser::parse_variable(const Token& name) {
   } else if (kind.kind == TokenKind::kIdentifier && kind.text == "thp") {
     variable.kind = VariableKind::kThp;
     variable.pages = kHugePages;
+  } else if (const std::optional<std::uint8_t> file = find_file(kind.text); file.has_value()) {
+    return parse_file_variable(name, std::move(variable), *file);
   } else {
     // Declared all the same, so that its uses are not errors as well.
     program_.variables.push_back(std::move(variable));
+    std::vector<std::string_view> known{"anon", "zeropage", "secret", "thp", "unmapped", "device", "memfd", "file"};
+    for (const FileVariable& declared : program_.files) known.emplace_back(declared.name);
     return fail(
         kind,
-        fmt::format("a variable is anon, zeropage, secret, thp or unmapped, a device is device; not {}", quote(kind)),
-        closest_name(kind.text, {"anon", "zeropage", "secret", "thp", "unmapped", "device"}));
+        fmt::format("a variable is anon, zeropage, secret, thp, unmapped or a file's, a device is device, a file "
+                    "memfd or file; not {}",
+                    quote(kind)),
+        closest_name(kind.text, known));
   }
   program_.variables.push_back(variable);
   Variable& declared = program_.variables.back();
@@ -300,6 +309,11 @@ bool Parser::parse_variable(const Token& name) {
     if (!expect(TokenKind::kRightParen, "')'", "after the value")) return false;
   } else if (variable.kind == VariableKind::kSecret) {
     return fail(peek(), "secret memory is written once: secret(1)");
+  }
+  if (at_word("shared") && peek(1).kind != TokenKind::kEqual) {
+    if (variable.kind != VariableKind::kAnon) return fail(peek(), fmt::format("'{}' cannot be shared", kind.text));
+    take();
+    declared.shared = true;
   }
   // Where a declaration follows, only the `;` is missing.
   if (at(TokenKind::kIdentifier) && peek(1).kind != TokenKind::kEqual) {
@@ -389,16 +403,22 @@ bool Parser::parse_parameters() {
   while (!accept(TokenKind::kRightParen)) {
     const Token type = peek();
     const bool page = at_word("page");
-    if (!page && !at_word("dev")) {
-      return fail(type, fmt::format("expected 'page *x' or 'dev *d', not {}", quote(type)));
+    const bool file = at_word("file");
+    if (!page && !file && !at_word("dev")) {
+      return fail(type, fmt::format("expected 'page *x', 'file *f' or 'dev *d', not {}", quote(type)));
     }
     take();
     if (!expect(TokenKind::kStar, "'*'", fmt::format("after '{}'", type.text))) return false;
     const Token name = peek();
     if (!expect(TokenKind::kIdentifier, "a name", "after '*'")) return false;
-    const std::vector<std::string_view> names = page ? variable_names() : device_names();
+    const std::vector<std::string_view> names = page ? variable_names() : file ? file_names() : device_names();
     if (std::find(names.begin(), names.end(), name.text) == names.end()) {
-      fail(name, fmt::format("the init block declares no {} '{}'", page ? "page" : "device", name.text.substr(0, 60)),
+      fail(name,
+           fmt::format("the init block declares no {} '{}'",
+                       page   ? "page"
+                       : file ? "file"
+                              : "device",
+                       name.text.substr(0, 60)),
            closest_name(name.text, names));
     }
     if (at(TokenKind::kRightParen)) continue;

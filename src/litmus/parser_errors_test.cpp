@@ -48,10 +48,11 @@ INSTANTIATE_TEST_SUITE_P(
         Case{"COW t {}", "1:1: a test needs a block P0"},
         Case{"COW t { x = anon;", "1:18: expected '}' at the end of the init block, not the end of the text"},
         Case{"COW t {} P0() { exit();", "1:24: expected '}' at the end of P0, not the end of the text"},
-        Case{
-            "COW t { x = anno(1); } P0() { READ_ONCE(*x); }",
-            "1:13: a variable is anon, zeropage, secret, thp or unmapped, a device is device; not 'anno'; did you mean "
-            "'anon'?"},
+        Case{"COW t { x = anno(1); } P0() { READ_ONCE(*x); }",
+             "1:13: a variable is anon, zeropage, secret, thp, unmapped or a file's, a device is device, a file memfd "
+             "or "
+             "file; not "
+             "'anno'; did you mean 'anon'?"},
         Case{"COW t { P1 = anon; } P0() {}", "1:9: 'P1' is a word of the language, not a name"},
         Case{"COW t { x = anon; x = device; } P0() {}", "1:19: 'x' is declared twice"},
         Case{"COW t { x = anon[0]; } P0() {}", "1:18: expected a number from 1 to 16 of pages, not '0'"},
@@ -83,7 +84,7 @@ INSTANTIATE_TEST_SUITE_P(
         Case{"COW t {}\nP0() {}\nD0() {}", "3:1: D0 needs 'device' or 'kernel' before it"},
         Case{"COW t { x = anon; } P0(page *z) {}", "1:30: the init block declares no page 'z'"},
         Case{"COW t { x = anon; d = device; } P0(page *d) {}", "1:42: the init block declares no page 'd'"},
-        Case{"COW t { x = anon; } P0(int *x) {}", "1:24: expected 'page *x' or 'dev *d', not 'int'"},
+        Case{"COW t { x = anon; } P0(int *x) {}", "1:24: expected 'page *x', 'file *f' or 'dev *d', not 'int'"},
         Case{"COW t {} P0() {} P1() { fork(P2); } P2() { fork(P1); }",
              "1:44: P1 never runs: it waits to be started by a block that it starts itself"},
         Case{"COW t {} P0() { fork(D0); } device D0() {}", "1:17: fork takes a process block, not D0"},
@@ -91,17 +92,18 @@ INSTANTIATE_TEST_SUITE_P(
              "1:43: a device only does dma_read and dma_write, not READ_ONCE"},
         Case{"COW t { x = anon; } P0() {} kernel K0() { munmap(x); }",
              "1:43: a kernel block only does lock_page, unlock_page, clear_refs, numa_hint, ksm_merge, ksm_unmerge, "
-             "try_share, swapout, swapin, collapse and split, not munmap"},
+             "try_share, writeback, drop_cache, swapout, swapin, collapse and split, not munmap"},
         Case{"COW t { x = anon; } P0() {} kernel K0() { lock_page(x); }",
              "1:43: lock_page must say whose memory: lock_page(P0:x)"},
         Case{"COW t { x = anon; } P0() {} kernel K0() { clear_refs(x); }",
              "1:43: clear_refs must say whose memory: clear_refs(P0:x)"},
         Case{"COW t { x = anon; } P0() { lock_page(D0:x); } device D0() {}", "1:28: only a process block has memory"},
         Case{"COW t\n\"never closed\n{} P0() {}", "2:1: this text has no closing '\"' on its line"},
-        Case{
-            "COW t { /* \303\244\303\266 */ x = anno; } P0() {}",
-            "1:22: a variable is anon, zeropage, secret, thp or unmapped, a device is device; not 'anno'; did you mean "
-            "'anon'?"}));
+        Case{"COW t { /* \303\244\303\266 */ x = anno; } P0() {}",
+             "1:22: a variable is anon, zeropage, secret, thp, unmapped or a file's, a device is device, a file memfd "
+             "or "
+             "file; not "
+             "'anno'; did you mean 'anon'?"}));
 
 INSTANTIATE_TEST_SUITE_P(
     Table, BadStatement,
@@ -127,7 +129,7 @@ INSTANTIATE_TEST_SUITE_P(
         Case{"pin(d, x, FOLL_WRTE);", "4:11: no flag here is called 'FOLL_WRTE'; did you mean 'FOLL_WRITE'?"},
         Case{"pin(d, x, FOLL_PIN);", "4:11: FOLL_PIN is not written: pin() implies it"},
         Case{"mmap(x, PROT_READ, MAP_PRIVATE);",
-             "4:20: MAP_PRIVATE is not written: every mapping is private and anonymous"},
+             "4:20: MAP_PRIVATE is not written: the init block says what a variable maps"},
         Case{"get(d, x, FOLL_LONGTERM);", "4:11: FOLL_LONGTERM is for pin(): a get is a short reference"},
         Case{"madvise(x, MADV_DONTNED);", "4:12: no advice is called 'MADV_DONTNED'; did you mean 'MADV_DONTNEED'?"},
         Case{"READ_ONCE(*x) times 2;", "4:15: 'times' is for pin and get"},
@@ -199,17 +201,18 @@ TEST(ParserErrors, BytesThatAreNoText) {
 }
 
 TEST(ParserErrors, SeveralAreReportedInOrder) {
-  EXPECT_EQ(
-      complaints("COW t\n{ x = anno; d = devise; }\nP0() {\nREAD_ONC(*x);\nexec()\nfork(P1)\n}\nexists (0:r0=1)"),
-      "2:7: a variable is anon, zeropage, secret, thp or unmapped, a device is device; not 'anno'; did you mean "
-      "'anon'?\n"
-      "2:17: a variable is anon, zeropage, secret, thp or unmapped, a device is device; not 'devise'; did you mean "
-      "'device'?\n"
-      "4:1: no statement is called 'READ_ONC'; did you mean 'READ_ONCE'?\n"
-      "5:7: expected ';' after the statement\n"
-      "6:6: there is no block P1\n"
-      "6:9: expected ';' after the statement\n"
-      "8:11: P0 has no register r0; it has none");
+  EXPECT_EQ(complaints("COW t\n{ x = anno; d = devise; }\nP0() {\nREAD_ONC(*x);\nexec()\nfork(P1)\n}\nexists (0:r0=1)"),
+            "2:7: a variable is anon, zeropage, secret, thp, unmapped or a file's, a device is device, a file memfd or "
+            "file; not "
+            "'anno'; did you mean 'anon'?\n"
+            "2:17: a variable is anon, zeropage, secret, thp, unmapped or a file's, a device is device, a file memfd "
+            "or file; not "
+            "'devise'; did you mean 'device'?\n"
+            "4:1: no statement is called 'READ_ONC'; did you mean 'READ_ONCE'?\n"
+            "5:7: expected ';' after the statement\n"
+            "6:6: there is no block P1\n"
+            "6:9: expected ';' after the statement\n"
+            "8:11: P0 has no register r0; it has none");
 }
 
 TEST(ParserErrors, AtMostTwentyAreReported) {

@@ -64,6 +64,11 @@ class Parser {
   bool parse_init();
   bool parse_declaration();
   bool parse_variable(const Token& name);
+  bool parse_file(const Token& name);
+  /// Behind the name of a file.
+  bool parse_file_variable(const Token& name, Variable&& variable, std::uint8_t file);
+  bool parse_file_mapping(Variable& variable, std::uint8_t file);
+  bool parse_pages_in_file(const FileVariable& file, Place& place);
   bool parse_block();
   void parse_block_head(Block& block);
   bool parse_parameters();
@@ -83,6 +88,9 @@ class Parser {
   bool parse_memory(const StatementWord& word, PlaceUse use, Place& place);
   bool parse_device_name(const StatementWord& word, Operation& op);
   bool parse_device_word(const StatementWord& word, Operation& op);
+  /// A word of a file where `word_allowed`, else pages of it.
+  bool parse_file_place(std::string_view what, bool word_allowed, std::uint8_t& file, Place& place);
+  bool parse_file_size(const StatementWord& word, Operation& op);
   bool parse_operand(const Block& block, Operand& operand);
   bool comma(const StatementWord& word);
   std::uint8_t assign_register(Block& block, const Token& name);
@@ -95,6 +103,9 @@ class Parser {
   bool parse_count(std::uint32_t& value, std::uint32_t most, std::string_view where);
   [[nodiscard]] std::vector<std::string_view> variable_names() const;
   [[nodiscard]] std::vector<std::string_view> device_names() const;
+  [[nodiscard]] std::vector<std::string_view> file_names() const;
+  /// Nothing where no file is called so.
+  [[nodiscard]] std::optional<std::uint8_t> find_file(std::string_view name) const;
   [[nodiscard]] std::optional<std::uint8_t> find_block(std::string_view name) const;
 
   // parse_condition.cpp

@@ -60,7 +60,27 @@ std::string print_keyed(std::string_view key, std::string_view text) {
   return out + " *)";
 }
 
-std::string print_variable(const Variable& variable) {
+std::string print_file(const FileVariable& file) {
+  std::string out = fmt::format("{} = {}", file.name, file.kind == FileKind::kDisk ? "file" : "memfd");
+  if (file.pages != 1) out += fmt::format("[{}]", file.pages);
+  if (file.value != 0) out += fmt::format("({})", file.value);
+  return out + ";";
+}
+
+std::string print_file_variable(const Program& program, const Variable& variable) {
+  const FileVariable& file = program.files[variable.file];
+  std::string out = fmt::format("{} = {}", variable.name, file.name);
+  if (variable.file_page != 0 || variable.pages != file.pages) {
+    out += variable.pages == 1 ? fmt::format("[{}]", variable.file_page)
+                               : fmt::format("[{}..{}]", variable.file_page, variable.file_page + variable.pages - 1);
+  }
+  out += variable.shared ? " shared" : " private";
+  if (variable.protection != Protection::kReadWrite) out += " " + text_of(variable.protection);
+  return out + ";";
+}
+
+std::string print_variable(const Program& program, const Variable& variable) {
+  if (variable.kind == VariableKind::kFile) return print_file_variable(program, variable);
   static constexpr std::array<std::string_view, 7> kKinds{"anon",   "anon", "zeropage", "unmapped",
                                                           "secret", "thp",  "thp"};
   const bool huge = variable.kind == VariableKind::kThp || variable.kind == VariableKind::kThpValue;
@@ -69,6 +89,7 @@ std::string print_variable(const Variable& variable) {
   if (variable.kind == VariableKind::kAnonValue || variable.kind == VariableKind::kSecret ||
       variable.kind == VariableKind::kThpValue)
     out += fmt::format("({})", variable.value);
+  if (variable.shared) out += " shared";
   if (variable.protection != Protection::kReadWrite) out += " " + text_of(variable.protection);
   return out + ";";
 }
@@ -77,6 +98,7 @@ std::string print_variable(const Variable& variable) {
 std::string print_block_head(const Program& program, const Block& block) {
   std::array<bool, kMaxVariables> uses_variable{};
   std::array<bool, kMaxDevices> uses_device{};
+  std::array<bool, kMaxFiles> uses_file{};
   for (const Operation& op : block.operations) {
     switch (statement_word(op).arguments) {
       case Arguments::kNone:
@@ -97,6 +119,13 @@ std::string print_block_head(const Program& program, const Block& block) {
         uses_variable[op.to.variable] = true;
         uses_variable[op.place.variable] = true;
         break;
+      case Arguments::kFileWord:
+      case Arguments::kFileWordValue:
+      case Arguments::kFilePages:
+      case Arguments::kFileSize:
+      case Arguments::kFile:
+        uses_file[op.file] = true;
+        break;
       default:
         uses_variable[op.place.variable] = true;
         break;
@@ -107,6 +136,9 @@ std::string print_block_head(const Program& program, const Block& block) {
     if (uses_variable[v])
       arguments += fmt::format("{}page *{}", arguments.empty() ? "" : ", ", program.variables[v].name);
   }
+  for (std::size_t f = 0; f < program.files.size(); ++f) {
+    if (uses_file[f]) arguments += fmt::format("{}file *{}", arguments.empty() ? "" : ", ", program.files[f].name);
+  }
   for (std::size_t d = 0; d < program.devices.size(); ++d) {
     if (uses_device[d]) arguments += fmt::format("{}dev *{}", arguments.empty() ? "" : ", ", program.devices[d]);
   }
@@ -115,7 +147,8 @@ std::string print_block_head(const Program& program, const Block& block) {
 }
 
 bool is_state(Term::Kind kind) {
-  return kind != Term::Kind::kLiteral && kind != Term::Kind::kRegister && kind != Term::Kind::kMemory;
+  return kind != Term::Kind::kLiteral && kind != Term::Kind::kRegister && kind != Term::Kind::kMemory &&
+         kind != Term::Kind::kFileWord && kind != Term::Kind::kDiskWord;
 }
 
 /// Terms that are 0 or 1, or that mostly matter as such: written bare where they are compared with 0.
@@ -183,6 +216,19 @@ std::string print_place(const Program& program, const Operation& operation) {
     case Arguments::kDeviceWord:
     case Arguments::kDeviceWordValue:
       return print_word(program.devices[operation.device], operation.place, false);
+    case Arguments::kFileWord:
+    case Arguments::kFileWordValue:
+      return print_word(program.files[operation.file].name, operation.place, false);
+    case Arguments::kFilePages: {
+      const FileVariable& file = program.files[operation.file];
+      const Place& place = operation.place;
+      if (place.pages == 1) return fmt::format("{}[{}]", file.name, place.page);
+      return fmt::format("{}[{}..{}]", file.name, place.page, place.page + place.pages - 1);
+    }
+    case Arguments::kFile:
+      return program.files[operation.file].name;
+    case Arguments::kFileSize:
+      return fmt::format("{}, {}", program.files[operation.file].name, operation.place.page);
     default:
       return print_pages(program, operation.place);
   }
@@ -206,6 +252,7 @@ std::string print_operation(const Program& program, std::size_t block, const Ope
     case Arguments::kWordValue:
     case Arguments::kDeviceWordValue:
     case Arguments::kOtherWordValue:
+    case Arguments::kFileWordValue:
       out += ", " + print_operand(program, block, operation.value);
       break;
     case Arguments::kPagesProtectionFlags:
@@ -250,6 +297,10 @@ std::string print_term(const Program& program, const Term& term) {
       return fmt::format("{}:{}", print_block(program, term.block), program.blocks[term.block].registers[term.reg]);
     case Term::Kind::kMemory:
       return page();
+    case Term::Kind::kFileWord:
+      return print_word(program.files[term.file].name, term.place, false);
+    case Term::Kind::kDiskWord:
+      return fmt::format("disk({})", print_word(program.files[term.file].name, term.place, false));
     case Term::Kind::kFinding:
       return fmt::format("finding({})", term.label);
     case Term::Kind::kFaults:
@@ -304,8 +355,11 @@ std::vector<PrintedUnit> print_units(const Program& program) {
   if (!expectations.empty())
     units.push_back({{UnitKind::kExpectations}, fmt::format("{}", fmt::join(expectations, "\n"))});
   units.push_back({{UnitKind::kInitOpen}, "{"});
+  for (std::size_t f = 0; f < program.files.size(); ++f) {
+    units.push_back({{UnitKind::kFile, f}, "  " + print_file(program.files[f]), 2});
+  }
   for (std::size_t v = 0; v < program.variables.size(); ++v) {
-    units.push_back({{UnitKind::kVariable, v}, "  " + print_variable(program.variables[v]), 2});
+    units.push_back({{UnitKind::kVariable, v}, "  " + print_variable(program, program.variables[v]), 2});
   }
   for (std::size_t d = 0; d < program.devices.size(); ++d) {
     units.push_back({{UnitKind::kDevice, d}, fmt::format("  {} = device;", program.devices[d]), 2});

@@ -16,7 +16,10 @@ Term random_term(Random& random) {
   static constexpr std::array<std::int64_t, 8> kLiterals{
       0, 1, -1, -12, -1011, 4711, std::numeric_limits<std::int64_t>::max(), std::numeric_limits<std::int64_t>::min()};
   Term term;
-  term.kind = static_cast<Term::Kind>(random.below(static_cast<std::uint32_t>(Term::Kind::kRss) + 1));
+  // The program that it is for has no file.
+  do {
+    term.kind = static_cast<Term::Kind>(random.below(static_cast<std::uint32_t>(Term::Kind::kSwapCache) + 1));
+  } while (term.kind == Term::Kind::kFileWord || term.kind == Term::Kind::kDiskWord);
   switch (term.kind) {
     case Term::Kind::kLiteral:
       term.literal = kLiterals[random.below(kLiterals.size())];

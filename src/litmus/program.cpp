@@ -6,10 +6,11 @@ namespace cowherd::litmus {
 
 bool Operation::operator==(const Operation& other) const {
   return code == other.code && result == other.result && block == other.block && target == other.target &&
-         to_target == other.to_target && device == other.device && snapshot == other.snapshot && place == other.place &&
-         to == other.to && value == other.value && protection == other.protection && map_flags == other.map_flags &&
-         remap_flags == other.remap_flags && advice == other.advice && pin_flags == other.pin_flags &&
-         times == other.times && fail_nth == other.fail_nth && fail_any == other.fail_any;
+         to_target == other.to_target && device == other.device && snapshot == other.snapshot && file == other.file &&
+         place == other.place && to == other.to && value == other.value && protection == other.protection &&
+         map_flags == other.map_flags && remap_flags == other.remap_flags && advice == other.advice &&
+         pin_flags == other.pin_flags && times == other.times && fail_nth == other.fail_nth &&
+         fail_any == other.fail_any;
 }
 
 std::uint32_t Program::page_count() const {

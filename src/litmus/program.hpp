@@ -19,6 +19,7 @@ inline constexpr std::size_t kMaxDevices = 8;
 inline constexpr std::size_t kMaxVariables = 8;
 /// Pages over all variables of a test.
 inline constexpr std::size_t kMaxPages = 16;
+inline constexpr std::size_t kMaxFiles = 4;
 /// Words of a page that a test can name: x.0 … x.3.
 inline constexpr std::size_t kWordsPerPage = 4;
 inline constexpr std::size_t kMaxOperations = 64;
@@ -50,6 +51,27 @@ enum class VariableKind : std::uint8_t {
   kThp,
   /// `x = thp(v);` the same, written like kAnonValue.
   kThpValue,
+  /// `x = f private;` `x = f[1] shared;` pages of a file are mapped, and never touched.
+  kFile,
+};
+
+enum class FileKind : std::uint8_t {
+  /// `f = memfd(v);` in memory alone.
+  kMemfd,
+  /// `f = file(v);` on a disk.
+  kDisk,
+};
+
+/// A file that every process can map, read and write.
+struct FileVariable {
+  std::string name;
+  FileKind kind = FileKind::kMemfd;
+  /// That it has at first, and the most that it can have.
+  std::uint32_t pages = 1;
+  /// Word 0 of every page.
+  std::int64_t value = 0;
+
+  bool operator==(const FileVariable&) const = default;
 };
 
 /// A run of pages with a name, at the same addresses in every process that has it.
@@ -59,6 +81,11 @@ struct Variable {
   std::uint32_t pages = 1;
   std::int64_t value = 0;
   Protection protection = Protection::kReadWrite;
+  /// Mapped with MAP_SHARED: `x = anon shared;` `x = f shared;`
+  bool shared = false;
+  /// For kFile: which, and from which of its pages on.
+  std::uint8_t file = 0;
+  std::uint8_t file_page = 0;
   /// Number of the variable's first page; the pages of all variables are numbered in order of declaration.
   std::uint32_t first_page = 0;
 
@@ -96,6 +123,12 @@ enum class OpCode : std::uint8_t {
   kSnapshot,     // snapshot(S0): the own memory as it is now, to come back to
   kRestore,      // restore(S0): the own memory becomes what it was then
   kMremap,       // mremap(x, y, FLAGS): the pages of x go to y
+  kFileRead,     // r = read(f.k)
+  kFileWrite,    // write(f.k, v)
+  kTruncate,     // truncate(f, n): the file has n pages from now on
+  kPunch,        // punch(f[k]): pages of the file become zeros
+  kWriteback,    // writeback(f): what is dirty goes to the disk; fsync(f) is the same with PinFlags::kGet
+  kDropCache,    // drop_cache(f): what is clean and idle leaves the cache
   kNumaHint,     // numa_hint(P0:x): entries let no access through, to find out who uses the pages
   kMlock,        // mlock(x)
   kMunlock,      // munlock(x)
@@ -146,7 +179,10 @@ struct Operation {
   std::uint8_t device = 0;
   /// The snapshot that is taken or restored, by its number: S0, S1, …
   std::uint8_t snapshot = 0;
-  /// For devices: `page` and `word` within what the device holds.
+  /// For operations on a file.
+  std::uint8_t file = 0;
+  /// For devices: `page` and `word` within what the device holds; for files: within the file, and `page` its new size
+  /// for truncate.
   Place place;
   /// mremap: where the pages go. ksm_merge: the second page.
   Place to;
@@ -191,6 +227,8 @@ struct Term {
     kMemory,
     /// fault(P0) — how many accesses of the block ended in SIGSEGV or SIGBUS.
     kFaults,
+    /// f.k — the word as read() would give it.
+    kFileWord,
     /// finding(NAME) — 1 if the run broke that invariant or clause; `label` names it.
     kFinding,
     // Internal state, which a running kernel does not show:
@@ -206,6 +244,8 @@ struct Term {
     kSoftDirty,
     /// rss(P0) — pages that the process has.
     kRss,
+    /// disk(f.k) — the word as the disk has it.
+    kDiskWord,
     /// swapped(0:x) — 1 if the entry names a slot of swap.
     kSwapped,
     /// swapcount(0:x) — how many entries name the slot of the page, in swap or in the swap cache; -1 where it has none.
@@ -220,6 +260,7 @@ struct Term {
   std::uint8_t block = 0;
   std::uint8_t reg = 0;
   Place place;
+  std::uint8_t file = 0;
   std::string label;
 
   bool operator==(const Term&) const = default;
@@ -269,6 +310,7 @@ struct Program {
   /// Free text of `(* Source: … *)` and `(* Remark: … *)`.
   std::string source;
   std::string remark;
+  std::vector<FileVariable> files;
   std::vector<Variable> variables;
   std::vector<std::string> devices;
   std::vector<Block> blocks;

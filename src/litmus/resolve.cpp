@@ -17,7 +17,7 @@ struct Start {
 /// What another part of the kernel does to a process's memory.
 bool is_kernel_work(Arguments arguments) {
   return arguments == Arguments::kOtherPage || arguments == Arguments::kOtherPages ||
-         arguments == Arguments::kTwoOtherPages;
+         arguments == Arguments::kTwoOtherPages || arguments == Arguments::kFile;
 }
 
 class Resolver {
@@ -48,9 +48,16 @@ class Resolver {
     limit(program_.variables.size(), kMaxVariables, "variables");
     limit(program_.page_count(), kMaxPages, "pages");
     limit(program_.devices.size(), kMaxDevices, "devices");
+    limit(program_.files.size(), kMaxFiles, "files");
     limit(program_.operation_count(), kMaxOperations, "statements");
     limit(program_.blocks.size() + program_.snapshot_count(), kMaxBlocks, "blocks and snapshots");
     for (const Block& block : program_.blocks) limit(block.registers.size(), kMaxRegisters, "registers");
+    for (const Variable& variable : program_.variables) {
+      if (variable.kind != VariableKind::kFile) continue;
+      const bool sound = variable.file < program_.files.size() &&
+                         variable.file_page + variable.pages <= program_.files[variable.file].pages;
+      if (!sound) report({}, fmt::format("{} maps what is no file", variable.name));
+    }
     return problems_.empty();
   }
 
@@ -145,7 +152,7 @@ class Resolver {
     if (block.kind == BlockKind::kKernel && !is_kernel_work(arguments)) {
       report(op.position,
              fmt::format("a kernel block only does lock_page, unlock_page, clear_refs, numa_hint, ksm_merge, "
-                         "ksm_unmerge, try_share, swapout, swapin, collapse and split, not {}",
+                         "ksm_unmerge, try_share, writeback, drop_cache, swapout, swapin, collapse and split, not {}",
                          statement_word(op).name));
     }
     if (block.kind == BlockKind::kProcess && op.code == OpCode::kTryShare) {
@@ -166,6 +173,13 @@ class Resolver {
       case Arguments::kDeviceWordValue:
         if (op.device >= program_.devices.size()) report(op.position, "no such device");
         if (op.place.page >= kMaxPages || op.place.word >= kWordsPerPage) report(op.position, "no such word");
+        return;
+      case Arguments::kFileWord:
+      case Arguments::kFileWordValue:
+      case Arguments::kFilePages:
+      case Arguments::kFileSize:
+      case Arguments::kFile:
+        check_file_range(op);
         return;
       case Arguments::kDevicePagesFlags:
         if (op.device >= program_.devices.size()) report(op.position, "no such device");
@@ -202,6 +216,15 @@ class Resolver {
     }
   }
 
+  void check_file_range(const Operation& op) {
+    if (op.file >= program_.files.size()) return report(op.position, "no such file");
+    const std::uint32_t pages = program_.files[op.file].pages;
+    const bool is_size = op.code == OpCode::kTruncate;
+    if (is_size ? op.place.page > pages : op.place.page + op.place.pages > pages || op.place.word >= kWordsPerPage) {
+      report(op.position, fmt::format("outside {}", program_.files[op.file].name));
+    }
+  }
+
   void check_second_target(std::uint8_t b, Operation& op) {
     const bool kernel = program_.blocks[b].kind == BlockKind::kKernel;
     if (op.code != OpCode::kKsmMerge) return;
@@ -221,7 +244,8 @@ class Resolver {
     const Arguments arguments = statement_word(op).arguments;
     const bool ptrace = arguments == Arguments::kOtherWord || arguments == Arguments::kOtherWordValue;
     if (!op.target.has_value()) {
-      if (ptrace || (is_kernel_work(arguments) && program_.blocks[b].kind == BlockKind::kKernel)) {
+      if (ptrace || (is_kernel_work(arguments) && arguments != Arguments::kFile &&
+                     program_.blocks[b].kind == BlockKind::kKernel)) {
         report(op.position, fmt::format("{} must say whose memory: {}{}", statement_word(op).name,
                                         statement_word(op).name, describe(arguments)));
       }

@@ -20,12 +20,16 @@ bool uses_device(Arguments arguments) {
          arguments == Arguments::kDeviceWord || arguments == Arguments::kDeviceWordValue;
 }
 
+bool is_of_file(Term::Kind kind) { return kind == Term::Kind::kFileWord || kind == Term::Kind::kDiskWord; }
+
 bool has_place(Term::Kind kind) {
   return kind != Term::Kind::kLiteral && kind != Term::Kind::kRegister && kind != Term::Kind::kFaults &&
-         kind != Term::Kind::kFinding && kind != Term::Kind::kRss;
+         kind != Term::Kind::kFinding && kind != Term::Kind::kRss && !is_of_file(kind);
 }
 
-bool has_block(Term::Kind kind) { return kind != Term::Kind::kLiteral && kind != Term::Kind::kFinding; }
+bool has_block(Term::Kind kind) {
+  return kind != Term::Kind::kLiteral && kind != Term::Kind::kFinding && !is_of_file(kind);
+}
 
 template <class Visit>
 void for_each_term(Condition& condition, const Visit& visit) {
@@ -70,6 +74,7 @@ class Shrinker {
     pinned_before_ = pinned_devices(program);
     variables_before_ = used_variables(program);
     devices_before_ = used_devices(program);
+    files_before_ = used_files(program);
   }
 
   std::optional<Program> run() {
@@ -87,6 +92,7 @@ class Shrinker {
   Program run_unused() {
     variables_before_.assign(out_.variables.size(), true);
     devices_before_.assign(out_.devices.size(), true);
+    files_before_.assign(out_.files.size(), true);
     keep_first_ = true;
     renumber_memory();
     static_cast<void>(resolve(out_));
@@ -110,6 +116,17 @@ class Shrinker {
       for (const Operation& op : block.operations) {
         if (names_variable(op)) used[op.place.variable] = true;
         if (names_second_place(op)) used[op.to.variable] = true;
+      }
+    }
+    return used;
+  }
+
+  /// By operations alone.
+  static std::vector<bool> used_files(const Program& program) {
+    std::vector<bool> used(program.files.size());
+    for (const Block& block : program.blocks) {
+      for (const Operation& op : block.operations) {
+        if (names_file(op)) used[op.file] = true;
       }
     }
     return used;
@@ -252,6 +269,7 @@ class Shrinker {
       if (has_place(term.kind)) term.place.variable = *new_variables[term.place.variable];
       return true;
     });
+    renumber_files(variables);
     keep_only(out_.variables, variables);
     keep_only(out_.devices, devices);
     std::uint32_t first_page = 0;
@@ -259,6 +277,33 @@ class Shrinker {
       variable.first_page = first_page;
       first_page += variable.pages;
     }
+  }
+
+  /// Drops the files that only removed operations used, and no variable that is kept maps.
+  void renumber_files(const std::vector<bool>& variables) {
+    std::vector<bool> files = used_files(out_);
+    for (std::size_t f = 0; f < files.size(); ++f) files[f] = files[f] || !files_before_[f];
+    for (std::size_t v = 0; v < variables.size(); ++v) {
+      if (variables[v] && out_.variables[v].kind == VariableKind::kFile) files[out_.variables[v].file] = true;
+    }
+    visit_terms([&](Term& term) {
+      if (is_of_file(term.kind)) files[term.file] = true;
+      return true;
+    });
+    const Renumbering numbers = number_anew(files);
+    for (Variable& variable : out_.variables) {
+      if (variable.kind == VariableKind::kFile) variable.file = numbers[variable.file].value_or(0);
+    }
+    for (Block& block : out_.blocks) {
+      for (Operation& op : block.operations) {
+        if (names_file(op)) op.file = *numbers[op.file];
+      }
+    }
+    visit_terms([&](Term& term) {
+      if (is_of_file(term.kind)) term.file = *numbers[term.file];
+      return true;
+    });
+    keep_only(out_.files, files);
   }
 
   /// Hands every term to `visit`; what holds a term for which it says false is dropped.
@@ -285,6 +330,7 @@ class Shrinker {
   std::vector<bool> pinned_before_;
   std::vector<bool> variables_before_;
   std::vector<bool> devices_before_;
+  std::vector<bool> files_before_;
   bool keep_first_ = false;
   std::vector<Renumbering> registers_;
 };

@@ -35,6 +35,13 @@ constexpr std::array kStatements{
     StatementWord{"snapshot", OpCode::kSnapshot, Arguments::kSnapshot},
     StatementWord{"restore", OpCode::kRestore, Arguments::kSnapshot},
     StatementWord{"mremap", OpCode::kMremap, Arguments::kPagesPagesFlags},
+    StatementWord{"read", OpCode::kFileRead, Arguments::kFileWord},
+    StatementWord{"write", OpCode::kFileWrite, Arguments::kFileWordValue},
+    StatementWord{"truncate", OpCode::kTruncate, Arguments::kFileSize},
+    StatementWord{"punch", OpCode::kPunch, Arguments::kFilePages},
+    StatementWord{"writeback", OpCode::kWriteback, Arguments::kFile},
+    StatementWord{"fsync", OpCode::kWriteback, Arguments::kFile, true},
+    StatementWord{"drop_cache", OpCode::kDropCache, Arguments::kFile},
     StatementWord{"numa_hint", OpCode::kNumaHint, Arguments::kOtherPages},
     StatementWord{"mlock", OpCode::kMlock, Arguments::kPages},
     StatementWord{"munlock", OpCode::kMunlock, Arguments::kPages},
@@ -114,12 +121,14 @@ constexpr std::array kTerms{
     FlagWord<Term::Kind>{"swapcount", Term::Kind::kSwapCount},
     FlagWord<Term::Kind>{"swapcache", Term::Kind::kSwapCache},
     FlagWord<Term::Kind>{"huge", Term::Kind::kHuge},
+    FlagWord<Term::Kind>{"disk", Term::Kind::kDiskWord},
     FlagWord<Term::Kind>{"softdirty", Term::Kind::kSoftDirty},
 };
 
-constexpr std::array<std::string_view, 19> kKeywords{
-    "COW",    "anon",   "zeropage", "unmapped", "device", "kernel",    "page", "dev",    "times", "fail_nth",
-    "filter", "exists", "forall",   "not",      "true",   "locations", "any",  "secret", "thp",
+constexpr std::array<std::string_view, 23> kKeywords{
+    "COW",   "anon",     "zeropage", "unmapped", "device", "kernel", "page", "dev",
+    "times", "fail_nth", "filter",   "exists",   "forall", "not",    "true", "locations",
+    "any",   "memfd",    "file",     "private",  "shared", "secret", "thp",
 };
 
 bool is_numbered(std::string_view name, std::string_view letters, std::size_t max_digits) {
@@ -160,7 +169,21 @@ const StatementWord& statement_word(const Operation& operation) {
   return *found;
 }
 
+bool names_file(const Operation& operation) {
+  switch (statement_word(operation).arguments) {
+    case Arguments::kFileWord:
+    case Arguments::kFileWordValue:
+    case Arguments::kFilePages:
+    case Arguments::kFileSize:
+    case Arguments::kFile:
+      return true;
+    default:
+      return false;
+  }
+}
+
 bool names_variable(const Operation& operation) {
+  if (names_file(operation)) return false;
   switch (statement_word(operation).arguments) {
     case Arguments::kNone:
     case Arguments::kBlock:
@@ -215,6 +238,16 @@ std::string_view describe(Arguments arguments) {
       return "(S0)";
     case Arguments::kPagesPagesFlags:
       return "(x, y, MREMAP_...)";
+    case Arguments::kFileWord:
+      return "(f.1)";
+    case Arguments::kFileWordValue:
+      return "(f.1, value)";
+    case Arguments::kFilePages:
+      return "(f[0])";
+    case Arguments::kFileSize:
+      return "(f, pages)";
+    case Arguments::kFile:
+      return "(f)";
     case Arguments::kTwoOtherPages:
       return "(P0:x, P1:y)";
   }

@@ -33,6 +33,11 @@ enum class Arguments : std::uint8_t {
   kOtherPages,
   kSnapshot,
   kPagesPagesFlags,
+  kFileWord,
+  kFileWordValue,
+  kFilePages,
+  kFileSize,
+  kFile,
   kTwoOtherPages,
 };
 
@@ -40,7 +45,7 @@ struct StatementWord {
   std::string_view name;
   OpCode code;
   Arguments arguments;
-  /// The get and put forms of pin and unpin.
+  /// The get and put forms of pin and unpin, and other second names.
   bool get = false;
 };
 
@@ -48,7 +53,9 @@ std::span<const StatementWord> statement_words();
 /// Null where no statement has that name.
 const StatementWord* find_statement(std::string_view name);
 const StatementWord& statement_word(const Operation& operation);
-/// Whether the place of `operation` is in a variable: else it is on a device, or there is none.
+/// Whether the operation is on a file.
+bool names_file(const Operation& operation);
+/// Whether the place of `operation` is in a variable: else it is on a device or in a file, or there is none.
 bool names_variable(const Operation& operation);
 /// Whether `operation` names a second place.
 bool names_second_place(const Operation& operation);

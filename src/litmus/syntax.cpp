@@ -27,12 +27,17 @@ INIT
   x = secret(v); x = secret[n](v);  as anon, and nobody takes references to it: -EFAULT
   x = thp; x = thp(v);              4 pages that one huge page may hold: MADV_HUGEPAGE
   x = anon(1) PROT_READ;            with a protection: PROT_NONE, PROT_READ, PROT_WRITE
+  x = anon shared;                  MAP_SHARED: a child has the same pages; also x = anon[n](v) shared;
+  f = memfd;  f = memfd[n](v);      a file in memory, of n pages, word 0 of each v
+  f = file;  f = file[n](v);        the same on a disk
+  x = f private;  x = f shared;     all of the file mapped, never touched; also x = f[1..2] shared PROT_READ;
   d = device;
 
 PLACES
   *x  x[2]  x.1  x[2].1             a word: of page 0, of page 2, word 1 (0 to 3)
   x   x[2]  x[1..2]                 pages: all, one, several
   d   d[1]  d[1].2                  a word of what a device holds
+  f   f[1]  f[1].2                  a word of a file
 
 STATEMENTS, each may begin with 'r0 =' and end with 'fail_nth N' (its N-th allocation fails) or with
             'fail_nth(any)' (any one of them may)
@@ -64,6 +69,11 @@ STATEMENTS, each may begin with 'r0 =' and end with 'fail_nth N' (its N-th alloc
   ksm_merge(P0:x, P1:y)             one page for both, if they hold the same; -EBUSY where somebody holds one
   ksm_unmerge(P0:x)                 a page of its own again for each that was merged
   try_share(P0:x)                   the kernel takes the exclusive mark, as swap-out does; -EBUSY where pinned
+  read(f)  write(f, v)              of a file; what lies behind its end reads 0, and a write makes it longer
+  truncate(f, n)                    the file has n pages from now on
+  punch(f[1])  punch(f[0..1])       pages of the file become zeros
+  writeback(f)  fsync(f)            what is dirty goes to the disk, write-protected wherever it is mapped
+  drop_cache(f)                     what is clean, unmapped and held by nobody leaves the cache
   swapout(P0:x)                     reclaim takes the page from all who map it; -EBUSY where it is kept
   swapin(P0:x)                      the page comes back; -EFAULT where it is not in swap
   collapse(P0:x)  split(P0:x)       a huge page in place of the pages around x; small entries in place of it
@@ -75,9 +85,11 @@ CONDITIONS
   7  -1  -ENOMEM  -SIGSEGV          numbers
   0:r0  D0:r0                       a register of P0, of D0
   0:x  0:x[1].2                     a word as P0 would read it at the end
+  f  f[1].2                         a word of a file as read() would give it at the end
   fault(P0)                         how many accesses of P0 faulted
   finding(name)                     1 if the run broke it
   frame(0:x)  refcount(0:x)  mapcount(0:x)  pins(0:x)  excl(0:x)  writable(0:x)  dirty(0:x)
+  disk(f)  disk(f[1].2)             a word as the disk has it now
   softdirty(0:x)  rss(P0)  swapped(0:x)  swapcount(0:x)  swapcache(0:x)  huge(0:x)
                                     internal state: a running kernel does not show it
 

@@ -26,6 +26,7 @@
 #include <vector>
 
 #include "cowherd/result.hpp"
+#include "live/gup_pins.hpp"
 #include "live/host.hpp"
 
 namespace cowherd::live {
@@ -185,6 +186,9 @@ class Agent {
         return splice(request);
       case Ask::kSubmit:
         return reply_of(::syscall(SYS_io_uring_enter, request.first, 1, 0, 0, nullptr, 0));
+      case Ask::kGupTest:
+        return {0, gup_test_pin(request.first, request.address, request.length,
+                                static_cast<std::uint32_t>(request.second))};
     }
     return {0, ENOSYS};
   }

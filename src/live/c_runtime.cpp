@@ -15,6 +15,7 @@ const std::string_view kCRuntime = R"c(#define _GNU_SOURCE
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/syscall.h>
@@ -43,8 +44,8 @@ struct shared {
     volatile int leave[BLOCKS];    /* its process ends, as one that ran off its end */
     volatile long reg[BLOCKS][16];
     volatile int faults[BLOCKS];
-    struct { int ring, pipe[2], copy[2]; } fd[DEVICES];
-    volatile struct { int pages, writes, by_ring; unsigned long address; } held[DEVICES];
+    struct { int ring, pipe[2], copy[2]; } fd[DEVICES];    /* or gup_test's in place of the ring */
+    volatile struct { int pages, writes, way; unsigned long address; } held[DEVICES];
     /* One request at a time to the main process: a ring's transfer, or an exit that is to be seen. */
     volatile int ask, ask_device;
     volatile unsigned long ask_address;
@@ -55,6 +56,13 @@ struct shared {
     volatile long look_value;
 };
 enum { NOTHING, DMA_READ, DMA_WRITE, EXITS };
+enum { BY_PIPE, BY_RING, BY_GUP_TEST };
+
+/* Of the kernel's mm/gup_test.h: pins pages long-term, shows what is in them, lets them go. */
+struct pin_request { unsigned long address, size; unsigned flags; };
+#define GUP_TEST_PIN _IOW('g', 7, struct pin_request)
+#define GUP_TEST_UNPIN _IO('g', 8)
+#define GUP_TEST_READ _IOW('g', 9, unsigned long)
 
 static struct shared *s;
 static int shared_fd;
@@ -231,7 +239,7 @@ static long do_wait(int block)
     return result_of(waitpid(child, NULL, 0));
 }
 
-static long take(int device, unsigned long address, unsigned long pages, int times, int writes, int by_ring)
+static long take(int device, unsigned long address, unsigned long pages, int times, int writes, int way)
 {
     int i;
 
@@ -245,7 +253,11 @@ static long take(int device, unsigned long address, unsigned long pages, int tim
             buffers[i].iov_base = (void *)address;
             buffers[i].iov_len = pages * PAGE;
         }
-        if (by_ring) {
+        if (way == BY_GUP_TEST) {
+            struct pin_request request = { address, pages * PAGE, 0 };
+
+            taken = ioctl(s->fd[device].ring, GUP_TEST_PIN, &request);
+        } else if (way == BY_RING) {
             taken = syscall(SYS_io_uring_register, s->fd[device].ring, IORING_REGISTER_BUFFERS, buffers, times);
         } else {
             for (i = 0; i < times && taken >= 0; i++) {
@@ -260,12 +272,12 @@ static long take(int device, unsigned long address, unsigned long pages, int tim
         if (taken >= 0) {
             s->held[device].address = address;
             s->held[device].writes = writes;
-            s->held[device].by_ring = by_ring;
+            s->held[device].way = way;
             s->held[device].pages = pages;
             return pages;
         }
         if (errno != EFAULT)
-            lose(by_ring ? "io_uring" : "vmsplice");
+            lose(way == BY_PIPE ? "vmsplice" : way == BY_RING ? "io_uring" : "gup_test");
     }
     return -EFAULT;
 }
@@ -283,7 +295,9 @@ static long release(int device)
     if (!s->held[device].pages)
         return -ENXIO;
     s->held[device].pages = 0;
-    if (s->held[device].by_ring)
+    if (s->held[device].way == BY_GUP_TEST)
+        return result_of(ioctl(s->fd[device].ring, GUP_TEST_UNPIN));
+    if (s->held[device].way == BY_RING)
         return result_of(syscall(SYS_io_uring_register, s->fd[device].ring, IORING_UNREGISTER_BUFFERS, NULL, 0));
     drain(s->fd[device].pipe[0]);
     return 0;
@@ -307,7 +321,15 @@ static long dma_read(int device, unsigned long page, unsigned long word)
 
     if (page >= (unsigned long)s->held[device].pages)
         return -ENXIO;
-    if (s->held[device].by_ring)
+    if (s->held[device].way == BY_GUP_TEST) {
+        static long all[16 * PAGE / sizeof(long)];
+        unsigned long to = (unsigned long)all;
+
+        if (ioctl(s->fd[device].ring, GUP_TEST_READ, &to))
+            lose("gup_test");
+        return all[page * (PAGE / sizeof(long)) + word];
+    }
+    if (s->held[device].way == BY_RING)
         return ask_ring(DMA_READ, device, page * PAGE + word * sizeof(long), 0);
     /* A second pipe gets the same pages; their bytes are looked at when they are read. */
     if (tee(s->fd[device].pipe[0], s->fd[device].copy[1], (page + 1) * PAGE, SPLICE_F_NONBLOCK) < 0)
@@ -542,14 +564,22 @@ static void serve(void)
     s->ask = NOTHING;
 }
 
-static void open_device(int device, int by_ring)
+static void open_device(int device, int way)
 {
+    if (way == BY_GUP_TEST) {
+        s->fd[device].ring = open("/sys/kernel/debug/gup_test", O_RDWR);
+        if (s->fd[device].ring < 0) {
+            snprintf(s->why, sizeof s->why, "gup_test: %s", strerror(errno));
+            s->lost = 1;
+        }
+        return;
+    }
     if (pipe2(s->fd[device].pipe, O_NONBLOCK) || pipe2(s->fd[device].copy, O_NONBLOCK) ||
-        (by_ring && (s->fd[device].ring = open_ring(device)) < 0)) {
-        snprintf(s->why, sizeof s->why, "%s: %s", by_ring ? "io_uring" : "pipe", strerror(errno));
+        (way == BY_RING && (s->fd[device].ring = open_ring(device)) < 0)) {
+        snprintf(s->why, sizeof s->why, "%s: %s", way == BY_RING ? "io_uring" : "pipe", strerror(errno));
         s->lost = 1;
     }
-    if (!by_ring)
+    if (way == BY_PIPE)
         fcntl(s->fd[device].pipe[1], F_SETPIPE_SZ, 1 << 20);
 }
 

@@ -44,6 +44,8 @@ enum class Ask : std::uint32_t {
   kSplice,
   /// What lies in the io_uring `first` is submitted.
   kSubmit,
+  /// The pages are given to gup_test, the file `first`, with its flags in `second`.
+  kGupTest,
 };
 
 struct Request {

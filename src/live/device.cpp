@@ -9,6 +9,7 @@
 #include <cstring>
 #include <vector>
 
+#include "live/gup_pins.hpp"
 #include "live/host.hpp"
 
 namespace cowherd::live {
@@ -38,6 +39,8 @@ const char* name_of(Way way) {
     case Way::kDirectRead:
     case Way::kDirectWrite:
       return "O_DIRECT";
+    case Way::kGupTest:
+      return "gup_test";
     case Way::kNone:
       break;
   }
@@ -54,6 +57,8 @@ const char* describe(Way way) {
       return "an O_DIRECT read under way (pin for writing; before Linux 6.5 get)";
     case Way::kDirectWrite:
       return "an O_DIRECT write under way (pin for reading; before Linux 6.5 get)";
+    case Way::kGupTest:
+      return "gup_test (pin for reading, long-term)";
     case Way::kNone:
       break;
   }
@@ -63,7 +68,7 @@ const char* describe(Way way) {
 Device::~Device() {
   release();
   if (ring_open_) ::io_uring_queue_exit(&ring_);
-  for (const int end : {pipe_[0], pipe_[1], copy_[0], copy_[1]}) {
+  for (const int end : {pipe_[0], pipe_[1], copy_[0], copy_[1], gup_test_}) {
     if (end >= 0) ::close(end);
   }
 }
@@ -71,6 +76,11 @@ Device::~Device() {
 std::string Device::open(Way way, std::size_t pages) {
   way_ = way;
   if (way == Way::kNone) return {};
+  if (way == Way::kGupTest) {
+    // Not closed at exec: what a test's exec() starts takes hold of pages too.
+    gup_test_ = ::open(kGupTestFile, O_RDWR);
+    return gup_test_ >= 0 ? std::string() : problem(kGupTestFile, errno);
+  }
   // Ends that close at exec would not be there for a process that takes hold of pages after it.
   if (::pipe2(pipe_, O_NONBLOCK) != 0 || ::pipe2(copy_, O_NONBLOCK) != 0) return problem("no pipe", errno);
   if (way == Way::kPipe) {
@@ -93,8 +103,18 @@ std::string Device::open(Way way, std::size_t pages) {
   return {};
 }
 
-Request Device::take_request(std::uint64_t address, std::uint64_t length, std::uint32_t times) {
+Request Device::take_request(std::uint64_t address, std::uint64_t length, std::uint32_t times, PinFlags flags) {
   Request request;
+  request.address = address;
+  request.length = length;
+  request.times = times;
+  if (way_ == Way::kGupTest) {
+    request.ask = Ask::kGupTest;
+    request.first = gup_test_;
+    request.second = static_cast<std::int32_t>((has(flags, PinFlags::kWrite) ? kGupTestWrite : 0u) |
+                                               (has(flags, PinFlags::kFast) ? kGupTestFast : 0u));
+    return request;
+  }
   if (is_direct(way_)) {
     prepare(address, length);
     request.ask = Ask::kSubmit;
@@ -103,9 +123,6 @@ Request Device::take_request(std::uint64_t address, std::uint64_t length, std::u
   }
   request.ask = way_ == Way::kRing ? Ask::kRegister : Ask::kSplice;
   request.first = way_ == Way::kRing ? ring_.ring_fd : pipe_[1];
-  request.address = address;
-  request.length = length;
-  request.times = times;
   return request;
 }
 
@@ -172,6 +189,7 @@ bool Device::release() {
     finish();
     return true;
   }
+  if (way_ == Way::kGupTest) return gup_test_unpin(gup_test_) == 0;
   drain(pipe_[0]);
   return true;
 }
@@ -200,6 +218,12 @@ Reply Device::read(std::uint64_t offset) {
   if (is_direct(way_)) {
     std::vector<std::byte> bytes;
     if (!disk_.look(bytes) || offset + sizeof word > bytes.size()) return {0, EIO};
+    std::memcpy(&word, bytes.data() + offset, sizeof word);
+    return {word, 0};
+  }
+  if (way_ == Way::kGupTest) {
+    std::vector<std::byte> bytes(length_);
+    if (const int error = gup_test_read(gup_test_, bytes.data()); error != 0) return {0, error};
     std::memcpy(&word, bytes.data() + offset, sizeof word);
     return {word, 0};
   }

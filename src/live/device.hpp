@@ -8,6 +8,7 @@
 #include <optional>
 #include <string>
 
+#include "cowherd/flags.hpp"
 #include "live/channel.hpp"
 #include "live/slow_disk.hpp"
 
@@ -24,10 +25,12 @@ enum class Way : std::uint8_t {
   /// get_user_pages(). Whoever asked for it may exit, but an exec waits for its end.
   kDirectRead,
   kDirectWrite,
+  /// The kernel's own test of it: pin_user_pages() with FOLL_LONGTERM, for reading. One device at a time.
+  kGupTest,
 };
 
 bool is_direct(Way way);
-/// "io_uring", "vmsplice", "O_DIRECT"; "none".
+/// "io_uring", "vmsplice", "O_DIRECT", "gup_test"; "none".
 const char* name_of(Way way);
 /// "io_uring fixed buffers (pin for writing, long-term)"
 const char* describe(Way way);
@@ -47,7 +50,7 @@ class Device {
 
   [[nodiscard]] Way way() const { return way_; }
   /// What a process is asked so that the device gets hold of its memory.
-  [[nodiscard]] Request take_request(std::uint64_t address, std::uint64_t length, std::uint32_t times);
+  [[nodiscard]] Request take_request(std::uint64_t address, std::uint64_t length, std::uint32_t times, PinFlags flags);
   /// After the process has said that it asked the kernel: whether the memory is held.
   Reply taken(Reply asked, std::chrono::milliseconds patience);
   /// Notes what that came to: `length` bytes from `address`.
@@ -73,6 +76,7 @@ class Device {
   io_uring ring_{};
   bool ring_open_ = false;
   SlowDisk disk_;
+  int gup_test_ = -1;
   /// The far side of a ring's transfers; what a pipe device holds lies in the first.
   int pipe_[2] = {-1, -1};
   int copy_[2] = {-1, -1};

@@ -47,6 +47,12 @@ std::string in_quotes(std::string_view text) {
   return out;
 }
 
+/// How a device gets hold of pages in C. What plan() would give to another one is not written.
+std::string_view way_of(PinFlags flags) {
+  if (has(flags, PinFlags::kGet)) return "BY_PIPE";
+  return has(flags, PinFlags::kWrite) ? "BY_RING" : "BY_GUP_TEST";
+}
+
 class Writer {
  public:
   Writer(const EmittedTest& test, std::size_t number) : program_(*test.program), number_(number) {}
@@ -194,7 +200,7 @@ class Writer {
         break;
       case OpCode::kPin:
         call = fmt::format("take({}, {}, {}, {}, {}, {})", op.device, address(op.place), op.place.pages, op.times,
-                           has(op.pin_flags, PinFlags::kWrite) ? 1 : 0, has(op.pin_flags, PinFlags::kGet) ? 0 : 1);
+                           has(op.pin_flags, PinFlags::kWrite) ? 1 : 0, way_of(op.pin_flags));
         break;
       case OpCode::kUnpin:
       case OpCode::kUnpinDirty:
@@ -295,13 +301,13 @@ std::string order_of(const EmittedCase& one) {
 std::string write_start(const EmittedTest& test, std::size_t number) {
   std::string text = fmt::format("static void start_{}(void)\n{{\n", number);
   const litmus::Program& program = *test.program;
-  std::vector<int> by_ring(program.devices.size(), 1);
+  std::vector<std::string_view> ways(program.devices.size(), "BY_RING");
   for (const litmus::Block& block : program.blocks) {
     for (const Operation& op : block.operations) {
-      if (op.code == OpCode::kPin && has(op.pin_flags, PinFlags::kGet)) by_ring[op.device] = 0;
+      if (op.code == OpCode::kPin) ways[op.device] = way_of(op.pin_flags);
     }
   }
-  for (std::size_t d = 0; d < by_ring.size(); ++d) text += fmt::format("\topen_device({}, {});\n", d, by_ring[d]);
+  for (std::size_t d = 0; d < ways.size(); ++d) text += fmt::format("\topen_device({}, {});\n", d, ways[d]);
   for (std::uint8_t b = 0; b < program.blocks.size(); ++b) {
     if (program.blocks[b].start == BlockStart::kAtTimeZero)
       text += fmt::format("\tstart_at_time_zero({}, build_{});\n", b, number);

@@ -14,7 +14,7 @@ TEST(EmitC, StatementsStandInTheirOrderWithTheTestAsAComment) {
   ASSERT_EQ(problem_in_c(test), "");
   const std::string text = emit_c({{&test, {{{0, 0, 0, 1, 1}}, {{0, 0, 1, 1, 0}}}, false}});
   EXPECT_NE(text.find(" * COW t\n"), std::string::npos);
-  EXPECT_NE(text.find("take(0, BASE + 1 * PAGE, 1, 2, 1, 1)"), std::string::npos);
+  EXPECT_NE(text.find("take(0, BASE + 1 * PAGE, 1, 2, 1, BY_RING)"), std::string::npos);
   EXPECT_NE(text.find("do_exec(1, 1);"), std::string::npos);
   EXPECT_NE(text.find("return (values[0] == 1L) && (values[1] == 2L);"), std::string::npos);
   EXPECT_NE(text.find("{ 0, \"00011\" },"), std::string::npos);

@@ -5,16 +5,12 @@
 #include <fmt/format.h>
 #include <link.h>
 #include <poll.h>
-#include <sys/prctl.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <array>
-#include <cerrno>
 #include <charconv>
 #include <chrono>
-#include <csignal>
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
@@ -23,6 +19,8 @@
 #include <system_error>
 
 #include "live/archive.hpp"
+#include "live/child.hpp"
+#include "live/guest_modules.hpp"
 #include "live/guest_words.hpp"
 #include "live/host.hpp"
 
@@ -88,7 +86,7 @@ void pack_named(Archive& archive, std::string_view word) {
 }
 
 /// Empty: this program cannot be read.
-std::string root_folder(const std::vector<std::string>& words) {
+std::string root_folder(const std::vector<std::string>& words, const std::vector<GuestModule>& modules) {
   Archive archive;
   const std::optional<std::string> program = contents_of("/proc/self/exe");
   if (!program) return {};
@@ -105,6 +103,11 @@ std::string root_folder(const std::vector<std::string>& words) {
     pack_named(archive, word);
   }
   archive.add_file(kGuestWords, told, 0644);
+  std::size_t number = 0;
+  for (const GuestModule& module : modules) {
+    // In the order of their names they are loaded.
+    archive.add_file(fmt::format("{}/{:02}-{}", kGuestModules, number++, module.name), module.bytes, 0644);
+  }
   for (const char* mountpoint : {"/proc", "/sys", "/tmp"}) archive.add_folder(mountpoint);
   return archive.finish();
 }
@@ -118,27 +121,10 @@ std::vector<std::string> command_of(const GuestKernel& kernel, const std::string
     for (const char* word : {"quiet", "loglevel=0", "rdinit=/init", "panic=-1"}) command.emplace_back(word);
     return command;
   }
-  return {"qemu-system-x86_64",
-          "-accel",
-          "tcg",
-          "-cpu",
-          "max",
-          "-smp",
-          "1",
-          "-m",
-          kMemoryMiB,
-          "-nodefaults",
-          "-no-reboot",
-          "-display",
-          "none",
-          "-serial",
-          "stdio",
-          "-kernel",
-          kernel.path,
-          "-initrd",
-          root,
-          "-append",
-          "console=ttyS0 " + common};
+  return {"qemu-system-x86_64", "-accel", "tcg", "-cpu", "max",
+          // Its memory is no business of the KSM here.
+          "-machine", "mem-merge=off", "-smp", "1", "-m", kMemoryMiB, "-nodefaults", "-no-reboot", "-display", "none",
+          "-serial", "stdio", "-kernel", kernel.path, "-initrd", root, "-append", "console=ttyS0 " + common};
 }
 
 /// A file that is gone when this object is.
@@ -164,54 +150,6 @@ class TemporaryFile {
   bool good_ = false;
 };
 
-/// A program in a process group of its own, its standard output at hand.
-class Child {
- public:
-  explicit Child(const std::vector<std::string>& command) {
-    int line[2];
-    if (::pipe2(line, O_CLOEXEC) != 0) return;
-    std::vector<char*> words;
-    for (const std::string& word : command) words.push_back(const_cast<char*>(word.c_str()));
-    words.push_back(nullptr);
-    process_ = ::fork();
-    if (process_ == 0) {
-      ::setpgid(0, 0);
-      ::prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0);
-      const int nothing = ::open("/dev/null", O_RDWR);
-      ::dup2(nothing, 0);
-      ::dup2(line[1], 1);
-      ::dup2(nothing, 2);
-      ::execvp(words[0], words.data());
-      ::_exit(127);
-    }
-    ::close(line[1]);
-    out_ = line[0];
-  }
-  Child(const Child&) = delete;
-  Child& operator=(const Child&) = delete;
-  ~Child() {
-    end();
-    if (out_ >= 0) ::close(out_);
-  }
-
-  [[nodiscard]] bool started() const { return process_ > 0; }
-  [[nodiscard]] int out() const { return out_; }
-  /// Ends it, if it still runs. Its exit status, or -1.
-  int end() {
-    if (process_ <= 0) return -1;
-    ::kill(-process_, SIGKILL);
-    int status = 0;
-    while (::waitpid(process_, &status, 0) < 0 && errno == EINTR) {
-    }
-    process_ = -1;
-    return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
-  }
-
- private:
-  pid_t process_ = -1;
-  int out_ = -1;
-};
-
 /// What lies between two marks; nothing where one is missing.
 std::optional<std::string> between(const std::string& text, std::string_view from, std::string_view to) {
   const std::size_t begin = text.find(from);
@@ -231,7 +169,7 @@ GuestRun run_in_guest(const GuestKernel& kernel, const std::vector<std::string>&
     run.problem = fmt::format("{}: no such kernel", kernel.path);
     return run;
   }
-  const TemporaryFile root(root_folder(words));
+  const TemporaryFile root(root_folder(words, modules_of(kernel.path)));
   if (!root.good()) {
     run.problem = "the guest's root folder cannot be written";
     return run;

@@ -3,14 +3,18 @@
 #include <fcntl.h>
 #include <sys/mount.h>
 #include <sys/reboot.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <termios.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
 #include <cstdlib>
+#include <filesystem>
 #include <string>
 #include <string_view>
+#include <system_error>
 #include <vector>
 
 #include "live/guest_words.hpp"
@@ -57,6 +61,18 @@ void make_console_plain() {
   ::tcsetattr(STDOUT_FILENO, TCSANOW, &settings);
 }
 
+/// A module that does not load is found missing by whoever looks for what it does.
+void load_modules() {
+  std::error_code ignored;
+  std::vector<std::string> paths;
+  for (const auto& entry : std::filesystem::directory_iterator(kGuestModules, ignored)) paths.push_back(entry.path());
+  std::sort(paths.begin(), paths.end());
+  for (const std::string& path : paths) {
+    const std::string bytes = text_of(path.c_str());
+    ::syscall(SYS_init_module, bytes.data(), bytes.size(), "");
+  }
+}
+
 int redirected(const char* path, int descriptor) {
   const int file = ::open(path, O_WRONLY | O_CREAT | O_TRUNC, 0600);
   return file < 0 ? -1 : ::dup2(file, descriptor);
@@ -71,6 +87,7 @@ void be_guest_init(int (*command)(const std::vector<std::string>&)) {
   ::mount("none", "/sys", "sysfs", 0, nullptr);
   ::mount("none", "/dev", "devtmpfs", 0, nullptr);
   ::mount("none", "/sys/kernel/debug", "debugfs", 0, nullptr);
+  load_modules();
   make_console_plain();
   std::vector<std::string> words = words_told();
   const bool placed = !words.empty() && ::chdir(words.front().c_str()) == 0;

@@ -123,7 +123,7 @@ std::string refusal_of(const Operation& operation) {
 }
 
 std::string refusal_of(const litmus::Variable& variable) {
-  return contains(kVariables, variable.kind) ? std::string() : no_way_to("build such memory");
+  return contains(kVariables, variable.kind) && !variable.shared ? std::string() : no_way_to("build such memory");
 }
 
 std::string refusal_of(const Term& term) {

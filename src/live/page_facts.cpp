@@ -3,6 +3,7 @@
 #include <fcntl.h>
 #include <fmt/format.h>
 #include <linux/kernel-page-flags.h>
+#include <sys/mman.h>
 #include <unistd.h>
 
 #include <cinttypes>
@@ -34,6 +35,18 @@ std::uint64_t number_in(const char* path, std::uint64_t index) {
 constexpr unsigned kMappedToDisk = 34;
 
 bool has_flag(std::uint64_t frame, unsigned flag) { return (number_in("/proc/kpageflags", frame) >> flag & 1u) != 0; }
+
+/// 0: frame numbers are hidden.
+std::uint64_t frame_of_a_page_that_is_read() {
+  void* const page = ::mmap(nullptr, kPageBytes, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  if (page == MAP_FAILED) return 0;
+  // A huge zero page would be another one.
+  ::madvise(page, kPageBytes, MADV_NOHUGEPAGE);
+  (void)*static_cast<volatile char*>(page);
+  const std::uint64_t frame = PageFacts(::getpid()).entry_at(reinterpret_cast<std::uint64_t>(page)).frame;
+  ::munmap(page, kPageBytes);
+  return frame;
+}
 
 }  // namespace
 
@@ -73,7 +86,12 @@ std::optional<std::string> area_flags(pid_t process, std::uint64_t address) {
 
 std::uint64_t mappings_of(std::uint64_t frame) { return number_in("/proc/kpagecount", frame); }
 
-bool is_zero_page(std::uint64_t frame) { return has_flag(frame, KPF_ZERO_PAGE); }
+bool is_zero_page(std::uint64_t frame) {
+  // Not by its flag: /proc/kpageflags of User Mode Linux ends before its frames.
+  static const std::uint64_t zero = frame_of_a_page_that_is_read();
+  return zero != 0 && frame == zero;
+}
+
 bool is_exclusive(std::uint64_t frame) { return has_flag(frame, KPF_ANON) && has_flag(frame, kMappedToDisk); }
 bool is_in_swap_cache(std::uint64_t frame) { return has_flag(frame, KPF_SWAPCACHE); }
 

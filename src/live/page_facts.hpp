@@ -41,9 +41,11 @@ std::optional<std::string> area_flags(pid_t process, std::uint64_t address);
 /// How many page-table entries map the frame, as /proc/kpagecount says; 0 where that cannot be read.
 std::uint64_t mappings_of(std::uint64_t frame);
 
+/// Whether it is the frame that a page of this program's shows which was read and never written.
+bool is_zero_page(std::uint64_t frame);
+
 // As /proc/kpageflags says; false where that cannot be read.
 
-bool is_zero_page(std::uint64_t frame);
 /// Whether an anonymous page belongs to one address space alone. Linux keeps that (PageAnonExclusive) in a flag that
 /// has another meaning for pages of files, and shows it under that one's name.
 bool is_exclusive(std::uint64_t frame);

@@ -88,9 +88,9 @@ class Planner {
     refuse(refusal_of(term), text);
     switch (term.kind) {
       case litmus::Term::Kind::kFrame:
+      case litmus::Term::Kind::kRss:
         return need(Need::kPageFrames, text);
       case litmus::Term::Kind::kMapcount:
-      case litmus::Term::Kind::kRss:
         need(Need::kPageFrames, text);
         return need(Need::kPageCounts, text);
       case litmus::Term::Kind::kExclusive:
@@ -178,7 +178,7 @@ class Planner {
 
   void use_swap(const std::string& text) {
     need(Need::kSwap, text);
-    need(Need::kPageCounts, text);
+    need(Need::kPageFrames, text);
     plan_.uses.swap = true;
   }
 
@@ -215,7 +215,7 @@ class Planner {
       return use(op, Way::kPipe, std::size_t{op.times} * op.place.pages, text);
     }
     if (!writes) {
-      if (long_term) return skip("a long-term pin for reading needs CONFIG_GUP_TEST or a network card", text);
+      if (long_term) return use_gup_test(op, text);
       if (!here(Need::kDirectPins)) return skip("nothing pins for reading: O_DIRECT does since 6.5", text);
       return use_direct(op, direct, text);
     }
@@ -229,6 +229,15 @@ class Planner {
       note(fmt::format("{} pins long-term here: fixed buffers always do", program_.devices[op.device]));
     }
     use(op, Way::kRing, op.place.pages, text);
+  }
+
+  void use_gup_test(const Operation& op, const std::string& text) {
+    if (!here(Need::kGupTest)) return skip("a long-term pin for reading needs CONFIG_GUP_TEST or a network card", text);
+    const bool taken = std::any_of(plan_.devices.begin(), plan_.devices.end(), [&](const DevicePlan& device) {
+      return device.way == Way::kGupTest && &device != &plan_.devices[op.device];
+    });
+    if (taken || op.times != 1) return skip("gup_test holds pages once, for one device", text);
+    use(op, Way::kGupTest, op.place.pages, text);
   }
 
   void use_direct(const Operation& op, Way way, const std::string& text) {

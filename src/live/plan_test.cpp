@@ -44,7 +44,16 @@ TEST(Plan, AShortPinIsATransferUnderWayWhereOneIsEnough) {
             std::string::npos);
   EXPECT_NE(skip("pin(d, x, 0);").find("holds one page"), std::string::npos);
   EXPECT_NE(skip("pin(d, x[0], 0); exec();").find("exec() waits"), std::string::npos);
-  EXPECT_NE(skip("pin(d, x[0], FOLL_LONGTERM);").find("CONFIG_GUP_TEST"), std::string::npos);
+}
+
+TEST(Plan, ALongPinForReadingIsTheKernelsOwnTest) {
+  Offers offers = everything();
+  EXPECT_EQ(plan_of("pin(d, x, FOLL_LONGTERM);", offers).devices[0].way, Way::kGupTest);
+  EXPECT_NE(plan_of("pin(d, x, FOLL_LONGTERM) times 2;", offers).skip.find("once"), std::string::npos);
+  EXPECT_NE(plan_of("pin(d, x, FOLL_LONGTERM); pin(e, x, FOLL_LONGTERM);", offers).skip.find("one device"),
+            std::string::npos);
+  offers[static_cast<std::size_t>(Need::kGupTest)].here = false;
+  EXPECT_NE(plan_of("pin(d, x[0], FOLL_LONGTERM);", offers).skip.find("CONFIG_GUP_TEST"), std::string::npos);
 }
 
 TEST(Plan, BeforeItPinnedATransferWasAnOrdinaryReference) {

@@ -22,6 +22,7 @@
 #include <utility>
 
 #include "live/device.hpp"
+#include "live/gup_pins.hpp"
 #include "live/host.hpp"
 #include "live/kernel_work.hpp"
 #include "live/page_facts.hpp"
@@ -45,7 +46,7 @@ constexpr std::array<NeedInfo, kNeeds> kInfos = {{
     {"page-counts", "how many page tables map a frame: /proc/kpagecount", "run as root; CONFIG_PROC_PAGE_MONITOR"},
     {"page-exclusive", "whether a page is its owner's alone: /proc/kpageflags",
      "run as root; CONFIG_PROC_PAGE_MONITOR; Linux 5.19"},
-    {"gup-test", "pins for reading, short or long: /sys/kernel/debug/gup_test",
+    {"gup-test", "long-term pins for reading: /sys/kernel/debug/gup_test",
      "CONFIG_GUP_TEST, then: mount -t debugfs none /sys/kernel/debug"},
     {"fail-nth", "allocations that fail: fail_nth", "CONFIG_FAULT_INJECTION, CONFIG_FAILSLAB, CONFIG_FAIL_PAGE_ALLOC"},
     {"huge-pages", "transparent huge pages",
@@ -121,19 +122,31 @@ Offer try_device(Way way) {
   const OwnPage page;
   Device device;
   if (std::string problem = device.open(way, 1); !problem.empty()) return no(problem);
-  const Request request = device.take_request(page.address(), kPageBytes, 1);
+  const PinFlags flags = way == Way::kGupTest ? PinFlags::kLongTerm : PinFlags::kLongTerm | PinFlags::kWrite;
+  const Request request = device.take_request(page.address(), kPageBytes, 1, flags);
   iovec buffer{reinterpret_cast<void*>(request.address), request.length};
-  const long asked = way == Way::kRing
-                         ? ::syscall(SYS_io_uring_register, request.first, IORING_REGISTER_BUFFERS, &buffer, 1)
-                     : way == Way::kPipe ? ::vmsplice(request.first, &buffer, 1, SPLICE_F_NONBLOCK)
-                                         : ::syscall(SYS_io_uring_enter, request.first, 1, 0, 0, nullptr, 0);
+  long asked = 0;
+  switch (request.ask) {
+    case Ask::kRegister:
+      asked = ::syscall(SYS_io_uring_register, request.first, IORING_REGISTER_BUFFERS, &buffer, 1);
+      break;
+    case Ask::kSplice:
+      asked = ::vmsplice(request.first, &buffer, 1, SPLICE_F_NONBLOCK);
+      break;
+    case Ask::kGupTest:
+      errno = gup_test_pin(request.first, request.address, request.length, static_cast<std::uint32_t>(request.second));
+      asked = errno == 0 ? 0 : -1;
+      break;
+    default:
+      asked = ::syscall(SYS_io_uring_enter, request.first, 1, 0, 0, nullptr, 0);
+  }
   const Reply taken = device.taken({0, asked < 0 ? errno : 0}, kPatience);
   if (taken.error != 0) return no(in_words(taken.error));
   device.hold(page.address(), kPageBytes);
   *page.word() = 2;
   const Reply read = device.read(0);
   if (read.error != 0 || read.value != 2) return no("what the device read is not what was written");
-  if (way == Way::kPipe || way == Way::kDirectWrite) return yes("works");
+  if (way == Way::kPipe || way == Way::kDirectWrite || way == Way::kGupTest) return yes("works");
   if (device.write(0, 3).error != 0 || *page.word() != 3) return no("what the device wrote is not there");
   return yes("works");
 }
@@ -177,6 +190,14 @@ Offer try_page_frames() {
   return (entry & kFrameBits) != 0 ? yes("works") : no("frame numbers are hidden");
 }
 
+/// /proc/kpagecount may be there and end before the frames that there are.
+Offer try_page_counts() {
+  const OwnPage page;
+  const std::uint64_t frame = page.entry() & kFrameBits;
+  if (frame == 0) return no("frame numbers are hidden");
+  return mappings_of(frame) == 1 ? yes("works") : no("/proc/kpagecount does not count a page of this program");
+}
+
 Offer try_file(const char* path, int flags) {
   const int file = ::open(path, flags | O_CLOEXEC);
   if (file < 0) return no(fmt::format("{}: {}", path, in_words(errno)));
@@ -210,7 +231,7 @@ Offer try_ksm() {
     if (!page->advise(Advice::kMergeable)) return no("MADV_MERGEABLE: " + in_words(errno));
   }
   const pid_t self = ::getpid();
-  const Errno merged = work.same_pages().merge({self, one.address()}, {self, other.address()}, kPatience);
+  const Errno merged = work.same_pages().merge({self, one.address()}, {self, other.address()}, 5 * kPatience);
   return merged == Errno{0} ? yes("works") : no("two pages that hold the same are not merged");
 }
 
@@ -303,9 +324,9 @@ Offers probe() {
   set(Need::kClearRefs, try_clear_refs());
   set(Need::kPopulate, try_populate());
   set(Need::kPageFrames, try_page_frames());
-  set(Need::kPageCounts, try_file("/proc/kpagecount", O_RDONLY));
+  set(Need::kPageCounts, try_page_counts());
   set(Need::kExclusiveMark, try_exclusive_mark());
-  set(Need::kGupTest, try_file("/sys/kernel/debug/gup_test", O_RDWR));
+  set(Need::kGupTest, try_device(Way::kGupTest));
   set(Need::kFailNth, try_file("/proc/self/fail-nth", O_RDWR));
   set(Need::kHugePages, look_at_huge_pages());
   set(Need::kHugetlb, look_at_hugetlb());

@@ -51,9 +51,9 @@ std::string SamePages::open(Keeper& keeper) {
     bool everywhere;
   } settings[] = {
       {"run", "0", true},
-      // As fast as it goes, and none left out.
+      // As fast as it goes, and none left out: a virtual machine beside us may have all its memory merged.
       {"sleep_millisecs", "0", true},
-      {"pages_to_scan", "10000", true},
+      {"pages_to_scan", "1000000", true},
       {"smart_scan", "0", false},
       {"use_zero_pages", "0", false},
       {"advisor_mode", "none", false},

@@ -308,7 +308,7 @@ Answer Stage::take(std::uint8_t block, std::uint8_t process, const Operation& op
   const std::uint64_t address = address_of(op.place);
   // Whoever pins in one call keeps what it got before the first bad page; a ring gives that back, so it is asked again.
   for (std::uint64_t pages = op.place.pages; pages > 0; --pages) {
-    Answer got = ask(server, device.take_request(address, pages * kPageBytes, op.times));
+    Answer got = ask(server, device.take_request(address, pages * kPageBytes, op.times, op.pin_flags));
     if (!got.lost.empty()) return got;
     if (is_direct(device.way())) got = answer_of(device.taken({0, static_cast<std::int32_t>(got.error)}, patience_));
     if (got.error == Errno{0}) {

@@ -77,6 +77,11 @@ class Stage final : public Executor {
   Answer merge(std::uint8_t process, const litmus::Operation& operation) const;
   Answer part(std::uint8_t process, const litmus::Place& place);
   [[nodiscard]] std::int64_t pages_of(std::uint8_t process) const;
+  /// What /proc shows of each page of the test in the process.
+  template <class Visit>
+  void for_each_page(std::uint8_t process, Visit&& visit) const;
+  /// The entries of the test's processes that map the frame.
+  [[nodiscard]] std::size_t mappings_in_test(std::uint64_t frame) const;
   /// The parent of a child of vfork that has its own memory now goes on.
   Answer resume_parent(std::uint8_t child);
   [[nodiscard]] Request on_pages(Ask ask, const litmus::Place& place) const;

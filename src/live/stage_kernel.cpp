@@ -1,5 +1,6 @@
 #include <sys/mman.h>
 
+#include "litmus/resolve.hpp"
 #include "live/host.hpp"
 #include "live/page_facts.hpp"
 #include "live/spelling.hpp"
@@ -16,12 +17,25 @@ Answer unfit(std::string why) { return {Errno{0}, 0, std::move(why), true}; }
 
 }  // namespace
 
+template <class Visit>
+void Stage::for_each_page(std::uint8_t process, Visit&& visit) const {
+  const PageFacts facts(pid_of(process));
+  litmus::Place place;
+  for (const litmus::Variable& variable : program_->variables) {
+    for (std::uint32_t page = 0; page < variable.pages; ++page) {
+      place.page = static_cast<std::uint8_t>(page);
+      visit(facts.entry_at(address_of(place)));
+    }
+    ++place.variable;
+  }
+}
+
 Answer Stage::swap_out(std::uint8_t process, const litmus::Place& place) {
   const PageFacts facts(pid_of(process));
   const std::uint64_t address = address_of(place);
   const PageEntry before = facts.entry_at(address);
   if (!before.present || is_zero_page(before.frame)) return refused_with(Errno::kFault);
-  const std::uint64_t mappings = mappings_of(before.frame);
+  const std::size_t mappings = mappings_in_test(before.frame);
   Request request = on_pages(Ask::kAdvise, place);
   request.length = kPageBytes;
   request.first = advice_of(Advice::kPageOut);
@@ -59,18 +73,20 @@ Answer Stage::part(std::uint8_t process, const litmus::Place& place) {
 }
 
 std::int64_t Stage::pages_of(std::uint8_t process) const {
-  const PageFacts facts(pid_of(process));
   std::int64_t pages = 0;
-  litmus::Place place;
-  for (const litmus::Variable& variable : program_->variables) {
-    for (std::uint32_t page = 0; page < variable.pages; ++page) {
-      place.page = static_cast<std::uint8_t>(page);
-      const std::optional<std::uint64_t> frame = facts.entry_at(address_of(place)).mapped();
-      if (frame && !is_zero_page(*frame)) ++pages;
-    }
-    ++place.variable;
-  }
+  for_each_page(process, [&pages](const PageEntry& entry) { pages += entry.present && !is_zero_page(entry.frame); });
   return pages;
+}
+
+std::size_t Stage::mappings_in_test(std::uint64_t frame) const {
+  std::size_t mappings = 0;
+  for (std::uint8_t b = 0; b < program_->blocks.size(); ++b) {
+    const bool process = litmus::process_of(*program_, b) == b && pid_of(b) != 0;
+    // A child of vfork has no page table of its own yet.
+    if (!process || server_of(b) != server_[b]) continue;
+    for_each_page(b, [&](const PageEntry& entry) { mappings += entry.present && entry.frame == frame ? 1u : 0u; });
+  }
+  return mappings;
 }
 
 Answer Stage::inspect(std::uint8_t process, const litmus::Term& term) {

@@ -85,8 +85,20 @@ Result<void> discard(System<G>& system, Mm& mm, PageRange range) COWHERD_NO_THRE
   return hole ? Result<void>(Errno::kNoMemory) : Result<void>();
 }
 
+/// Whether some memory of the range is shared or a file's: it cannot be empty in a child, nor is it the owner's to
+/// lose.
+template <class G>
+bool maps_files(System<G>& system, Mm& mm, PageRange range) COWHERD_REQUIRES(mm.mmap_lock) {
+  VmaTree areas = system.areas(mm);
+  for (Ref<Vma> vma = areas.find(range.begin); vma && system.at(vma).pages.begin < range.end; vma = areas.next(vma)) {
+    if (system.at(vma).mapping) return true;
+  }
+  return false;
+}
+
 template <class G>
 Result<void> set_flags(System<G>& system, Mm& mm, PageRange range, Advice advice) COWHERD_REQUIRES(mm.mmap_lock) {
+  if (advice == Advice::kWipeOnFork && maps_files(system, mm, range)) return Errno::kInvalid;
   // As in mprotect(): what may fail comes before what changes.
   COWHERD_TRY(split_at(system, mm, range));
   const bool hole = for_each_part(system, mm, range, [&](Ref<Vma> vma, PageRange) {
@@ -103,6 +115,7 @@ bool is_about_reclaim(Advice advice) {
 template <class G>
 Result<void> leave_to_reclaim(System<G>& system, Mm& mm, PageRange range,
                               Advice advice) COWHERD_NO_THREAD_SAFETY_ANALYSIS {
+  if (advice == Advice::kFree && maps_files(system, mm, range)) return Errno::kInvalid;
   // As in discard().
   const bool hole = for_each_part(system, mm, range, [&](Ref<Vma>, PageRange part) COWHERD_NO_THREAD_SAFETY_ANALYSIS {
     if (advice == Advice::kFree) free_lazily(system, mm, part);

@@ -6,7 +6,9 @@
 
 #include "back/anon_rmap.hpp"
 #include "base/mutant.hpp"
+#include "mm/files.hpp"
 #include "mm/flush.hpp"
+#include "mm/gather.hpp"
 #include "mm/locks.hpp"
 #include "mm/page.hpp"
 #include "mm/shared_tables.hpp"
@@ -23,6 +25,7 @@ bool can_merge(System<G>& system, const Vma& left, const Vma& right) {
   if (left.pages.end != right.pages.begin || !alike || right.index != left.index_of(right.pages.begin)) {
     return false;
   }
+  if (file_of(system, left) != file_of(system, right)) return false;
   if (left.anon_vma && right.anon_vma) {
     return left.anon_vma == right.anon_vma || COWHERD_MUTANT(merge_ignores_anon_vma);
   }
@@ -30,6 +33,17 @@ bool can_merge(System<G>& system, const Vma& left, const Vma& right) {
   // lists too, and would make them longer for pages they can never hold.
   const Ref<AnonVmaChain> chain = left.anon_vma ? left.chain : right.chain;
   return !chain || !system.at(chain).next_of_vma;
+}
+
+/// What unlink_mapping() left: the VMA's use of its file.
+template <class G>
+void give_up_mapping(System<G>& system, Ref<Vma> vma) {
+  const Ref<FileMapping> gone = std::exchange(system.at(vma).mapping, {});
+  if (!gone) return;
+  const Ref<File> file = system.at(gone).file;
+  system.frames().destroy(gone);
+  const Live live(system, "give-up-mapping", vma);
+  put_file(system, file);
 }
 
 template <class G>
@@ -46,9 +60,15 @@ void merge_pair(System<G>& system, Mm& mm, Ref<Vma> left, Ref<Vma> right) {
   const bool soft_dirty = system.at(left).flags.soft_dirty || system.at(right).flags.soft_dirty;
   system.at(left).flags.soft_dirty = soft_dirty && !COWHERD_MUTANT(merge_loses_soft_dirty);
   const Vpn end = system.at(right).pages.end;
-  system.areas(mm).erase(right);
+  {
+    // Whoever comes by the file's list meets all pages of both, before and after.
+    const VmaMappingGuard<G> guard(system, right);
+    if (const Ref<FileMapping> gone = system.at(right).mapping) unlink_mapping(system.frames(), gone);
+    system.areas(mm).erase(right);
+    system.areas(mm).set_end(left, end);
+  }
+  give_up_mapping(system, right);
   system.frames().destroy(right);
-  system.areas(mm).set_end(left, end);
 }
 
 }  // namespace
@@ -65,6 +85,15 @@ Result<void> split_vma(System<G>& system, Mm& mm, Ref<Vma> vma, Vpn at) COWHERD_
   if (!made) {
     return made.error();
   }
+  Ref<FileMapping> mapping;
+  if (system.at(vma).mapping) {
+    auto place = system.frames().template make<FileMapping>();
+    if (!place) {
+      system.frames().destroy(*made);
+      return place.error();
+    }
+    mapping = *place;
+  }
   Vma& upper = system.at(*made);
   Vma& lower = system.at(vma);
   upper.pages = {at, lower.pages.end};
@@ -72,12 +101,19 @@ Result<void> split_vma(System<G>& system, Mm& mm, Ref<Vma> vma, Vpn at) COWHERD_
   upper.mm = lower.mm;
   upper.flags = lower.flags;
   {
-    const Live live(system, "split-vma", vma, *made, at);
+    const Live live(system, "split-vma", vma, *made, at, mapping);
     const AnonVmaGuard<G> guard(system, mm, vma);
     if (auto cloned = anon_vma_clone(system.frames(), *made, vma); !cloned) {
+      if (mapping) system.frames().destroy(mapping);
       system.frames().destroy(*made);
       return cloned;
     }
+  }
+  const Live ready(system, "split-ready", vma, *made, at, mapping);
+  const VmaMappingGuard<G> guard(system, vma);
+  if (mapping) {
+    const Ref<FileMapping> lower_mapping = system.at(vma).mapping;
+    link_mapping(system.frames(), mapping, *made, system.at(lower_mapping).file, lower_mapping);
   }
   system.areas(mm).set_end(vma, at);
   system.areas(mm).insert(*made);
@@ -117,39 +153,6 @@ void merge_vmas(System<G>& system, Mm& mm, PageRange range) {
 
 namespace {
 
-/// Pages whose entries were cleared under one page-table lock, and slots of swap. They go back when no CPU can reach
-/// them any more. Compare Linux struct mmu_gather.
-template <class G>
-class Gather {
- public:
-  [[nodiscard]] bool full() const { return count_ == frames_.size(); }
-  void add(FrameNumber frame) { frames_[count_++] = frame; }
-  void add_slot(BlockNumber slot) { frames_[count_++] = FrameNumber{slot.value() | kSlot}; }
-  void drop_all(System<G>& system) {
-    FreedPages<G> freed(system);
-    while (count_ != 0) {
-      const FrameNumber gone = std::exchange(frames_[--count_], {});
-      if ((gone.value() & kSlot) != 0) [[unlikely]] {
-        free_swap_entry(system, BlockNumber{gone.value() & ~kSlot});
-      } else {
-        drop_mapping(system, gone, freed);
-      }
-    }
-  }
-
-  // For the state of a suspended operation.
-  [[nodiscard]] const auto& frames() const { return frames_; }
-  [[nodiscard]] const std::uint32_t& count() const { return count_; }
-
- private:
-  /// No frame has such a number.
-  static constexpr std::uint32_t kSlot = 1U << 31;
-  static_assert(G::kExplored || Frames<G>::kMaxFrames.value() < kSlot, "and no machine that is explored is so large");
-
-  std::array<FrameNumber, std::min<std::size_t>(Geometry<G>::kEntries, 64)> frames_{};
-  std::uint32_t count_ = 0;
-};
-
 /// Clears the entries of `chunk`, which one lowest table holds, up to as many as `gather` takes. Returns where it
 /// stopped.
 template <class G>
@@ -180,7 +183,7 @@ Vpn zap_entries(System<G>& system, Mm& mm, PageRange chunk, Gather<G>& gather) {
     const FrameNumber frame = entry.frame();
     system.note({.kind = EventKind::kUnmapped, .page = page, .frame = frame});
     if (frame != Frames<G>::kZeroPage || COWHERD_MUTANT(zero_page_unmapped_as_ordinary)) {
-      tally.add_rss(COWHERD_MUTANT(zap_without_rss) ? 0 : -1);
+      tally.add_rss(COWHERD_MUTANT(zap_without_rss) ? 0 : -1, system.rss_class(frame));
       if (!COWHERD_MUTANT(zap_leaks_page)) gather.add(frame);
       if (COWHERD_MUTANT(zap_frees_twice) && !gather.full()) gather.add(frame);
     }
@@ -271,8 +274,12 @@ void remove_vmas(System<G>& system, Mm& mm, PageRange range, Removed<G>& removed
   const Live live(system, "remove-vmas", vma);
   for (; vma; vma = system.at(vma).right) {
     // Who came by a reverse map before is out of the tables after this, and nobody comes any more.
-    const AnonVmaGuard<G> guard(system, mm, vma);
-    unlink_anon_vmas(system.frames(), vma);
+    {
+      const AnonVmaGuard<G> guard(system, mm, vma);
+      unlink_anon_vmas(system.frames(), vma);
+    }
+    const VmaMappingGuard<G> guard(system, vma);
+    if (const Ref<FileMapping> gone = system.at(vma).mapping) unlink_mapping(system.frames(), gone);
   }
 }
 
@@ -289,6 +296,7 @@ void free_removed(System<G>& system, Removed<G>& removed) {
   while (const Ref<Vma> vma = removed.vmas) {
     removed.vmas = system.at(vma).right;
     free_unlinked(system.frames(), vma);
+    give_up_mapping(system, vma);
     system.frames().destroy(vma);
   }
 }

@@ -123,7 +123,7 @@ Result<void> try_share_entry(System<G>& system, Mm& mm, Vpn page, PendingFlush<G
   }
   Entry entry = slot.load();
   const FrameNumber frame = entry.frame();
-  if (!entry.present() || frame == Frames<G>::kZeroPage) {
+  if (!entry.present() || system.descriptor(frame).use() != FrameUse::kAnon) {
     return Errno::kFault;
   }
   FrameDescriptor& descriptor = system.descriptor(frame);

@@ -97,7 +97,7 @@ Result<void> collapse_locked(System<G>& system, Mm& mm, PageRange span) COWHERD_
   if (!system.has_huge() || !vma || system.at(vma).pages.end < span.end) return Errno::kInvalid;
   const VmaFlags flags = system.at(vma).flags;
   const bool both = has(flags.protection, Protection::kRead) && has(flags.protection, Protection::kWrite);
-  if (!both || flags.secret || !system.at(vma).own_anon_vma()) return Errno::kInvalid;
+  if (!both || flags.secret || system.at(vma).mapping || !system.at(vma).own_anon_vma()) return Errno::kInvalid;
   const Live live(system, "collapse-locked", vma, span);
   COWHERD_TRY(own_tables(system, mm, span.begin, OnHuge::kKeep));
   const EntrySlot place = system.tables(mm).walk_to(span.begin, 1).slot;

@@ -44,6 +44,12 @@ enum class EventKind : std::uint8_t {
   kMerged,
   /// mremap took a whole lowest table to another place: `page` is its first page there.
   kTableMoved,
+  /// A page of a file was mapped read-only, or as the mapping allows.
+  kFileMapped,
+  /// A page of a file was mapped for writing.
+  kFileWritable,
+  /// A page of a file was written to its disk.
+  kWrittenBack,
   /// A fault brought the page back from swap.
   kSwappedIn,
   /// An entry that mapped the page names its slot now.

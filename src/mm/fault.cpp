@@ -2,6 +2,7 @@
 
 #include "back/anon_rmap.hpp"
 #include "base/mutant.hpp"
+#include "mm/files.hpp"
 #include "mm/flush.hpp"
 #include "mm/huge.hpp"
 #include "mm/locks.hpp"
@@ -35,21 +36,6 @@ Result<void> prepare_anon_vma(System<G>& system, Mm& mm, Ref<Vma> vma) {
     destroy_fresh(system.frames(), fresh);
   }
   return {};
-}
-
-/// The place of the entry for `page`, with the tables that it needs and that were not there. ENOMEM, and then no table
-/// was made. Null: another fault has mapped a huge page there meanwhile.
-template <class G>
-Result<EntrySlot> make_slot(System<G>& system, Mm& mm, Vpn page) {
-  auto tables = system.tables(mm);
-  typename Tables<G>::Missing missing(system.frames());
-  COWHERD_TRY(tables.reserve(page, missing));
-  const Live live(system, "make-slot", missing.frames(), missing.count());
-  const UpperTableGuard<G> guard(system, mm);
-  if (guard.blocked()) {
-    return would_block(system, Point::kPageTableLock);
-  }
-  return tables.install(page, missing, [&] { point(system, mm, Point::kSetEntry); });
 }
 
 /// A page that was never touched; `slot` is the place of its entry, or null. Compare Linux mm/memory.c:
@@ -131,6 +117,19 @@ void prefetch_pages_after(System<G>& system, EntrySlot slot, Vpn page) {
 }  // namespace
 
 template <class G>
+Result<EntrySlot> make_slot(System<G>& system, Mm& mm, Vpn page) {
+  auto tables = system.tables(mm);
+  typename Tables<G>::Missing missing(system.frames());
+  COWHERD_TRY(tables.reserve(page, missing));
+  const Live live(system, "make-slot", missing.frames(), missing.count());
+  const UpperTableGuard<G> guard(system, mm);
+  if (guard.blocked()) {
+    return would_block(system, Point::kPageTableLock);
+  }
+  return tables.install(page, missing, [&] { point(system, mm, Point::kSetEntry); });
+}
+
+template <class G>
 Result<Faulted> handle_fault(System<G>& system, Mm& mm, Ref<Vma> vma, Vpn page, FaultKind kind, std::size_t near) {
   if (stuck(mm)) {
     return would_block(system, Point::kPageTableLock);
@@ -157,6 +156,12 @@ Result<Faulted> handle_fault(System<G>& system, Mm& mm, Ref<Vma> vma, Vpn page, 
     COWHERD_TRY(fault_on_hint(system, mm, system.at(vma), walk.slot, entry));
     return Faulted::kRetry;
   }
+  if (system.at(vma).mapping) {
+    const bool shared = system.at(vma).flags.shared;
+    if (!shared && kind != FaultKind::kRead) COWHERD_TRY(prepare_anon_vma(system, mm, vma));
+    // A private page that is there is replaced like any other.
+    if (shared || !entry.present()) return fault_file(system, mm, vma, page, kind, walk.slot, entry);
+  }
   if (entry.present() || kind == FaultKind::kWrite) {
     COWHERD_TRY(prepare_anon_vma(system, mm, vma));
   }
@@ -173,8 +178,9 @@ Result<Faulted> handle_fault(System<G>& system, Mm& mm, Ref<Vma> vma, Vpn page, 
   return Faulted::kRetry;
 }
 
-#define COWHERD_INSTANTIATE(G) \
-  template Result<Faulted> handle_fault<G>(System<G>&, Mm&, Ref<Vma>, Vpn, FaultKind, std::size_t);
+#define COWHERD_INSTANTIATE(G)                                                                      \
+  template Result<Faulted> handle_fault<G>(System<G>&, Mm&, Ref<Vma>, Vpn, FaultKind, std::size_t); \
+  template Result<EntrySlot> make_slot<G>(System<G>&, Mm&, Vpn);
 COWHERD_FOR_EACH_GEOMETRY(COWHERD_INSTANTIATE)
 #undef COWHERD_INSTANTIATE
 

@@ -49,9 +49,14 @@ enum class Faulted : std::uint8_t {
 /// any is accessed.
 inline constexpr std::size_t kOneOfMany = ~std::size_t{0};
 
+/// The place of the entry for `page`, with the tables that it needs and that were not there. ENOMEM, and then no table
+/// was made.
+template <class G>
+Result<EntrySlot> make_slot(System<G>& system, Mm& mm, Vpn page);
+
 /// Makes `page` of `vma` accessible, as far as the VMA allows; the access has to be tried again, and may find that
 /// another agent has undone it. The caller has checked that it may ask for it. ENOMEM, kWouldBlock; nothing has changed
-/// then. `near`: where in the page the access goes that comes next.
+/// then. SIGBUS: the page lies behind the end of its file. `near`: where in the page the access goes that comes next.
 /// Compare Linux mm/memory.c: handle_mm_fault().
 template <class G>
 Result<Faulted> handle_fault(System<G>& system, Mm& mm, Ref<Vma> vma, Vpn page, FaultKind kind, std::size_t near = 0)

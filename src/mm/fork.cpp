@@ -39,23 +39,49 @@ class SequenceOdd {
 template <class G>
 Result<Ref<Vma>> duplicate_vma(System<G>& system, Mm& parent, Ref<Mm> child_ref, Ref<Vma> vma, ForkedAnonVma& last) {
   COWHERD_TRY_ASSIGN(made, system.frames().template make<Vma>());
+  Ref<FileMapping> mapping;
+  if (system.at(vma).mapping) {
+    auto place = system.frames().template make<FileMapping>();
+    if (!place) {
+      system.frames().destroy(made);
+      return place.error();
+    }
+    mapping = *place;
+  }
   Vma& copy = system.at(made);
   copy = system.at(vma);
   copy.mm = child_ref;
   copy.flags.locked = COWHERD_MUTANT(fork_keeps_lock) && copy.flags.locked;
   copy.anon_vma = {};
   copy.chain = {};
+  copy.mapping = {};
   copy.left = {};
   copy.right = {};
   if (!system.at(vma).flags.wipe_on_fork || COWHERD_MUTANT(wipeonfork_ignored)) {
     // Directed reuse knows the first owner of a page by its anon_vma.
     const auto take_over = system.rules().reuse == Reuse::kDirected ? TakeOver::kForbidden : TakeOver::kAllowed;
-    const Live live(system, "duplicate-vma", made);
+    const Live live(system, "duplicate-vma", made, mapping);
     const AnonVmaGuard<G> guard(system, parent, vma);
     if (auto forked = anon_vma_fork(system.frames(), made, vma, take_over, last); !forked) {
+      if (mapping) system.frames().destroy(mapping);
       if (!COWHERD_MUTANT(failed_fork_leaks_vma)) system.frames().destroy(made);
       return forked.error();
     }
+  }
+  if (mapping) {
+    // Behind the parent's, so that who goes along the list while entries are copied meets what was copied:
+    //
+    //   fork                               reverse map
+    //   copy the parent's entry
+    //                                      clear the parent's entry
+    //                                      clear the child's entry
+    //
+    // Allowed because the child comes after the parent, and an entry that was cleared before is not copied.
+    const Live live(system, "link-mapping", made, mapping);
+    const VmaMappingGuard<G> guard(system, vma);
+    const Ref<FileMapping> parents = system.at(vma).mapping;
+    const Ref<FileMapping> behind = COWHERD_MUTANT(child_mapped_before_parent) ? Ref<FileMapping>{} : parents;
+    link_mapping(system.frames(), mapping, made, system.at(parents).file, behind);
   }
   return made;
 }
@@ -190,8 +216,9 @@ Result<ProcessId> fork(System<G>& system, ProcessId parent, ForkMode mode) {
   // child undoes that. Pages of the parent may stay write-protected then, which nothing can tell.
   COWHERD_TRY_ASSIGN(child, create_mm(system));
   // Where others give the mappers of a page copies, or take it from them, reverse maps lead them to the child before
-  // fork is done.
-  const bool alone_with_child = system.rules().reuse != Reuse::kDirected && !system.has_swap();
+  // fork is done, and so do those of files.
+  const bool alone_with_child = G::kExplored && system.rules().reuse != Reuse::kDirected && !system.has_swap() &&
+                                system.frames().template alive<File>() == 0;
   if (alone_with_child) system.at(child).sole_agent = agent_number(system);
   auto process = create_process(system, child, caller);
   if (!process) {

@@ -67,7 +67,7 @@ Result<Step> share_page(Copying<G>& copying, TableTally<G>& child_table, Vpn pag
   const FrameNumber frame = entry.frame();
   if (frame != Frames<G>::kZeroPage || COWHERD_MUTANT(zero_page_shared_as_ordinary)) {
     COWHERD_TRY(map_once_more(system, frame));
-    child_table.add_rss(COWHERD_MUTANT(fork_without_rss) ? 0 : 1);
+    child_table.add_rss(COWHERD_MUTANT(fork_without_rss) ? 0 : 1, system.rss_class(frame));
     if (system.observed()) note_shared(system, page, frame);
   }
   if (entry.writable() && !COWHERD_MUTANT(fork_keeps_parent_writable)) {
@@ -371,7 +371,7 @@ bool any_page_pinned(System<G>& system, Mm& mm, PageRange range) {
     const Entry entry = slot.load();
     if (!entry.present()) return true;
     const FrameState frame = system.state(entry.frame());
-    pinned = !frame.zero_page && maybe_pinned(system.rules(), frame);
+    pinned = frame.anon && maybe_pinned(system.rules(), frame);
     return !pinned;
   });
   system.tables(mm).for_each_huge(range, [&](Vpn, EntrySlot slot) {
@@ -388,6 +388,9 @@ Result<bool> copy_pages(System<G>& system, Mm& parent, Ref<Mm> child_ref, Ref<Vm
   if (system.at(made).flags.wipe_on_fork && !COWHERD_MUTANT(wipeonfork_ignored)) {
     return false;
   }
+  // What a file maps is found again by a fault. Compare Linux mm/memory.c: vma_needs_copy().
+  const Vma& parents = system.at(vma);
+  if (parents.mapping && !parents.own_anon_vma() && !COWHERD_MUTANT(shared_pages_copied_at_fork)) return false;
   bool holds_pin = false;
   if (system.rules().fork_pinned == ForkPinned::kCopyEntry) {
     point(system, Point::kReadCounts);

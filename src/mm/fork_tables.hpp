@@ -33,7 +33,8 @@ bool any_held(System<G>& system, FrameNumber table) {
     const Entry entry = Tables<G>::slot_at(system.frames(), table, i).load();
     if (!entry.present() || entry.frame() == Frames<G>::kZeroPage) continue;
     const FrameState page = system.state(entry.frame());
-    if (page.references > page.mapcount || maybe_pinned(system.rules(), page)) return true;
+    const std::uint32_t cached = page.anon ? 0 : 1;
+    if (page.references > page.mapcount + cached || maybe_pinned(system.rules(), page)) return true;
   }
   return false;
 }

@@ -10,10 +10,18 @@ namespace {
 template <class G>
 std::uint32_t hidden_mappings(System<G>& system, FrameNumber frame) {
   std::uint32_t mappings = 0;
-  rmap_walk(system.frames(), frame, [&](Ref<Vma> vma, Vpn page) {
+  const auto count = [&](Ref<Vma> vma, Vpn page) {
     const Entry entry = system.tables(system.at(system.at(vma).mm)).get(page);
     mappings += entry.present() && entry.frame() == frame ? 1 : 0;
-  });
+  };
+  const FrameDescriptor& descriptor = system.descriptor(frame);
+  if (descriptor.use() == FrameUse::kFile) {
+    const Ref<File> file{descriptor.owner()};
+    const auto index = static_cast<std::uint32_t>(descriptor.index().value());
+    if (file) for_each_mapping(system.frames(), system.at(file), index, count);
+  } else {
+    rmap_walk(system.frames(), frame, count);
+  }
   const std::uint32_t counted = system.descriptor(frame).mapcount();
   return mappings > counted ? mappings - counted : 0;
 }
@@ -42,7 +50,7 @@ PageView inspect(System<G>& system, ProcessId process, Vaddr address) {
     view.references = descriptor.references() + hidden;
     view.mapcount = descriptor.mapcount() + hidden;
     view.pins = descriptor.pins();
-    view.exclusive = descriptor.exclusive() && hidden == 0;
+    view.exclusive = system.state(view.frame).exclusive && hidden == 0;
     view.dirty = descriptor.dirty();
     if (system.has_swap()) {
       const ColdDescriptor& cold = system.frames().cold(view.frame);
@@ -66,7 +74,9 @@ PageCount rss(System<G>& system, ProcessId process) {
   constexpr Vpn kEnd{Geometry<G>::kUserPages};
   tables.for_each_huge({Vpn{0}, kEnd}, [&](Vpn, EntrySlot) { pages = pages + PageCount{Frames<G>::kHugeFrames}; });
   for (Vpn at = tables.next_used(Vpn{0}, kEnd); at < kEnd; at = tables.next_used(Tables<G>::table_end(at), kEnd)) {
-    pages = pages + PageCount{system.descriptor(tables.table_of(tables.find(at))).anon_pages()};
+    const FrameDescriptor& table = system.descriptor(tables.table_of(tables.find(at)));
+    for (unsigned rss = 0; rss < kRssClasses; ++rss)
+      pages = pages + PageCount{table.pages_of(static_cast<RssClass>(rss))};
   }
   return pages;
 }

@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "back/anon_rmap.hpp"
+#include "back/page_cache.hpp"
 #include "base/lock_ranks.hpp"
 #include "base/mutant.hpp"
 #include "mm/biased_lock.hpp"
@@ -43,6 +44,15 @@ bool try_lock_page_of(System<G>& system, FrameNumber frame) {
   if (!system.descriptor(frame).try_lock()) return false;
   if constexpr (System<G>::kChecksLocks) (void)system.held_locks().push(LockRank::kPageLock);
   return true;
+}
+/// As lock_page_of(); kWouldBlock where nobody could let go of it, since operations run to their end.
+template <class G>
+Result<void> wait_for_page_lock(System<G>& system, FrameNumber frame) {
+  if (G::kExplored && system.scheduler() == nullptr) {
+    return try_lock_page_of(system, frame) ? Result<void>() : Errno::kWouldBlock;
+  }
+  lock_page_of(system, frame);
+  return {};
 }
 template <class G>
 void unlock_page_of(System<G>& system, FrameNumber frame) {
@@ -143,6 +153,67 @@ class COWHERD_SCOPED_CAPABILITY ListGuard : public WordGuard<G, LockRank::kListL
   explicit ListGuard(System<G>& system, bool alone = false) COWHERD_ACQUIRE(system.list_lock())
       : WordGuard<G, LockRank::kListLock, Point::kProcesses>(system, system.list_lock(), alone) {}
   ~ListGuard() COWHERD_RELEASE() = default;
+};
+
+/// Over the list of a file's mappings and the index of its cached pages.
+template <class G, bool kShared>
+class COWHERD_SCOPED_CAPABILITY MappingGuard
+    : public WordGuard<G, LockRank::kMappingLock, Point::kMappingLock, kShared> {
+ public:
+  MappingGuard(System<G>& system, Ref<File> file) COWHERD_ACQUIRE(system.at(file).mapping_lock)
+      : WordGuard<G, LockRank::kMappingLock, Point::kMappingLock, kShared>(system, system.at(file).mapping_lock,
+                                                                           false) {}
+  ~MappingGuard() COWHERD_RELEASE() = default;
+};
+
+/// Over the size of a file.
+template <class G>
+class COWHERD_SCOPED_CAPABILITY FileGuard : public WordGuard<G, LockRank::kFileLock, Point::kFileLock> {
+ public:
+  FileGuard(System<G>& system, Ref<File> file) COWHERD_ACQUIRE(system.at(file).file_lock)
+      : WordGuard<G, LockRank::kFileLock, Point::kFileLock>(system, system.at(file).file_lock, false) {}
+  ~FileGuard() COWHERD_RELEASE() = default;
+};
+
+/// Over the blocks of the disk, which are those of the swap area.
+template <class G>
+class COWHERD_SCOPED_CAPABILITY BlockGuard : public WordGuard<G, LockRank::kSwapLock, Point::kDisk> {
+ public:
+  explicit BlockGuard(System<G>& system) COWHERD_ACQUIRE(system.swap().lock())
+      : WordGuard<G, LockRank::kSwapLock, Point::kDisk>(system, system.swap().lock(), false) {}
+  ~BlockGuard() COWHERD_RELEASE() = default;
+};
+
+/// For writing, over the list that a VMA is on; nothing where it maps no file.
+template <class G>
+class VmaMappingGuard {
+ public:
+  VmaMappingGuard(System<G>& system, Ref<Vma> vma) : system_(system) {
+    if (system.at(vma).mapping) lock(system.at(system.at(vma).mapping).file);
+  }
+  ~VmaMappingGuard() {
+    if (lock_ == nullptr) return;
+    note_unlocked(system_, LockRank::kMappingLock);
+    lock_->unlock();
+  }
+  VmaMappingGuard(const VmaMappingGuard&) = delete;
+  VmaMappingGuard& operator=(const VmaMappingGuard&) = delete;
+
+ private:
+  void lock(Ref<File> file) {
+    if constexpr (G::kExplored) {
+      if (system_.scheduler() != nullptr) {
+        (void)wait_until<G, LockWord>(system_, Point::kMappingLock, system_.at(file).mapping_lock,
+                                      [](const LockWord& l) { return l.available(false); });
+      }
+    }
+    lock_ = &system_.at(file).mapping_lock;
+    (void)lock_->lock(false);
+    note_locked(system_, LockRank::kMappingLock);
+  }
+
+  System<G>& system_;
+  LockWord* lock_ = nullptr;
 };
 
 template <class G>

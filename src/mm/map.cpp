@@ -1,6 +1,7 @@
 #include "base/mutant.hpp"
 #include "mm/areas.hpp"
 #include "mm/fault.hpp"
+#include "mm/files.hpp"
 #include "mm/locks.hpp"
 #include "mm/operations.hpp"
 #include "mm/page.hpp"
@@ -33,13 +34,67 @@ Result<PageRange> place(System<G>& system, Mm& mm, Vaddr address, PageRange want
   return PageRange{hole, hole + wanted.count()};
 }
 
+/// A VMA that is not anywhere yet, and what it needs to map a file.
+struct NewVma {
+  Ref<Vma> vma;
+  /// Null where it maps none; with a use for who makes the VMA.
+  Ref<File> file;
+  Ref<FileMapping> mapping;
+};
+
+/// ENOMEM, and then nothing was made.
+template <class G>
+Result<NewVma> make_vma(System<G>& system, PageCount pages, MapFlags flags, Backing backing) {
+  NewVma made;
+  COWHERD_TRY_ASSIGN(vma, system.frames().template make<Vma>());
+  made.vma = vma;
+  if (backing.file == kNoFile && !has(flags, MapFlags::kShared)) return made;
+  auto mapping = system.frames().template make<FileMapping>();
+  if (!mapping) {
+    system.frames().destroy(vma);
+    return mapping.error();
+  }
+  made.mapping = *mapping;
+  if (backing.file != kNoFile) {
+    made.file = file_ref<G>(backing.file);
+    return made;
+  }
+  // Shared anonymous memory is a file that nobody else has a name for. Compare Linux mm/shmem.c: shmem_zero_setup().
+  auto file = make_file(system, FileKind::kMemory, static_cast<std::uint32_t>(pages.value()));
+  if (!file) {
+    system.frames().destroy(*mapping);
+    system.frames().destroy(vma);
+    return file.error();
+  }
+  made.file = *file;
+  return made;
+}
+
+template <class G>
+void destroy_vma(System<G>& system, const NewVma& unused) {
+  if (unused.file && system.at(unused.file).users == 0) system.frames().destroy(unused.file);
+  if (unused.mapping) system.frames().destroy(unused.mapping);
+  system.frames().destroy(unused.vma);
+}
+
+/// Puts the VMA on the list of its file, before anything can be mapped in it.
+template <class G>
+void link_vma(System<G>& system, const NewVma& made) {
+  if (!made.file) return;
+  const Live live(system, "link-vma", made.vma, made.file, made.mapping);
+  const MappingGuard<G, false> guard(system, made.file);
+  link_mapping(system.frames(), made.mapping, made.vma, made.file, {});
+}
+
 }  // namespace
 
 template <class G>
 Result<Vaddr> mmap(System<G>& system, ProcessId process, Vaddr address, ByteCount length, Protection protection,
-                   MapFlags flags) {
+                   MapFlags flags, Backing backing) {
   Mm& mm = mm_of(system, process);
   COWHERD_TRY_ASSIGN(wanted, page_range<G>(address, length));
+  const bool of_file = backing.file != kNoFile || has(flags, MapFlags::kShared);
+  if (of_file && backing.first.value() + wanted.count().value() > kMaxFilePages) return Errno::kInvalid;
   PageRange range;
   Removed<G> removed(system, mm);
   const Live live(system, "mmap", removed.vmas, removed.tables, removed.flush.range());
@@ -50,28 +105,29 @@ Result<Vaddr> mmap(System<G>& system, ProcessId process, Vaddr address, ByteCoun
     }
     COWHERD_TRY_ASSIGN(placed, place(system, mm, address, wanted, flags));
     range = placed;
-    auto vma = system.frames().template make<Vma>();
-    if (!vma) {
-      return vma.error();
-    }
+    COWHERD_TRY_ASSIGN(fresh, make_vma(system, range.count(), flags, backing));
     auto ready = split_at(system, mm, range);
     if (ready) {
-      const Live owning(system, "own-edges-of", range, *vma);
+      const Live owning(system, "own-edges-of", range, fresh.vma, fresh.file, fresh.mapping);
       ready = own_edges(system, mm, range);
       if (!ready) merge_vmas(system, mm, range);
     }
     if (!ready) {
-      if (!COWHERD_MUTANT(failed_mmap_leaks_vma)) system.frames().destroy(*vma);
+      if (!COWHERD_MUTANT(failed_mmap_leaks_vma)) destroy_vma(system, fresh);
       return ready.error();
     }
-    const Live placing(system, "place", range, *vma);
+    const Live placing(system, "place", range, fresh.vma, fresh.file, fresh.mapping);
     remove_vmas(system, mm, range, removed);
-    Vma& added = system.at(*vma);
+    Vma& added = system.at(fresh.vma);
     added.pages = range;
-    added.index = range.begin;
+    added.index = of_file ? Vpn{backing.first.value()} : range.begin;
     added.mm = system.at(process_ref<G>(process)).mm;
-    added.flags = {.protection = protection, .soft_dirty = true, .secret = has(flags, MapFlags::kSecret)};
-    system.areas(mm).insert(*vma);
+    added.flags = {.protection = protection,
+                   .shared = has(flags, MapFlags::kShared),
+                   .soft_dirty = true,
+                   .secret = has(flags, MapFlags::kSecret)};
+    link_vma(system, fresh);
+    system.areas(mm).insert(fresh.vma);
     merge_vmas(system, mm, range);
     if (has(flags, MapFlags::kPopulate)) {
       free_removed(system, removed);
@@ -111,8 +167,8 @@ Result<void> munmap(System<G>& system, ProcessId process, Vaddr address, ByteCou
   return {};
 }
 
-#define COWHERD_INSTANTIATE(G)                                                                   \
-  template Result<Vaddr> mmap<G>(System<G>&, ProcessId, Vaddr, ByteCount, Protection, MapFlags); \
+#define COWHERD_INSTANTIATE(G)                                                                            \
+  template Result<Vaddr> mmap<G>(System<G>&, ProcessId, Vaddr, ByteCount, Protection, MapFlags, Backing); \
   template Result<void> munmap<G>(System<G>&, ProcessId, Vaddr, ByteCount);
 COWHERD_FOR_EACH_GEOMETRY(COWHERD_INSTANTIATE)
 #undef COWHERD_INSTANTIATE

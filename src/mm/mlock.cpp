@@ -21,7 +21,10 @@ Result<void> bring_in(System<G>& system, Mm& mm, PageRange range) COWHERD_REQUIR
     const PageRange part = intersect({at, range.end}, vma.pages);
     const bool writable = has(vma.flags.protection, Protection::kWrite);
     auto populated = populate(system, mm, part, writable ? FaultKind::kWrite : FaultKind::kRead);
-    if (!populated) return populated.error() == Errno::kInvalid ? Errno::kNoMemory : populated.error();
+    if (!populated) {
+      const bool closed = populated.error() == Errno::kInvalid || populated.error() == Errno::kFault;
+      return closed ? Errno::kNoMemory : populated.error();
+    }
     at = part.end;
   }
   return {};

@@ -61,11 +61,28 @@ void disown(System<G>& system, ProcessId child);
 template <class G>
 Result<void> wait(System<G>& system, ProcessId parent, ProcessId child);
 
-/// Maps private anonymous memory. With kFixed at `address`, replacing what is there; with kFixedNoReplace there or
-/// EEXIST; else there if it is free, or in the lowest hole. Returns the address. EINVAL, ENOMEM.
+/// Names a file of a machine; given out again after its last user has gone.
+using FileId = Strong<struct FileIdTag, std::uint32_t>;
+inline constexpr FileId kNoFile{0};
+
+/// What lies behind a file's pages.
+enum class FileKind : std::uint8_t {
+  /// Nothing: they live in memory alone. Linux: memfd, tmpfs.
+  kMemory,
+  kDisk,
+};
+
+/// What is mapped: pages of a file from `first` on, or, with kNoFile, memory of its own that begins as zeros.
+struct Backing {
+  FileId file = kNoFile;
+  PageCount first{0};
+};
+
+/// Maps memory, private or with kShared shared. With kFixed at `address`, replacing what is there; with kFixedNoReplace
+/// there or EEXIST; else there if it is free, or in the lowest hole. Returns the address. EINVAL, ENOMEM.
 template <class G>
 Result<Vaddr> mmap(System<G>& system, ProcessId process, Vaddr address, ByteCount length, Protection protection,
-                   MapFlags flags);
+                   MapFlags flags, Backing backing = {});
 
 /// Unmaps whatever is mapped in the range; holes are no error. EINVAL; ENOMEM where a VMA had to be split.
 template <class G>
@@ -102,6 +119,46 @@ template <class G>
 Access read(System<G>& system, ProcessId process, Vaddr address, std::span<std::byte> to);
 template <class G>
 Access write(System<G>& system, ProcessId process, Vaddr address, std::span<const std::byte> from);
+
+/// Pages of a file: no more than there are.
+inline constexpr std::uint32_t kMaxFilePages = 1u << 31;
+
+/// A file of `pages` pages of zeros, with a handle on it. EINVAL: too many, or the machine has no disk; ENOMEM.
+template <class G>
+Result<FileId> create_file(System<G>& system, FileKind kind, PageCount pages);
+/// Gives the handle back; the file goes with its last mapping.
+template <class G>
+void close_file(System<G>& system, FileId file);
+template <class G>
+PageCount file_size(System<G>& system, FileId file);
+
+/// Reads up to the file's end. ENOMEM. Compare Linux pread().
+template <class G>
+Access read_file(System<G>& system, FileId file, ByteCount offset, std::span<std::byte> to);
+/// A write past the end makes the file longer. EINVAL: longer than it can be; ENOMEM. Compare Linux pwrite().
+template <class G>
+Access write_file(System<G>& system, FileId file, ByteCount offset, std::span<const std::byte> from);
+
+/// Makes the file `pages` pages long. What was behind that is gone for everybody who maps it, private copies too; pins
+/// keep their pages, which are nobody's any more. EINVAL. Compare Linux ftruncate().
+template <class G>
+Result<void> truncate(System<G>& system, FileId file, PageCount pages);
+/// Pages of the file become zeros again; private copies of them stay. Compare Linux fallocate(FALLOC_FL_PUNCH_HOLE).
+template <class G>
+Result<void> punch(System<G>& system, FileId file, PageCount first, PageCount count);
+
+/// Writes dirty pages of a file to its disk, and takes permission to write from every mapping of them first, so that
+/// the next write says so; returns when they are there. Nothing for a file in memory. kWouldBlock.
+/// Compare Linux mm/page-writeback.c: write_cache_pages(), fsync().
+template <class G>
+Result<void> writeback(System<G>& system, FileId file);
+/// Takes pages out of the cache that are clean, mapped nowhere and held by nobody: the disk has them.
+/// Compare Linux mm/truncate.c: invalidate_mapping_pages().
+template <class G>
+Result<void> drop_cache(System<G>& system, FileId file);
+/// What the disk holds now, zeros where it holds nothing: for tests and explanations.
+template <class G>
+void read_disk(System<G>& system, FileId file, ByteCount offset, std::span<std::byte> to);
 
 /// A debugger's access to another process, whatever the protection. EFAULT, ENOMEM.
 /// Compare Linux mm/memory.c: access_remote_vm().
@@ -230,7 +287,7 @@ FrameNumber pinned_frame(System<G>& system, PinId pin, PageCount page);
 /// Entries of a process that name slots of swap; zero once it has exited.
 template <class G>
 PageCount swapped(System<G>& system, ProcessId process);
-/// Anonymous pages of a process; zero once it has exited.
+/// Pages of a process, of all classes; zero once it has exited.
 template <class G>
 PageCount rss(System<G>& system, ProcessId process);
 /// Whether `process` has exited and waits for its parent.

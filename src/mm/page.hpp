@@ -64,7 +64,8 @@ template <class G>
 void put_page(System<G>& system, FrameNumber frame, std::uint32_t count = 1, std::uint32_t pins = 0) {
   point(system, Point::kDropReference);
   FrameDescriptor& page = system.descriptor(frame);
-  if (page.use() != FrameUse::kAnon && page.use() != FrameUse::kKsm && page.use() != FrameUse::kZeroPage) {
+  if (page.use() != FrameUse::kAnon && page.use() != FrameUse::kKsm && page.use() != FrameUse::kZeroPage &&
+      page.use() != FrameUse::kFile) {
     system.report(Violation::kFreedInUse);
     return;
   }
@@ -133,7 +134,7 @@ void drop_mapping(System<G>& system, FrameNumber frame, FreedPages<G>& freed) {
   put_page(system, frame);
 }
 
-/// One more entry is about to map `frame`, an anonymous page that somebody maps already: both are shared from now on.
+/// One more entry is about to map `frame`, a page that somebody maps already: an anonymous one is shared from now on.
 /// ENOMEM: it has too many references or mappings. Compare Linux mm/rmap.h: folio_try_dup_anon_rmap_pte().
 template <class G>
 Result<void> map_once_more(System<G>& system, FrameNumber frame) {
@@ -152,18 +153,18 @@ Result<void> map_once_more(System<G>& system, FrameNumber frame) {
   }
   if (mapcounts_matter(system.rules())) point(system, Point::kMapcount);
   if (!COWHERD_MUTANT(fork_without_mapcount)) descriptor.add_mapcount();
-  if (descriptor.exclusive() && !COWHERD_MUTANT(fork_keeps_mark)) {
+  if (descriptor.use() == FrameUse::kAnon && descriptor.exclusive() && !COWHERD_MUTANT(fork_keeps_mark)) {
     point(system, Point::kExclusive);
     descriptor.set_exclusive(false);
   }
   return {};
 }
 
-/// Books anonymous pages that the lowest table of `slot` maps, its lock held; the sum over an address space's tables is
-/// its RSS.
+/// Books pages of a class that the lowest table of `slot` maps, its lock held; the sum over an address space's tables
+/// is its RSS.
 template <class G>
-void add_rss(System<G>& system, EntrySlot slot, std::int32_t pages) {
-  system.descriptor(system.frames().frame_of(slot.place())).add_anon_pages(pages);
+void add_rss(System<G>& system, EntrySlot slot, std::int32_t pages, RssClass rss = RssClass::kAnon) {
+  system.descriptor(system.frames().frame_of(slot.place())).add_pages(rss, pages);
 }
 
 /// The descriptor of `frame` will be changed soon, and its byte at `near` accessed unless that lies beyond it.
@@ -292,8 +293,12 @@ class TableTally {
       return clear_entry<G>(slot);
     }
   }
-  /// Anonymous pages more, or fewer.
-  void add_rss(std::int32_t pages) {
+  /// Pages of a class more, or fewer.
+  void add_rss(std::int32_t pages, RssClass rss = RssClass::kAnon) {
+    if (rss != RssClass::kAnon) {
+      system_.descriptor(table_).add_pages(rss, pages);
+      return;
+    }
     rss_ += pages;
     if constexpr (G::kExplored) book();
   }
@@ -301,7 +306,7 @@ class TableTally {
  private:
   void book() {
     if (used_ != 0) system_.descriptor(table_).change_mapcount(used_);
-    if (rss_ != 0) system_.descriptor(table_).add_anon_pages(rss_);
+    if (rss_ != 0) system_.descriptor(table_).add_pages(RssClass::kAnon, rss_);
     used_ = 0;
     rss_ = 0;
   }

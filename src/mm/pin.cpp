@@ -17,8 +17,10 @@ namespace {
 bool vma_allows(const Vma& vma, PinFlags flags) {
   if (vma.flags.secret && !COWHERD_MUTANT(secret_pinned_slowly)) return false;
   if (has(flags, PinFlags::kForce)) {
-    // Private anonymous memory could be made readable and writable by its owner, and so may be forced.
-    return true;
+    // Private memory could be made readable and writable by its owner, and so may be forced. What is shared may be
+    // written only where it can be: there is no copy for a forced write to go to.
+    const bool writes = has(flags, PinFlags::kWrite);
+    return !writes || !vma.flags.shared || has(vma.flags.protection, Protection::kWrite);
   }
   return has(flags, PinFlags::kWrite) ? has(vma.flags.protection, Protection::kWrite)
                                       : vma.flags.protection != Protection::kNone;
@@ -31,7 +33,7 @@ enum class Look : std::uint8_t { kTake, kFaultRead, kFaultWrite, kFaultUnshare, 
 
 /// Compare Linux mm/gup.c: follow_page_pte().
 template <class G>
-Look look_up(System<G>& system, Entry entry, PinFlags flags, bool as_write, bool faulted_for_write) {
+Look look_up(System<G>& system, const Vma& vma, Entry entry, PinFlags flags, bool as_write, bool faulted_for_write) {
   if (!entry.present()) {
     return as_write ? Look::kFaultWrite : Look::kFaultRead;
   }
@@ -42,7 +44,7 @@ Look look_up(System<G>& system, Entry entry, PinFlags flags, bool as_write, bool
   }
   if (as_write && !entry.writable()) {
     // A reference for reading that the rules turned into one for writing is as good as forced.
-    const bool may_force = has(flags, PinFlags::kForce) || !has(flags, PinFlags::kWrite);
+    const bool may_force = (has(flags, PinFlags::kForce) || !has(flags, PinFlags::kWrite)) && !vma.flags.shared;
     // A page that is not soft-dirty has to become so first.
     const bool tracked = system.rules().gup_force != GupForce::kExclusive || entry.soft_dirty() ||
                          COWHERD_MUTANT(force_is_not_soft_dirty);
@@ -50,7 +52,7 @@ Look look_up(System<G>& system, Entry entry, PinFlags flags, bool as_write, bool
         may_force && tracked && can_force_write(system.rules(), frame, entry.dirty(), faulted_for_write);
     return let_through ? Look::kTake : Look::kFaultWrite;
   }
-  if (!as_write && gup_needs_unshare(system.rules(), frame, flags, entry.writable())) {
+  if (!as_write && gup_needs_unshare(system.rules(), frame, flags, entry.writable(), !vma.flags.shared)) {
     return Look::kFaultUnshare;
   }
   return Look::kTake;
@@ -77,8 +79,8 @@ Result<Grabbed> try_grab_huge(System<G>& system, Mm& mm, Vpn page, PinFlags flag
 
 /// Takes the references if the page can be had as it is. ENOMEM.
 template <class G>
-Result<Grabbed> try_grab(System<G>& system, Mm& mm, Vpn page, PinFlags flags, std::uint32_t times, bool as_write,
-                         bool faulted_for_write) {
+Result<Grabbed> try_grab(System<G>& system, Mm& mm, const Vma& vma, Vpn page, PinFlags flags, std::uint32_t times,
+                         bool as_write, bool faulted_for_write) {
   const auto walk = system.tables(mm).walk_to(page);
   if (walk.shared) {
     return walk.huge ? try_grab_huge(system, mm, page, flags, times, walk.load())
@@ -93,7 +95,7 @@ Result<Grabbed> try_grab(System<G>& system, Mm& mm, Vpn page, PinFlags flags, st
   }
   point(system, Point::kTakeReference);
   const Entry entry = walk.slot.load();
-  const Look look = look_up(system, entry, flags, as_write, faulted_for_write);
+  const Look look = look_up(system, vma, entry, flags, as_write, faulted_for_write);
   if (look == Look::kTake) {
     note_pins_below(system, mm, page);
     if (COWHERD_MUTANT(pin_unlocks_early)) {
@@ -190,11 +192,14 @@ Result<FrameNumber> grab_page(System<G>& system, Mm& mm, Vpn page, PinFlags flag
   if (!vma || !vma_allows(system.at(vma), flags)) {
     return Errno::kFault;
   }
-  bool as_write = gup_as_write(system.rules(), flags);
+  const Vma& area = system.at(vma);
+  const bool tracked = area.flags.shared && system.at(system.at(area.mapping).file).on_disk();
+  if (gup_refuses_file(system.rules(), flags, tracked)) return Errno::kFault;
+  bool as_write = gup_as_write(system.rules(), flags, !system.at(vma).flags.shared);
   bool faulted_for_write = false;
   const Live live(system, "grab-page", as_write, faulted_for_write);
   for (RetryLimit<G> limit(system); !limit.reached();) {
-    COWHERD_TRY_ASSIGN(grabbed, try_grab(system, mm, page, flags, times, as_write, faulted_for_write));
+    COWHERD_TRY_ASSIGN(grabbed, try_grab(system, mm, system.at(vma), page, flags, times, as_write, faulted_for_write));
     if (grabbed.look == Look::kTake) {
       return grabbed.frame;
     }
@@ -207,7 +212,9 @@ Result<FrameNumber> grab_page(System<G>& system, Mm& mm, Vpn page, PinFlags flag
     const FaultKind kind = grabbed.look == Look::kFaultWrite     ? FaultKind::kWrite
                            : grabbed.look == Look::kFaultUnshare ? FaultKind::kUnshare
                                                                  : FaultKind::kRead;
-    COWHERD_TRY_ASSIGN(faulted, handle_fault(system, mm, vma, page, kind));
+    auto handled = handle_fault(system, mm, vma, page, kind);
+    if (!handled) return handled.error() == Errno::kSigBus ? Errno::kFault : handled.error();
+    const Faulted faulted = *handled;
     if (faulted == Faulted::kSharedTable) {
       return Errno::kAgain;
     }

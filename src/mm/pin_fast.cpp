@@ -7,34 +7,11 @@
 #include "mm/page.hpp"
 #include "mm/pinning.hpp"
 #include "mm/shared_tables.hpp"
+#include "mm/walker_inside.hpp"
 
 namespace cowherd::mm {
 
 namespace {
-
-/// While one is there, nobody frees a table of the address space under it. Compare Linux: interrupts off in
-/// gup_fast().
-template <class G>
-class WalkerInside {
- public:
-  WalkerInside(System<G>& system, Mm& mm, Vpn page) requires(!G::kExplored)
-      : inside_(system.walker_slots(), system.ref(mm).unit, page, WalkerKind::kGup) {}
-
- private:
-  typename WalkerSlots<G>::Inside inside_;
-};
-
-template <class G>
-requires G::kExplored class WalkerInside<G> {
- public:
-  WalkerInside(System<G>&, Mm& mm, Vpn) : walkers_(mm.walkers) { walkers_.fetch_add(1, order::kSlotEnter); }
-  ~WalkerInside() { walkers_.fetch_sub(1, order::kSlotLeave); }
-  WalkerInside(const WalkerInside&) = delete;
-  WalkerInside& operator=(const WalkerInside&) = delete;
-
- private:
-  std::atomic_ref<std::uint8_t> walkers_;
-};
 
 /// What a pin takes of each page, and on which terms: asked of the rules once, not for every page.
 struct Terms {
@@ -48,6 +25,7 @@ struct Terms {
         recheck(system.rules().gup_recheck),
         as_write(gup_as_write(system.rules(), record.flags)),
         writes(has(record.flags, PinFlags::kWrite)),
+        long_write(gup_refuses_file(system.rules(), record.flags, true)),
         dirties(!system.has_swap() || system.rules().fast_dirty == FastDirty::kAtOnce) {}
 
   PinFlags flags;
@@ -58,6 +36,8 @@ struct Terms {
   /// The entry has to be writable.
   bool as_write;
   bool writes;
+  /// Of a disk's file it is refused.
+  bool long_write;
   /// Whether a page is dirty from when it is taken for writing.
   bool dirties;
 };
@@ -160,6 +140,10 @@ Result<FrameNumber> grab_fast(System<G>& system, Mm& mm, const TableInHand<G>& a
     if (at.parent.load() != at.table) {
       return give_up();
     }
+  }
+  // Without a VMA at hand: what a disk is behind goes the slow way, where it is refused.
+  if (terms.long_write && system.rss_class(frame) == RssClass::kFile && !COWHERD_MUTANT(longterm_file_by_fast_pin)) {
+    return give_up();
   }
   // A read-only entry is proof of nothing: only the mark says whose the page is, and only after the reference is there.
   if (!terms.writes && !entry.writable()) {

@@ -9,7 +9,7 @@
 namespace cowherd::mm {
 
 /// Faults in every page of `range` as an access of `kind` would. ENOMEM at a hole or for want of memory; EINVAL where
-/// the protection forbids the access. What lies before the failure is populated.
+/// the protection forbids the access; EFAULT behind the end of a file. What lies before the failure is populated.
 /// Compare Linux mm/gup.c: faultin_page_range().
 template <class G>
 Result<void> populate(System<G>& system, Mm& mm, PageRange range, FaultKind kind) COWHERD_REQUIRES(mm.mmap_lock) {
@@ -29,7 +29,9 @@ Result<void> populate(System<G>& system, Mm& mm, PageRange range, FaultKind kind
     }
     // The mmap lock keeps the VMA as it is.
     for (const Vpn end = std::min(range.end, system.at(vma).pages.end); page < end; ++page) {
-      COWHERD_TRY(handle_fault(system, mm, vma, page, kind, near));
+      auto handled = handle_fault(system, mm, vma, page, kind, near);
+      // Behind the end of a file.
+      if (!handled) return handled.error() == Errno::kSigBus ? Errno::kFault : handled.error();
     }
   }
   return {};

@@ -234,6 +234,8 @@ Result<void> reclaim_page(System<G>& system, Mm& mm, Ref<Vma> vma, Vpn page) {
     if (guard.blocked()) return would_block(system, Point::kPageTableLock);
     const Entry entry = walk.slot.load();
     if (!entry.present() || entry.frame() == Frames<G>::kZeroPage) return Errno::kFault;
+    // What files hold goes to their disks.
+    if (!system.state(entry.frame()).anon) return Errno::kBusy;
     frame = entry.frame();
     // No reverse map leads to all who have a merged page.
     const bool kept = system.at(vma).flags.locked || system.descriptor(frame).use() == FrameUse::kKsm;

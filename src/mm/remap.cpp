@@ -237,6 +237,17 @@ Result<Vpn> remap(System<G>& system, Mm& mm, Request& request, Removed<G>& there
   return request.there;
 }
 
+/// Whether something in the range is a file's, or shared; not where the first page is not mapped at all.
+template <class G>
+bool maps_file(System<G>& system, Mm& mm, PageRange range) {
+  VmaTree areas = system.areas(mm);
+  if (!areas.at(range.begin)) return false;
+  for (Ref<Vma> vma = areas.find(range.begin); vma && system.at(vma).pages.begin < range.end; vma = areas.next(vma)) {
+    if (system.at(vma).mapping) return true;
+  }
+  return false;
+}
+
 }  // namespace
 
 template <class G>
@@ -254,6 +265,7 @@ Result<Vaddr> mremap(System<G>& system, ProcessId process, Vaddr old_address, By
     if (guard.blocked() || stuck(mm)) {
       return would_block(system, Point::kMmapLock);
     }
+    if (maps_file(system, mm, request.from)) return Errno::kInvalid;
     COWHERD_TRY_ASSIGN(done, remap(system, mm, request, there, left));
     now = done;
   }

@@ -3,6 +3,7 @@
 #include "base/memory_orders.h"
 #include "base/mutant.hpp"
 #include "base/try.hpp"
+#include "mm/files.hpp"
 #include "mm/flush.hpp"
 #include "mm/locks.hpp"
 #include "mm/operations.hpp"
@@ -60,6 +61,53 @@ void exchange_contents(System<G>& system, Mm& a, Mm& b, FrameNumber nothing)
   (void)exchange_root<G>(b, of_a);
 }
 
+/// The mapping locks of all files that two address spaces map, while their contents change places: who comes by a
+/// file's list meanwhile would look for entries where there are none, and leave them as they are.
+template <class G>
+class HeldMappings {
+ public:
+  HeldMappings(System<G>& system, Mm& a, Mm& b) : system_(system), a_(a), b_(b) {
+    // In the order of their places, so that two who do this never wait for each other.
+    Ref<File> file = next({});
+    const Live live(system, "hold-mappings", file);
+    for (; file; file = next(file)) {
+      if constexpr (G::kExplored) {
+        if (system.scheduler() != nullptr) {
+          (void)wait_until<G, LockWord>(system, Point::kMappingLock, system.at(file).mapping_lock,
+                                        [](const LockWord& l) { return l.available(false); });
+        }
+      }
+      (void)system.at(file).mapping_lock.lock(false);
+      note_locked(system, LockRank::kMappingLock);
+    }
+  }
+  ~HeldMappings() {
+    for (Ref<File> file = next({}); file; file = next(file)) {
+      note_unlocked(system_, LockRank::kMappingLock);
+      system_.at(file).mapping_lock.unlock();
+    }
+  }
+  HeldMappings(const HeldMappings&) = delete;
+  HeldMappings& operator=(const HeldMappings&) = delete;
+
+ private:
+  Ref<File> next(Ref<File> after) {
+    Ref<File> found;
+    for (Mm* mm : {&a_, &b_}) {
+      VmaTree areas = system_.areas(*mm);
+      for (Ref<Vma> vma = areas.first(); vma; vma = areas.next(vma)) {
+        const Ref<File> file = file_of(system_, system_.at(vma));
+        if (file.unit > after.unit && (!found || file.unit < found.unit)) found = file;
+      }
+    }
+    return found;
+  }
+
+  System<G>& system_;
+  Mm& a_;
+  Mm& b_;
+};
+
 /// `process` gets what `fresh` has, and the other way round. kWouldBlock.
 template <class G>
 Result<void> exchange_with(System<G>& system, ProcessId process, ProcessId fresh, FrameNumber nothing) {
@@ -71,6 +119,7 @@ Result<void> exchange_with(System<G>& system, ProcessId process, ProcessId fresh
     return would_block(system, Point::kMmapLock);
   }
   const MmapWriteGuard<G> other_guard(system, other);
+  const HeldMappings<G> mappings(system, mm, other);
   exchange_contents(system, mm, other, nothing);
   // Who found a page or a table under this address space before is under no other's number.
   if (!COWHERD_MUTANT(restore_without_flush)) flush_range(system, mm, all);

@@ -39,7 +39,7 @@ Result<void> copy_entries(System<G>& system, Mm& mm, FrameNumber table, FrameNum
       continue;
     } else if (entry.frame() != Frames<G>::kZeroPage) {
       COWHERD_TRY(map_once_more(system, entry.frame()));
-      tally.add_rss(1);
+      tally.add_rss(1, system.rss_class(entry.frame()));
     }
     // No CPU writes through it as it is: the table above is write-protected.
     if (entry.writable() && !COWHERD_MUTANT(table_copy_keeps_writable)) (void)protect_entry<G>(from, entry);

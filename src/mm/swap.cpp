@@ -37,6 +37,7 @@ void free_swap_entry(System<G>& system, BlockNumber slot) {
   if (COWHERD_MUTANT(zap_keeps_slot)) return;
   FrameNumber frame = kNoPage;
   {
+    const Live dropping(system, "drop-swap-entry", slot);
     const SwapGuard<G> guard(system);
     BlockStore<G>& swap = system.swap();
     if (swap.count(slot) == 0) {
@@ -56,6 +57,7 @@ void free_swap_entry(System<G>& system, BlockNumber slot) {
 
 template <class G>
 FrameNumber get_from_swap_cache(System<G>& system, BlockNumber slot) {
+  const Live live(system, "get-from-swap-cache", slot);
   const SwapGuard<G> guard(system);
   const FrameNumber frame = system.swap().cached(slot);
   if (frame != kNoPage) system.descriptor(frame).add_references(1);
@@ -64,6 +66,7 @@ FrameNumber get_from_swap_cache(System<G>& system, BlockNumber slot) {
 
 template <class G>
 Result<void> add_to_swap(System<G>& system, FrameNumber frame) {
+  const Live live(system, "add-to-swap", frame);
   const SwapGuard<G> guard(system);
   auto slot = system.swap().allocate(frame, 0);
   if (!slot) return slot.error();
@@ -77,6 +80,7 @@ Result<void> add_to_swap(System<G>& system, FrameNumber frame) {
 template <class G>
 bool try_free_swap(System<G>& system, FrameNumber frame) {
   {
+    const Live live(system, "try-free-swap", frame);
     const SwapGuard<G> guard(system);
     const ColdDescriptor& cold = system.frames().cold(frame);
     if (!cold.in_swap_cache() || cold.writeback()) return false;
@@ -109,6 +113,7 @@ void free_swap_cache(System<G>& system, FrameNumber frame) {
 template <class G>
 bool remove_clean_from_swap_cache(System<G>& system, FrameNumber frame) {
   {
+    const Live live(system, "remove-clean", frame);
     const SwapGuard<G> guard(system);
     const FrameDescriptor& page = system.descriptor(frame);
     const bool held = page.references() != 2 && !COWHERD_MUTANT(swap_out_ignores_references);
@@ -139,6 +144,7 @@ namespace {
 template <class G>
 FrameNumber publish(System<G>& system, FrameNumber fresh, BlockNumber slot) {
   FrameDescriptor& page = system.descriptor(fresh);
+  const Live live(system, "publish", fresh, slot);
   const SwapGuard<G> guard(system);
   BlockStore<G>& swap = system.swap();
   const FrameNumber found = swap.cached(slot);

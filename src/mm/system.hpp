@@ -7,6 +7,7 @@
 
 #include "area/vma_tree.hpp"
 #include "back/block_store.hpp"
+#include "back/page_cache.hpp"
 #include "base/geometry.hpp"
 #include "base/lock_ranks.hpp"
 #include "base/memory_orders.h"
@@ -120,11 +121,20 @@ class System {
     return {.references = counts.references,
             .pins = counts.pins,
             .mapcount = d.mapcount(),
-            .exclusive = d.exclusive(),
+            .exclusive = d.use() != FrameUse::kFile && d.exclusive(),
             .anon = d.use() == FrameUse::kAnon || d.use() == FrameUse::kKsm,
+            .file = d.use() == FrameUse::kFile,
             .merged = d.use() == FrameUse::kKsm,
             .zero_page = frame == Frames<G>::kZeroPage,
-            .gup_mark = d.gup_mark()};
+            .gup_mark = d.use() != FrameUse::kFile && d.gup_mark()};
+  }
+
+  /// The class that a mapping of `frame`, a user page, counts in.
+  [[nodiscard]] RssClass rss_class(FrameNumber frame) {
+    const FrameDescriptor& page = descriptor(frame);
+    if (page.use() != FrameUse::kFile) return RssClass::kAnon;
+    const Ref<File> file{page.owner()};
+    return file && at(file).on_disk() ? RssClass::kFile : RssClass::kShmem;
   }
   /// As state(), and what swap knows of the page. Precondition: has_swap().
   [[nodiscard]] FrameState state_with_swap(FrameNumber frame) {
@@ -180,13 +190,13 @@ class System {
   }
 
   /// A frame for a user page, as allocate(); the caller may sleep here, and is checked for it.
-  Result<FrameNumber> allocate_page() {
+  Result<FrameNumber> allocate_page(FrameUse use = FrameUse::kAnon) {
     if constexpr (kChecksLocks) {
       if (held_locks().atomic()) {
         report(Violation::kSleepInAtomic);
       }
     }
-    return frames_.allocate(FrameUse::kAnon);
+    return frames_.allocate(use);
   }
 
   // Where the parts of the memory lie, for whoever copies only what is used: see Frames and BlockStore.

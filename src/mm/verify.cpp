@@ -5,8 +5,10 @@
 #include "mm/operations.hpp"
 #include "mm/page.hpp"
 #include "mm/pinning.hpp"
+#include "mm/verify_files.hpp"
 #include "mm/verify_huge.hpp"
 #include "mm/verify_swap.hpp"
+#include "mm/verify_walk.hpp"
 
 namespace cowherd::mm {
 
@@ -20,6 +22,7 @@ struct Reached {
   std::uint32_t anon_vmas = 0;
   std::uint32_t chains = 0;
   std::uint32_t pins = 0;
+  std::uint32_t mappings = 0;
 };
 
 using Seen = FrameDescriptor::Seen;
@@ -32,10 +35,11 @@ class Verifier {
   explicit Verifier(System<G>& system) : system_(system), frame_count_(system.frames().frame_count().value()) {}
 
   Violations run() {
-    for_each_mm([&](Ref<Mm> mm) {
+    for_each_mm(system_, [&](Ref<Mm> mm) {
       ++reached_.mms;
       take_mm(mm);
     });
+    files_.take();
     take_records();
     swap_.take_cache();
     for_each_pinned([&](FrameNumber frame, std::uint32_t times, bool as_pin) { take_pinned(frame, times, as_pin); });
@@ -47,26 +51,15 @@ class Verifier {
   }
 
  private:
-  /// Each address space once, however many processes live in it.
-  template <class Visit>
-  void for_each_mm(Visit&& visit) {
-    for (Ref<Process> process = system_.processes(); process; process = system_.at(process).next) {
-      const Ref<Mm> mm = system_.at(process).mm;
-      bool met = !mm;
-      for (Ref<Process> other = system_.processes(); other != process && !met; other = system_.at(other).next) {
-        met = system_.at(other).mm == mm;
-      }
-      if (!met) {
-        visit(mm);
-      }
-    }
-  }
-
   [[nodiscard]] bool is_anon(FrameNumber frame) {
     return frame.value() < frame_count_ &&
            (system_.descriptor(frame).use() == FrameUse::kAnon || system_.descriptor(frame).use() == FrameUse::kKsm);
   }
-  [[nodiscard]] bool may_be_held(FrameNumber frame) { return is_anon(frame) || frame == Frames<G>::kZeroPage; }
+  [[nodiscard]] bool is_file(FrameNumber frame) {
+    return frame.value() < frame_count_ && system_.descriptor(frame).use() == FrameUse::kFile;
+  }
+  [[nodiscard]] bool is_mappable(FrameNumber frame) { return is_anon(frame) || is_file(frame); }
+  [[nodiscard]] bool may_be_held(FrameNumber frame) { return is_mappable(frame) || frame == Frames<G>::kZeroPage; }
 
   void take_mm(Ref<Mm> ref) {
     Mm& mm = system_.at(ref);
@@ -84,6 +77,7 @@ class Verifier {
       }
       last = area.pages.end;
       check_chains(vma);
+      reached_.mappings += files_.check_mapping(vma);
     }
     vma_ = areas.first();
     take_table(mm, mm.root, {.level = G::kLevels - 1, .first = 0, .counted = true, .shared = false});
@@ -139,7 +133,7 @@ class Verifier {
       found_.add(Violation::kLockHeld);
     }
     std::uint32_t used = 0;
-    std::uint32_t anon = 0;
+    std::uint32_t mapped[kRssClasses] = {};
     bool pinned = false;
     const auto* entries = reinterpret_cast<const Entry*>(system_.frames().bytes(table));
     for (std::size_t i = 0; i < Geometry<G>::kEntries; ++i) {
@@ -149,7 +143,9 @@ class Verifier {
       ++used;
       const std::uint64_t page = way.first + i * Tables<G>::span(way.level);
       if (way.level == 0) {
-        anon += entries[i].present() && entries[i].frame() != Frames<G>::kZeroPage ? 1 : 0;
+        if (entries[i].present() && is_mappable(entries[i].frame())) {
+          ++mapped[static_cast<unsigned>(system_.rss_class(entries[i].frame()))];
+        }
         pinned = take_entry(mm, Vpn{page}, entries[i], {way.level, page, !again, way.shared}) || pinned;
       } else if (way.level == 1 && entries[i].huge()) {
         pinned = take_huge(mm, entries[i], {way.level, page, !again, way.shared || !entries[i].writable()}) || pinned;
@@ -163,8 +159,8 @@ class Verifier {
     if (used != descriptor.mapcount() || idle) {
       found_.add(Violation::kTable);
     }
-    if (way.level == 0 && anon != descriptor.anon_pages()) {
-      found_.add(Violation::kRss);
+    for (unsigned rss = 0; way.level == 0 && rss < kRssClasses; ++rss) {
+      if (mapped[rss] != descriptor.pages_of(static_cast<RssClass>(rss))) found_.add(Violation::kRss);
     }
     // Fork would share it.
     if (pinned && mark_protects_pins() && way.level + 1 != G::kLevels && !descriptor.pins_below()) {
@@ -217,12 +213,14 @@ class Verifier {
     if (frame == Frames<G>::kZeroPage) {
       return false;
     }
-    if (!is_anon(frame)) {
+    if (!is_mappable(frame)) {
       found_.add(Violation::kFreedInUse);
       return false;
     }
     FrameDescriptor& descriptor = system_.descriptor(frame);
-    const bool pinned = descriptor.pins() != 0;
+    // Of pages of files nobody has one of his own.
+    const bool anon = is_anon(frame);
+    const bool pinned = anon && descriptor.pins() != 0;
     if (pinned && way.shared && mark_protects_pins()) {
       found_.add(Violation::kPinnedShared);
     }
@@ -232,14 +230,14 @@ class Verifier {
     if (descriptor.references() == 0) {
       found_.add(Violation::kReferences);
     }
-    const bool again = descriptor.seen() != Seen::kUnseen;
+    const bool seen_mapped = descriptor.seen() != Seen::kUnseen;
     if (descriptor.mapcount() == 0) {
       found_.add(Violation::kMapcount);
     }
-    if (descriptor.exclusive() && (again || descriptor.mapcount() > 1)) {
+    if (anon && descriptor.exclusive() && (seen_mapped || descriptor.mapcount() > 1)) {
       found_.add(Violation::kExclusiveShared);
     }
-    if (entry.writable() && !descriptor.exclusive()) {
+    if (anon && entry.writable() && !descriptor.exclusive()) {
       found_.add(Violation::kWritableShared);
     }
     const Seen seen = entry.dirty() || descriptor.dirty() ? Seen::kMappedDirty : Seen::kMapped;
@@ -270,29 +268,17 @@ class Verifier {
       }
       return;
     }
-    if (!vma.anon_vma) {
+    if (is_file(frame)) return files_.check_entry(vma, page, entry);
+    if (!vma.anon_vma || vma.flags.shared) {
       found_.add(Violation::kVma);
     }
     const bool merged = is_anon(frame) && system_.descriptor(frame).use() == FrameUse::kKsm;
     if (merged && (entry.writable() || system_.descriptor(frame).exclusive())) {
       found_.add(Violation::kWritableShared);
     }
-    if (is_anon(frame) && !merged && !leads_to(system_.descriptor(frame), vma, page)) {
+    if (is_anon(frame) && !merged && !leads_to(system_, system_.descriptor(frame), vma, page)) {
       found_.add(Violation::kNoRmap);
     }
-  }
-
-  /// Whether the reverse map of the frame comes by `page` of `vma`. Asked from this end, where nothing can dangle.
-  bool leads_to(const FrameDescriptor& descriptor, const Vma& vma, Vpn page) {
-    if (descriptor.index() != vma.index_of(page)) {
-      return false;
-    }
-    for (Ref<AnonVmaChain> link = vma.chain; link; link = system_.at(link).next_of_vma) {
-      if (system_.at(link).anon_vma.unit == descriptor.owner()) {
-        return true;
-      }
-    }
-    return false;
   }
 
   /// Calls `visit(frame, times, as_pin)` for every reference that a pin holds and that is counted.
@@ -339,7 +325,7 @@ class Verifier {
         found_.add(Violation::kPins);
       }
       descriptor.drop_pins(times);
-      if (descriptor.seen() >= Seen::kMapped && !descriptor.exclusive() && mark_protects_pins()) {
+      if (is_anon(frame) && descriptor.seen() >= Seen::kMapped && !descriptor.exclusive() && mark_protects_pins()) {
         found_.add(Violation::kPinnedShared);
       }
     }
@@ -377,7 +363,11 @@ class Verifier {
         }
         return;
       case FrameUse::kZeroPage:
-        check_zero(system_.frames().bytes(frame));
+        if (!is_zero<G>(system_.frames().bytes(frame))) found_.add(Violation::kZeroPage);
+        break;
+      case FrameUse::kFile:
+        if (descriptor.seen() == Seen::kUnseen) found_.add(Violation::kFrameLost);
+        if (descriptor.under_writeback()) found_.add(Violation::kLockHeld);
         break;
       case FrameUse::kAnon:
       case FrameUse::kKsm:
@@ -400,14 +390,6 @@ class Verifier {
     }
   }
 
-  void check_zero(const std::byte* page) {
-    for (std::size_t i = 0; i < Geometry<G>::kPageBytes; i += sizeof(std::uint64_t)) {
-      if (*reinterpret_cast<const std::uint64_t*>(page + i) != 0) {
-        found_.add(Violation::kZeroPage);
-      }
-    }
-  }
-
   void check_objects() {
     for (Ref<Process> process = system_.processes(); process; process = system_.at(process).next) {
       ++reached_.processes;
@@ -417,20 +399,22 @@ class Verifier {
                      frames.template alive<Mm>() == reached_.mms && frames.template alive<Vma>() == reached_.vmas &&
                      frames.template alive<AnonVma>() == reached_.anon_vmas &&
                      frames.template alive<AnonVmaChain>() == reached_.chains &&
-                     frames.template alive<PinRecord<G>>() == reached_.pins;
+                     frames.template alive<PinRecord<G>>() == reached_.pins &&
+                     frames.template alive<FileMapping>() == reached_.mappings;
     if (!all) {
       found_.add(Violation::kFrameLost);
     }
   }
 
   void give_back() {
-    for_each_mm([&](Ref<Mm> mm) { give_back_table(system_.at(mm).root, G::kLevels - 1); });
+    for_each_mm(system_, [&](Ref<Mm> mm) { give_back_table(system_.at(mm).root, G::kLevels - 1); });
     for_each_pinned([&](FrameNumber frame, std::uint32_t times, bool as_pin) {
       if (may_be_held(frame)) {
         system_.descriptor(frame).add_references(times);
         system_.descriptor(frame).add_pins(as_pin ? times : 0);
       }
     });
+    files_.give_back();
     swap_.give_back_cache();
     const PageCount used = system_.frames().used_frames();
     for (FrameNumber frame{0}; frame.value() < used.value(); ++frame) {
@@ -459,7 +443,7 @@ class Verifier {
         give_back_table(entries[i].frame(), level - 1);
       } else if (!entries[i].present()) {
         swap_.give_back_entry(entries[i]);
-      } else if (is_anon(entries[i].frame())) {
+      } else if (is_mappable(entries[i].frame())) {
         system_.descriptor(entries[i].frame()).add_references(1);
         system_.descriptor(entries[i].frame()).add_mapcount();
       }
@@ -478,6 +462,7 @@ class Verifier {
   std::size_t frame_count_;
   Reached reached_;
   Violations found_;
+  VerifiedFiles<G> files_{system_, found_};
   SwapVerifier<G> swap_{system_, found_};
   HugeVerifier<G> huge_{system_, found_};
   /// While the entries of an address space are walked: the VMA at hand.

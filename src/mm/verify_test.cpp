@@ -80,7 +80,7 @@ std::vector<Damage<G>> damages() {
          s.page(0).set_dirty(false);
          s.slot(0).store(s.slot(0).load().with_dirty(false));
        }},
-      {"rss", Violation::kRss, [](S& s) { s.page_table().add_anon_pages(1); }},
+      {"rss", Violation::kRss, [](S& s) { s.page_table().add_pages(RssClass::kAnon, 1); }},
       {"freed while mapped", Violation::kFreedInUse, [](S& s) { s.m->frames().free(s.m.view(s.parent, 1).frame); }},
       {"mapped from outside RAM", Violation::kFreedInUse,
        [](S& s) { s.slot(1).store(Entry::of(FrameNumber{1000000}).with_dirty(true)); }},

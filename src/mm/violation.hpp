@@ -17,6 +17,9 @@ namespace cowherd::mm {
   X(kNoRmap, "rmap-missing",                                                                                 \
     "an entry maps a page that no reverse map leads to: reclaim and migration cannot find it")               \
   X(kNotDirty, "not-dirty", "nothing marks an anonymous page dirty: reclaim would drop what was written")    \
+  X(kCache, "cache-imbalance", "a file's index, its pages and its list of mappings do not agree")            \
+  X(kDirtyLost, "dirty-lost", "a page of a file may be written, or was, and is not marked dirty")            \
+  X(kUnprepared, "dirty-unprepared", "writeback met a dirty page that its file system was never told of")    \
   X(kRss, "rss-imbalance", "an address space's resident pages do not add up")                                \
   X(kFreedInUse, "use-after-free", "a freed frame is still mapped or held")                                  \
   X(kBadPage, "bad-page", "a frame was freed while mapped, or its count fell below zero")                    \

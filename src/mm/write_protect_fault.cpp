@@ -57,17 +57,18 @@ template <class G>
 Result<Faulted> copy_mapped_page(const Fault<G>& fault, PageTableGuard<G>& locked) {
   System<G>& system = fault.system;
   const FrameNumber old = fault.frame();
-  const bool was_anon = old != Frames<G>::kZeroPage || COWHERD_MUTANT(zero_page_copied_as_ordinary);
+  const bool was_counted = old != Frames<G>::kZeroPage || COWHERD_MUTANT(zero_page_copied_as_ordinary);
+  const RssClass was_of = old == Frames<G>::kZeroPage ? RssClass::kAnon : system.rss_class(old);
   const Live live(system, "copy-mapped-page", fault.entry);
   prefetch_start(system, old);
-  if (was_anon) {
+  if (was_counted) {
     point(system, Point::kTakeReference);
     fault.descriptor().add_references(1);
   }
   if (!COWHERD_MUTANT(copy_allocates_under_lock)) locked.release();
   auto allocated = system.allocate_page();
   if (!allocated) {
-    if (was_anon && !COWHERD_MUTANT(failed_copy_keeps_reference)) put_page(system, old);
+    if (was_counted && !COWHERD_MUTANT(failed_copy_keeps_reference)) put_page(system, old);
     return allocated.error();
   }
   const FrameNumber copy = *allocated;
@@ -76,7 +77,7 @@ Result<Faulted> copy_mapped_page(const Fault<G>& fault, PageTableGuard<G>& locke
 
   PendingFlush<G> flush(system, fault.mm);
   const Live pending(system, "flush", flush.range());
-  std::uint32_t references = was_anon ? 1 : 0;
+  std::uint32_t references = was_counted ? 1 : 0;
   const Live held(system, "references", references);
   {
     PageTableGuard<G> guard(system, fault.mm, fault.slot);
@@ -84,11 +85,11 @@ Result<Faulted> copy_mapped_page(const Fault<G>& fault, PageTableGuard<G>& locke
       const bool blocked = guard.blocked();
       guard.release();
       if (!COWHERD_MUTANT(given_up_copy_leaked)) system.frames().free(copy);
-      if (was_anon) put_page(system, old);
+      if (was_counted) put_page(system, old);
       return blocked ? Result<Faulted>(would_block(system, Point::kPageTableLock)) : Faulted::kRetry;
     }
-    const bool unneeded = was_anon && fault.descriptor().mapcount() == 1 && fault.descriptor().references() == 2;
-    if (was_anon && COWHERD_MUTANT(copy_drops_old_page_early)) put_page(system, old, 2);
+    const bool unneeded = was_counted && fault.descriptor().mapcount() == 1 && fault.descriptor().references() == 2;
+    if (was_counted && COWHERD_MUTANT(copy_drops_old_page_early)) put_page(system, old, 2);
     point(system, fault.mm, Point::kClearEntry);
     (void)clear_entry<G>(fault.slot);
     if (!COWHERD_MUTANT(copy_without_flush)) flush.add({fault.page, fault.page + PageCount{1}});
@@ -111,15 +112,19 @@ Result<Faulted> copy_mapped_page(const Fault<G>& fault, PageTableGuard<G>& locke
                  .unneeded = unneeded});
     // The old mapping goes last: a mapcount of one lets another process write the page, and it must not while this
     // process can still read it.
-    if (was_anon) {
+    if (was_counted) {
       drop_mapcount(system, old);
       if (!COWHERD_MUTANT(copy_keeps_reference)) ++references;
+      if (was_of != RssClass::kAnon) {
+        add_rss(system, fault.slot, -1, was_of);
+        add_rss(system, fault.slot, 1);
+      }
     } else {
       add_rss(system, fault.slot, COWHERD_MUTANT(first_write_without_rss) ? 0 : 1);
     }
   }
   flush.after_unlock();
-  if (was_anon && system.has_swap()) free_swap_cache(system, old);
+  if (was_counted && was_of == RssClass::kAnon && system.has_swap()) free_swap_cache(system, old);
   if (references != 0 && !COWHERD_MUTANT(copy_drops_old_page_early)) put_page(system, old, references);
   return Faulted::kMadeOwn;
 }
@@ -224,7 +229,8 @@ template <class G>
 WriteFault judge(const Fault<G>& fault, bool& page_locked) {
   System<G>& system = fault.system;
   const Rules& rules = system.rules();
-  if (fault.frame() == Frames<G>::kZeroPage || rules.reuse == Reuse::kNever) {
+  const bool anon = fault.descriptor().use() == FrameUse::kAnon;
+  if (!anon || rules.reuse == Reuse::kNever) {
     return decide(fault, false);
   }
   if (rules.reuse != Reuse::kMapcount && rules.reuse != Reuse::kDirected) {

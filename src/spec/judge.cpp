@@ -37,8 +37,8 @@ Judgement leak(const Judgement& judgement, Writer writer) {
   return breach(judgement, Clause::kPrivate, Harm::kLeak, false);
 }
 
-/// A CPU does not see what was last written in its own address space.
-Judgement loss(const Judgement& judgement, Writer last) {
+/// Somebody does not see what was last written; `memory` is what is promised of it.
+Judgement loss(const Judgement& judgement, Writer last, Clause memory = Clause::kPrivate) {
   switch (last) {
     case Writer::kPin:
     case Writer::kGet:
@@ -46,32 +46,68 @@ Judgement loss(const Judgement& judgement, Writer last) {
     case Writer::kForce:
       return breach(judgement, Clause::kForce, Harm::kLostWrite, false);
     case Writer::kCpu:
-      return breach(judgement, Clause::kPrivate, Harm::kLostWrite, false);
+      return breach(judgement, memory, Harm::kLostWrite, false);
     case Writer::kNone:
       break;
   }
-  return breach(judgement, Clause::kPrivate, Harm::kGarbage, false);
+  return breach(judgement, memory, Harm::kGarbage, false);
 }
 
 }  // namespace
 
-Judgement Spec::judge_view(SpaceId space, const Page& page, std::uint8_t word, std::int64_t seen) const {
+Judgement Spec::judge_view(SpaceId space, std::uint8_t page, std::uint8_t word, std::int64_t seen) {
   Judgement judgement;
-  allow(judgement, page.words[word]);
-  if (seen == page.words[word]) return judgement;
+  const std::int64_t now = state_.load(space, page, word);
+  allow(judgement, now);
+  bool right = seen == now;
+  const std::span<const PastValue> others = state_.alternatives(space, page, word);
+  for (const PastValue& other : others) {
+    right = right || other.value == seen;
+    allow(judgement, other.value);
+  }
+  if (right) {
+    if (!others.empty()) change().settle(space, page, word, seen);
+    return judgement;
+  }
   const Origin origin = state_.provenance().origin(space, seen);
-  return origin.foreign ? leak(judgement, origin.writer) : loss(judgement, page.writers[word]);
+  if (origin.foreign) return leak(judgement, origin.writer);
+  const bool shared = state_.find(space, page)->view != View::kOwn;
+  return loss(judgement, state_.last_writer(space, page, word), shared ? Clause::kFile : Clause::kPrivate);
 }
 
-Judgement Spec::judge_dma(SpecPinId pin, std::uint8_t page, std::uint8_t word, std::int64_t seen) const {
+Judgement Spec::judge_shared(std::int64_t right, Writer last, std::int64_t seen) const {
   Judgement judgement;
-  bool right = state_.load(pin, page, word) == seen;
+  allow(judgement, right);
+  if (seen == right) return judgement;
+  const Origin origin = state_.provenance().origin_of_shared(seen);
+  return origin.foreign ? leak(judgement, origin.writer) : loss(judgement, last, Clause::kFile);
+}
+
+Judgement Spec::read_file(FileNumber file, std::uint8_t page, std::uint8_t word, Observation seen) {
+  if (seen.for_shortage()) return {};
+  if (seen.error != Errno{0}) return judge_result(Errno{0}, seen);
+  return judge_shared(state_.load(file, page, word), state_.last_writer(file, page, word), seen.value);
+}
+
+Judgement Spec::judge_disk(FileNumber file, std::uint8_t page, std::uint8_t word, std::int64_t seen) const {
+  return judge_shared(state_.load(file, page, word), state_.last_writer(file, page, word), seen);
+}
+
+Judgement Spec::judge_dma(SpecPinId pin, std::uint8_t page, std::uint8_t word, std::int64_t seen) {
+  Judgement judgement;
+  bool right = state_.may_hold(pin, page, word, seen);
   allow(judgement, state_.load(pin, page, word));
   for (const PastValue& past : state_.past(pin, page, word)) {
     right = right || past.value == seen;
     allow(judgement, past.value);
   }
-  if (right) return judgement;
+  if (right) {
+    if (state_.settles(pin, page)) {
+      const auto at = state_.page_of(pin, page);
+      if (!state_.alternatives(state_.owner(pin), at, word).empty()) change().settle(state_.owner(pin), at, word, seen);
+    }
+    return judgement;
+  }
 
   const bool by_get = state_.by_get(pin);
   const Origin origin = state_.provenance().origin(state_.owner(pin), seen);

@@ -30,6 +30,8 @@ const char* name_of(Clause clause) {
       return "bookkeeping";
     case Clause::kAccess:
       return "access";
+    case Clause::kFile:
+      return "file";
   }
   return "?";
 }
@@ -94,6 +96,10 @@ const char* describe(Clause clause) {
       return "Every count equals what it counts, and exclusive means one owner.";
     case Clause::kAccess:
       return "An operation succeeds exactly where the mapping allows it, and one that fails changes nothing.";
+    case Clause::kFile:
+      return "What is written to a file, by whichever way, everybody sees who maps or reads it, and in the end its "
+             "disk "
+             "holds it.";
   }
   return "?";
 }

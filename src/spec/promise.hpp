@@ -14,6 +14,8 @@ inline constexpr std::size_t kMaxSpaces = 16;
 inline constexpr std::size_t kMaxPages = 16;
 inline constexpr std::size_t kWordsPerPage = 4;
 inline constexpr std::size_t kMaxPins = 8;
+/// Files with names; shared anonymous memory is no such file.
+inline constexpr std::size_t kMaxFiles = 4;
 
 /// The promises, numbered as in docs/spec.md.
 enum class Clause : std::uint8_t {
@@ -32,6 +34,9 @@ enum class Clause : std::uint8_t {
   kBookkeeping = 8,
   /// 9. An access succeeds exactly where the mapping allows it, and a failed operation changes nothing.
   kAccess = 9,
+  /// 10. A file is one object: what is written to it by any way, everybody sees who maps or reads it, and in the end
+  /// its disk holds it.
+  kFile = 10,
 };
 
 /// What a broken clause did to the data.
@@ -63,6 +68,9 @@ const char* describe(Clause clause);
 const char* finding_of(Harm harm);
 
 using SpaceId = Strong<struct SpaceIdTag, std::uint8_t>;
+using FileNumber = Strong<struct FileNumberTag, std::uint8_t>;
+/// Memory that no file with a name is behind.
+inline constexpr FileNumber kAnonymous{0xff};
 using SpecPinId = Strong<struct SpecPinIdTag, std::uint8_t>;
 
 /// The name of no pin: a device that holds nothing.

@@ -17,12 +17,19 @@ bool Provenance::Entry::before(const Entry& other) const {
 }
 
 void Provenance::wrote(SpaceId space, std::uint8_t page, Writer writer, std::int64_t value) {
-  if (value == 0) return;
-  const Entry wanted{.value = value, .spaces = bit(space), .page = page, .writer = writer};
+  add({.value = value, .spaces = bit(space), .page = page, .writer = writer});
+}
+
+void Provenance::wrote_shared(Writer writer, std::int64_t value) {
+  add({.value = value, .spaces = 0xffff, .page = kSharedPage, .writer = writer});
+}
+
+void Provenance::add(const Entry& wanted) {
+  if (wanted.value == 0) return;
   const auto at = std::lower_bound(entries_.begin(), entries_.end(), wanted,
                                    [](const Entry& a, const Entry& b) { return a.before(b); });
   if (at != entries_.end() && !wanted.before(*at)) {
-    at->spaces = static_cast<std::uint16_t>(at->spaces | bit(space));
+    at->spaces = static_cast<std::uint16_t>(at->spaces | wanted.spaces);
   } else {
     entries_.insert(at, wanted);
   }
@@ -30,7 +37,7 @@ void Provenance::wrote(SpaceId space, std::uint8_t page, Writer writer, std::int
 
 void Provenance::inherit(SpaceId parent, SpaceId child, std::uint16_t pages) {
   for (Entry& entry : entries_) {
-    const bool handed_on = entry.page != kNoPage && ((pages >> entry.page) & 1u) != 0;
+    const bool handed_on = entry.page < kNoPage && ((pages >> entry.page) & 1u) != 0;
     if (handed_on && (entry.spaces & bit(parent)) != 0) {
       entry.spaces = static_cast<std::uint16_t>(entry.spaces | bit(child));
     }
@@ -46,7 +53,10 @@ void Provenance::moved(SpaceId space, std::uint8_t page, std::uint8_t to) {
 }
 
 void Provenance::retire(SpaceId space) {
-  for (Entry& entry : entries_) entry.spaces = static_cast<std::uint16_t>(entry.spaces & ~bit(space));
+  for (Entry& entry : entries_) {
+    if (entry.page == kSharedPage) continue;
+    entry.spaces = static_cast<std::uint16_t>(entry.spaces & ~bit(space));
+  }
 }
 
 Origin Provenance::origin(SpaceId space, std::int64_t value) const {
@@ -58,6 +68,16 @@ Origin Provenance::origin(SpaceId space, std::int64_t value) const {
     if ((at->spaces & bit(space)) != 0) return {.own = true};
     if (origin.foreign) continue;
     origin = {.own = false, .foreign = true, .writer = at->writer};
+  }
+  return origin;
+}
+
+Origin Provenance::origin_of_shared(std::int64_t value) const {
+  Origin origin{.own = value == 0};
+  for (const Entry& entry : entries_) {
+    if (entry.value != value) continue;
+    if (entry.page == kSharedPage) return {.own = true};
+    origin = {.own = false, .foreign = true, .writer = entry.writer};
   }
   return origin;
 }

@@ -43,6 +43,13 @@ class Provenance {
 
   Provenance() { entries_.reserve(128); }
 
+  /// The page of a write to what several address spaces may see.
+  static constexpr std::uint8_t kSharedPage = kMaxPages + 1;
+
+  /// Into what is shared: in everybody's past from now on.
+  void wrote_shared(Writer writer, std::int64_t value);
+  /// Whether `value` was ever written into what is shared, and how it was written elsewhere if not.
+  [[nodiscard]] Origin origin_of_shared(std::int64_t value) const;
   void wrote(SpaceId space, std::uint8_t page, Writer writer, std::int64_t value);
   /// From now on the past of `parent` on the pages of the set `pages` is the child's too.
   void inherit(SpaceId parent, SpaceId child, std::uint16_t pages);
@@ -67,6 +74,8 @@ class Provenance {
     /// The order of entries_; no two entries are equal in it.
     [[nodiscard]] bool before(const Entry& other) const;
   };
+
+  void add(const Entry& wanted);
 
   /// Sorted.
   std::vector<Entry> entries_;

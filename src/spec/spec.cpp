@@ -13,9 +13,8 @@ constexpr Errno kSuccess{0};
 bool can_read(const Page* page) { return page != nullptr && page->protection != Protection::kNone; }
 bool can_write(const Page* page) { return page != nullptr && has(page->protection, Protection::kWrite); }
 
-/// Linux's slow path asks the mapping, which knows PROT_WRITE without PROT_READ; its fast path asks the page table,
-/// which does not. Compare Linux mm/gup.c: check_vma_flags(), gup_fast_pte_range().
-enum class Grant : std::uint8_t { kNo, kEither, kYes };
+/// What an access comes to that the mapping allows, or does not; `cut`: the page lies behind the end of its file.
+Errno access_error(bool allowed, bool cut) { return !allowed ? Errno::kSigSegv : cut ? Errno::kSigBus : kSuccess; }
 
 Grant kernel_reads(const Page* page) {
   if (!can_read(page)) return Grant::kNo;
@@ -26,8 +25,10 @@ Grant kernel_writes(const Page* page) { return can_write(page) ? Grant::kYes : G
 
 Grant grants(const Page* page, PinFlags flags) {
   if (page == nullptr || page->secret) return Grant::kNo;
-  // A private mapping may always be read and written by force: VM_MAYREAD and VM_MAYWRITE are set.
-  if (has(flags, PinFlags::kForce)) return Grant::kYes;
+  // A private mapping may always be read and written by force: VM_MAYREAD and VM_MAYWRITE are set. Of a shared one no
+  // copy is made for that.
+  const bool shared_write = page->view == View::kShared && has(flags, PinFlags::kWrite);
+  if (has(flags, PinFlags::kForce) && !shared_write) return Grant::kYes;
   return has(flags, PinFlags::kWrite) ? kernel_writes(page) : kernel_reads(page);
 }
 
@@ -112,7 +113,7 @@ void Spec::tear(SpaceId child, std::uint8_t page, std::uint8_t word, std::int64_
 
 bool Spec::hands_on(SpaceId space, std::uint8_t page) const {
   const Page* at = state_.find(space, page);
-  return at != nullptr && !at->dont_fork && !at->wipe_on_fork;
+  return at != nullptr && at->view == View::kOwn && !at->dont_fork && !at->wipe_on_fork;
 }
 
 std::optional<Protection> Spec::protection(SpaceId space, std::uint8_t page) const {
@@ -123,12 +124,12 @@ std::optional<Protection> Spec::protection(SpaceId space, std::uint8_t page) con
 
 std::optional<std::int64_t> Spec::peek(SpaceId space, std::uint8_t page, std::uint8_t word) const {
   const Page* at = state_.find(space, page);
-  if (at == nullptr) return std::nullopt;
-  return at->words[word];
+  if (at == nullptr || state_.beyond_end(*at)) return std::nullopt;
+  return state_.load(space, page, word);
 }
 
 Judgement Spec::mmap(SpaceId space, std::uint8_t first, std::uint8_t count, Protection protection, MapFlags flags,
-                     Observation seen) {
+                     Observation seen, Backing backing) {
   if (seen.for_shortage()) return {};
   Errno expected = kSuccess;
   if (has(flags, MapFlags::kFixedNoReplace)) {
@@ -138,7 +139,14 @@ Judgement Spec::mmap(SpaceId space, std::uint8_t first, std::uint8_t count, Prot
   }
   if (expected == kSuccess) {
     for (std::uint8_t page = first; page < first + count; ++page) {
-      change().map(space, page, protection);
+      if (backing.file != kAnonymous) {
+        const auto file_page = static_cast<std::uint8_t>(backing.first + (page - first));
+        change().map_file(space, page, protection, backing.file, file_page, backing.shared);
+      } else if (backing.shared) {
+        change().map_shared(space, page, protection);
+      } else {
+        change().map(space, page, protection);
+      }
       state_.find(space, page)->secret = has(flags, MapFlags::kSecret);
     }
   }
@@ -168,6 +176,14 @@ Judgement Spec::madvise(SpaceId space, std::uint8_t first, std::uint8_t count, A
   if (advice == Advice::kCollapse && (seen.error == Errno::kInvalid || seen.error == Errno::kAgain)) return {};
   const bool locks = advice == Advice::kLock || advice == Advice::kUnlock;
   const bool populates = advice == Advice::kPopulateRead || advice == Advice::kPopulateWrite || locks;
+  if (advice == Advice::kWipeOnFork || advice == Advice::kFree) {
+    // Only what is private, and of no file, can be empty in the child.
+    for (std::uint8_t i = first; i < first + count; ++i) {
+      const Page* page = state_.find(space, i);
+      if (page == nullptr || (page->view == View::kOwn && page->file == kAnonymous)) continue;
+      return judge_result(Errno::kInvalid, seen);
+    }
+  }
   bool hole = false;
   // mlock brings in what it locks, and cannot.
   bool closed = false;
@@ -177,11 +193,13 @@ Judgement Spec::madvise(SpaceId space, std::uint8_t first, std::uint8_t count, A
       hole = true;
       if (populates) break;
     } else if (locks) {
-      closed = closed || (advice == Advice::kLock && page->protection == Protection::kNone);
+      closed =
+          closed || (advice == Advice::kLock && (page->protection == Protection::kNone || state_.beyond_end(*page)));
     } else if (populates) {
       const Grant grant = advice == Advice::kPopulateWrite ? kernel_writes(page) : kernel_reads(page);
-      if (grant == Grant::kYes || (grant == Grant::kEither && seen.error != Errno::kInvalid)) continue;
-      return judge_result(Errno::kInvalid, seen);
+      const bool granted = grant == Grant::kYes || (grant == Grant::kEither && seen.error != Errno::kInvalid);
+      if (!granted) return judge_result(Errno::kInvalid, seen);
+      if (state_.beyond_end(*page)) return judge_result(Errno::kFault, seen);
     } else if (advice == Advice::kDontNeed) {
       state_.wipe(space, i);
     } else if (advice == Advice::kFree) {
@@ -200,7 +218,7 @@ Judgement Spec::judge_lazy_view(SpaceId space, std::uint8_t page, std::uint8_t w
     change().lose(space, page);
     return {};
   }
-  Judgement judgement = judge_view(space, at, word, seen);
+  Judgement judgement = judge_view(space, page, word, seen);
   if (judgement.ok() && may_be_lost) change().keep(space, page);
   if (!judgement.ok() && may_be_lost) allow_too(judgement, 0);
   return judgement;
@@ -215,6 +233,11 @@ Errno Spec::remap_error(SpaceId space, const Remap& remap) const {
   if (fixed && overlap) return Errno::kInvalid;
   const Page* first = state_.find(space, remap.first);
   if (first == nullptr) return Errno::kFault;
+  for (std::uint8_t i = 0; i < remap.count; ++i) {
+    // What is shared, or a file's, stays where it is.
+    const Page* page = state_.find(space, static_cast<std::uint8_t>(remap.first + i));
+    if (page != nullptr && (page->view != View::kOwn || page->file != kAnonymous)) return Errno::kInvalid;
+  }
   if (remap.to_count <= remap.count) return kSuccess;
   for (std::uint8_t i = 1; i < remap.count; ++i) {
     const Page* page = state_.find(space, static_cast<std::uint8_t>(remap.first + i));
@@ -262,15 +285,17 @@ Judgement Spec::mremap(SpaceId space, const Remap& remap, Observation seen) {
 Judgement Spec::read(SpaceId space, std::uint8_t page, std::uint8_t word, Observation seen) {
   if (seen.for_shortage()) return {};
   const Page* at = state_.find(space, page);
-  const Errno expected = can_read(at) ? kSuccess : Errno::kSigSegv;
+  const Errno expected = access_error(can_read(at), at != nullptr && state_.beyond_end(*at));
   if (expected != kSuccess || seen.error != kSuccess) return judge_result(expected, seen);
   if (at->lazy.words != 0) return judge_lazy_view(space, page, word, seen.value);
-  return judge_view(space, *at, word, seen.value);
+  return judge_view(space, page, word, seen.value);
 }
 
 Judgement Spec::write(SpaceId space, std::uint8_t page, std::uint8_t word, std::int64_t value, Observation seen) {
   if (seen.for_shortage()) return {};
-  if (!can_write(state_.find(space, page))) return judge_result(Errno::kSigSegv, seen);
+  const Page* at = state_.find(space, page);
+  const Errno expected = access_error(can_write(at), at != nullptr && state_.beyond_end(*at));
+  if (expected != kSuccess) return judge_result(expected, seen);
   change().store(space, page, word, value, Writer::kCpu);
   return judge_result(kSuccess, seen);
 }
@@ -278,17 +303,51 @@ Judgement Spec::write(SpaceId space, std::uint8_t page, std::uint8_t word, std::
 Judgement Spec::force_read(SpaceId space, std::uint8_t page, std::uint8_t word, Observation seen) {
   if (seen.for_shortage()) return {};
   const Page* at = state_.find(space, page);
-  const Errno expected = at != nullptr && !at->secret ? kSuccess : Errno::kFault;
+  const Errno expected = at != nullptr && !at->secret && !state_.beyond_end(*at) ? kSuccess : Errno::kFault;
   if (expected != kSuccess || seen.error != kSuccess) return judge_result(expected, seen);
   if (at->lazy.words != 0) return judge_lazy_view(space, page, word, seen.value);
-  return judge_view(space, *at, word, seen.value);
+  return judge_view(space, page, word, seen.value);
 }
 
 Judgement Spec::force_write(SpaceId space, std::uint8_t page, std::uint8_t word, std::int64_t value, Observation seen) {
   if (seen.for_shortage()) return {};
-  const Page* at = state_.find(space, page);
-  if (at == nullptr || at->secret) return judge_result(Errno::kFault, seen);
+  if (!allows_force(space, page)) return judge_result(Errno::kFault, seen);
   change().store(space, page, word, value, Writer::kForce);
+  return judge_result(kSuccess, seen);
+}
+
+bool Spec::allows_force(SpaceId space, std::uint8_t page) const {
+  const Page* at = state_.find(space, page);
+  return at != nullptr && !state_.beyond_end(*at) && grants(at, PinFlags::kForce | PinFlags::kWrite) == Grant::kYes;
+}
+
+Grant Spec::grant(SpaceId space, std::uint8_t page, PinFlags flags) const {
+  const Page* at = state_.find(space, page);
+  if (at != nullptr && state_.beyond_end(*at)) return Grant::kNo;
+  const Grant granted = grants(at, flags);
+  // A device that writes for as long as it likes may be kept away from where a file system has to hear of every write.
+  const bool long_write = has(flags, PinFlags::kWrite | PinFlags::kLongTerm);
+  const bool tracked = at != nullptr && at->view == View::kShared && state_.on_disk(*at);
+  return granted == Grant::kYes && long_write && tracked ? Grant::kEither : granted;
+}
+
+Judgement Spec::write_file(FileNumber file, std::uint8_t page, std::uint8_t word, std::int64_t value,
+                           Observation seen) {
+  if (seen.for_shortage()) return {};
+  if (page >= state_.size(file)) change().set_size(file, static_cast<std::uint8_t>(page + 1));
+  change().store(file, page, word, value);
+  return judge_result(kSuccess, seen);
+}
+
+Judgement Spec::truncate(FileNumber file, std::uint8_t pages, Observation seen) {
+  if (seen.for_shortage()) return {};
+  change().set_size(file, pages);
+  return judge_result(kSuccess, seen);
+}
+
+Judgement Spec::punch(FileNumber file, std::uint8_t first, std::uint8_t count, Observation seen) {
+  if (seen.for_shortage()) return {};
+  for (std::uint8_t page = first; page < first + count && page < state_.size(file); ++page) change().punch(file, page);
   return judge_result(kSuccess, seen);
 }
 
@@ -309,9 +368,9 @@ Judgement Spec::pin(SpecPinId name, SpaceId space, std::uint8_t first, std::uint
   std::uint8_t sure = so_far.bound;
   std::uint8_t most = so_far.bound;
   for (; !so_far.stopped && most < count; ++most) {
-    const Grant grant = grants(state_.find(space, static_cast<std::uint8_t>(first + most)), flags);
-    if (grant == Grant::kNo) break;
-    if (grant == Grant::kYes && sure == most) ++sure;
+    const Grant granted = grant(space, static_cast<std::uint8_t>(first + most), flags);
+    if (granted == Grant::kNo) break;
+    if (granted == Grant::kYes && sure == most) ++sure;
   }
   if (most == 0) return judge_result(Errno::kFault, seen);
   const bool no_fault = has(flags, PinFlags::kNoFault);
@@ -339,14 +398,14 @@ bool Spec::pin_next(SpecPinId name, SpaceId space, std::uint8_t first, PinFlags 
   const std::uint8_t bound = state_.held(name);
   // An address space has to end before its name is another one's, and what is bound in it stays there.
   if (bound > 0 && state_.owner(name) != space) return false;
-  if (grants(state_.find(space, static_cast<std::uint8_t>(first + bound)), flags) == Grant::kNo) return false;
+  if (grant(space, static_cast<std::uint8_t>(first + bound), flags) == Grant::kNo) return false;
   if (bound == 0) change().bind(name, space, first, strength_of(flags), has(flags, PinFlags::kGet));
   change().extend(name);
   return true;
 }
 
 bool Spec::may_refuse_pin(SpaceId space, std::uint8_t page, PinFlags flags) const {
-  return grants(state_.find(space, page), flags) != Grant::kYes;
+  return grant(space, page, flags) != Grant::kYes;
 }
 
 void Spec::unpin(SpecPinId pin) { change().release(pin); }

@@ -37,6 +37,17 @@ struct Remap {
   [[nodiscard]] std::uint8_t parts() const { return count < to_count ? to_count : count; }
 };
 
+/// What a mapping shows: pages of a file with a name from `first` on, or memory that begins as zeros.
+struct Backing {
+  FileNumber file = kAnonymous;
+  std::uint8_t first = 0;
+  bool shared = false;
+};
+
+/// Linux's slow path asks the mapping, which knows PROT_WRITE without PROT_READ; its fast path asks the page table,
+/// which does not. Compare Linux mm/gup.c: check_vma_flags(), gup_fast_pte_range().
+enum class Grant : std::uint8_t { kNo, kEither, kYes };
+
 /// The reference state of one machine, and the judge of what is seen of it. Plain memory: copying bytes() and assigning
 /// them back is a snapshot, equal states have equal bytes. Each call is one atomic operation. Not thread-safe.
 ///
@@ -72,7 +83,7 @@ class Spec {
 
   /// Placed at `first` whatever the flags say; kFixedNoReplace refuses where anything is mapped, all else replaces.
   Judgement mmap(SpaceId space, std::uint8_t first, std::uint8_t count, Protection protection, MapFlags flags,
-                 Observation seen);
+                 Observation seen, Backing backing = {});
   Judgement munmap(SpaceId space, std::uint8_t first, std::uint8_t count, Observation seen);
   /// Changes the pages before the first hole; with a hole the result is ENOMEM.
   Judgement mprotect(SpaceId space, std::uint8_t first, std::uint8_t count, Protection protection, Observation seen);
@@ -87,6 +98,23 @@ class Spec {
   [[nodiscard]] Errno remap_error(SpaceId space, const Remap& remap) const;
   /// Part `part` of one that may not fail; `last_moved`: that of the last page that is kept has been done.
   void remap_part(SpaceId space, const Remap& remap, std::uint8_t part, bool last_moved);
+  // Files, by number: fewer than kMaxFiles, of at most kMaxPages pages.
+
+  /// Precondition: it does not exist.
+  void create_file(FileNumber file, std::uint8_t pages, bool disk = false) { change().create_file(file, pages, disk); }
+  [[nodiscard]] bool exists(FileNumber file) const { return state_.exists(file); }
+  [[nodiscard]] std::uint8_t size(FileNumber file) const { return state_.size(file); }
+  /// A read behind the end reads nothing: 0.
+  Judgement read_file(FileNumber file, std::uint8_t page, std::uint8_t word, Observation seen);
+  /// Makes the file longer where it lies behind the end.
+  Judgement write_file(FileNumber file, std::uint8_t page, std::uint8_t word, std::int64_t value, Observation seen);
+  Judgement truncate(FileNumber file, std::uint8_t pages, Observation seen);
+  Judgement punch(FileNumber file, std::uint8_t first, std::uint8_t count, Observation seen);
+  [[nodiscard]] std::int64_t peek(FileNumber file, std::uint8_t page, std::uint8_t word) const {
+    return state_.load(file, page, word);
+  }
+  /// What the disk has to hold in the end; `seen`: what it holds.
+  [[nodiscard]] Judgement judge_disk(FileNumber file, std::uint8_t page, std::uint8_t word, std::int64_t seen) const;
 
   Judgement read(SpaceId space, std::uint8_t page, std::uint8_t word, Observation seen);
   Judgement write(SpaceId space, std::uint8_t page, std::uint8_t word, std::int64_t value, Observation seen);
@@ -131,7 +159,20 @@ class Spec {
   /// Precondition: mapped in the child.
   void tear(SpaceId child, std::uint8_t page, std::uint8_t word, std::int64_t value);
 
-  /// Whether fork gives the child the contents of the page.
+  /// What several may see of these pages, of a pin's page, of a file, as sets of bits in which two may share one.
+  [[nodiscard]] std::uint64_t slots_seen(SpaceId space, std::uint16_t pages) const {
+    return state_.slots_seen(space, pages);
+  }
+  [[nodiscard]] std::uint64_t slots_held(SpecPinId pin, std::uint8_t page) const {
+    return state_.slots_held(pin, page);
+  }
+  [[nodiscard]] std::uint64_t slots_of(FileNumber file) const { return state_.slots_of(file); }
+  /// The files that these pages show, as a set of bits.
+  [[nodiscard]] std::uint8_t files_seen(SpaceId space, std::uint16_t pages) const {
+    return state_.files_seen(space, pages);
+  }
+
+  /// Whether fork gives the child the contents of the page, as its own.
   [[nodiscard]] bool hands_on(SpaceId space, std::uint8_t page) const;
   /// Nothing where nothing is mapped.
   [[nodiscard]] std::optional<Protection> protection(SpaceId space, std::uint8_t page) const;
@@ -149,10 +190,14 @@ class Spec {
   [[nodiscard]] bool attached(SpecPinId pin, std::uint8_t page) const { return state_.attached(pin, page); }
 
  private:
-  [[nodiscard]] Judgement judge_view(SpaceId space, const Page& page, std::uint8_t word, std::int64_t seen) const;
+  Judgement judge_view(SpaceId space, std::uint8_t page, std::uint8_t word, std::int64_t seen);
   /// As judge_view(), for a page that MADV_FREE may have lost words of; what is seen may settle that.
   Judgement judge_lazy_view(SpaceId space, std::uint8_t page, std::uint8_t word, std::int64_t seen);
-  [[nodiscard]] Judgement judge_dma(SpecPinId pin, std::uint8_t page, std::uint8_t word, std::int64_t seen) const;
+  Judgement judge_dma(SpecPinId pin, std::uint8_t page, std::uint8_t word, std::int64_t seen);
+  /// Of a word that a file, or shared memory, does not hold.
+  [[nodiscard]] Judgement judge_shared(std::int64_t right, Writer last, std::int64_t seen) const;
+  [[nodiscard]] bool allows_force(SpaceId space, std::uint8_t page) const;
+  [[nodiscard]] Grant grant(SpaceId space, std::uint8_t page, PinFlags flags) const;
   /// The state is about to change: what bytes() gave is out of date.
   State& change();
 

@@ -8,50 +8,9 @@
 
 namespace cowherd::spec {
 
-namespace {
-
-template <class Set>
-bool contains(Set set, std::size_t element) {
-  return ((static_cast<unsigned>(set) >> element) & 1u) != 0;
-}
-
-std::uint16_t with(std::uint16_t set, std::size_t element) { return static_cast<std::uint16_t>(set | (1u << element)); }
-
-std::uint16_t without(std::uint16_t set, std::size_t element) {
-  return static_cast<std::uint16_t>(set & ~(1u << element));
-}
-
-}  // namespace
-
 std::uint16_t State::place_of(SpecPinId pin, std::uint8_t page, std::uint8_t word) {
   static_assert(kMaxPages == 16 && kWordsPerPage == 4);
   return static_cast<std::uint16_t>(pin.value() << 6 | page << 2 | word);
-}
-
-template <class Visit>
-void State::for_each_holder(SpaceId space, std::uint8_t page, Visit visit) {
-  for (std::uint8_t i = 0; i < kMaxPins; ++i) {
-    Pin& pin = pins_[i];
-    if (pin.count == 0 || pin.space != space) continue;
-    if (pin.moved) {
-      for (std::uint8_t index = 0; index < pin.count; ++index) {
-        if (contains(pin.attached, index) && pin.at[index] == page) visit(SpecPinId{i}, index);
-      }
-      continue;
-    }
-    if (page < pin.first || page >= pin.first + pin.count) continue;
-    const auto index = static_cast<std::uint8_t>(page - pin.first);
-    if (contains(pin.attached, index)) visit(SpecPinId{i}, index);
-  }
-}
-
-template <class Visit>
-void State::for_each_holder_of_slot(std::uint16_t slot, Visit visit) {
-  for (std::uint8_t i = 0; i < kMaxPins; ++i) {
-    for (std::uint8_t index = 0; index < pins_[i].count; ++index) {
-      if (!contains(pins_[i].attached, index) && pins_[i].slots[index] == slot) visit(SpecPinId{i}, index);
-    }
-  }
 }
 
 SpaceId State::free_space() const {
@@ -100,6 +59,12 @@ void State::copy_pages(SpaceId parent, SpaceId child) {
       to.pages[i].writers = {};
       to.pages[i].lazy = {};
     }
+    for (std::uint8_t word = 0; word < kWordsPerPage && !alternatives_.empty(); ++word) {
+      const std::span<const PastValue> more = alternatives(parent, i, word);
+      for (const PastValue& value : std::vector<PastValue>(more.begin(), more.end())) {
+        add_alternative(child, i, word, value.value);
+      }
+    }
   }
   provenance_.inherit(parent, child, handed_on);
 }
@@ -131,14 +96,19 @@ void State::unmap(SpaceId space, std::uint8_t page) {
   Space& in = spaces_[space.value()];
   if (!contains(in.mapped, page)) return;
   discard(space, page);
+  drop_alternatives(space, page);
   in.mapped = without(in.mapped, page);
 }
 
 void State::wipe(SpaceId space, std::uint8_t page) {
-  discard(space, page);
   Page& wiped = spaces_[space.value()].pages[page];
+  // What is shared is not the owner's to discard: it is there again at the next access.
+  if (wiped.view == View::kShared) return;
+  discard(space, page);
+  drop_alternatives(space, page);
   wiped.words = {};
   wiped.writers = {};
+  if (wiped.file != kAnonymous) wiped.view = View::kFollows;
   wiped.lazy = {};
 }
 
@@ -176,23 +146,37 @@ void State::settle(Pin& pin) {
 
 void State::discard(SpaceId space, std::uint8_t page) {
   const Page& gone = spaces_[space.value()].pages[page];
-  std::uint16_t slot = kMaxDetached;
+  std::uint16_t slot = shown(gone);
+  // Behind the end of a file nobody holds anything.
+  if (gone.view != View::kOwn && slot == kNoSlot) return;
   const auto detach = [&] {
-    if (slot != kMaxDetached) return;
+    if (slot != kNoSlot) return;
     slot = free_slot();
     detached_[slot] = gone.words;
+    detached_writers_[slot] = gone.writers;
     detached_lazy_[slot] = gone.lazy.words;
   };
   for_each_holder(space, page, [&](SpecPinId holder, std::uint8_t index) {
     detach();
     Pin& pin = pins_[holder.value()];
+    const bool loose = contains(pin.loose, index);
+    for (std::uint8_t word = 0; word < kWordsPerPage; ++word) {
+      if (loose) add_past(holder, index, word, load(space, page, word));
+      for (const PastValue& value : alternatives(space, page, word)) add_past(holder, index, word, value.value);
+    }
+    if (!loose) pin.slots[index] = slot;
+    if (gone.view == View::kFollows && pin.strength != Strength::kWrite) pin.loose = with(pin.loose, index);
     pin.attached = without(pin.attached, index);
-    pin.slots[index] = slot;
     settle(pin);
   });
   if (keeper_ == kNobody) return;
   detach();
-  const StalePage kept{.keeper = keeper_, .space = space, .page = page, .protection = gone.protection, .slot = slot};
+  keep_stale(space, page, gone.protection, slot);
+}
+
+void State::keep_stale(SpaceId space, std::uint8_t page, Protection protection, std::uint16_t slot) {
+  if (keeper_ == kNobody) return;
+  const StalePage kept{.keeper = keeper_, .space = space, .page = page, .protection = protection, .slot = slot};
   stale_.insert(std::lower_bound(stale_.begin(), stale_.end(), kept,
                                  [](const StalePage& a, const StalePage& b) { return a.before(b); }),
                 kept);
@@ -211,14 +195,24 @@ void State::forget(std::uint8_t keeper) {
 std::int64_t State::load(const StalePage& stale, std::uint8_t word) const { return detached_[stale.slot][word]; }
 
 void State::store(const StalePage& stale, std::uint8_t word, std::int64_t value) {
-  store_detached(stale.slot, word, value);
+  if (store_slot(stale.slot, word, value, Writer::kCpu)) return;
   provenance_.wrote(stale.space, Provenance::kNoPage, Writer::kCpu, value);
 }
 
 void State::store(SpaceId space, std::uint8_t page, std::uint8_t word, std::int64_t value, Writer writer) {
+  own(space, page);
   Page& into = spaces_[space.value()].pages[page];
+  if (into.view == View::kShared) {
+    (void)store_slot(shown(into), word, value, writer);
+    return;
+  }
   const std::int64_t before = into.words[word];
   const bool may_be_lost = contains(into.lazy.words, word);
+  for_each_holder(space, page, [&](SpecPinId pin, std::uint8_t index) {
+    if (strength(pin) != Strength::kReadShort) return;
+    for (const PastValue& other : alternatives(space, page, word)) add_past(pin, index, word, other.value);
+  });
+  drop_alternatives(space, page, word);
   for_each_holder(space, page, [&](SpecPinId pin, std::uint8_t index) {
     note_past(pin, index, word, before, value);
     if (may_be_lost) note_past(pin, index, word, 0, value);
@@ -272,7 +266,7 @@ void State::lose(SpecPinId pin, std::uint8_t page) {
   if (contains(of.attached, page)) return lose(of.space, page_of(pin, page));
   const std::uint16_t slot = of.slots[page];
   for (unsigned words = std::exchange(detached_lazy_[slot], std::uint8_t{0}); words != 0; words &= words - 1) {
-    store_detached(slot, static_cast<std::uint8_t>(std::countr_zero(words)), 0);
+    (void)store_slot(slot, static_cast<std::uint8_t>(std::countr_zero(words)), 0, Writer::kNone);
   }
 }
 
@@ -289,26 +283,23 @@ void State::store(SpecPinId pin, std::uint8_t page, std::uint8_t word, std::int6
     store(by.space, page_of(pin, page), word, value, writer);
     return;
   }
-  store_detached(by.slots[page], word, value);
+  if (store_slot(by.slots[page], word, value, writer)) return;
   provenance_.wrote(by.space, Provenance::kNoPage, writer, value);
 }
 
-void State::store_detached(std::uint16_t slot, std::uint8_t word, std::int64_t value) {
-  const std::int64_t before = detached_[slot][word];
-  for_each_holder_of_slot(slot,
-                          [&](SpecPinId holder, std::uint8_t index) { note_past(holder, index, word, before, value); });
-  detached_[slot][word] = value;
-  detached_lazy_[slot] = static_cast<std::uint8_t>(detached_lazy_[slot] & ~(1u << word));
-}
-
 void State::note_past(SpecPinId pin, std::uint8_t page, std::uint8_t word, std::int64_t from, std::int64_t to) {
-  if (pins_[pin.value()].strength != Strength::kReadShort || from == to) return;
-  const PastValue gone{place_of(pin, page, word), from};
-  const PastValue back{gone.place, to};
-  const auto at = std::lower_bound(past_.begin(), past_.end(), gone);
-  if (at == past_.end() || *at != gone) past_.insert(at, gone);
+  const Pin& noting = pins_[pin.value()];
+  if ((noting.strength != Strength::kReadShort && !contains(noting.loose, page)) || from == to) return;
+  const PastValue back{place_of(pin, page, word), to};
+  add_past(pin, page, word, from);
   const auto again = std::lower_bound(past_.begin(), past_.end(), back);
   if (again != past_.end() && *again == back) past_.erase(again);
+}
+
+void State::add_past(SpecPinId pin, std::uint8_t page, std::uint8_t word, std::int64_t value) {
+  const PastValue gone{place_of(pin, page, word), value};
+  const auto at = std::lower_bound(past_.begin(), past_.end(), gone);
+  if (at == past_.end() || *at != gone) past_.insert(at, gone);
 }
 
 std::span<const PastValue> State::past(SpecPinId pin, std::uint8_t page, std::uint8_t word) const {
@@ -334,6 +325,7 @@ void State::bind(SpecPinId pin, SpaceId space, std::uint8_t first, Strength stre
                         .strength = strength,
                         .get = get,
                         .attached = 0,
+                        .loose = 0,
                         .moved = false,
                         .at = {},
                         .slots = {}};
@@ -341,7 +333,14 @@ void State::bind(SpecPinId pin, SpaceId space, std::uint8_t first, Strength stre
 
 void State::extend(SpecPinId pin) {
   Pin& extended = pins_[pin.value()];
-  assert(find(extended.space, static_cast<std::uint8_t>(extended.first + extended.count)) != nullptr);
+  const auto page = static_cast<std::uint8_t>(extended.first + extended.count);
+  const Page* held = find(extended.space, page);
+  assert(held != nullptr);
+  if (extended.strength == Strength::kWrite) own(extended.space, page);
+  if (extended.strength == Strength::kReadShort && held->view == View::kFollows) {
+    extended.loose = with(extended.loose, extended.count);
+    extended.slots[extended.count] = shown(*held);
+  }
   extended.attached = with(extended.attached, extended.count);
   extended.at[extended.count] = static_cast<std::uint8_t>(extended.first + extended.count);
   ++extended.count;
@@ -362,7 +361,7 @@ bool State::attached(SpecPinId pin, std::uint8_t page) const { return contains(p
 std::int64_t State::load(SpecPinId pin, std::uint8_t page, std::uint8_t word) const {
   const Pin& of = pins_[pin.value()];
   if (!contains(of.attached, page)) return detached_[of.slots[page]][word];
-  return spaces_[of.space.value()].pages[page_of(pin, page)].words[word];
+  return load(of.space, page_of(pin, page), word);
 }
 
 std::uint16_t State::attached_pages(SpaceId space) const {
@@ -388,7 +387,16 @@ std::uint16_t State::free_slot() const {
   std::bitset<kMaxDetached> taken;
   for (const Pin& pin : pins_) {
     for (std::uint8_t index = 0; index < pin.count; ++index) {
-      if (!contains(pin.attached, index)) taken.set(pin.slots[index]);
+      if (!contains(pin.attached, index) || contains(pin.loose, index)) taken.set(pin.slots[index]);
+    }
+  }
+  for (const FileState& file : files_) {
+    for (std::uint8_t page = 0; file.exists && page < file.pages; ++page) taken.set(file.slots[page]);
+  }
+  for (std::uint8_t i = 0; i < kMaxSpaces; ++i) {
+    for (std::uint8_t p = 0; alive(SpaceId{i}) && p < kMaxPages; ++p) {
+      const Page* page = find(SpaceId{i}, p);
+      if (page != nullptr && page->view == View::kShared && page->file == kAnonymous) taken.set(page->slot);
     }
   }
   for (const StalePage& stale : stale_) taken.set(stale.slot);

@@ -12,6 +12,31 @@
 
 namespace cowherd::spec {
 
+/// Sets of small numbers, as bits.
+template <class Set>
+constexpr bool contains(Set set, std::size_t element) {
+  return ((static_cast<unsigned>(set) >> element) & 1u) != 0;
+}
+
+constexpr std::uint16_t with(std::uint16_t set, std::size_t element) {
+  return static_cast<std::uint16_t>(set | (1u << element));
+}
+
+constexpr std::uint16_t without(std::uint16_t set, std::size_t element) {
+  return static_cast<std::uint16_t>(set & ~(1u << element));
+}
+
+/// What a page of an address space shows.
+enum class View : std::uint8_t {
+  /// Its own words, which nobody else sees.
+  kOwn,
+  /// What everybody sees who has the same page: of a file, or of shared anonymous memory.
+  kShared,
+  /// The page of a file, in a private mapping, that nobody has written through it. It may have stopped to follow the
+  /// file at any moment, and nobody can tell but by what is seen.
+  kFollows,
+};
+
 /// Words of a page that MADV_FREE may have lost: each reads what it holds, or all of them read 0.
 struct Lazy {
   /// As a set of bits; 0: none.
@@ -31,6 +56,12 @@ struct Page {
   bool wipe_on_fork = false;
   /// No reference may be taken to it.
   bool secret = false;
+  View view = View::kOwn;
+  /// Where the page is of a file with a name, also once it has words of its own.
+  FileNumber file = kAnonymous;
+  std::uint8_t file_page = 0;
+  /// Of shared anonymous memory.
+  std::uint16_t slot = 0;
   Lazy lazy{};
 };
 
@@ -44,9 +75,10 @@ enum class Strength : std::uint8_t {
   kReadShort,
 };
 
-/// A value that a word held since a short reference for reading was taken, and holds no more.
+/// A value that a word held since a short reference for reading was taken, and holds no more; or that it may hold where
+/// nobody can tell whether it followed its file.
 struct PastValue {
-  /// Which word through which pin; comparable.
+  /// Which word through which pin, or of which address space; comparable.
   std::uint16_t place = 0;
   std::int64_t value = 0;
 
@@ -103,6 +135,48 @@ class State {
   /// The page goes to address `to`, with those who hold it, in place of what is there; where it was nothing is mapped
   /// then, or a page of zeros with the same protection and marks. Precondition: mapped, and not at `to`.
   void move(SpaceId space, std::uint8_t page, std::uint8_t to, bool stays_mapped);
+  /// A page of zeros that others can have too, by fork.
+  void map_shared(SpaceId space, std::uint8_t page, Protection protection);
+  /// Precondition: the file exists.
+  void map_file(SpaceId space, std::uint8_t page, Protection protection, FileNumber file, std::uint8_t file_page,
+                bool shared);
+
+  // Files.
+
+  [[nodiscard]] bool exists(FileNumber file) const { return file.value() < kMaxFiles && files_[file.value()].exists; }
+  /// Precondition: it does not exist.
+  void create_file(FileNumber file, std::uint8_t pages, bool disk);
+  /// Whether a disk is behind what the page shows.
+  [[nodiscard]] bool on_disk(const Page& page) const {
+    return page.file != kAnonymous && files_[page.file.value()].disk;
+  }
+  [[nodiscard]] std::uint8_t size(FileNumber file) const { return files_[file.value()].pages; }
+  /// Pages behind the new end are gone, for everybody, private copies too; new ones are zeros.
+  void set_size(FileNumber file, std::uint8_t pages);
+  /// Precondition: within the file.
+  void punch(FileNumber file, std::uint8_t page);
+  [[nodiscard]] std::int64_t load(FileNumber file, std::uint8_t page, std::uint8_t word) const;
+  [[nodiscard]] Writer last_writer(FileNumber file, std::uint8_t page, std::uint8_t word) const;
+  void store(FileNumber file, std::uint8_t page, std::uint8_t word, std::int64_t value);
+
+  /// Whether the page lies behind the end of its file. Precondition: mapped.
+  [[nodiscard]] bool beyond_end(const Page& page) const;
+  /// What the word holds, or one of the values that it may hold; 0 behind the end of a file. Precondition: mapped.
+  [[nodiscard]] std::int64_t load(SpaceId space, std::uint8_t page, std::uint8_t word) const;
+  [[nodiscard]] Writer last_writer(SpaceId space, std::uint8_t page, std::uint8_t word) const;
+  /// What it may hold besides, sorted.
+  [[nodiscard]] std::span<const PastValue> alternatives(SpaceId space, std::uint8_t page, std::uint8_t word) const;
+  /// The word was seen to hold `value`, which is one of those.
+  void settle(SpaceId space, std::uint8_t page, std::uint8_t word, std::int64_t value);
+  /// The page is its owner's own from now on, if it is private.
+  void own(SpaceId space, std::uint8_t page);
+  /// The pages that are seen through these of the address space, where others may see them too, as a set of bits.
+  [[nodiscard]] std::uint64_t slots_seen(SpaceId space, std::uint16_t pages) const;
+  [[nodiscard]] std::uint64_t slots_held(SpecPinId pin, std::uint8_t page) const;
+  [[nodiscard]] std::uint64_t slots_of(FileNumber file) const;
+  /// The files that these pages show, as a set of bits.
+  [[nodiscard]] std::uint8_t files_seen(SpaceId space, std::uint16_t pages) const;
+
   /// Precondition: mapped.
   void store(SpaceId space, std::uint8_t page, std::uint8_t word, std::int64_t value, Writer writer);
   /// The word holds what somebody else wrote, and it is in the space's past like what the space wrote itself.
@@ -140,7 +214,7 @@ class State {
   [[nodiscard]] SpecPinId free_pin() const;
   /// A pin on no page yet, which exists from its first extend() on. Precondition: `pin` does not exist.
   void bind(SpecPinId pin, SpaceId space, std::uint8_t first, Strength strength, bool get);
-  /// One page more. Precondition: it is mapped.
+  /// One page more; a writer makes a private one its owner's own. Precondition: it is mapped.
   void extend(SpecPinId pin);
   /// A pin that does not exist is let go without effect.
   void release(SpecPinId pin);
@@ -158,8 +232,12 @@ class State {
   [[nodiscard]] bool attached(SpecPinId pin, std::uint8_t page) const;
   [[nodiscard]] std::int64_t load(SpecPinId pin, std::uint8_t page, std::uint8_t word) const;
   void store(SpecPinId pin, std::uint8_t page, std::uint8_t word, std::int64_t value);
+  /// Whether `value` is what the pin may read now, besides what it may have seen before.
+  [[nodiscard]] bool may_hold(SpecPinId pin, std::uint8_t page, std::uint8_t word, std::int64_t value) const;
+  /// Whether what the pin reads says what the owner's page holds.
+  [[nodiscard]] bool settles(SpecPinId pin, std::uint8_t page) const;
   /// What a pin of Strength::kReadShort may have seen beside the current value: sorted, without repetition, and never
-  /// the current value.
+  /// the current value. Of others too where nobody could tell which page they got.
   [[nodiscard]] std::span<const PastValue> past(SpecPinId pin, std::uint8_t page, std::uint8_t word) const;
 
   [[nodiscard]] const Provenance& provenance() const { return provenance_; }
@@ -174,7 +252,7 @@ class State {
 
  private:
   /// Pages that pins hold, and as many again for each space where an operation is discarding them.
-  static constexpr std::size_t kMaxDetached = (kMaxPins + kMaxSpaces) * kMaxPages;
+  static constexpr std::size_t kMaxDetached = (kMaxPins + 2 * kMaxSpaces + kMaxFiles) * kMaxPages;
 
   struct Space {
     std::uint16_t mapped = 0;
@@ -190,11 +268,13 @@ class State {
     Strength strength = Strength::kWrite;
     bool get = false;
     std::uint16_t attached = 0;
+    /// Pages that a short reader took while they showed a file's: it may have got that one, or its owner's own.
+    std::uint16_t loose = 0;
     /// Some attached page is not where it was when it was taken.
     bool moved = false;
     /// Where attached pages are; meaningful where `moved` says so.
     std::array<std::uint8_t, kMaxPages> at{};
-    /// Slot of a page that is not attached.
+    /// Slot of a page that is not attached, or that is loose.
     std::array<std::uint16_t, kMaxPages> slots{};
   };
 
@@ -208,6 +288,36 @@ class State {
   template <class Visit>
   void for_each_holder_of_slot(std::uint16_t slot, Visit visit);
 
+  static constexpr std::uint16_t kNoSlot = 0xffff;
+  struct FileState {
+    bool exists = false;
+    bool disk = false;
+    std::uint8_t pages = 0;
+    std::array<std::uint16_t, kMaxPages> slots{};
+  };
+  using Words = std::array<std::int64_t, kWordsPerPage>;
+  using Writers = std::array<Writer, kWordsPerPage>;
+
+  /// Of a word of an address space's page in alternatives_.
+  static std::uint16_t place_of(SpaceId space, std::uint8_t page, std::uint8_t word);
+  /// What the page shows in place of its own words; kNoSlot: nothing, or what lies behind a file's end.
+  [[nodiscard]] std::uint16_t shown(const Page& page) const;
+  /// An empty slot that the caller makes something lead to.
+  std::uint16_t new_slot();
+  template <class Visit>
+  void for_each_page_of(FileNumber file, std::uint8_t file_page, Visit visit);
+  /// The page is no longer the file's: pins that got it keep it, and CPUs may still reach it.
+  void cut_off(FileNumber file, std::uint8_t file_page, bool copies);
+  /// A stale translation leads to `slot`.
+  void keep_stale(SpaceId space, std::uint8_t page, Protection protection, std::uint16_t slot);
+  /// Returns whether address spaces or files show the slot.
+  bool store_slot(std::uint16_t slot, std::uint8_t word, std::int64_t value, Writer writer);
+  void add_alternative(SpaceId space, std::uint8_t page, std::uint8_t word, std::int64_t value);
+  void drop_alternative(SpaceId space, std::uint8_t page, std::uint8_t word, std::int64_t value);
+  void drop_alternatives(SpaceId space, std::uint8_t page);
+  void drop_alternatives(SpaceId space, std::uint8_t page, std::uint8_t word);
+  void add_past(SpecPinId pin, std::uint8_t page, std::uint8_t word, std::int64_t value);
+
   /// What fork hands on. Precondition: nothing is mapped in `child`.
   void copy_pages(SpaceId parent, SpaceId child);
   /// The owner gives up the page; pins on it detach and take it along, and stale translations go on leading to it.
@@ -218,27 +328,75 @@ class State {
   [[nodiscard]] bool remembered(SpaceId space) const;
   /// A slot that nothing leads to.
   [[nodiscard]] std::uint16_t free_slot() const;
-  void store_detached(std::uint16_t slot, std::uint8_t word, std::int64_t value);
 
-  /// The set of pages of the pin that are not attached.
-  static unsigned detached_pages(const Pin& pin) { return ((1u << pin.count) - 1u) & ~unsigned{pin.attached}; }
+  /// The set of pages of the pin for which it has a slot.
+  static unsigned detached_pages(const Pin& pin) {
+    return ((1u << pin.count) - 1u) & (~unsigned{pin.attached} | pin.loose);
+  }
   class DetachedPacker;
   class DetachedUnpacker;
+  void pack_page(Packer& out, DetachedPacker& detached, const Page& page) const;
+  void unpack_page(Unpacker& in, DetachedUnpacker& detached, Page& page);
+  void pack_files(Packer& out, DetachedPacker& detached) const;
+  void unpack_files(Unpacker& in, DetachedUnpacker& detached);
   /// Pins, then stale pages: both lead to detached ones.
-  void pack_pins(Packer& out) const;
-  void unpack_pins(Unpacker& in);
+  void pack_pins(Packer& out, DetachedPacker& detached) const;
+  void unpack_pins(Unpacker& in, DetachedUnpacker& detached);
 
   std::uint16_t alive_ = 0;
   std::array<Space, kMaxSpaces> spaces_;
   std::array<Pin, kMaxPins> pins_;
-  std::array<std::array<std::int64_t, kWordsPerPage>, kMaxDetached> detached_;
+  std::array<FileState, kMaxFiles> files_;
+  /// What pages hold that no address space has for itself alone.
+  std::array<Words, kMaxDetached> detached_;
+  std::array<Writers, kMaxDetached> detached_writers_;
   /// Of those, the words that may have been lost before.
   std::array<std::uint8_t, kMaxDetached> detached_lazy_;
   std::vector<StalePage> stale_;
   std::uint8_t keeper_ = kNobody;
   /// Sorted.
   std::vector<PastValue> past_;
+  /// What words of private pages of files may hold besides: sorted, and never what they are said to hold.
+  std::vector<PastValue> alternatives_;
   Provenance provenance_;
 };
+
+template <class Visit>
+void State::for_each_holder(SpaceId space, std::uint8_t page, Visit visit) {
+  for (std::uint8_t i = 0; i < kMaxPins; ++i) {
+    Pin& pin = pins_[i];
+    if (pin.count == 0 || pin.space != space) continue;
+    if (pin.moved) {
+      for (std::uint8_t index = 0; index < pin.count; ++index) {
+        if (contains(pin.attached, index) && pin.at[index] == page) visit(SpecPinId{i}, index);
+      }
+      continue;
+    }
+    if (page < pin.first || page >= pin.first + pin.count) continue;
+    const auto index = static_cast<std::uint8_t>(page - pin.first);
+    if (contains(pin.attached, index)) visit(SpecPinId{i}, index);
+  }
+}
+
+template <class Visit>
+void State::for_each_holder_of_slot(std::uint16_t slot, Visit visit) {
+  for (std::uint8_t i = 0; i < kMaxPins; ++i) {
+    for (std::uint8_t index = 0; index < pins_[i].count; ++index) {
+      const bool may = !contains(pins_[i].attached, index) || contains(pins_[i].loose, index);
+      if (may && pins_[i].slots[index] == slot) visit(SpecPinId{i}, index);
+    }
+  }
+}
+
+template <class Visit>
+void State::for_each_page_of(FileNumber file, std::uint8_t file_page, Visit visit) {
+  for (std::uint8_t i = 0; i < kMaxSpaces; ++i) {
+    if (!alive(SpaceId{i})) continue;
+    for (std::uint8_t p = 0; p < kMaxPages; ++p) {
+      Page* page = find(SpaceId{i}, p);
+      if (page != nullptr && page->file == file && page->file_page == file_page) visit(SpaceId{i}, p, *page);
+    }
+  }
+}
 
 }  // namespace cowherd::spec
