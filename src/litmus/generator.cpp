@@ -52,7 +52,8 @@ void Generator::declare() {
                                 : VariableKind::kUnmapped;
     // The first page is one that there is something to share of.
     if (program_.variables.empty()) variable.kind = VariableKind::kAnonValue;
-    if (program_.variables.empty() && options_.max_pages > 1 && weight(OpCode::kSplit) > 0 && random_.percent(12)) {
+    if (program_.variables.empty() && options_.max_pages > 2 && options_.huge_percent != 0 &&
+        random_.percent(options_.huge_percent)) {
       variable.kind = VariableKind::kThpValue;
       variable.pages = kHugePages;
       pages = std::max(pages, kHugePages);

@@ -66,7 +66,7 @@ struct GeneratorOptions {
   /// 1 to kMaxOperations, the reads at the end included.
   std::uint32_t min_operations = 3;
   std::uint32_t max_operations = 8;
-  /// 1 to kMaxPages; where it is more than one, a huge page may come in place of them.
+  /// 1 to kMaxPages.
   std::uint32_t max_pages = 3;
   /// 0 to kMaxDevices.
   std::uint32_t max_devices = 2;
@@ -85,6 +85,8 @@ struct GeneratorOptions {
   std::uint32_t fail_percent = 0;
   /// that a variable maps a file, or is shared: with 0 there are no files,
   std::uint32_t file_percent = 15;
+  /// that the first memory is four pages that one huge page may hold, where max_pages allows more than two at all,
+  std::uint32_t huge_percent = 10;
   /// and that DMA is done by a device block, at any time, in place of a statement.
   std::uint32_t device_block_percent = 10;
 };
