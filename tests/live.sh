@@ -70,6 +70,15 @@ status=0
 "$COWHERD" live --schedule '1 0*3' two.litmus >wrong || status=$?
 [[ $status == 2 ]] && grep -q 'block 1 cannot go on at step 1' wrong
 
+# Blocks at the same time: every run is counted, and an end that the rules know is no finding.
+"$COWHERD" live --free 30 two.litmus >free
+grep -q '^Coverage partial runs interleavings=30$' free
+[[ $(sed -n 's/^\([0-9]*\) *:>.*/\1/p' free | paste -sd+ | bc) == 30 ]]
+! grep -q '^Finding' free
+status=0
+"$COWHERD" live --free 30 --all two.litmus 2>wrong || status=$?
+[[ $status == 2 ]] && grep -q -- '--free: not with' wrong
+
 loop_devices() { losetup -a 2>/dev/null | wc -l; }
 # killed_leaves_nothing FILE SECONDS: a controller that is killed so long after its start leaves no process and no loop
 # device behind.

@@ -57,16 +57,13 @@ namespace cowherd {
   X(private_file_page_writable, "a private mapping gets a file's page writable")                                \
   X(file_mapped_without_reference, "a file's page is mapped without a reference")                               \
   X(file_fault_recheck_dropped, "a fault on a file overwrites an entry that has changed meanwhile")             \
-  X(rmap_table_recheck_dropped, "a reverse map does not look whether its table was replaced")                   \
   X(cleaned_entry_stays_writable, "writeback cleans an entry and leaves it writable")                           \
   X(clean_without_flush, "writeback cleans entries, and CPUs go on writing through them")                       \
   X(truncate_without_flush, "truncated pages are freed while CPUs still remember them")                         \
-  X(child_mapped_before_parent, "a child comes before its parent on a file's list of mappings")                 \
   X(fork_shares_pinned_file_page, "fork shares a pinned page of a file where the rules copy it")                \
   X(writeback_ignores_pins, "writeback takes a page for clean that a device may still write")                   \
   X(writeback_asks_first, "writeback asks for pins before it takes permission to write away")                   \
   X(writeback_keeps_dirt, "writeback clears the dirty mark of a page only after its bytes are on the disk")     \
-  X(writeback_not_waited_for, "a page is made writable while its bytes are on their way to the disk")           \
   X(block_not_read, "a page that the disk holds comes into the cache as zeros")                                 \
   X(block_kept_by_truncate, "a block outlives the page that was cut off its file")                              \
   X(longterm_file_by_fast_pin, "a fast pin does not ask whether the file may be held for long")                 \
@@ -153,7 +150,6 @@ namespace cowherd {
   X(move_changes_index, "mremap gives pages an index that reverse maps do not know")                            \
   X(moved_entry_stays, "a moved page stays at its old address too")                                             \
   X(move_leaks_reserve, "mremap leaks the tables that it did not need")                                         \
-  X(failed_move_stays_split, "an mremap that fails leaves its VMAs split")                                      \
   /* Huge pages. */                                                                                             \
   X(huge_recheck_dropped, "a first touch maps a huge page over what another one has mapped meanwhile")          \
   X(huge_pin_not_noted, "a pin of a page of a huge one is not noted for fork")                                  \

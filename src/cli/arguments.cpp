@@ -265,7 +265,8 @@ void Parser::add_live() {
   CLI::Option* limit = sub.add_option("--limit", live.limit, "up to N interleavings of a test (1000)");
   CLI::Option* random = sub.add_option("--random", live.random, "N interleavings at random, in place of each in turn");
   CLI::Option* seed = sub.add_option("--seed", live.seed, "which random ones: the same gives the same (1)");
-  for (CLI::Option* option : {limit, random, seed}) option->check(CLI::PositiveNumber)->type_name("N");
+  CLI::Option* free = sub.add_option("--free", live.free, "N runs with operations of several blocks at the same time");
+  for (CLI::Option* option : {limit, random, seed, free}) option->check(CLI::PositiveNumber)->type_name("N");
   sub.add_option("--schedule", live.schedule, "one interleaving alone, as a finding names it: '0*2 1 0*3'")
       ->type_name("STRING");
   sub.add_option("--against", live.against,
@@ -284,7 +285,10 @@ void Parser::add_live() {
          "how long an operation may take (10s)")
       ->type_name("TIME");
   // CLI11's own excludes() lists options in the order of their addresses.
-  sub.callback([this, random] {
+  sub.callback([this, random, free] {
+    if (free->count() != 0 && (random->count() != 0 || live.all || !live.schedule.empty())) {
+      throw CLI::ValidationError("--free", "not with --random, --all or --schedule");
+    }
     const bool at_random = random->count() != 0;
     if (at_random && live.all) throw CLI::ValidationError("--random", "not with --all");
     if (!live.schedule.empty() && (at_random || live.all)) {

@@ -132,6 +132,8 @@ struct LiveArguments {
   /// So many at random.
   std::optional<std::uint64_t> random;
   std::uint64_t seed = 1;
+  /// So many runs in which operations of several blocks are under way at the same time.
+  std::optional<std::uint64_t> free;
   /// One interleaving alone; empty: none.
   std::string schedule;
   /// Random programs are compared with this rule set, in place of tests; empty: no.

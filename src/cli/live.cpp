@@ -10,6 +10,7 @@
 #include "cli/interrupt.hpp"
 #include "cli/live_against.hpp"
 #include "cli/live_emit.hpp"
+#include "cli/live_free.hpp"
 #include "cli/live_run.hpp"
 #include "cli/output.hpp"
 #include "cli/reporters.hpp"
@@ -24,21 +25,37 @@ namespace {
 
 using report::ExitStatus;
 
-check::CheckResult play(const litmus::Program& program, const live::Offers& offers, const std::string& name,
-                        const LiveArguments& arguments, const LiveRuns& runs, live::KernelWork& work) {
+/// What all tests of one command share.
+struct Setting {
+  const LiveArguments& arguments;
+  const LiveRuns& runs;
+  const RuleChoice& kernel;
+  const live::Offers& offers;
+  live::KernelWork& work;
+};
+
+check::CheckResult play(const litmus::Program& program, const Setting& setting) {
+  const LiveArguments& arguments = setting.arguments;
   check::CheckResult result;
   result.test = program.name;
-  result.rules = name;
+  result.rules = setting.kernel.name;
   result.hash = check::program_hash(program);
-  live::Plan plan = live::plan(program, offers);
+  live::Plan plan = live::plan(program, setting.offers);
+  if (plan.skip.empty() && arguments.free) plan.skip = problem_of_free_run(program);
   if (!plan.skip.empty()) {
     result.skipped = std::move(plan.skip);
     return result;
   }
-  live::Stage stage(work, arguments.patience);
+  using Processors = live::Stage::Processors;
+  live::Stage stage(setting.work, arguments.patience, arguments.free ? Processors::kAll : Processors::kOne);
   result.error = stage.open(program, plan.devices, plan.uses);
-  if (result.error.empty()) result = run_live(program, stage, name, runs);
-  result.remarks = std::move(plan.notes);
+  if (result.error.empty() && arguments.free) {
+    result = run_free(program, stage, setting.kernel,
+                      {.runs = *arguments.free, .seed = arguments.seed, .interrupted = setting.runs.interrupted});
+  } else if (result.error.empty()) {
+    result = run_live(program, stage, setting.kernel.name, setting.runs);
+  }
+  result.remarks.insert(result.remarks.begin(), plan.notes.begin(), plan.notes.end());
   return result;
 }
 
@@ -99,7 +116,7 @@ ExitStatus run_live_verb(const LiveArguments& arguments) {
       continue;
     }
     const report::Judged judged = report::judge(
-        test.file, test.program, play(test.program, offers, kernel.name, arguments, runs, work),
+        test.file, test.program, play(test.program, {arguments, runs, kernel, offers, work}),
         {.by_statement = arguments.judge, .statement = statement_about(kernel, test.program), .sampled = true});
     totals.add(judged);
     tally.add(report::status_of(judged.judgement));

@@ -120,6 +120,7 @@ class Agent {
         sleep_while(channel_.asked, done, kLifelineMilliseconds);
         if (channel_.asked.load() == done) end_without_controller();
       }
+      wait_until(channel_.request.not_before);
       const Reply reply = perform(channel_.request);
       channel_.reply = reply;
       answer(++done);
@@ -130,6 +131,14 @@ class Agent {
   void answer(std::uint32_t number) {
     channel_.answered.store(number);
     wake(channel_.answered);
+  }
+
+  static void wait_until(std::int64_t nanoseconds) {
+    timespec now{};
+    do {
+      if (nanoseconds == 0) return;
+      ::clock_gettime(CLOCK_MONOTONIC, &now);
+    } while (std::int64_t{now.tv_sec} * 1'000'000'000 + now.tv_nsec < nanoseconds);
   }
 
   void end_without_controller() const {

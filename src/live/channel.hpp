@@ -57,6 +57,8 @@ struct Request {
   std::int32_t first = 0;
   std::int32_t second = 0;
   std::uint32_t block = 0;
+  /// Not to be done before this time of the monotonic clock, in nanoseconds; 0: at once.
+  std::int64_t not_before = 0;
 };
 
 /// What came of a request: an errno or, of an access that faulted, a signal in `error` (the numbers of cowherd::Errno).

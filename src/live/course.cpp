@@ -12,8 +12,6 @@ using litmus::BlockStart;
 using litmus::OpCode;
 using litmus::Operation;
 
-constexpr BlockSet bit(std::uint8_t block) { return static_cast<BlockSet>(1u << block); }
-
 Answer refused(Errno error) { return {error, 0, {}}; }
 
 }  // namespace
@@ -21,7 +19,7 @@ Answer refused(Errno error) { return {error, 0, {}}; }
 Course::Course(const litmus::Program& program, Executor& executor) : program_(&program), executor_(&executor) {
   for (std::uint8_t b = 0; b < blocks(); ++b) {
     process_of_[b] = litmus::process_of(program, b);
-    threads_of_[process_of_[b]] = static_cast<BlockSet>(threads_of_[process_of_[b]] | bit(b));
+    threads_of_[process_of_[b]] = static_cast<BlockSet>(threads_of_[process_of_[b]] | bit_of(b));
   }
 }
 
@@ -46,14 +44,14 @@ std::string Course::begin() {
 
 BlockSet Course::unfinished() const {
   unsigned set = 0;
-  for (std::uint8_t b = 0; b < blocks(); ++b) set |= phase_[b] == Phase::kRunning ? bit(b) : 0u;
+  for (std::uint8_t b = 0; b < blocks(); ++b) set |= phase_[b] == Phase::kRunning ? bit_of(b) : 0u;
   return static_cast<BlockSet>(set);
 }
 
 BlockSet Course::runnable() const {
   unsigned set = 0;
   for (std::uint8_t b = 0; b < blocks(); ++b) {
-    if (phase_[b] == Phase::kRunning && may_proceed(b)) set |= bit(b);
+    if (phase_[b] == Phase::kRunning && may_proceed(b)) set |= bit_of(b);
   }
   return static_cast<BlockSet>(set);
 }
@@ -65,7 +63,7 @@ bool Course::may_proceed(std::uint8_t block) const {
   const Operation& op = operation(block);
   if (op.code == OpCode::kExit) {
     const std::uint8_t process = process_of_[block];
-    const bool last = ((threads_of_[process] & ~bit(block)) & unfinished()) == 0;
+    const bool last = ((threads_of_[process] & ~bit_of(block)) & unfinished()) == 0;
     return !last || !suspended(process);
   }
   if (op.code != OpCode::kWait) return true;
@@ -228,7 +226,7 @@ Answer Course::exec(std::uint8_t block, const Operation& op) {
 
 Answer Course::exit(std::uint8_t block, const Operation&) {
   const std::uint8_t process = process_of_[block];
-  const auto others = static_cast<BlockSet>(threads_of_[process] & ~bit(block));
+  const auto others = static_cast<BlockSet>(threads_of_[process] & ~bit_of(block));
   Answer answer;
   if ((others & unfinished()) == 0) answer = end_process(process);
   phase_[block] = Phase::kDone;
@@ -282,14 +280,14 @@ std::uint8_t Choices::choose(BlockSet runnable) {
   if (random_) {
     auto skip = random_->below(static_cast<unsigned>(std::popcount(runnable)));
     for (BlockSet left = runnable; skip-- > 0;) {
-      left = static_cast<BlockSet>(left & ~bit(lowest(left)));
+      left = static_cast<BlockSet>(left & ~bit_of(lowest(left)));
       taken = lowest(left);
     }
     runnable = 0;
-  } else if (!path_.empty() && (runnable & bit(path_.back().taken)) != 0) {
+  } else if (!path_.empty() && (runnable & bit_of(path_.back().taken)) != 0) {
     taken = path_.back().taken;
   }
-  path_.push_back({static_cast<BlockSet>(runnable & ~bit(taken)), taken});
+  path_.push_back({static_cast<BlockSet>(runnable & ~bit_of(taken)), taken});
   ++depth_;
   return taken;
 }
@@ -304,7 +302,7 @@ bool Choices::next() {
   if (path_.empty()) return false;
   Choice& last = path_.back();
   last.taken = lowest(last.left);
-  last.left = static_cast<BlockSet>(last.left & ~bit(last.taken));
+  last.left = static_cast<BlockSet>(last.left & ~bit_of(last.taken));
   return true;
 }
 

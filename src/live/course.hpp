@@ -27,6 +27,7 @@ struct Answer {
 /// A set of blocks.
 using BlockSet = std::uint8_t;
 static_assert(litmus::kMaxBlocks <= 8);
+constexpr BlockSet bit_of(std::uint8_t block) { return static_cast<BlockSet>(1u << block); }
 
 /// What a device of a test holds.
 struct Held {
@@ -84,6 +85,8 @@ class Course {
   [[nodiscard]] std::int64_t reg(std::uint8_t block, std::uint8_t number) const { return registers_[block][number]; }
   [[nodiscard]] bool alive(std::uint8_t process) const { return life_[process] == Life::kAlive; }
   [[nodiscard]] std::uint8_t pages_held(std::uint8_t device) const { return held_[device].pages; }
+  /// Whether it holds them for writing.
+  [[nodiscard]] bool writes(std::uint8_t device) const { return held_[device].writes; }
 
  private:
   [[nodiscard]] bool may_proceed(std::uint8_t block) const;

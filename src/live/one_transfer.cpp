@@ -24,6 +24,7 @@ class Use {
         named = true;
         if (moves) {
           reads_ = reads_ || op.code == OpCode::kDmaRead;
+          writes_ = writes_ || op.code == OpCode::kDmaWrite;
           ++moves_;
           repeats_ = repeats_ || ++since_pin > 1;
         } else {
@@ -40,7 +41,9 @@ class Use {
     if (names_other_words()) return "an O_DIRECT transfer moves all words of a page";
     for (std::size_t i = 0; i < pins_.size(); ++i) {
       const Operation& pin = *pins_[i];
-      if (pin.place.pages != 1 || pin.times != 1) return "an O_DIRECT transfer holds one page once";
+      if (pin.times != 1) return "an O_DIRECT transfer holds a page once";
+      // What is not named of several pages would be overwritten with it.
+      if (pin.place.pages != 1 && writes_) return "an O_DIRECT read fills all of its pages";
       if (has(pin.pin_flags, PinFlags::kLongTerm)) return "an O_DIRECT transfer is no long-term reference";
       if (has(pin.pin_flags, PinFlags::kWrite) != has(pins_[0]->pin_flags, PinFlags::kWrite)) {
         return "an O_DIRECT transfer goes one way";
@@ -82,6 +85,7 @@ class Use {
   std::size_t blocks_ = 0;
   std::size_t moves_ = 0;
   bool reads_ = false;
+  bool writes_ = false;
   bool repeats_ = false;
 };
 

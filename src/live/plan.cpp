@@ -243,7 +243,7 @@ class Planner {
   void use_direct(const Operation& op, Way way, const std::string& text) {
     need(Need::kDirectIo, text);
     if (const std::string reason = beyond_one_transfer(program_, op.device); !reason.empty()) return skip(reason, text);
-    use(op, way, 1, text);
+    use(op, way, op.place.pages, text);
   }
 
   const litmus::Program& program_;

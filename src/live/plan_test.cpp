@@ -42,7 +42,10 @@ TEST(Plan, AShortPinIsATransferUnderWayWhereOneIsEnough) {
   const auto skip = [](const char* statements) { return plan_of(statements, everything()).skip; };
   EXPECT_NE(skip("pin(d, x[0], 0); r0 = dma_read(d); r1 = dma_read(d);").find("moves its data once"),
             std::string::npos);
-  EXPECT_NE(skip("pin(d, x, 0);").find("holds one page"), std::string::npos);
+  EXPECT_EQ(way("pin(d, x, 0); r0 = dma_read(d[1]);"), Way::kDirectWrite);
+  EXPECT_EQ(way("pin(d, x, FOLL_WRITE); unpin(d);"), Way::kDirectRead);
+  EXPECT_EQ(way("pin(d, x, FOLL_WRITE); dma_write(d[1], 2);"), Way::kRing);
+  EXPECT_NE(skip("pin(d, x[0], 0) times 2;").find("holds a page once"), std::string::npos);
   EXPECT_NE(skip("pin(d, x[0], 0); exec();").find("exec() waits"), std::string::npos);
 }
 
@@ -68,7 +71,8 @@ TEST(Plan, BeforeItPinnedATransferWasAnOrdinaryReference) {
 }
 
 TEST(Plan, AShortPinIsSaidToBeLong) {
-  const Plan plan = plan_of("pin(d, x, FOLL_WRITE); unpin(d); pin(d, x, FOLL_WRITE | FOLL_FAST);", everything());
+  const Plan plan =
+      plan_of("pin(d, x, FOLL_WRITE); dma_write(d, 2); unpin(d); pin(d, x, FOLL_WRITE | FOLL_FAST);", everything());
   EXPECT_EQ(plan.skip, "");
   ASSERT_EQ(plan.notes.size(), 1u);
   EXPECT_NE(plan.notes[0].find("d pins long-term"), std::string::npos);

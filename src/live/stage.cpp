@@ -73,7 +73,7 @@ std::string Stage::open(const litmus::Program& program, const std::vector<Device
   ::prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0);
   // A wake-up on the same processor costs a tenth of one on another, and no two of them ever run at the same time.
   const int here = ::sched_getcpu();
-  if (here >= 0 && ::sched_getaffinity(0, sizeof processors_, &processors_) == 0) {
+  if (!all_processors_ && here >= 0 && ::sched_getaffinity(0, sizeof processors_, &processors_) == 0) {
     cpu_set_t one;
     CPU_ZERO(&one);
     CPU_SET(static_cast<unsigned>(here), &one);
@@ -200,6 +200,7 @@ Answer Stage::build(std::uint8_t block, const litmus::Variable& variable) {
 void Stage::post(std::uint8_t block, const Request& request) {
   Channel& channel = region_->channels[block];
   channel.request = request;
+  channel.request.not_before = not_before_[block];
   channel.asked.store(++asked_[block]);
   wake(channel.asked);
 }
@@ -307,7 +308,7 @@ Answer Stage::take(std::uint8_t block, std::uint8_t process, const Operation& op
   Device& device = *devices_[op.device];
   const std::uint64_t address = address_of(op.place);
   // Whoever pins in one call keeps what it got before the first bad page; a ring gives that back, so it is asked again.
-  for (std::uint64_t pages = op.place.pages; pages > 0; --pages) {
+  for (std::uint64_t pages = pages_to_ask_for(server, op); pages > 0; --pages) {
     Answer got = ask(server, device.take_request(address, pages * kPageBytes, op.times, op.pin_flags));
     if (!got.lost.empty()) return got;
     if (is_direct(device.way())) got = answer_of(device.taken({0, static_cast<std::int32_t>(got.error)}, patience_));

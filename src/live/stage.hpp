@@ -31,9 +31,14 @@ struct DevicePlan {
 /// or, should this program be killed, within a moment of it. One at a time in a program; not thread-safe.
 class Stage final : public Executor {
  public:
+  /// Whether the processes of the test have one processor for all, which is fastest where no two of them run at the
+  /// same time, or as many as there are.
+  enum class Processors : std::uint8_t { kOne, kAll };
+
   /// `work` must outlive it.
-  explicit Stage(KernelWork& work, std::chrono::milliseconds patience = std::chrono::seconds(10))
-      : work_(&work), patience_(patience) {}
+  explicit Stage(KernelWork& work, std::chrono::milliseconds patience = std::chrono::seconds(10),
+                 Processors processors = Processors::kOne)
+      : work_(&work), patience_(patience), all_processors_(processors == Processors::kAll) {}
   Stage(const Stage&) = delete;
   Stage& operator=(const Stage&) = delete;
   ~Stage() override;
@@ -49,6 +54,10 @@ class Stage final : public Executor {
   Answer exit(std::uint8_t process) override;
   Answer look(std::uint8_t process, const litmus::Place& place) override;
   Answer inspect(std::uint8_t process, const litmus::Term& term) override;
+
+  /// What `block` is asked next is not done before this time of the monotonic clock, in nanoseconds; 0: at once.
+  /// Requests to different blocks may be made by several threads at the same time.
+  void hold_back(std::uint8_t block, std::int64_t until) { not_before_[block] = until; }
 
   /// The process number of a process of the test; 0 where it is not there.
   [[nodiscard]] pid_t pid_of(std::uint8_t process) const;
@@ -77,6 +86,9 @@ class Stage final : public Executor {
   Answer merge(std::uint8_t process, const litmus::Operation& operation) const;
   Answer part(std::uint8_t process, const litmus::Place& place);
   [[nodiscard]] std::int64_t pages_of(std::uint8_t process) const;
+  /// A transfer that finds a bad page goes on with those before it, and does not say so before its end: those are asked
+  /// for.
+  [[nodiscard]] std::uint64_t pages_to_ask_for(std::uint8_t server, const litmus::Operation& operation) const;
   /// What /proc shows of each page of the test in the process.
   template <class Visit>
   void for_each_page(std::uint8_t process, Visit&& visit) const;
@@ -88,6 +100,7 @@ class Stage final : public Executor {
 
   KernelWork* work_;
   std::chrono::milliseconds patience_;
+  bool all_processors_;
   const litmus::Program* program_ = nullptr;
   std::uint64_t base_ = 0;
   Region* region_ = nullptr;
@@ -99,6 +112,7 @@ class Stage final : public Executor {
   pid_t group_ = 0;
   std::vector<std::unique_ptr<Device>> devices_;
   std::array<std::uint32_t, litmus::kMaxBlocks> asked_{};
+  std::array<std::int64_t, litmus::kMaxBlocks> not_before_{};
   std::array<int, litmus::kMaxBlocks> watch_{};
   std::array<std::uint8_t, litmus::kMaxBlocks> server_{};
   /// The child of vfork that the block waits for.

@@ -105,6 +105,20 @@ TEST(Stage, ATransferUnderWayHoldsItsPage) {
   EXPECT_EQ(from_disk.reg(1, 0), 1);
 }
 
+TEST(Stage, ATransferHoldsSeveralPagesAsFarAsTheyAreThere) {
+  Play both(
+      "P0() { WRITE_ONCE(y[0], 1); WRITE_ONCE(y[1], 1); r0 = pin(d, y, 0); WRITE_ONCE(y[1], 7); r1 = dma_read(d[1]); "
+      "r2 = unpin(d); r3 = munmap(y[1]); "
+      "r4 = pin(d, y, 0); WRITE_ONCE(*y, 8); r5 = dma_read(d); }");
+  SKIP_UNLESS_PLAYED(both);
+  const std::int64_t expected[] = {2, 7, 0, 0, 1, 8};
+  for (std::uint8_t i = 0; i < 6; ++i) EXPECT_EQ(both.reg(0, i), expected[i]) << i;
+  Play into("P0() { r0 = pin(d, y, FOLL_WRITE); WRITE_ONCE(y[1], 7); r1 = unpin(d); r2 = READ_ONCE(y[1]); }");
+  SKIP_UNLESS_PLAYED(into);
+  EXPECT_EQ(into.reg(0, 0), 2);
+  EXPECT_EQ(into.reg(0, 2), 7);
+}
+
 TEST(Stage, ATransferOutlivesWhoeverAskedForIt) {
   Play play(
       "P0() { fork(P1); r0 = WRITE_ONCE(*x, 2); wait(P1); r1 = dma_read(d); } P1() { r0 = pin(d, x, 0); exit(); }");

@@ -35,7 +35,7 @@ void with_table_locked(System<G>& system, Mm& mm, Vpn page, Visit&& visit) {
     PageTableGuard<G> guard(system, mm, walk.slot);
     if (guard.blocked()) return;
     const auto again = system.tables(mm).walk_to(page);
-    if (again.slot.place() != walk.slot.place() && !COWHERD_MUTANT(rmap_table_recheck_dropped)) continue;
+    if (again.slot.place() != walk.slot.place()) continue;
     visit(table, again.shared);
     return;
   }

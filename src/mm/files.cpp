@@ -265,7 +265,7 @@ void unlock_cached_page(System<G>& system, FrameNumber frame) {
 template <class G>
 Result<void> prepare_to_write(System<G>& system, Ref<File> file, FrameNumber frame) {
   if (!system.at(file).on_disk()) return {};
-  if (!COWHERD_MUTANT(writeback_not_waited_for)) wait_until_written(system, frame);
+  wait_until_written(system, frame);
   FrameDescriptor& page = system.descriptor(frame);
   if (page.dirty() && page.prepared()) return {};
   COWHERD_TRY(give_block(system, file, static_cast<std::uint32_t>(page.index().value())));

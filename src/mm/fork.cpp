@@ -80,8 +80,7 @@ Result<Ref<Vma>> duplicate_vma(System<G>& system, Mm& parent, Ref<Mm> child_ref,
     const Live live(system, "link-mapping", made, mapping);
     const VmaMappingGuard<G> guard(system, vma);
     const Ref<FileMapping> parents = system.at(vma).mapping;
-    const Ref<FileMapping> behind = COWHERD_MUTANT(child_mapped_before_parent) ? Ref<FileMapping>{} : parents;
-    link_mapping(system.frames(), mapping, made, system.at(parents).file, behind);
+    link_mapping(system.frames(), mapping, made, system.at(parents).file, parents);
   }
   return made;
 }
