@@ -303,6 +303,14 @@ enum class FastDirty : std::uint8_t {
   kAtOnce,
 };
 
+/// Whether migration has to be given the exclusive mark before an entry may become a migration entry.
+enum class MigrateUnmap : std::uint8_t {
+  /// Whether somebody holds the page shows only once all entries are gone, and they come back then.
+  kAnyway,
+  /// It asks about pins once the entry is gone, and puts it back where the page may be pinned.
+  kTryShare,
+};
+
 /// Write fault on a huge entry without write permission: may the address space go on with the huge page as it is?
 enum class HugeReuse : std::uint8_t {
   /// One huge entry maps it, and no other entry any of its pages, whatever other references there are.
@@ -373,6 +381,7 @@ struct Rules {
   ReclaimUnmap reclaim_unmap = ReclaimUnmap::kTryShare;
   LazyFree lazy_free = LazyFree::kUnreferenced;
   FastDirty fast_dirty = FastDirty::kAtOnce;
+  MigrateUnmap migrate_unmap = MigrateUnmap::kTryShare;
   HugeReuse huge_reuse = HugeReuse::kExclusive;
   HugeCopy huge_copy = HugeCopy::kSplit;
   HugePins huge_pins = HugePins::kEach;
@@ -424,11 +433,12 @@ enum class Decision : std::uint8_t {
   kReclaimUnmap,
   kLazyFree,
   kFastDirty,
+  kMigrateUnmap,
   kHugeReuse,
   kHugeCopy,
   kHugePins,
 };
-inline constexpr std::uint8_t kDecisionCount = 45;
+inline constexpr std::uint8_t kDecisionCount = 46;
 
 /// The `cowherd` row: the default of every tool. Equal to Rules{}.
 inline constexpr Rules kCowherdRules{};

@@ -148,6 +148,8 @@ class Stepper {
         return work_on_page(mm::collapse<G>, {Errno::kInvalid, Errno::kAgain});
       case OpCode::kSplit:
         return work_on_page(mm::split<G>, {Errno::kFault});
+      case OpCode::kMigrate:
+        return work_on_page(mm::migrate<G>, {Errno::kBusy, Errno::kFault});
     }
   }
 
@@ -399,16 +401,14 @@ class Stepper {
     if (!report_.blocked && !refused) judge_success(observed);
   }
 
-  /// Work of the kernel on one page; `refusals`: the errors that say that there is nothing to do, or that it must not
-  /// be done.
+  /// Work of the kernel on one page; `refusals`: there is nothing to do, or it must not be done.
   template <class Work>
   void work_on_page(Work&& work, std::initializer_list<Errno> refusals) {
     if (!world_.alive(target())) return refuse(Errno::kNoProcess);
     const auto observed = seen(error_of(work(system_, world_.control.processes[target()].id, address())));
-    const bool refused = std::find(refusals.begin(), refusals.end(), observed.error) != refusals.end();
-    if (!report_.blocked && !refused) judge_success(observed);
+    if (report_.blocked || std::find(refusals.begin(), refusals.end(), observed.error) != refusals.end()) return;
+    judge_success(observed);
   }
-
   void collapse_range() {
     const auto work = [this](mm::System<G>& system, ProcessId process, Vaddr at) {
       return mm::madvise(system, process, at, length(), Advice::kCollapse);

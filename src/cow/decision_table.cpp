@@ -275,6 +275,13 @@ constexpr DecisionValue kFastDirtyValues[] = {
     {"at-once", "a fast reference for writing makes its page dirty when it is taken"},
 };
 
+constexpr DecisionValue kMigrateUnmapValues[] = {
+    {"anyway",
+     "an entry becomes a migration entry whoever holds its page; where somebody does it comes back, and a fork "
+     "that has met it meanwhile has asked nobody about pins"},
+    {"try-share", "with the entry gone migration asks about pins, and puts it back where there is one"},
+};
+
 constexpr DecisionValue kHugeReuseValues[] = {
     {"mapcount", "one huge entry and no small one: references do not matter, and somebody else's reference reads on"},
     {"count", "nobody else holds any of its pages: a reference to one makes the owner part from it"},
@@ -433,6 +440,9 @@ constexpr std::array kTable = {
     row<&Rules::fast_dirty>(
         Decision::kFastDirty, "fast-dirty", "when a fast reference for writing makes its page dirty",
         "In Linux the holder does it, when his device is done; the slow path does it at once", kFastDirtyValues),
+    row<&Rules::migrate_unmap>(
+        Decision::kMigrateUnmap, "migrate-unmap", "whether migration asks about pins before an entry names the move",
+        "Linux has to take the exclusive mark from the page since 5.19 (6c287605fd56)", kMigrateUnmapValues),
     row<&Rules::huge_reuse>(Decision::kHugeReuse, "huge-reuse",
                             "write fault on a huge page: may the owner go on using it?",
                             "Mapcounts from 2.6.38 to 5.17, 4.5 apart, counts in 5.18 (3bff7e3f1f16), and since 5.19 "

@@ -74,6 +74,7 @@ TEST(DecisionTable, NamesMeanTheirEnumerators) {
   rules.reclaim_unmap = ReclaimUnmap::kTryShare;
   rules.lazy_free = LazyFree::kUnreferenced;
   rules.fast_dirty = FastDirty::kAtOnce;
+  rules.migrate_unmap = MigrateUnmap::kTryShare;
   rules.huge_reuse = HugeReuse::kExclusive;
   rules.huge_copy = HugeCopy::kSplit;
   rules.huge_pins = HugePins::kEach;
@@ -120,6 +121,7 @@ TEST(DecisionTable, NamesMeanTheirEnumerators) {
       {Decision::kReclaimUnmap, "reclaim-unmap=try-share"},
       {Decision::kLazyFree, "lazy-free=unreferenced"},
       {Decision::kFastDirty, "fast-dirty=at-once"},
+      {Decision::kMigrateUnmap, "migrate-unmap=try-share"},
       {Decision::kHugeReuse, "huge-reuse=exclusive"},
       {Decision::kHugeCopy, "huge-copy=split"},
       {Decision::kHugePins, "huge-pins=each"},

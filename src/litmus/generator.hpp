@@ -57,6 +57,7 @@ constexpr OpWeights default_weights() {
   set(OpCode::kKsmUnmerge, 1);
   set(OpCode::kSwapOut, 5);
   set(OpCode::kSwapIn, 1);
+  set(OpCode::kMigrate, 4);
   set(OpCode::kCollapse, 2);
   set(OpCode::kSplit, 2);
   return weights;

@@ -136,6 +136,7 @@ enum class OpCode : std::uint8_t {
   kKsmUnmerge,   // ksm_unmerge(P0:x): a page of its own again for each that was merged
   kSwapOut,      // swapout(P0:x): reclaim takes the page
   kSwapIn,       // swapin(P0:x): the page comes back from swap
+  kMigrate,      // migrate(P0:x): the page goes to another frame
   kCollapse,     // collapse(P0:x): a huge page takes the place of the pages around x
   kSplit,        // split(P0:x): the huge page there is mapped page by page
 };

@@ -58,6 +58,8 @@ enum class EventKind : std::uint8_t {
   kReclaimKept,
   /// A page under MADV_FREE was taken from an address space.
   kDiscarded,
+  /// The page has gone to another frame: frame -> new_frame.
+  kMigrated,
   /// A first write got a huge page, `page` being its first.
   kHugeMapped,
   /// A write fault let the address space go on with the huge page.
