@@ -223,16 +223,9 @@ class Stepper {
         observed = seen(error_of(mm::mremap(system_, id, at, length(), there, op_.remap_flags, to)));
         break;
       }
-      case OpCode::kMsync:
-        observed = seen(error_of(mm::madvise(system_, id, at, length(), Advice::kSync)));
-        break;
-      case OpCode::kMlock:
-      case OpCode::kMunlock:
-        observed = seen(error_of(
-            mm::madvise(system_, id, at, length(), op_.code == OpCode::kMlock ? Advice::kLock : Advice::kUnlock)));
-        break;
       default:
-        observed = seen(error_of(mm::madvise(system_, id, at, length(), op_.advice)));
+        // mlock, munlock and msync are advice too.
+        observed = seen(error_of(mm::madvise(system_, id, at, length(), call_of(world_, block_).advice)));
         break;
     }
     if (!report_.blocked) judge(observed);
