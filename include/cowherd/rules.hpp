@@ -303,6 +303,14 @@ enum class FastDirty : std::uint8_t {
   kAtOnce,
 };
 
+/// Whether migration has to be given the exclusive mark before an entry may become a migration entry.
+enum class MigrateUnmap : std::uint8_t {
+  /// Whether somebody holds the page shows only once all entries are gone, and they come back then.
+  kAnyway,
+  /// It asks about pins once the entry is gone, and puts it back where the page may be pinned.
+  kTryShare,
+};
+
 /// The decisions of one kernel: data, compared and copied as such.
 struct Rules {
   Reuse reuse = Reuse::kExclusive;
@@ -347,6 +355,7 @@ struct Rules {
   ReclaimUnmap reclaim_unmap = ReclaimUnmap::kTryShare;
   LazyFree lazy_free = LazyFree::kUnreferenced;
   FastDirty fast_dirty = FastDirty::kAtOnce;
+  MigrateUnmap migrate_unmap = MigrateUnmap::kTryShare;
 
   bool operator==(const Rules&) const = default;
 };
@@ -395,8 +404,9 @@ enum class Decision : std::uint8_t {
   kReclaimUnmap,
   kLazyFree,
   kFastDirty,
+  kMigrateUnmap,
 };
-inline constexpr std::uint8_t kDecisionCount = 42;
+inline constexpr std::uint8_t kDecisionCount = 43;
 
 /// The `cowherd` row: the default of every tool. Equal to Rules{}.
 inline constexpr Rules kCowherdRules{};

@@ -212,6 +212,22 @@ namespace cowherd {
   X(discard_ignores_references, "a page under MADV_FREE is thrown away while somebody holds it")                \
   X(discard_ignores_dirty, "a page under MADV_FREE that was written again is thrown away")                      \
   X(discard_without_flush, "a page under MADV_FREE is thrown away, and CPUs go on using it")                    \
+  /* Migration. */                                                                                              \
+  X(migrate_without_try_share, "migration takes the exclusive mark and asks nobody about pins")                 \
+  X(migrate_ignores_references, "a page moves while somebody holds it")                                         \
+  X(migrate_without_flush, "a page moves, and CPUs go on writing where it was")                                 \
+  X(migrate_without_copy, "what is in a page stays where it was")                                               \
+  X(migrate_loses_dirty, "a page that moves loses the dirty bit of its entry")                                  \
+  X(migrate_loses_soft_dirty, "a page that has moved is not soft-dirty any more")                               \
+  X(migrate_forgets_mark, "a page that has moved is nobody's own")                                              \
+  X(migrate_forgets_writable, "a page that has moved may not be written any more")                              \
+  X(migrate_loses_entry, "a page that may not move stays on its way for ever")                                  \
+  X(migrate_leaks_old_page, "the frame that a page has left is never freed")                                    \
+  X(migrate_restores_children_first, "a fork's migration entries come after the mover has been at the child")   \
+  X(restore_passes_moving_pages, "restore exchanges memories while pages are on their way to them")             \
+  X(fork_keeps_migration_mark, "fork shares a page on its way that arrives as the parent's own")                \
+  X(rmap_lets_fork_share, "fork shares tables in which a reverse map has led somebody to work")                 \
+  X(clear_refs_keeps_migration_writable, "clear_refs lets a page on its way arrive writable")                   \
   X(exec_keeps_old_memory, "exec leaks the old address space")
 
 enum class Mutant : std::uint8_t {

@@ -135,6 +135,7 @@ Call call_of(Where& where, std::uint8_t block) {
     case OpCode::kKsmUnmerge:
     case OpCode::kSwapOut:
     case OpCode::kSwapIn:
+    case OpCode::kMigrate:
       break;
   }
   return call;

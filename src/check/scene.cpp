@@ -23,6 +23,15 @@ bool needs_swap(const litmus::Program& program) {
   return false;
 }
 
+bool needs_migration(const litmus::Program& program) {
+  for (const litmus::Block& block : program.blocks) {
+    for (const litmus::Operation& op : block.operations) {
+      if (op.code == litmus::OpCode::kMigrate) return true;
+    }
+  }
+  return false;
+}
+
 }  // namespace
 
 Scene::Scene(const litmus::Program& program) : program_(&program) {
@@ -55,6 +64,7 @@ Scene::Scene(const litmus::Program& program) : program_(&program) {
   has_files_ = !program.files.empty();
   for (const litmus::Variable& variable : program.variables) has_files_ = has_files_ || variable.shared;
   uses_swap_ = needs_swap(program);
+  uses_migration_ = needs_migration(program);
   look_at_accesses();
   // To each process its pages, its tables and, at worst, an object or two of several frames to each page; a pin of a
   // page that its owner gave up keeps one more.
@@ -62,7 +72,9 @@ Scene::Scene(const litmus::Program& program) : program_(&program) {
   const std::uint64_t tables = 2 + Geometry<G>::kUserPages / Geometry<G>::kEntries;
   std::uint64_t moves = 0;
   for (const litmus::Block& block : program.blocks) {
-    for (const litmus::Operation& op : block.operations) moves += op.code == litmus::OpCode::kMremap ? 1 : 0;
+    for (const litmus::Operation& op : block.operations) {
+      moves += op.code == litmus::OpCode::kMremap || op.code == litmus::OpCode::kMigrate ? 1 : 0;
+    }
   }
   const std::uint64_t held = pages * program.devices.size();
   const std::uint64_t wanted =
@@ -103,7 +115,7 @@ void Scene::look_at_accesses() {
 /// Whether a block other than `process`, the first of its process, may touch the memory that it lives in.
 bool Scene::others_reach(std::uint8_t process) const {
   // Who takes a page goes by its reverse map to all who have it.
-  if (uses_swap_) return true;
+  if (others_come_by_rmap()) return true;
   if (threads_of_[process] != 1u << process || block(process).start == litmus::BlockStart::kVfork) return true;
   for (std::uint8_t b = 0; b < blocks(); ++b) {
     if (block(b).start == litmus::BlockStart::kVfork && block(b).starter == process) return true;

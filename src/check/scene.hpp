@@ -89,6 +89,8 @@ class Scene {
   [[nodiscard]] PageCount frames() const { return frames_; }
   /// Enough for every process to have every page there; none where no statement can bring one there.
   [[nodiscard]] PageCount swap() const { return swap_; }
+  /// Whether a statement goes by reverse maps to whoever has a page.
+  [[nodiscard]] bool others_come_by_rmap() const { return uses_swap_ || uses_migration_; }
 
  private:
   void look_at_accesses();
@@ -108,6 +110,7 @@ class Scene {
   std::array<Vpn, litmus::kMaxPages> vpn_{};
   PageCount frames_;
   bool uses_swap_ = false;
+  bool uses_migration_ = false;
   PageCount swap_{0};
 };
 

@@ -140,6 +140,8 @@ class Stepper {
       case OpCode::kSwapOut:
       case OpCode::kSwapIn:
         return swap();
+      case OpCode::kMigrate:
+        return migrate();
     }
   }
 
@@ -406,6 +408,12 @@ class Stepper {
     const bool may_fail = observed.error == Errno::kBusy || observed.error == Errno::kFault ||
                           (observed.error == Errno::kNoMemory && op_.code == OpCode::kSwapOut);
     if (!report_.blocked && !may_fail) judge_success(observed);
+  }
+
+  void migrate() {
+    if (!world_.alive(target())) return refuse(Errno::kNoProcess);
+    const auto observed = seen(error_of(mm::migrate(system_, world_.control.processes[target()].id, address())));
+    if (!report_.blocked && observed.error != Errno::kBusy && observed.error != Errno::kFault) judge_success(observed);
   }
 
   [[nodiscard]] ProcessControl& taken() {

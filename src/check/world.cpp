@@ -27,7 +27,7 @@ std::string World::begin(const Scene& scene, const Rules& rules, const Setting& 
   if (fibers_) steps_.begin(scene.blocks(), scene.vpns(), setting.raw);
   const bool pools = setting.grain == litmus::Grain::kStep && setting.reuse == FrameReuse::kPools;
   stripes_ = pools ? std::bit_ceil(static_cast<unsigned>(scene.blocks())) : 1;
-  const mm::MachineSize size{scene.frames(), scene.swap()};
+  const mm::MachineSize size{scene.frames(), scene.swap(), scene.others_come_by_rmap()};
   const std::size_t bytes = mm::System<G>::footprint(size);
   if (bytes > memory_bytes_) {
     memory_.reset(static_cast<std::byte*>(::operator new[](bytes, kAlignment)));

@@ -275,6 +275,13 @@ constexpr DecisionValue kFastDirtyValues[] = {
     {"at-once", "a fast reference for writing makes its page dirty when it is taken"},
 };
 
+constexpr DecisionValue kMigrateUnmapValues[] = {
+    {"anyway",
+     "an entry becomes a migration entry whoever holds its page; where somebody does it comes back, and a fork "
+     "that has met it meanwhile has asked nobody about pins"},
+    {"try-share", "with the entry gone migration asks about pins, and puts it back where there is one"},
+};
+
 constexpr std::array kTable = {
     row<&Rules::reuse>(Decision::kReuse, "reuse", "write fault on a read-only page: may the owner go on using it?",
                        "Counts until 2.6.12, mapcounts until 5.8 (c475a8ab625d), counts again in 5.9 (09854ba94c6a), "
@@ -417,6 +424,9 @@ constexpr std::array kTable = {
     row<&Rules::fast_dirty>(
         Decision::kFastDirty, "fast-dirty", "when a fast reference for writing makes its page dirty",
         "In Linux the holder does it, when his device is done; the slow path does it at once", kFastDirtyValues),
+    row<&Rules::migrate_unmap>(
+        Decision::kMigrateUnmap, "migrate-unmap", "whether migration asks about pins before an entry names the move",
+        "Linux has to take the exclusive mark from the page since 5.19 (6c287605fd56)", kMigrateUnmapValues),
 };
 
 static_assert(kTable.size() == kDecisionCount);

@@ -74,6 +74,7 @@ TEST(DecisionTable, NamesMeanTheirEnumerators) {
   rules.reclaim_unmap = ReclaimUnmap::kTryShare;
   rules.lazy_free = LazyFree::kUnreferenced;
   rules.fast_dirty = FastDirty::kAtOnce;
+  rules.migrate_unmap = MigrateUnmap::kTryShare;
   const std::pair<Decision, const char*> cases[] = {
       {Decision::kReuse, "reuse=directed"},
       {Decision::kPageLock, "page-lock=sleep"},
@@ -117,6 +118,7 @@ TEST(DecisionTable, NamesMeanTheirEnumerators) {
       {Decision::kReclaimUnmap, "reclaim-unmap=try-share"},
       {Decision::kLazyFree, "lazy-free=unreferenced"},
       {Decision::kFastDirty, "fast-dirty=at-once"},
+      {Decision::kMigrateUnmap, "migrate-unmap=try-share"},
   };
   ASSERT_EQ(std::size(cases), kDecisionCount);
   for (const auto& [decision, want] : cases) {

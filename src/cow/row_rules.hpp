@@ -39,6 +39,7 @@ inline constexpr Rules kR0 = changed(Rules{}, [](Rules& r) {
   r.reclaim_unmap = ReclaimUnmap::kAnyway;
   r.lazy_free = LazyFree::kNotDirty;
   r.fast_dirty = FastDirty::kAtRelease;
+  r.migrate_unmap = MigrateUnmap::kAnyway;
 });
 inline constexpr Rules kR1 = changed(kR0, [](Rules& r) {
   r.reuse = Reuse::kMapcount;
@@ -93,6 +94,7 @@ inline constexpr Rules kR11 = changed(kR10, [](Rules& r) {
   r.swap_reuse = SwapReuse::kExclusive;
   r.swap_exclusive = SwapExclusive::kKept;
   r.reclaim_unmap = ReclaimUnmap::kTryShare;
+  r.migrate_unmap = MigrateUnmap::kTryShare;
 });
 inline constexpr Rules kLinux5_19_6 = changed(kR11, [](Rules& r) { r.gup_force = GupForce::kExclusive; });
 inline constexpr Rules kLinux6_0Rc1 = changed(kR11, [](Rules& r) { r.protect_upgrade = ProtectUpgrade::kMapWritable; });

@@ -60,7 +60,7 @@ TEST(RuleRows, EachRowChangesWhatTheHistorySays) {
       {"R8", "R9", ""},
       {"R9", "R10", " skip held count left unreferenced"},
       {"R9", "linux-5.17", " held"},
-      {"R10", "R11", " exclusive copy-exclusive unshare-anon share exclusive kept try-share"},
+      {"R10", "R11", " exclusive copy-exclusive unshare-anon share exclusive kept try-share try-share"},
       {"R11", "linux-5.19.6", " exclusive"},
       {"R11", "linux-6.0-rc1", " map-writable"},
       {"R11", "R12", " exclusive map-writable"},

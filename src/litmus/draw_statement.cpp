@@ -78,6 +78,7 @@ void Generator::draw() {
       return draw_file(b, op);
     case OpCode::kSwapOut:
     case OpCode::kSwapIn:
+    case OpCode::kMigrate:
       return draw_swap(b, op);
   }
 }

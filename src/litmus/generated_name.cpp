@@ -105,6 +105,8 @@ std::string_view operation_tag(const Operation& operation) {
       return "Out";
     case OpCode::kSwapIn:
       return "In";
+    case OpCode::kMigrate:
+      return "Mig";
   }
   return "Op";
 }

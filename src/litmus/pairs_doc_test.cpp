@@ -20,7 +20,7 @@ namespace {
 const std::vector<std::string> kOperations{"load, store", "read fault", "write fault", "fork",   "slow pin",
                                            "fast pin",    "unpin",      "DMA",         "mmap",   "munmap",
                                            "mprotect",    "DONTNEED",   "exit, exec",  "ptrace", "clear_refs",
-                                           "try_share",   "restore",    "swap-out"};
+                                           "try_share",   "restore",    "swap-out",    "migrate"};
 
 bool is(const Operation& op, const std::string& name) {
   switch (op.code) {
@@ -62,6 +62,8 @@ bool is(const Operation& op, const std::string& name) {
       return name == "try_share";
     case OpCode::kSwapOut:
       return name == "swap-out";
+    case OpCode::kMigrate:
+      return name == "migrate";
     default:
       return false;
   }

@@ -130,6 +130,7 @@ enum class OpCode : std::uint8_t {
   kKsmUnmerge,   // ksm_unmerge(P0:x): a page of its own again for each that was merged
   kSwapOut,      // swapout(P0:x): reclaim takes the page
   kSwapIn,       // swapin(P0:x): the page comes back from swap
+  kMigrate,      // migrate(P0:x): the page goes to another frame
 };
 
 constexpr bool starts_block(OpCode code) {

@@ -49,6 +49,7 @@ constexpr std::array kStatements{
     StatementWord{"ksm_unmerge", OpCode::kKsmUnmerge, Arguments::kOtherPages},
     StatementWord{"swapout", OpCode::kSwapOut, Arguments::kOtherPage},
     StatementWord{"swapin", OpCode::kSwapIn, Arguments::kOtherPage},
+    StatementWord{"migrate", OpCode::kMigrate, Arguments::kOtherPage},
 };
 
 constexpr std::array kProtections{

@@ -74,6 +74,7 @@ STATEMENTS, each may begin with 'r0 =' and end with 'fail_nth N' (its N-th alloc
   drop_cache(f)                     what is clean, unmapped and held by nobody leaves the cache
   swapout(P0:x)                     reclaim takes the page from all who map it; -EBUSY where it is kept
   swapin(P0:x)                      the page comes back; -EFAULT where it is not in swap
+  migrate(P0:x)                     the page goes to another frame; -EBUSY where it stays, being held
   These, pin and get take P1:x for another process's memory, x for the own; not ptrace_*.
 
 CONDITIONS

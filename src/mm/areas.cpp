@@ -174,6 +174,9 @@ Vpn zap_entries(System<G>& system, Mm& mm, PageRange chunk, Gather<G>& gather) {
       gather.add_slot(entry.slot());
       return true;
     }
+    // Whoever moves the page finds that nobody wants it here.
+    if (entry.migration()) [[unlikely]]
+      return true;
     const FrameNumber frame = entry.frame();
     system.note({.kind = EventKind::kUnmapped, .page = page, .frame = frame});
     if (frame != Frames<G>::kZeroPage || COWHERD_MUTANT(zero_page_unmapped_as_ordinary)) {

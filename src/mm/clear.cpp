@@ -28,6 +28,11 @@ void protect_range(System<G>& system, Mm& mm, PageRange range, PendingFlush<G>& 
       at = page;
       Entry entry = slot.load();
       if (entry.swap() && entry.soft_dirty()) slot.store(entry.with_soft_dirty(false));
+      if (entry.migration()) [[unlikely]] {
+        // The next write has to ask, wherever the page is by then.
+        const bool keeps = COWHERD_MUTANT(clear_refs_keeps_migration_writable);
+        slot.store((keeps ? entry : entry.with_migration_readable()).with_soft_dirty(false));
+      }
       if (!entry.present() || !(entry.writable() || entry.soft_dirty())) return true;
       if (system.rules().clear_refs_pinned == ClearRefsPinned::kSkip) {
         point(system, Point::kReadCounts);

@@ -58,6 +58,8 @@ enum class EventKind : std::uint8_t {
   kReclaimKept,
   /// A page under MADV_FREE was taken from an address space.
   kDiscarded,
+  /// The page has gone to another frame: frame -> new_frame.
+  kMigrated,
 };
 
 struct Event {

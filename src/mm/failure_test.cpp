@@ -203,6 +203,9 @@ class FailureTest : public testing::Test {
          [](S s, C c) { return error_of(pin(s, c.parent, at(2), PageCount{1}, PinFlags::kLongTerm)); }},
         {"pin of all pages", After::kPart,
          [](S s, C c) { return error_of(pin(s, c.parent, at(0), PageCount{8}, kDma)); }},
+        {"migrate an own page", After::kAsBefore, [](S s, C c) { return error_of(migrate(s, c.parent, at(0))); }},
+        {"migrate a shared page", After::kAsBefore, [](S s, C c) { return error_of(migrate(s, c.child, at(1))); }},
+        {"migrate a pinned page", After::kAsBefore, [](S s, C c) { return error_of(migrate(s, c.parent, at(4))); }},
         {"pin by the child", After::kAnonVmaStays,
          [](S s, C c) { return error_of(pin(s, c.child, at(11), PageCount{1}, kDma)); }},
     };

@@ -5,6 +5,7 @@
 #include "mm/files.hpp"
 #include "mm/flush.hpp"
 #include "mm/locks.hpp"
+#include "mm/migrate.hpp"
 #include "mm/numa.hpp"
 #include "mm/page.hpp"
 #include "mm/swap_fault.hpp"
@@ -147,6 +148,9 @@ Result<Faulted> handle_fault(System<G>& system, Mm& mm, Ref<Vma> vma, Vpn page, 
     return fault_swapped(system, mm, vma, page, kind, walk.slot, entry);
   }
   const Live live(system, "handle-fault", page, kind, entry);
+  if (entry.migration()) [[unlikely]] {
+    return wait_for_migration(system, walk.slot, entry);
+  }
   if (hint) {
     COWHERD_TRY(fault_on_hint(system, mm, system.at(vma), walk.slot, entry));
     return Faulted::kRetry;

@@ -216,8 +216,8 @@ Result<ProcessId> fork(System<G>& system, ProcessId parent, ForkMode mode) {
   COWHERD_TRY_ASSIGN(child, create_mm(system));
   // Where others give the mappers of a page copies, or take it from them, reverse maps lead them to the child before
   // fork is done, and so do those of files.
-  const bool alone_with_child = G::kExplored && system.rules().reuse != Reuse::kDirected && !system.has_swap() &&
-                                system.frames().template alive<File>() == 0;
+  const bool alone_with_child = G::kExplored && system.rules().reuse != Reuse::kDirected &&
+                                !system.others_come_by_rmap() && system.frames().template alive<File>() == 0;
   if (alone_with_child) system.at(child).sole_agent = agent_number(system);
   auto process = create_process(system, child, caller);
   if (!process) {

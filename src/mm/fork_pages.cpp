@@ -221,6 +221,21 @@ template <class G>
   return Step::kDone;
 }
 
+/// What is mapped here is on its way to another frame: it arrives in both, and is neither's own then. Whoever moves it
+/// comes to the child's table too, which no other address space may have then (keep_tables_unshared()).
+template <class G>
+[[gnu::noinline]] Step copy_migration_entry(Copying<G>& copying, TableTally<G>& child_table, Vpn page, EntrySlot from,
+                                            Entry entry, EntrySlot to) {
+  const Entry shared = entry.with_migration_shared();
+  if (shared != entry && !COWHERD_MUTANT(fork_keeps_migration_mark)) {
+    point(copying.system, copying.parent, Point::kSetEntry);
+    from.store(shared);
+  }
+  if (!COWHERD_MUTANT(rmap_lets_fork_share)) note_pins_below(copying.system, copying.child, page);
+  child_table.set(to, shared);
+  return Step::kDone;
+}
+
 /// The entry that asked for the page in hand no longer needs it.
 template <class G>
 [[gnu::noinline]] void done_without_page(Copying<G>& copying) {
@@ -257,6 +272,8 @@ Result<Step> copy_table(Copying<G>& copying, Vpn& at, Vpn end) {
     const EntrySlot to = child_tables.slot_in(child_table, page);
     if (entry.swap()) [[unlikely]] {
       result = copy_swap_entry(copying, tally, from, entry, to);
+    } else if (entry.migration()) [[unlikely]] {
+      result = copy_migration_entry(copying, tally, page, from, entry, to);
     } else {
       result = copy_entry(copying, tally, page, from, entry, to);
     }

@@ -222,6 +222,12 @@ Result<void> swap_in(System<G>& system, ProcessId process, Vaddr address);
 template <class G>
 PageCount reclaim(System<G>& system, PageCount wanted);
 
+/// Moves the page at `address` to another frame, for everybody who maps it. EFAULT where no anonymous page is mapped;
+/// EBUSY where the page stays, being pinned, locked, merged or otherwise in use, or mapped by a table that several
+/// address spaces have; ENOMEM. Compare Linux mm/migrate.c: migrate_pages().
+template <class G>
+Result<void> migrate(System<G>& system, ProcessId process, Vaddr address);
+
 /// Another part of the kernel takes the page lock of the page at `address`. EFAULT if none is there; kWouldBlock while
 /// it is held. unlock_page() gives it back.
 template <class G>

@@ -259,6 +259,16 @@ Entry clear_entry(EntrySlot slot) {
   return slot.exchange(Entry{});
 }
 
+/// As clear_entry(), but who looks without the lock goes on finding something there: for who may put the entry back,
+/// while others may copy the table. What is left is not present, and not none.
+template <class G>
+Entry hide_entry(EntrySlot slot) {
+  Entry seen = slot.load();
+  while (!slot.replace(seen, seen.departed())) {
+  }
+  return seen;
+}
+
 /// What a loop over the entries of one table, with what guards them held, changes there. In an explored geometry each
 /// change is booked at once, so that a suspended operation has no more to remember; else all are together, at the end.
 template <class G>

@@ -51,6 +51,14 @@ class Reprotection {
   bool upgrades_;
 };
 
+/// Where the page arrives it is mapped read-only, and the next write asks again. Compare Linux mm/mprotect.c:
+/// change_softleaf_pte().
+template <class G>
+void close_migration_entry(System<G>& system, Mm& mm, EntrySlot slot, Entry seen) {
+  point(system, mm, Point::kSetEntry);
+  slot.store(seen.with_migration_readable());
+}
+
 /// Who is only permitted more needs no flush: whoever remembers less faults, and finds the entry changed.
 template <class G>
 void reprotect_range(System<G>& system, Mm& mm, PageRange range, Protection protection, PendingFlush<G>& flush) {
@@ -69,7 +77,10 @@ void reprotect_range(System<G>& system, Mm& mm, PageRange range, Protection prot
     const FrameNumber table = tables.table_of(first);
     for (; at < chunk.end; ++at) {
       const EntrySlot slot = tables.slot_in(table, at);
-      if (!slot.load().present()) continue;
+      if (const Entry seen = slot.load(); !seen.present()) {
+        if (seen.migration_writable()) close_migration_entry(system, mm, slot, seen);
+        continue;
+      }
       if (reprotection.looks_at_pages()) tables.prefetch_ahead(system.frames(), table, tables.index_of(at, 0));
       point(system, mm, Point::kSetEntry);
       if (reprotection.change(slot) && !COWHERD_MUTANT(protect_without_flush)) {

@@ -4,6 +4,7 @@
 #include "base/mutant.hpp"
 #include "mm/locks.hpp"
 #include "mm/page.hpp"
+#include "mm/shared_tables.hpp"
 #include "mm/swap.hpp"
 
 namespace cowherd::mm {
@@ -55,19 +56,20 @@ struct Leaving {
 ///
 /// Returns whether the entry no longer maps the page.
 template <class G>
-bool unmap_entry(const Leaving<G>& leaving, Mm& mm, Vpn page, EntrySlot place) {
+bool unmap_entry(const Leaving<G>& leaving, Mm& mm, Vpn page, EntrySlot place, bool forks) {
   System<G>& system = leaving.system;
   FrameDescriptor& descriptor = leaving.descriptor();
   const Rules& rules = system.rules();
   PageTableGuard<G> guard(system, mm, place);
   Entry entry = guard.blocked() ? Entry{} : place.load();
   if (!entry.present() || entry.frame() != leaving.frame) return !guard.blocked();
+  if (forks && !keep_tables_unshared(system, mm, page)) return false;
   const bool exclusive = descriptor.exclusive();
   const bool asks = leaving.fate == Fate::kSwap && exclusive && rules.reclaim_unmap == ReclaimUnmap::kTryShare;
   const Live live(system, "unmap-entry", entry, exclusive);
   if (asks && rules.exclusive_clear == ExclusiveClear::kTestThenClear && leaving.is_pinned()) return false;
   point(system, mm, Point::kClearEntry);
-  entry = clear_entry<G>(place);
+  entry = hide_entry<G>(place);
   PendingFlush<G> flush(system, mm);
   const bool forgets =
       leaving.fate == Fate::kSwap ? COWHERD_MUTANT(swap_out_without_flush) : COWHERD_MUTANT(discard_without_flush);
@@ -122,10 +124,10 @@ bool unmap_entry(const Leaving<G>& leaving, Mm& mm, Vpn page, EntrySlot place) {
 }
 
 /// Looks up whether `page` of `mm`, which a reverse map leads to, maps the page, and takes it away there. What hangs in
-/// a table that several address spaces have stays: they would all have to hear of it. Precondition: the lock of the
-/// page's anon_vma is held, so that nobody frees what he unmaps there.
+/// a table that several address spaces have stays: they would all have to hear of it. `forks`: the mmap lock of `mm` is
+/// not held. Precondition: the lock of the page's anon_vma is held, so that nobody frees what he unmaps there.
 template <class G>
-void unmap_at(const Leaving<G>& leaving, Mm& mm, Vpn page) {
+void unmap_at(const Leaving<G>& leaving, Mm& mm, Vpn page, bool forks) {
   System<G>& system = leaving.system;
   EntrySlot place;
   {
@@ -138,7 +140,7 @@ void unmap_at(const Leaving<G>& leaving, Mm& mm, Vpn page) {
       if (!walk.shared) place = walk.slot;
     }
   }
-  if (place) (void)unmap_entry(leaving, mm, page, place);
+  if (place) (void)unmap_entry(leaving, mm, page, place, forks);
 }
 
 /// Takes the page from all who map it; `vma` is one of them. Returns whether nobody does any more.
@@ -155,7 +157,7 @@ bool unmap_everywhere(const Leaving<G>& leaving, Mm& mm, Ref<Vma> vma) {
     const Vma& area = system.at(system.at(chain).vma);
     const Vpn index = descriptor.index();
     if (index < area.index || index - area.index >= PageCount{area.pages.count()}) continue;
-    unmap_at(leaving, system.at(area.mm), area.pages.begin + (index - area.index));
+    unmap_at(leaving, system.at(area.mm), area.pages.begin + (index - area.index), &system.at(area.mm) != &mm);
   }
   return descriptor.mapcount() == 0;
 }

@@ -6,6 +6,7 @@
 #include "mm/files.hpp"
 #include "mm/flush.hpp"
 #include "mm/locks.hpp"
+#include "mm/migrate.hpp"
 #include "mm/operations.hpp"
 #include "mm/page.hpp"
 
@@ -119,6 +120,7 @@ Result<void> exchange_with(System<G>& system, ProcessId process, ProcessId fresh
     return would_block(system, Point::kMmapLock);
   }
   const MmapWriteGuard<G> other_guard(system, other);
+  if (!COWHERD_MUTANT(restore_passes_moving_pages)) wait_for_migrations(system);
   const HeldMappings<G> mappings(system, mm, other);
   exchange_contents(system, mm, other, nothing);
   // Who found a page or a table under this address space before is under no other's number.

@@ -243,6 +243,8 @@ void put_entries(System<G>& system, FrameNumber table, unsigned level) {
       entry.writable() ? free_table(system, entry.frame(), level - 1) : put_table(system, entry.frame(), level - 1);
     } else if (entry.swap()) [[unlikely]] {
       free_swap_entry(system, entry.slot());
+    } else if (entry.migration()) [[unlikely]] {
+      continue;
     } else if (entry.frame() != Frames<G>::kZeroPage || COWHERD_MUTANT(zero_page_unmapped_as_ordinary)) {
       if (system.observed()) {
         const Vpn page = system.descriptor(entry.frame()).index();
@@ -286,6 +288,13 @@ void note_pins_below(System<G>& system, Mm& mm, Vpn page) {
   if (any) full_fence();
 }
 
+template <class G>
+bool keep_tables_unshared(System<G>& system, Mm& mm, Vpn page) {
+  if (COWHERD_MUTANT(rmap_lets_fork_share)) return true;
+  note_pins_below(system, mm, page);
+  return !mm.mmap_lock.held_exclusively() && !system.tables(mm).walk_to(page).shared;
+}
+
 #define COWHERD_INSTANTIATE(G)                                             \
   template Result<void> own_tables<G>(System<G>&, Mm&, Vpn);               \
   template Result<void> own_tables<G>(System<G>&, Mm&, PageRange);         \
@@ -295,7 +304,8 @@ void note_pins_below(System<G>& system, Mm& mm, Vpn page) {
   template bool nothing_outside<G>(System<G>&, Mm&, PageRange, PageRange); \
   template void free_table<G>(System<G>&, FrameNumber, unsigned);          \
   template void put_table<G>(System<G>&, FrameNumber, unsigned);           \
-  template void note_pins_below<G>(System<G>&, Mm&, Vpn);
+  template void note_pins_below<G>(System<G>&, Mm&, Vpn);                  \
+  template bool keep_tables_unshared<G>(System<G>&, Mm&, Vpn);
 COWHERD_FOR_EACH_GEOMETRY(COWHERD_INSTANTIATE)
 #undef COWHERD_INSTANTIATE
 

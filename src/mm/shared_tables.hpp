@@ -54,4 +54,19 @@ void put_table(System<G>& system, FrameNumber table, unsigned level);
 template <class G>
 void note_pins_below(System<G>& system, Mm& mm, Vpn page);
 
+/// For who is led to `page` by a reverse map, holds the lock of its lowest table and no mmap lock: makes fork copy the
+/// tables on the way from now on, as for a page that is pinned. A table that several address spaces have goes with its
+/// last owner, whose reverse maps are gone by then, and nobody may be at work in it. False: a fork may be under way
+/// that has looked at the tables already, or has shared them.
+///
+///   who goes by reverse maps               fork
+///                                          take the mmap lock for writing
+///   say in the tables that a page below stays
+///   is the mmap lock held for writing? yes: leave the page alone
+///                                          does a table say so? yes: copy what is in it
+///
+/// Allowed because both write first and read then.
+template <class G>
+bool keep_tables_unshared(System<G>& system, Mm& mm, Vpn page);
+
 }  // namespace cowherd::mm

@@ -29,6 +29,9 @@ struct MachineSize {
   PageCount frames;
   /// Pages of swap. With any, frame descriptors have a cold part.
   PageCount swap{0};
+  /// Others than its owners change an address space while fork makes it, without there being swap: migrate(). Of
+  /// interest where operations are interleaved.
+  bool others_come_by_rmap = false;
 
   [[nodiscard]] bool cold() const { return swap != PageCount{0}; }
 };
@@ -67,6 +70,8 @@ class System {
   [[nodiscard]] const Frames<G>& frames() const { return frames_; }
 
   [[nodiscard]] bool has_swap() const { return swap_.has_value(); }
+  /// Whether somebody may be led by reverse maps to an address space that is not his.
+  [[nodiscard]] bool others_come_by_rmap() const { return has_swap() || header_->others_come_by_rmap != 0; }
   /// Its blocks are slots, and its counts the entries that name them. Precondition: has_swap().
   [[nodiscard]] BlockStore<G>& swap() { return *swap_; }
 
@@ -105,6 +110,14 @@ class System {
   void set_reclaim_hand(const ReclaimHand& hand) {
     std::atomic_ref(header_->reclaim_process).store(hand.process.unit, std::memory_order_relaxed);
     std::atomic_ref(header_->reclaim_page).store(hand.page.value(), std::memory_order_relaxed);
+  }
+  /// Pages that migration has begun to take from those who map them, and that have not arrived.
+  [[nodiscard]] std::uint32_t pages_on_their_way() const {
+    return std::atomic_ref(header_->pages_on_their_way).load(order::kEntryLoad);
+  }
+  void add_page_on_its_way(bool more) {
+    std::atomic_ref count(header_->pages_on_their_way);
+    more ? count.fetch_add(1, order::kEntryChange) : count.fetch_sub(1, order::kEntryChange);
   }
   [[nodiscard]] WalkerSlots<G>& walker_slots() { return header_->walkers; }
   [[nodiscard]] AccessorSlots<G>& accessor_slots() { return header_->accessors; }
@@ -206,6 +219,8 @@ class System {
     Ref<Process> processes;
     LockWord list_lock;
     std::uint32_t swap_pages;
+    std::uint32_t others_come_by_rmap;
+    std::uint32_t pages_on_their_way;
     std::uint32_t reclaim_process;
     std::uint64_t reclaim_page;
     WalkerSlots<G> walkers;
@@ -235,6 +250,7 @@ void System<G>::format(std::byte* memory, const MachineSize& size, const Rules& 
   header->rules = rules;
   header->swap_pages = static_cast<std::uint32_t>(size.swap.value());
   Frames<G>::format(memory + kFramesOffset, size.frames, size.cold());
+  header->others_come_by_rmap = size.others_come_by_rmap ? 1 : 0;
   if (size.swap != PageCount{0}) BlockStore<G>::format(memory + swap_offset(size), size.swap);
 }
 

@@ -199,7 +199,11 @@ class Verifier {
       check_entry(system_.at(vma_), page, entry);
     }
     if (!entry.present()) {
-      if (way.counted) swap_.take_entry(entry);
+      if (entry.migration()) {
+        found_.add(Violation::kMigrationLeft);
+      } else if (way.counted) {
+        swap_.take_entry(entry);
+      }
       return false;
     }
     const FrameNumber frame = entry.frame();

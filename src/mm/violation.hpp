@@ -38,6 +38,7 @@ namespace cowherd::mm {
   X(kUnguarded, "unguarded-access", "something that a lock guards was touched without it")                   \
   X(kDataRace, "data-race", "two agents touched the same plain data, and nothing ordered them")              \
   X(kFaultLoop, "fault-loop", "a fault was handled again and again without letting the access through")      \
+  X(kMigrationLeft, "migration-left", "an entry says that its page is on its way, and nobody moves it")      \
   X(kNotSoftDirty, "not-soft-dirty", "a page may be written that is not soft-dirty: who tracks writes would miss it")
 
 enum class Violation : std::uint8_t {

@@ -19,6 +19,8 @@ enum class EntryKind : std::uint8_t {
   // Not present, and not none: the page is elsewhere. The numbers are part of the format.
   /// In a slot of the swap area. Compare Linux swp_entry_t.
   kSwap,
+  /// On its way to another frame: whoever needs it waits. Compare Linux SWP_MIGRATION_READ and its sisters.
+  kMigration,
 };
 
 /// A page-table entry in x86-64 format. The all-zero entry is "none".
@@ -40,6 +42,14 @@ class Entry {
   /// says of a page. Compare Linux pte_swp_exclusive().
   static constexpr Entry swapped(BlockNumber slot, bool exclusive) {
     return of_kind(EntryKind::kSwap, slot.value()).with(kSwapExclusive, exclusive);
+  }
+
+  /// The page that was mapped here is leaving `frame`, which whoever moves it keeps; `writable`: so was the entry;
+  /// `exclusive`: as for swapped(). Compare Linux make_writable_migration_entry().
+  static constexpr Entry migrating(FrameNumber frame, bool writable, bool exclusive) {
+    return of_kind(EntryKind::kMigration, frame.value())
+        .with(kSwapExclusive, exclusive)
+        .with(kMigrationWritable, writable);
   }
 
   [[nodiscard]] constexpr std::uint64_t bits() const { return bits_; }
@@ -70,6 +80,20 @@ class Entry {
   [[nodiscard]] constexpr bool swap_exclusive() const { return (bits_ & kSwapExclusive) != 0; }
   [[nodiscard]] constexpr Entry with_swap_exclusive(bool on) const { return with(kSwapExclusive, on); }
 
+  // Of EntryKind::kMigration.
+
+  [[nodiscard]] constexpr bool migration() const { return kind() == EntryKind::kMigration; }
+  /// The frame that the page is leaving.
+  [[nodiscard]] constexpr FrameNumber leaving() const { return FrameNumber{static_cast<std::uint32_t>(payload())}; }
+  [[nodiscard]] constexpr bool migration_writable() const { return migration() && (bits_ & kMigrationWritable) != 0; }
+  [[nodiscard]] constexpr bool migration_exclusive() const { return (bits_ & kSwapExclusive) != 0; }
+  /// The page will not be mapped writable where it arrives.
+  [[nodiscard]] constexpr Entry with_migration_readable() const { return with(kMigrationWritable, false); }
+  /// As after a fork: neither writable nor anybody's own.
+  [[nodiscard]] constexpr Entry with_migration_shared() const {
+    return with(kMigrationWritable, false).with(kSwapExclusive, false);
+  }
+
   [[nodiscard]] constexpr Entry with_writable(bool on) const { return with(kWritable, on); }
   [[nodiscard]] constexpr Entry with_dirty(bool on) const { return with(kDirty, on); }
   [[nodiscard]] constexpr Entry with_soft_dirty(bool on) const { return with(kSoftDirty, on); }
@@ -98,6 +122,7 @@ class Entry {
   static constexpr unsigned kKindShift = 7;
   static constexpr std::uint64_t kKindMask = 0x1F;
   static constexpr std::uint64_t kSwapExclusive = std::uint64_t{1} << 52;
+  static constexpr std::uint64_t kMigrationWritable = std::uint64_t{1} << 53;
   static constexpr unsigned kFrameShift = 12;
   static constexpr std::uint64_t kFrameMask = 0x000F'FFFF'FFFF'F000;
   /// Of an entry that is not present, processors look at no other bit.

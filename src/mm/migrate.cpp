@@ -1,0 +1,351 @@
+#include "mm/migrate.hpp"
+
+#include "back/anon_rmap.hpp"
+#include "base/mutant.hpp"
+#include "mm/flush.hpp"
+#include "mm/lifecycle.hpp"
+#include "mm/locks.hpp"
+#include "mm/operations.hpp"
+#include "mm/page.hpp"
+#include "mm/shared_tables.hpp"
+
+namespace cowherd::mm {
+
+namespace {
+
+/// A page on its way: its lock is held, and one reference, which keeps it.
+template <class G>
+struct Migrating {
+  System<G>& system;
+  FrameNumber frame;
+
+  [[nodiscard]] FrameDescriptor& descriptor() const { return system.descriptor(frame); }
+  [[nodiscard]] bool is_pinned() const {
+    point(system, Point::kReadCounts);
+    FrameState known = system.state(frame);
+    --known.references;
+    return maybe_pinned(system.rules(), known) && !COWHERD_MUTANT(migrate_without_try_share);
+  }
+};
+
+/// The place of the entry for `page`, which a reverse map leads to. The lock of the page's anon_vma keeps the tables.
+template <class G>
+typename Tables<G>::Walk walk_by_rmap(System<G>& system, Mm& mm, Vpn page) {
+  if constexpr (!G::kExplored) {
+    const typename WalkerSlots<G>::Inside inside(system.walker_slots(), system.ref(mm).unit, page, WalkerKind::kGup);
+    return system.tables(mm).walk_to(page);
+  } else {
+    return system.tables(mm).walk_to(page);
+  }
+}
+
+/// Puts a migration entry in place of one that maps the page. The question about pins comes with the entry cleared:
+///
+///   migration                              fast pin
+///                                          read the entry
+///   clear the entry, flush
+///                                          take a reference
+///   is the page pinned? yes: put the entry back
+///                                          read the entry again: it is what it was
+///
+/// Allowed because one of the two sees the other: a pin that comes after the question finds the entry changed. What
+/// looks at the entry without its lock meanwhile finds that something is there. Compare Linux mm/rmap.c:
+/// try_to_migrate_one().
+template <class G>
+void depart(const Migrating<G>& leaving, Mm& mm, Vpn page) {
+  System<G>& system = leaving.system;
+  FrameDescriptor& descriptor = leaving.descriptor();
+  const Rules& rules = system.rules();
+  const auto walk = walk_by_rmap(system, mm, page);
+  // Others that have the table would all have to hear of it.
+  if (!walk.slot || walk.shared) return;
+  const EntrySlot place = walk.slot;
+  PageTableGuard<G> guard(system, mm, place);
+  Entry entry = guard.blocked() ? Entry{} : place.load();
+  if (!entry.present() || entry.frame() != leaving.frame || !keep_tables_unshared(system, mm, page)) return;
+  const bool exclusive = descriptor.exclusive();
+  const bool asks = exclusive && rules.migrate_unmap == MigrateUnmap::kTryShare;
+  const Live live(system, "depart", entry, exclusive);
+  if (asks && rules.exclusive_clear == ExclusiveClear::kTestThenClear && leaving.is_pinned()) return;
+  point(system, mm, Point::kClearEntry);
+  entry = hide_entry<G>(place);
+  PendingFlush<G> flush(system, mm);
+  if (!COWHERD_MUTANT(migrate_without_flush)) flush.add({page, page + PageCount{1}});
+  const Live pending(system, "flush", flush.range());
+  flush.before_unlock();
+  if (asks && rules.exclusive_clear == ExclusiveClear::kClearThenTest && leaving.is_pinned()) {
+    point(system, mm, Point::kSetEntry);
+    place.store(entry);
+    guard.release();
+    flush.after_unlock();
+    return;
+  }
+  if (entry.dirty() && !COWHERD_MUTANT(migrate_loses_dirty)) descriptor.set_dirty(true);
+  if (exclusive) {
+    point(system, Point::kExclusive);
+    descriptor.set_exclusive(false);
+  }
+  point(system, mm, Point::kSetEntry);
+  const bool writable = entry.writable() && !COWHERD_MUTANT(migrate_forgets_writable);
+  place.store(Entry::migrating(leaving.frame, writable, exclusive).with_soft_dirty(entry.soft_dirty()));
+  add_rss(system, place, -1);
+  drop_mapcount(system, leaving.frame);
+  guard.release();
+  flush.after_unlock();
+  put_page(system, leaving.frame);
+}
+
+/// Maps `to` where a migration entry names the page that is leaving; they are the same where it stays after all.
+/// Compare Linux mm/migrate.c: remove_migration_pte().
+///
+/// A fork copies migration entries as it copies others:
+///
+///   migration                              a child forks
+///   look at the child: the page arrives
+///   look at the grandchild: nothing there yet
+///                                          the grandchild gets what the child has: the page where it is now
+///
+/// Allowed because of two who have one line of VMAs the older is looked at first.
+template <class G>
+void arrive(const Migrating<G>& leaving, FrameNumber to, const Vma& area, Vpn page) {
+  System<G>& system = leaving.system;
+  Mm& mm = system.at(area.mm);
+  const EntrySlot place = walk_by_rmap(system, mm, page).slot;
+  if (!place) return;
+  const PageTableGuard<G> guard(system, mm, place);
+  const Entry entry = guard.blocked() ? Entry{} : place.load();
+  if (!entry.migration() || entry.leaving() != leaving.frame) return;
+  FrameDescriptor& descriptor = system.descriptor(to);
+  const Live live(system, "arrive", entry);
+  point(system, Point::kTakeReference);
+  descriptor.add_references(1);
+  if (mapcounts_matter(system.rules())) point(system, Point::kMapcount);
+  descriptor.add_mapcount();
+  if (entry.migration_exclusive() && !COWHERD_MUTANT(migrate_forgets_mark)) {
+    point(system, Point::kExclusive);
+    descriptor.set_exclusive(true);
+  }
+  point(system, mm, Point::kSetEntry);
+  // Its VMA may permit less by now than it did.
+  const bool writable = entry.migration_writable() && has(area.flags.protection, Protection::kWrite);
+  place.store(make_entry(to, area, false)
+                  .with_writable(writable)
+                  .with_soft_dirty(entry.soft_dirty() && !COWHERD_MUTANT(migrate_loses_soft_dirty)));
+  add_rss(system, place, 1);
+}
+
+/// Calls `visit(area, page)` for every place where the page may be mapped, those of older VMAs first. The lock of its
+/// anon_vma is held.
+template <class G, class Visit>
+void for_each_place(const Migrating<G>& leaving, Visit&& visit) {
+  System<G>& system = leaving.system;
+  const Ref<AnonVma> anon_vma{leaving.descriptor().owner()};
+  Ref<AnonVmaChain> chain = anon_vma ? system.at(anon_vma).first : Ref<AnonVmaChain>{};
+  // A child's VMA comes to the front, its parent's is behind it.
+  while (chain && system.at(chain).next_of_anon_vma && !COWHERD_MUTANT(migrate_restores_children_first)) {
+    chain = system.at(chain).next_of_anon_vma;
+  }
+  const Live live(system, "for-each-place", chain);
+  while (chain) {
+    const Vma& area = system.at(system.at(chain).vma);
+    const Vpn index = leaving.descriptor().index();
+    if (index >= area.index && index - area.index < PageCount{area.pages.count()}) {
+      visit(area, area.pages.begin + (index - area.index));
+    }
+    chain = COWHERD_MUTANT(migrate_restores_children_first) ? system.at(chain).next_of_anon_vma
+                                                            : system.at(chain).previous_of_anon_vma;
+  }
+}
+
+/// Makes `to`, which nobody knows, the page in place of the one that is leaving, which nobody maps any more: if nobody
+/// but its mover and the swap cache has a reference. Returns whether it did. Compare Linux mm/migrate.c:
+/// folio_migrate_mapping().
+///
+/// Who read the entry before it was cleared may still take a reference after this, and finds the entry changed; who
+/// finds the page by its slot has his under the swap lock.
+template <class G>
+bool take_over(const Migrating<G>& leaving, FrameNumber to) {
+  System<G>& system = leaving.system;
+  FrameDescriptor& from = leaving.descriptor();
+  const bool ignores = COWHERD_MUTANT(migrate_ignores_references);
+  if (system.has_swap() && system.frames().cold(leaving.frame).in_swap_cache()) {
+    const SwapGuard<G> guard(system);
+    ColdDescriptor& cold = system.frames().cold(leaving.frame);
+    if (from.references() != 2 && !ignores) return false;
+    const BlockNumber slot = cold.slot();
+    system.frames().cold(to).set_slot(slot);
+    system.swap().set_cached(slot, to);
+    cold.clear_slot();
+    system.descriptor(to).add_references(1);
+    from.drop_references(1);
+    return true;
+  }
+  point(system, Point::kReadCounts);
+  return from.references() == 1 || ignores;
+}
+
+/// What is known of a page besides its counts goes with it. Compare Linux mm/migrate.c: folio_migrate_flags().
+template <class G>
+void pass_on_flags(const Migrating<G>& leaving, FrameNumber to) {
+  System<G>& system = leaving.system;
+  FrameDescriptor& made = system.descriptor(to);
+  made.set_owner(leaving.descriptor().owner(), leaving.descriptor().index());
+  made.set_dirty(leaving.descriptor().dirty());
+  made.set_gup_mark(leaving.descriptor().gup_mark());
+  if (!system.has_swap()) return;
+  const ColdDescriptor& cold = system.frames().cold(leaving.frame);
+  system.frames().cold(to).set_referenced(cold.referenced());
+  system.frames().cold(to).set_active(cold.active());
+  system.frames().cold(to).set_lazy_free(cold.lazy_free());
+}
+
+/// Keeps the lists of reverse maps that a VMA is on from going away, once the mmap lock is dropped: a VMA without pages
+/// that is on all of them.
+template <class G>
+class ListsHeld {
+ public:
+  /// ENOMEM.
+  static Result<Ref<Vma>> hold(System<G>& system, Mm& mm, Ref<Vma> vma) {
+    COWHERD_TRY_ASSIGN(made, system.frames().template make<Vma>());
+    system.at(made).mm = system.ref(mm);
+    const Live live(system, "hold-lists", made);
+    const AnonVmaGuard<G> guard(system, mm, vma);
+    if (auto linked = anon_vma_clone(system.frames(), made, vma); !linked) {
+      system.frames().destroy(made);
+      return linked.error();
+    }
+    return made;
+  }
+  static void drop(System<G>& system, Mm& mm, Ref<Vma> held) {
+    {
+      const AnonVmaGuard<G> guard(system, mm, held);
+      unlink_anon_vmas(system.frames(), held);
+    }
+    free_unlinked(system.frames(), held);
+    system.frames().destroy(held);
+  }
+};
+
+/// With the page lock and a reference. EBUSY, ENOMEM. Compare Linux mm/migrate.c: migrate_folios_move().
+template <class G>
+Result<void> move_page(const Migrating<G>& leaving, Mm& mm, Ref<Vma> lists) {
+  System<G>& system = leaving.system;
+  COWHERD_TRY_ASSIGN(to, system.allocate_page());
+  const Live live(system, "move-page", to);
+  bool moved = false;
+  system.add_page_on_its_way(true);
+  {
+    const AnonVmaGuard<G> guard(system, mm, lists);
+    for_each_place(leaving, [&](const Vma& area, Vpn page) { depart(leaving, system.at(area.mm), page); });
+  }
+  point(system, Point::kReadCounts);
+  // Whoever judges by mapcounts waits until all of them are there again.
+  (void)try_lock_page_of(system, to);
+  if (leaving.descriptor().mapcount() == 0 && take_over(leaving, to)) {
+    moved = true;
+    system.descriptor(to).add_references(1);
+    pass_on_flags(leaving, to);
+    if (!COWHERD_MUTANT(migrate_without_copy)) copy_page(system, to, leaving.frame, Reader::kLater);
+    system.note({.kind = EventKind::kMigrated,
+                 .decision = Decision::kMigrateUnmap,
+                 .page = leaving.descriptor().index(),
+                 .frame = leaving.frame,
+                 .new_frame = to});
+  }
+  const Live done(system, "moved", moved);
+  if (moved || !COWHERD_MUTANT(migrate_loses_entry)) {
+    const AnonVmaGuard<G> guard(system, mm, lists);
+    for_each_place(leaving,
+                   [&](const Vma& area, Vpn page) { arrive(leaving, moved ? to : leaving.frame, area, page); });
+  }
+  system.add_page_on_its_way(false);
+  unlock_page_of(system, to);
+  if (moved) {
+    put_page(system, to);
+    return {};
+  }
+  system.frames().free(to);
+  return Errno::kBusy;
+}
+
+/// The page at an address, with a reference, and what keeps the way to all who map it.
+struct FoundPage {
+  FrameNumber frame;
+  Ref<Vma> lists;
+};
+
+/// EFAULT: no anonymous page is there. EBUSY: a merged one is. EAGAIN: its tables have to become the own ones first.
+template <class G>
+Result<FrameNumber> look_for_page(System<G>& system, Mm& mm, Vpn page) {
+  const auto walk = system.tables(mm).walk_to(page);
+  if (!walk.slot) return Errno::kFault;
+  if (walk.shared) return Errno::kAgain;
+  const PageTableGuard<G> guard(system, mm, walk.slot);
+  if (guard.blocked()) return would_block(system, Point::kPageTableLock);
+  const Entry entry = walk.slot.load();
+  if (!entry.present() || entry.frame() == Frames<G>::kZeroPage) return Errno::kFault;
+  const FrameUse use = system.descriptor(entry.frame()).use();
+  // No reverse map leads to all who have a merged page.
+  if (use != FrameUse::kAnon) return use == FrameUse::kKsm ? Errno::kBusy : Errno::kFault;
+  point(system, Point::kTakeReference);
+  system.descriptor(entry.frame()).add_references(1);
+  return entry.frame();
+}
+
+template <class G>
+Result<FoundPage> find_page_locked(System<G>& system, Mm& mm, Vpn page) {
+  const MmapReadGuard<G> guard(system, mm);
+  if (guard.blocked() || stuck(mm)) return would_block(system, Point::kMmapLock);
+  const Ref<Vma> vma = system.areas(mm).at(page);
+  if (!vma) return Errno::kFault;
+  COWHERD_TRY_ASSIGN(frame, look_for_page(system, mm, page));
+  const Live live(system, "find", frame);
+  auto lists = ListsHeld<G>::hold(system, mm, vma);
+  if (!lists) {
+    put_page(system, frame);
+    return lists.error();
+  }
+  return FoundPage{frame, *lists};
+}
+
+template <class G>
+Result<FoundPage> find_page(System<G>& system, Mm& mm, Vpn page) {
+  while (true) {
+    auto found = find_page_locked(system, mm, page);
+    if (found || found.error() != Errno::kAgain) return found;
+    COWHERD_TRY(lock_and_own_tables(system, mm, page));
+  }
+}
+
+}  // namespace
+
+/// The mmap lock is held only until the page is found, so that whatever else changes the address space comes between,
+/// meets migration entries, and waits for them or changes them.
+template <class G>
+Result<void> migrate(System<G>& system, ProcessId process, Vaddr address) {
+  const Vpn page = Geometry<G>::page_of(address);
+  if (page.value() >= Geometry<G>::kUserPages) return Errno::kFault;
+  const HeldMm<G> held(system, process);
+  if (!held) return Errno::kNoProcess;
+  const Live live(system, "migrate", held.ref(), page);
+  COWHERD_TRY_ASSIGN(found, find_page(system, held.mm(), page));
+  const Live candidate(system, "candidate", found.frame, found.lists);
+  Result<void> moved = Errno::kBusy;
+  point(system, Point::kTryPageLock);
+  if (try_lock_page_of(system, found.frame)) {
+    // Its bytes are on their way to a slot, or somebody has merged it meanwhile.
+    const bool settled = system.descriptor(found.frame).use() == FrameUse::kAnon &&
+                         !(system.has_swap() && system.frames().cold(found.frame).writeback());
+    if (settled) moved = move_page(Migrating<G>{system, found.frame}, held.mm(), found.lists);
+    unlock_page_of(system, found.frame);
+  }
+  ListsHeld<G>::drop(system, held.mm(), found.lists);
+  if (!COWHERD_MUTANT(migrate_leaks_old_page)) put_page(system, found.frame);
+  return moved;
+}
+
+#define COWHERD_INSTANTIATE(G) template Result<void> migrate<G>(System<G>&, ProcessId, Vaddr);
+COWHERD_FOR_EACH_GEOMETRY(COWHERD_INSTANTIATE)
+#undef COWHERD_INSTANTIATE
+
+}  // namespace cowherd::mm

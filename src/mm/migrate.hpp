@@ -1,0 +1,42 @@
+#pragma once
+
+#include "base/schedule.hpp"
+#include "mm/fault.hpp"
+#include "mm/sync.hpp"
+#include "mm/system.hpp"
+
+namespace cowherd::mm {
+
+/// Waits until `place` says something else than `entry`, a migration entry: until the page has arrived, or has come
+/// back. Whoever moves it needs no lock that a fault holds. Compare Linux mm/filemap.c:
+/// migration_entry_wait_on_locked().
+template <class G>
+Result<Faulted> wait_for_migration(System<G>& system, EntrySlot place, Entry entry) {
+  if constexpr (G::kExplored) {
+    struct Question {
+      EntrySlot place;
+      Entry entry;
+    };
+    const bool gone = wait_until<G, Question>(system, Point::kPageLock, {place, entry},
+                                              [](const Question& q) { return q.place.load() != q.entry; });
+    return gone ? Result<Faulted>(Faulted::kRetry) : Errno::kWouldBlock;
+  } else {
+    for (unsigned round = 0; place.load() == entry; ++round) spin_pause(round);
+    return Faulted::kRetry;
+  }
+}
+
+/// Waits until no page is on its way, for who is about to change where reverse maps lead. With the mmap lock of an
+/// address space for writing none sets out in it meanwhile (keep_tables_unshared()).
+template <class G>
+void wait_for_migrations(System<G>& system) {
+  if constexpr (G::kExplored) {
+    if (!system.others_come_by_rmap()) return;
+    (void)wait_until<G, System<G>>(system, Point::kPageLock, system,
+                                   [](const System<G>& s) { return s.pages_on_their_way() == 0; });
+  } else {
+    for (unsigned round = 0; system.pages_on_their_way() != 0; ++round) spin_pause(round);
+  }
+}
+
+}  // namespace cowherd::mm
