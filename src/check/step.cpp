@@ -1,6 +1,8 @@
 #include "check/step.hpp"
 
+#include <algorithm>
 #include <cstring>
+#include <initializer_list>
 
 #include "check/call_of.hpp"
 #include "check/last_page.hpp"
@@ -86,11 +88,12 @@ class Stepper {
       case OpCode::kMmap:
       case OpCode::kMunmap:
       case OpCode::kMprotect:
-      case OpCode::kMadvise:
       case OpCode::kMremap:
       case OpCode::kMlock:
       case OpCode::kMunlock:
         return change_mapping();
+      case OpCode::kMadvise:
+        return op_.advice == Advice::kCollapse ? collapse_range() : change_mapping();
       case OpCode::kFork:
       case OpCode::kVfork:
       case OpCode::kThread:
@@ -123,7 +126,7 @@ class Stepper {
       case OpCode::kKsmMerge:
         return ksm_merge();
       case OpCode::kTryShare:
-        return try_share();
+        return work_on_page(mm::try_share<G>, {Errno::kBusy, Errno::kFault});
       case OpCode::kSnapshot:
         return snapshot();
       case OpCode::kRestore:
@@ -138,10 +141,15 @@ class Stepper {
       case OpCode::kDropCache:
         return sync_file();
       case OpCode::kSwapOut:
+        return work_on_page(mm::swap_out<G>, {Errno::kBusy, Errno::kFault, Errno::kNoMemory});
       case OpCode::kSwapIn:
-        return swap();
+        return work_on_page(mm::swap_in<G>, {Errno::kBusy, Errno::kFault});
+      case OpCode::kCollapse:
+        return work_on_page(mm::collapse<G>, {Errno::kInvalid, Errno::kAgain});
+      case OpCode::kSplit:
+        return work_on_page(mm::split<G>, {Errno::kFault});
       case OpCode::kMigrate:
-        return migrate();
+        return work_on_page(mm::migrate<G>, {Errno::kBusy, Errno::kFault});
     }
   }
 
@@ -393,27 +401,19 @@ class Stepper {
     if (!report_.blocked && !refused) judge_success(observed);
   }
 
-  void try_share() {
+  /// Work of the kernel on one page; `refusals`: there is nothing to do, or it must not be done.
+  template <class Work>
+  void work_on_page(Work&& work, std::initializer_list<Errno> refusals) {
     if (!world_.alive(target())) return refuse(Errno::kNoProcess);
-    const auto observed = seen(error_of(mm::try_share(system_, world_.control.processes[target()].id, address())));
-    if (!report_.blocked && observed.error != Errno::kBusy && observed.error != Errno::kFault) judge_success(observed);
+    const auto observed = seen(error_of(work(system_, world_.control.processes[target()].id, address())));
+    if (report_.blocked || std::find(refusals.begin(), refusals.end(), observed.error) != refusals.end()) return;
+    judge_success(observed);
   }
-
-  void swap() {
-    if (!world_.alive(target())) return refuse(Errno::kNoProcess);
-    const ProcessId owner = world_.control.processes[target()].id;
-    const auto done =
-        op_.code == OpCode::kSwapOut ? mm::swap_out(system_, owner, address()) : mm::swap_in(system_, owner, address());
-    const auto observed = seen(error_of(done));
-    const bool may_fail = observed.error == Errno::kBusy || observed.error == Errno::kFault ||
-                          (observed.error == Errno::kNoMemory && op_.code == OpCode::kSwapOut);
-    if (!report_.blocked && !may_fail) judge_success(observed);
-  }
-
-  void migrate() {
-    if (!world_.alive(target())) return refuse(Errno::kNoProcess);
-    const auto observed = seen(error_of(mm::migrate(system_, world_.control.processes[target()].id, address())));
-    if (!report_.blocked && observed.error != Errno::kBusy && observed.error != Errno::kFault) judge_success(observed);
+  void collapse_range() {
+    const auto work = [this](mm::System<G>& system, ProcessId process, Vaddr at) {
+      return mm::madvise(system, process, at, length(), Advice::kCollapse);
+    };
+    work_on_page(work, {Errno::kInvalid, Errno::kAgain});
   }
 
   [[nodiscard]] ProcessControl& taken() {

@@ -10,7 +10,7 @@
 
 namespace cowherd::litmus {
 
-inline constexpr std::size_t kOpCodes = static_cast<std::size_t>(OpCode::kMigrate) + 1;
+inline constexpr std::size_t kOpCodes = static_cast<std::size_t>(OpCode::kSplit) + 1;
 
 /// How often each operation is tried, by OpCode; 0: never. Of an operation that makes no sense where it is drawn (a
 /// dma_read with nothing pinned) nothing comes.
@@ -58,6 +58,8 @@ constexpr OpWeights default_weights() {
   set(OpCode::kSwapOut, 5);
   set(OpCode::kSwapIn, 1);
   set(OpCode::kMigrate, 4);
+  set(OpCode::kCollapse, 2);
+  set(OpCode::kSplit, 2);
   return weights;
 }
 
@@ -84,6 +86,8 @@ struct GeneratorOptions {
   std::uint32_t fail_percent = 0;
   /// that a variable maps a file, or is shared: with 0 there are no files,
   std::uint32_t file_percent = 15;
+  /// that the first memory is four pages that one huge page may hold, where max_pages allows more than two at all,
+  std::uint32_t huge_percent = 10;
   /// and that DMA is done by a device block, at any time, in place of a statement.
   std::uint32_t device_block_percent = 10;
 };
