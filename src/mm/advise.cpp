@@ -177,14 +177,15 @@ Result<void> madvise(System<G>& system, ProcessId process, Vaddr address, ByteCo
       return sync_range(system, mm, range);
     case Advice::kCollapse:
       return collapse_range(system, mm, range);
+    default: {
       const MmapWriteGuard<G> guard(system, mm);
       if (guard.blocked() || stuck(mm)) {
         return would_block(system, Point::kMmapLock);
       }
       if (advice == Advice::kUnmergeable) COWHERD_TRY(part_merged(system, mm, range));
       return set_flags(system, mm, range, advice);
+    }
   }
-}
 }
 
 #define COWHERD_INSTANTIATE(G) template Result<void> madvise<G>(System<G>&, ProcessId, Vaddr, ByteCount, Advice);
