@@ -77,7 +77,7 @@ class Spec {
   void fork(SpaceId parent, SpaceId child);
   /// `space` gives up its pages, as at exec, and gets what fork would give a child of `from`, which it stays.
   void restore(SpaceId space, SpaceId from);
-  [[nodiscard]] bool exists(SpaceId space) const { return state_.alive(space); }
+  [[nodiscard]] bool exists(SpaceId space) const { return space.value() < kMaxSpaces && state_.alive(space); }
 
   // Mapping operations on pages [first, first + count). Each judges the result and moves on.
 
