@@ -137,6 +137,9 @@ Call call_of(Where& where, std::uint8_t block) {
     case OpCode::kSwapIn:
     case OpCode::kMigrate:
       break;
+    case OpCode::kPoison:
+      if (where.alive(call.process)) call.kind = Kind::kPoison;
+      break;
   }
   return call;
 }

@@ -139,9 +139,9 @@ class Stepper {
         return sync_file();
       case OpCode::kSwapOut:
       case OpCode::kSwapIn:
-        return swap();
       case OpCode::kMigrate:
-        return migrate();
+      case OpCode::kPoison:
+        return take_page();
     }
   }
 
@@ -399,21 +399,18 @@ class Stepper {
     if (!report_.blocked && observed.error != Errno::kBusy && observed.error != Errno::kFault) judge_success(observed);
   }
 
-  void swap() {
+  void take_page() {
     if (!world_.alive(target())) return refuse(Errno::kNoProcess);
-    const ProcessId owner = world_.control.processes[target()].id;
-    const auto done =
-        op_.code == OpCode::kSwapOut ? mm::swap_out(system_, owner, address()) : mm::swap_in(system_, owner, address());
-    const auto observed = seen(error_of(done));
+    const auto act = op_.code == OpCode::kSwapOut   ? mm::swap_out<G>
+                     : op_.code == OpCode::kSwapIn  ? mm::swap_in<G>
+                     : op_.code == OpCode::kMigrate ? mm::migrate<G>
+                                                    : mm::poison<G>;
+    const auto observed = seen(error_of(act(system_, world_.control.processes[target()].id, address())));
+    if (report_.blocked) return;
+    if (op_.code == OpCode::kPoison) return judge(observed);
     const bool may_fail = observed.error == Errno::kBusy || observed.error == Errno::kFault ||
                           (observed.error == Errno::kNoMemory && op_.code == OpCode::kSwapOut);
-    if (!report_.blocked && !may_fail) judge_success(observed);
-  }
-
-  void migrate() {
-    if (!world_.alive(target())) return refuse(Errno::kNoProcess);
-    const auto observed = seen(error_of(mm::migrate(system_, world_.control.processes[target()].id, address())));
-    if (!report_.blocked && observed.error != Errno::kBusy && observed.error != Errno::kFault) judge_success(observed);
+    if (!may_fail) judge_success(observed);
   }
 
   [[nodiscard]] ProcessControl& taken() {

@@ -79,6 +79,7 @@ void Generator::draw() {
     case OpCode::kSwapOut:
     case OpCode::kSwapIn:
     case OpCode::kMigrate:
+    case OpCode::kPoison:
       return draw_swap(b, op);
   }
 }

@@ -107,6 +107,8 @@ std::string_view operation_tag(const Operation& operation) {
       return "In";
     case OpCode::kMigrate:
       return "Mig";
+    case OpCode::kPoison:
+      return "Fail";
   }
   return "Op";
 }

@@ -150,7 +150,7 @@ bool Generator::needs_memory(OpCode code) {
   return code == OpCode::kRead || code == OpCode::kWrite || code == OpCode::kMunmap || code == OpCode::kMprotect ||
          code == OpCode::kMadvise || code == OpCode::kPin || code == OpCode::kExec || code == OpCode::kClearRefs ||
          code == OpCode::kMremap || code == OpCode::kNumaHint || code == OpCode::kMlock || code == OpCode::kMunlock ||
-         code == OpCode::kSwapOut || code == OpCode::kSwapIn || code == OpCode::kMigrate;
+         code == OpCode::kSwapOut || code == OpCode::kSwapIn || code == OpCode::kMigrate || code == OpCode::kPoison;
 }
 
 Place Generator::pick_word() {

@@ -10,7 +10,7 @@
 
 namespace cowherd::litmus {
 
-inline constexpr std::size_t kOpCodes = static_cast<std::size_t>(OpCode::kMigrate) + 1;
+inline constexpr std::size_t kOpCodes = static_cast<std::size_t>(OpCode::kPoison) + 1;
 
 /// How often each operation is tried, by OpCode; 0: never. Of an operation that makes no sense where it is drawn (a
 /// dma_read with nothing pinned) nothing comes.
@@ -58,6 +58,7 @@ constexpr OpWeights default_weights() {
   set(OpCode::kSwapOut, 5);
   set(OpCode::kSwapIn, 1);
   set(OpCode::kMigrate, 4);
+  set(OpCode::kPoison, 2);
   return weights;
 }
 

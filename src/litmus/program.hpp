@@ -131,6 +131,7 @@ enum class OpCode : std::uint8_t {
   kSwapOut,      // swapout(P0:x): reclaim takes the page
   kSwapIn,       // swapin(P0:x): the page comes back from swap
   kMigrate,      // migrate(P0:x): the page goes to another frame
+  kPoison,       // poison(P0:x): the memory of the page fails
 };
 
 constexpr bool starts_block(OpCode code) {

@@ -50,6 +50,7 @@ constexpr std::array kStatements{
     StatementWord{"swapout", OpCode::kSwapOut, Arguments::kOtherPage},
     StatementWord{"swapin", OpCode::kSwapIn, Arguments::kOtherPage},
     StatementWord{"migrate", OpCode::kMigrate, Arguments::kOtherPage},
+    StatementWord{"poison", OpCode::kPoison, Arguments::kOtherPage},
 };
 
 constexpr std::array kProtections{

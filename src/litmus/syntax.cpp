@@ -75,6 +75,7 @@ STATEMENTS, each may begin with 'r0 =' and end with 'fail_nth N' (its N-th alloc
   swapout(P0:x)                     reclaim takes the page from all who map it; -EBUSY where it is kept
   swapin(P0:x)                      the page comes back; -EFAULT where it is not in swap
   migrate(P0:x)                     the page goes to another frame; -EBUSY where it stays, being held
+  poison(P0:x)                      the memory of the page fails: SIGBUS for who maps it
   These, pin and get take P1:x for another process's memory, x for the own; not ptrace_*.
 
 CONDITIONS
@@ -92,7 +93,7 @@ CONDITIONS
                                     internal state: a running kernel does not show it
 
 CONSTANTS
-  EPERM ESRCH ENXIO ECHILD EAGAIN ENOMEM EACCES EFAULT EBUSY EEXIST EINVAL SIGSEGV SIGBUS
+  EPERM ESRCH ENXIO ECHILD EAGAIN ENOMEM EACCES EFAULT EBUSY EEXIST EINVAL EHWPOISON SIGSEGV SIGBUS
 )";
 }
 

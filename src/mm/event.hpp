@@ -60,6 +60,8 @@ enum class EventKind : std::uint8_t {
   kDiscarded,
   /// The page has gone to another frame: frame -> new_frame.
   kMigrated,
+  /// The memory of the page has failed.
+  kPoisoned,
 };
 
 struct Event {
