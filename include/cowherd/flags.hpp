@@ -62,6 +62,12 @@ enum class Advice : std::uint8_t {
   kPageOut,
   /// Until it is written again its contents may be lost, and are zeroes then.
   kFree,
+  /// A first write in an aligned run of pages as long as a huge page gets one; or no longer.
+  kHugePage,
+  kNoHugePage,
+  /// A huge page takes the place of each such run that is in the range, now: EINVAL where there is none, EAGAIN where
+  /// somebody holds a page of it.
+  kCollapse,
 };
 
 /// How a reference to the pages behind an address is taken. Linux: FOLL_*.

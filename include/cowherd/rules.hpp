@@ -311,6 +311,32 @@ enum class MigrateUnmap : std::uint8_t {
   kTryShare,
 };
 
+/// Write fault on a huge entry without write permission: may the address space go on with the huge page as it is?
+enum class HugeReuse : std::uint8_t {
+  /// One huge entry maps it, and no other entry any of its pages, whatever other references there are.
+  kMapcount,
+  /// That, and nobody else holds any of its pages.
+  kCount,
+  /// One huge entry maps it, and all its pages are marked exclusive; else as kCount.
+  kExclusive,
+};
+
+/// What a write fault does with a huge page that it may not go on with.
+enum class HugeCopy : std::uint8_t {
+  /// Copies all of it, where there is room for another one.
+  kWhole,
+  /// Maps its pages one by one, and copies the one that is written.
+  kSplit,
+};
+
+/// What fork copies of a huge page of which some page is to be copied.
+enum class HugePins : std::uint8_t {
+  /// All its pages: the pins of all are one count.
+  kWhole,
+  /// Those pages that are pinned.
+  kEach,
+};
+
 /// The decisions of one kernel: data, compared and copied as such.
 struct Rules {
   Reuse reuse = Reuse::kExclusive;
@@ -356,6 +382,9 @@ struct Rules {
   LazyFree lazy_free = LazyFree::kUnreferenced;
   FastDirty fast_dirty = FastDirty::kAtOnce;
   MigrateUnmap migrate_unmap = MigrateUnmap::kTryShare;
+  HugeReuse huge_reuse = HugeReuse::kExclusive;
+  HugeCopy huge_copy = HugeCopy::kSplit;
+  HugePins huge_pins = HugePins::kEach;
 
   bool operator==(const Rules&) const = default;
 };
@@ -405,8 +434,11 @@ enum class Decision : std::uint8_t {
   kLazyFree,
   kFastDirty,
   kMigrateUnmap,
+  kHugeReuse,
+  kHugeCopy,
+  kHugePins,
 };
-inline constexpr std::uint8_t kDecisionCount = 43;
+inline constexpr std::uint8_t kDecisionCount = 46;
 
 /// The `cowherd` row: the default of every tool. Equal to Rules{}.
 inline constexpr Rules kCowherdRules{};

@@ -35,10 +35,12 @@ struct VmaFlags {
   bool secret : 1 = false;
   /// MADV_MERGEABLE (VM_MERGEABLE).
   bool mergeable : 1 = false;
+  /// MADV_HUGEPAGE (VM_HUGEPAGE).
+  bool huge : 1 = false;
 
   [[nodiscard]] bool like(const VmaFlags& other) const {
     return protection == other.protection && dont_fork == other.dont_fork && wipe_on_fork == other.wipe_on_fork &&
-           locked == other.locked && secret == other.secret && mergeable == other.mergeable;
+           locked == other.locked && secret == other.secret && mergeable == other.mergeable && huge == other.huge;
   }
 };
 

@@ -150,6 +150,26 @@ namespace cowherd {
   X(move_changes_index, "mremap gives pages an index that reverse maps do not know")                            \
   X(moved_entry_stays, "a moved page stays at its old address too")                                             \
   X(move_leaks_reserve, "mremap leaks the tables that it did not need")                                         \
+  /* Huge pages. */                                                                                             \
+  X(huge_recheck_dropped, "a first touch maps a huge page over what another one has mapped meanwhile")          \
+  X(huge_pin_not_noted, "a pin of a page of a huge one is not noted for fork")                                  \
+  X(huge_fork_ignores_pins, "fork shares a huge page of which a page is pinned")                                \
+  X(huge_fork_splits, "fork asks every page of a huge one, used or not")                                        \
+  X(huge_fork_keeps_writable, "fork shares a huge page and leaves the parent's entry writable")                 \
+  X(huge_fork_without_flush, "fork write-protects a huge entry, and CPUs go on writing through it")             \
+  X(huge_shared_without_count, "one more huge entry is not counted")                                            \
+  X(huge_reuse_ignores_pieces, "a write fault goes on with a huge page of which others map a page")             \
+  X(huge_reuse_ignores_references, "a write fault goes on with a huge page of which others hold a page")        \
+  X(huge_split_in_place, "a huge entry is split without having been cleared first")                             \
+  X(huge_split_without_flush, "a huge entry is split, and CPUs go on writing through it")                       \
+  X(huge_split_ignores_others, "a split goes by the one who splits, whoever else maps the huge page")           \
+  X(huge_split_counts_late, "a split gives up the huge entry before the small ones are counted")                \
+  X(huge_vma_split_keeps_entry, "a VMA is split, and a huge entry lies in both")                                \
+  X(huge_fast_pin_recheck_dropped, "a fast pin does not read a huge entry again")                               \
+  X(collapse_ignores_references, "collapse replaces pages that somebody holds")                                 \
+  X(collapse_counts_first, "collapse asks who holds the pages before it has taken the table out")               \
+  X(collapse_without_flush, "collapse copies pages that CPUs go on writing")                                    \
+  X(collapse_frees_under_walker, "collapse frees a table that a fast pin is inside")                            \
   /* Failure, and the ends of things. */                                                                        \
   X(prealloc_used_twice, "fork uses one preallocated page for two early copies")                                \
   X(prealloc_kept, "fork keeps a preallocated page for the next entry")                                         \

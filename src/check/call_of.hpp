@@ -56,7 +56,8 @@ Call call_of(Where& where, std::uint8_t block) {
       call.kind = Kind::kMprotect;
       break;
     case OpCode::kMadvise:
-      call.kind = Kind::kMadvise;
+      // It changes nothing that may be observed.
+      if (op.advice != Advice::kCollapse) call.kind = Kind::kMadvise;
       break;
     case OpCode::kMlock:
     case OpCode::kMunlock:
@@ -136,6 +137,8 @@ Call call_of(Where& where, std::uint8_t block) {
     case OpCode::kSwapOut:
     case OpCode::kSwapIn:
     case OpCode::kMigrate:
+    case OpCode::kCollapse:
+    case OpCode::kSplit:
       break;
     case OpCode::kPoison:
       if (where.alive(call.process)) call.kind = Kind::kPoison;

@@ -60,6 +60,9 @@ std::uint32_t touches_of_madvise(Advice advice) {
     case Advice::kKeepOnFork:
     case Advice::kMergeable:
     case Advice::kUnmergeable:
+    case Advice::kHugePage:
+    case Advice::kNoHugePage:
+    case Advice::kCollapse:
       break;
   }
   return F::kReadsMapped | F::kWritesMarks;

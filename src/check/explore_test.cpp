@@ -57,7 +57,7 @@ TEST_P(Levels, ArePreemptions) {
   generator.max_operations = steps ? 7 : 11;
   generator.device_block_percent = 60;
   int compared = 0;
-  for (std::uint64_t seed = 0; seed < 150; ++seed) {
+  for (std::uint64_t seed = 0; seed < 200; ++seed) {
     const litmus::Program program = litmus::random_program(seed, generator);
     const Scene scene(program);
     for (const char* rules : {"linux-5.8", "linux-5.9-rc5", "sketch"}) {

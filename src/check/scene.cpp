@@ -8,6 +8,7 @@
 namespace cowherd::check {
 
 static_assert(litmus::kMaxBlocks * litmus::kMaxRegisters <= 255);
+static_assert(litmus::kHugePages == Geometry<G>::kEntries, "what one lowest table maps");
 static_assert(1 + litmus::kMaxPages + litmus::kMaxVariables <= Geometry<G>::kUserPages, "the variables and a gap each");
 
 namespace {
@@ -27,6 +28,21 @@ bool needs_migration(const litmus::Program& program) {
   for (const litmus::Block& block : program.blocks) {
     for (const litmus::Operation& op : block.operations) {
       if (op.code == litmus::OpCode::kMigrate || op.code == litmus::OpCode::kPoison) return true;
+    }
+  }
+  return false;
+}
+
+bool needs_huge(const litmus::Program& program) {
+  using litmus::VariableKind;
+  for (const litmus::Variable& variable : program.variables) {
+    if (variable.kind == VariableKind::kThp || variable.kind == VariableKind::kThpValue) return true;
+  }
+  for (const litmus::Block& block : program.blocks) {
+    for (const litmus::Operation& op : block.operations) {
+      const bool advises =
+          op.code == litmus::OpCode::kMadvise && (op.advice == Advice::kHugePage || op.advice == Advice::kCollapse);
+      if (advises || op.code == litmus::OpCode::kCollapse) return true;
     }
   }
   return false;
@@ -57,8 +73,13 @@ Scene::Scene(const litmus::Program& program) : program_(&program) {
   // A gap before each variable: pages that lie side by side are one variable's.
   std::uint64_t next = 0;
   std::size_t page = 0;
+  uses_huge_ = needs_huge(program);
   for (const litmus::Variable& variable : program.variables) {
     ++next;
+    // Where a huge page may lie in it.
+    if (uses_huge_ && variable.pages >= litmus::kHugePages) {
+      next = (next + litmus::kHugePages - 1) / litmus::kHugePages * litmus::kHugePages;
+    }
     for (std::uint32_t i = 0; i < variable.pages; ++i) vpn_[page++] = Vpn{next++};
   }
   has_files_ = !program.files.empty();
@@ -78,6 +99,8 @@ Scene::Scene(const litmus::Program& program) : program_(&program) {
       moves += makes ? 1 : 0;
     }
   }
+  // A huge page needs frames that lie side by side, and a pinned piece keeps its neighbours from becoming one again.
+  const std::uint64_t runs = uses_huge_ ? 2 * litmus::kHugePages * pages * (processes + program.devices.size()) : 0;
   const std::uint64_t held = pages * program.devices.size();
   const std::uint64_t wanted =
       64 + processes * (pages + tables + 8 * (pages + 2)) + 8 * pages * forks + held + moves * (tables + 8 * pages);
@@ -92,7 +115,7 @@ Scene::Scene(const litmus::Program& program) : program_(&program) {
   }
   if (has_files_) for_files += (processes + program.operation_count()) * 3 * (pages + program.variables.size());
   constexpr std::uint64_t kStep = 64;
-  frames_ = PageCount{(wanted + for_files + kStep - 1) / kStep * kStep};
+  frames_ = PageCount{(wanted + runs + for_files + kStep - 1) / kStep * kStep};
   if (uses_swap_) swap_ = swap_ + PageCount{pages * (processes + 1)};
 }
 

@@ -87,6 +87,8 @@ class Scene {
 
   /// Enough for every block to be a process with memory of its own.
   [[nodiscard]] PageCount frames() const { return frames_; }
+  /// Whether huge pages may come to be.
+  [[nodiscard]] bool uses_huge() const { return uses_huge_; }
   /// Enough for every process to have every page there; none where no statement can bring one there.
   [[nodiscard]] PageCount swap() const { return swap_; }
   /// Whether a statement goes by reverse maps to whoever has a page.
@@ -111,6 +113,7 @@ class Scene {
   PageCount frames_;
   bool uses_swap_ = false;
   bool uses_migration_ = false;
+  bool uses_huge_ = false;
   PageCount swap_{0};
 };
 

@@ -111,7 +111,7 @@ litmus::GeneratorOptions with_devices() {
 }
 
 INSTANTIATE_TEST_SUITE_P(Random, BothSearches,
-                         testing::Values(GeneratorCase{"Ordinary", {}, 1, 300, 20},
+                         testing::Values(GeneratorCase{"Ordinary", {}, 1, 400, 20},
                                          GeneratorCase{"Long", longer(), 500, 200, 20},
                                          GeneratorCase{"Failures", with_failures(), 1000, 200, 10},
                                          GeneratorCase{"PageLocks", with_locks(), 2000, 200, 10},

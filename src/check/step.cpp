@@ -1,6 +1,8 @@
 #include "check/step.hpp"
 
+#include <algorithm>
 #include <cstring>
+#include <initializer_list>
 
 #include "check/call_of.hpp"
 #include "check/last_page.hpp"
@@ -11,7 +13,6 @@ namespace cowherd::check {
 namespace {
 
 using litmus::OpCode;
-using litmus::Operation;
 
 void note_breach(Control& control, const spec::Judgement& judgement) {
   if (judgement.ok()) return;
@@ -86,11 +87,12 @@ class Stepper {
       case OpCode::kMmap:
       case OpCode::kMunmap:
       case OpCode::kMprotect:
-      case OpCode::kMadvise:
       case OpCode::kMremap:
       case OpCode::kMlock:
       case OpCode::kMunlock:
         return change_mapping();
+      case OpCode::kMadvise:
+        return op_.advice == Advice::kCollapse ? collapse_range() : change_mapping();
       case OpCode::kFork:
       case OpCode::kVfork:
       case OpCode::kThread:
@@ -123,7 +125,7 @@ class Stepper {
       case OpCode::kKsmMerge:
         return ksm_merge();
       case OpCode::kTryShare:
-        return try_share();
+        return work_on_page(mm::try_share<G>, {Errno::kBusy, Errno::kFault});
       case OpCode::kSnapshot:
         return snapshot();
       case OpCode::kRestore:
@@ -138,10 +140,17 @@ class Stepper {
       case OpCode::kDropCache:
         return sync_file();
       case OpCode::kSwapOut:
+        return work_on_page(mm::swap_out<G>, {Errno::kBusy, Errno::kFault, Errno::kNoMemory});
       case OpCode::kSwapIn:
+        return work_on_page(mm::swap_in<G>, {Errno::kBusy, Errno::kFault});
+      case OpCode::kCollapse:
+        return work_on_page(mm::collapse<G>, {Errno::kInvalid, Errno::kAgain});
+      case OpCode::kSplit:
+        return work_on_page(mm::split<G>, {Errno::kFault});
       case OpCode::kMigrate:
+        return work_on_page(mm::migrate<G>, {Errno::kBusy, Errno::kFault});
       case OpCode::kPoison:
-        return take_page();
+        return work_on_page(mm::poison<G>, {});
     }
   }
 
@@ -369,15 +378,13 @@ class Stepper {
   }
 
   // The reference knows none of these: they change nothing that may be observed.
-
   void protect_entries() {
     if (!world_.alive(target())) return refuse(Errno::kNoProcess);
-    const ProcessId owner = world_.control.processes[target()].id;
     const Vaddr at = world_.scene().address_of_page(page());
     const auto act = op_.code == OpCode::kNumaHint    ? mm::numa_hint<G>
                      : op_.code == OpCode::kClearRefs ? mm::clear_refs<G>
                                                       : mm::ksm_unmerge<G>;
-    const auto observed = seen(error_of(act(system_, owner, at, length())));
+    const auto observed = seen(error_of(act(system_, world_.control.processes[target()].id, at, length())));
     if (!report_.blocked) judge_success(observed);
   }
 
@@ -393,24 +400,20 @@ class Stepper {
     if (!report_.blocked && !refused) judge_success(observed);
   }
 
-  void try_share() {
+  /// Work of the kernel on one page; `refusals`: there is nothing to do, or it must not be done.
+  template <class Work>
+  void work_on_page(Work&& work, std::initializer_list<Errno> refusals) {
     if (!world_.alive(target())) return refuse(Errno::kNoProcess);
-    const auto observed = seen(error_of(mm::try_share(system_, world_.control.processes[target()].id, address())));
-    if (!report_.blocked && observed.error != Errno::kBusy && observed.error != Errno::kFault) judge_success(observed);
+    const auto observed = seen(error_of(work(system_, world_.control.processes[target()].id, address())));
+    if (report_.blocked || std::find(refusals.begin(), refusals.end(), observed.error) != refusals.end()) return;
+    op_.code == OpCode::kPoison ? judge(observed) : judge_success(observed);
   }
 
-  void take_page() {
-    if (!world_.alive(target())) return refuse(Errno::kNoProcess);
-    const auto act = op_.code == OpCode::kSwapOut   ? mm::swap_out<G>
-                     : op_.code == OpCode::kSwapIn  ? mm::swap_in<G>
-                     : op_.code == OpCode::kMigrate ? mm::migrate<G>
-                                                    : mm::poison<G>;
-    const auto observed = seen(error_of(act(system_, world_.control.processes[target()].id, address())));
-    if (report_.blocked) return;
-    if (op_.code == OpCode::kPoison) return judge(observed);
-    const bool may_fail = observed.error == Errno::kBusy || observed.error == Errno::kFault ||
-                          (observed.error == Errno::kNoMemory && op_.code == OpCode::kSwapOut);
-    if (!may_fail) judge_success(observed);
+  void collapse_range() {
+    const auto work = [this](mm::System<G>& system, ProcessId process, Vaddr at) {
+      return mm::madvise(system, process, at, length(), Advice::kCollapse);
+    };
+    work_on_page(work, {Errno::kInvalid, Errno::kAgain});
   }
 
   [[nodiscard]] ProcessControl& taken() {
@@ -438,7 +441,7 @@ class Stepper {
   mm::System<G>& system_;
   std::uint8_t block_;
   std::uint8_t process_;
-  const Operation& op_;
+  const litmus::Operation& op_;
   StepReport report_;
 };
 

@@ -286,6 +286,20 @@ std::string Tracer::describe(const mm::Event& event) const {
       return fmt::format("{}: the memory of {} has failed", name, frame(event.frame));
     case EventKind::kMigrated:
       return fmt::format("{}: {} moved to {}", name, frame(event.frame), frame(event.new_frame));
+    case EventKind::kHugeMapped:
+      return fmt::format("{}: huge page mapped, from {} on", name, frame(event.frame));
+    case EventKind::kHugeReused:
+      return fmt::format("{}: huge page of {} reused", name, frame(event.frame));
+    case EventKind::kHugeCopied:
+      return fmt::format("{}: huge page copied, {} to {}", name, frame(event.frame), frame(event.new_frame));
+    case EventKind::kHugeShared:
+      return fmt::format("{}: huge page of {} shared write-protected", name, frame(event.frame));
+    case EventKind::kHugeSplit:
+      return fmt::format("{}: small entries in place of the huge one of {}", name, frame(event.frame));
+    case EventKind::kHugeCollapsed:
+      return fmt::format("{}: collapsed into a huge page, from {} on", name, frame(event.frame));
+    case EventKind::kCollapseRefused:
+      return fmt::format("{}: no huge page can take its place", name);
   }
   return {};
 }

@@ -27,7 +27,10 @@ std::string World::begin(const Scene& scene, const Rules& rules, const Setting& 
   if (fibers_) steps_.begin(scene.blocks(), scene.vpns(), setting.raw);
   const bool pools = setting.grain == litmus::Grain::kStep && setting.reuse == FrameReuse::kPools;
   stripes_ = pools ? std::bit_ceil(static_cast<unsigned>(scene.blocks())) : 1;
-  const mm::MachineSize size{scene.frames(), scene.swap(), scene.others_come_by_rmap()};
+  const mm::MachineSize size{.frames = scene.frames(),
+                             .swap = scene.swap(),
+                             .others_come_by_rmap = scene.others_come_by_rmap(),
+                             .huge = scene.uses_huge()};
   const std::size_t bytes = mm::System<G>::footprint(size);
   if (bytes > memory_bytes_) {
     memory_.reset(static_cast<std::byte*>(::operator new[](bytes, kAlignment)));
@@ -110,11 +113,15 @@ std::string World::build_variable(std::uint8_t process, std::uint8_t number) {
 
   bool right = mm::mmap(*system_, owner.id, address, length, call.protection, call.map_flags, backing_of(all)).ok() &&
                in_reference(0);
+  if (variable.kind == VariableKind::kThp || variable.kind == VariableKind::kThpValue) {
+    right = right && mm::madvise(*system_, owner.id, address, length, Advice::kHugePage).ok();
+  }
   for (std::uint8_t page = first; right && page < first + count; ++page) {
     std::int64_t word = variable.value;
     const std::span bytes = std::as_writable_bytes(std::span(&word, 1));
     call = {.kind = Call::Kind::kWrite, .process = process, .page = page, .value = variable.value};
-    if (variable.kind == VariableKind::kAnonValue || variable.kind == VariableKind::kSecret) {
+    if (variable.kind == VariableKind::kAnonValue || variable.kind == VariableKind::kSecret ||
+        variable.kind == VariableKind::kThpValue) {
       right =
           mm::write<G>(*system_, owner.id, scene_->address_of_page(page), bytes).error == Errno{0} && in_reference(0);
     } else if (variable.kind == VariableKind::kZeroPage) {

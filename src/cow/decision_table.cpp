@@ -282,6 +282,22 @@ constexpr DecisionValue kMigrateUnmapValues[] = {
     {"try-share", "with the entry gone migration asks about pins, and puts it back where there is one"},
 };
 
+constexpr DecisionValue kHugeReuseValues[] = {
+    {"mapcount", "one huge entry and no small one: references do not matter, and somebody else's reference reads on"},
+    {"count", "nobody else holds any of its pages: a reference to one makes the owner part from it"},
+    {"exclusive", "a huge page whose pages all are the owner's is reused without looking at counts; others need that"},
+};
+
+constexpr DecisionValue kHugeCopyValues[] = {
+    {"whole", "the writer gets a copy of all its pages, and every reference to any of them is left behind"},
+    {"split", "its pages are mapped one by one, and the page that is written is copied"},
+};
+
+constexpr DecisionValue kHugePinsValues[] = {
+    {"whole", "one pinned page makes fork copy all of them"},
+    {"each", "fork copies the pinned pages and shares the others"},
+};
+
 constexpr std::array kTable = {
     row<&Rules::reuse>(Decision::kReuse, "reuse", "write fault on a read-only page: may the owner go on using it?",
                        "Counts until 2.6.12, mapcounts until 5.8 (c475a8ab625d), counts again in 5.9 (09854ba94c6a), "
@@ -427,6 +443,20 @@ constexpr std::array kTable = {
     row<&Rules::migrate_unmap>(
         Decision::kMigrateUnmap, "migrate-unmap", "whether migration asks about pins before an entry names the move",
         "Linux has to take the exclusive mark from the page since 5.19 (6c287605fd56)", kMigrateUnmapValues),
+    row<&Rules::huge_reuse>(Decision::kHugeReuse, "huge-reuse",
+                            "write fault on a huge page: may the owner go on using it?",
+                            "Mapcounts from 2.6.38 to 5.17, 4.5 apart, counts in 5.18 (3bff7e3f1f16), and since 5.19 "
+                            "ownership (6c287605fd56)",
+                            kHugeReuseValues),
+    row<&Rules::huge_copy>(
+        Decision::kHugeCopy, "huge-copy", "what a write fault does with a huge page that it may not go on with",
+        "Linux copied all of it, where there was room, until 5.8; since 5.9 it maps the pages one by one",
+        kHugeCopyValues),
+    row<&Rules::huge_pins>(Decision::kHugePins, "huge-pins",
+                           "what fork copies of a huge page of which a page is pinned",
+                           "Linux counts the pins of a large folio as one, and splits it at fork since 5.9-rc8 "
+                           "(d042035eaf5f)",
+                           kHugePinsValues),
 };
 
 static_assert(kTable.size() == kDecisionCount);

@@ -75,6 +75,9 @@ TEST(DecisionTable, NamesMeanTheirEnumerators) {
   rules.lazy_free = LazyFree::kUnreferenced;
   rules.fast_dirty = FastDirty::kAtOnce;
   rules.migrate_unmap = MigrateUnmap::kTryShare;
+  rules.huge_reuse = HugeReuse::kExclusive;
+  rules.huge_copy = HugeCopy::kSplit;
+  rules.huge_pins = HugePins::kEach;
   const std::pair<Decision, const char*> cases[] = {
       {Decision::kReuse, "reuse=directed"},
       {Decision::kPageLock, "page-lock=sleep"},
@@ -119,6 +122,9 @@ TEST(DecisionTable, NamesMeanTheirEnumerators) {
       {Decision::kLazyFree, "lazy-free=unreferenced"},
       {Decision::kFastDirty, "fast-dirty=at-once"},
       {Decision::kMigrateUnmap, "migrate-unmap=try-share"},
+      {Decision::kHugeReuse, "huge-reuse=exclusive"},
+      {Decision::kHugeCopy, "huge-copy=split"},
+      {Decision::kHugePins, "huge-pins=each"},
   };
   ASSERT_EQ(std::size(cases), kDecisionCount);
   for (const auto& [decision, want] : cases) {

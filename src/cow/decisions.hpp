@@ -125,6 +125,46 @@ constexpr WriteFault on_write_fault(const Rules& rules, const FrameState& frame,
   return copy;
 }
 
+/// What a decision may look at in a huge page.
+struct HugeState {
+  /// Huge entries that map it.
+  std::uint32_t mapcount = 0;
+  /// A small entry maps one of its pages, or one was merged with others.
+  bool mapped_by_pieces = false;
+  /// Somebody has a reference to one of its pages besides the huge entries.
+  bool referenced = false;
+  /// All its pages are marked exclusive.
+  bool exclusive = false;
+};
+
+/// What a write fault on a huge entry without write permission does.
+enum class HugeFault : std::uint8_t {
+  /// The address space goes on with it, and all its pages become exclusive.
+  kReuse,
+  kCopyWhole,
+  /// Its pages are mapped one by one, and on_write_fault() says more.
+  kSplit,
+};
+
+/// Compare Linux mm/huge_memory.c: do_huge_pmd_wp_page().
+constexpr HugeFault on_huge_write_fault(const Rules& rules, const HugeState& page) {
+  const bool alone = page.mapcount == 1 && (!page.mapped_by_pieces || COWHERD_MUTANT(huge_reuse_ignores_pieces));
+  bool reuse = false;
+  switch (rules.huge_reuse) {
+    case HugeReuse::kMapcount:
+      reuse = alone;
+      break;
+    case HugeReuse::kExclusive:
+      reuse = alone && page.exclusive;
+      [[fallthrough]];
+    case HugeReuse::kCount:
+      reuse = reuse || (alone && (!page.referenced || COWHERD_MUTANT(huge_reuse_ignores_references)));
+      break;
+  }
+  if (reuse) return HugeFault::kReuse;
+  return rules.huge_copy == HugeCopy::kWhole ? HugeFault::kCopyWhole : HugeFault::kSplit;
+}
+
 /// What fork as a whole does before it touches a page.
 enum class ForkStart : std::uint8_t {
   kGo,

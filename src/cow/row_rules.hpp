@@ -40,6 +40,9 @@ inline constexpr Rules kR0 = changed(Rules{}, [](Rules& r) {
   r.lazy_free = LazyFree::kNotDirty;
   r.fast_dirty = FastDirty::kAtRelease;
   r.migrate_unmap = MigrateUnmap::kAnyway;
+  r.huge_reuse = HugeReuse::kMapcount;
+  r.huge_copy = HugeCopy::kWhole;
+  r.huge_pins = HugePins::kWhole;
 });
 inline constexpr Rules kR1 = changed(kR0, [](Rules& r) {
   r.reuse = Reuse::kMapcount;
@@ -65,6 +68,7 @@ inline constexpr Rules kR5 = changed(kR4, [](Rules& r) {
   r.gup_read = GupRead::kPlain;
   r.ksm_reuse = KsmReuse::kNever;
   r.swap_cache = SwapCache::kCounted;
+  r.huge_copy = HugeCopy::kSplit;
 });
 inline constexpr Rules kR6 = changed(kR5, [](Rules& r) {
   r.fork_pinned = ForkPinned::kCopy;
@@ -85,6 +89,7 @@ inline constexpr Rules kR10 = changed(kLinux5_17, [](Rules& r) {
   r.swap_reuse = SwapReuse::kCount;
   r.swap_cache = SwapCache::kLeft;
   r.lazy_free = LazyFree::kUnreferenced;
+  r.huge_reuse = HugeReuse::kCount;
 });
 inline constexpr Rules kR11 = changed(kR10, [](Rules& r) {
   r.fork_file = ForkFile::kShare;
@@ -92,6 +97,7 @@ inline constexpr Rules kR11 = changed(kR10, [](Rules& r) {
   r.fork_pinned = ForkPinned::kCopyExclusive;
   r.gup_read = GupRead::kUnshareAnon;
   r.swap_reuse = SwapReuse::kExclusive;
+  r.huge_reuse = HugeReuse::kExclusive;
   r.swap_exclusive = SwapExclusive::kKept;
   r.reclaim_unmap = ReclaimUnmap::kTryShare;
   r.migrate_unmap = MigrateUnmap::kTryShare;
@@ -156,6 +162,7 @@ inline constexpr Rules kPeer = changed(kCowherdRules, [](Rules& r) {
   r.page_lock = PageLock::kSleep;
   r.fork_gate = ForkGate::kAlways;
   r.protect_upgrade = ProtectUpgrade::kFaultLater;
+  r.huge_reuse = HugeReuse::kCount;
 });
 inline constexpr Rules kNone = changed(kPeer, [](Rules& r) {
   r.reuse = Reuse::kCount;

@@ -23,7 +23,7 @@ std::size_t find_run(std::uint64_t free, unsigned order) {
 }  // namespace
 
 template <class G>
-typename Frames<G>::Layout Frames<G>::layout(std::size_t frames, bool cold) {
+typename Frames<G>::Layout Frames<G>::layout(std::size_t frames, bool cold, bool huge) {
   Layout result{};
   std::size_t bits = frames;
   std::size_t total_words = 0;
@@ -44,6 +44,8 @@ typename Frames<G>::Layout Frames<G>::layout(std::size_t frames, bool cold) {
     result.cache_offset = round_up(end, alignof(FrameCache));
     if (result.caches != 0) end = result.cache_offset + result.caches * kBytesPerCache;
   }
+  result.huge_offset = end;
+  if (huge) end += (frames >> kHugeOrder) * sizeof(HugePage);
   result.descriptor_offset = round_up(end, sizeof(FrameDescriptor));
   result.cold_offset = result.descriptor_offset + frames * sizeof(FrameDescriptor);
   end = result.cold_offset + (cold ? frames * sizeof(ColdDescriptor) : 0);
@@ -53,13 +55,13 @@ typename Frames<G>::Layout Frames<G>::layout(std::size_t frames, bool cold) {
 }
 
 template <class G>
-std::size_t Frames<G>::footprint(PageCount frames, bool cold) {
-  return layout(frames.value(), cold).total;
+std::size_t Frames<G>::footprint(PageCount frames, bool cold, bool huge) {
+  return layout(frames.value(), cold, huge).total;
 }
 
 template <class G>
 Frames<G>::Frames(std::byte* memory) : header_(reinterpret_cast<Header*>(memory)), levels_{}, level_count_(0) {
-  const Layout where = layout(header_->frame_count, header_->cold != 0);
+  const Layout where = layout(header_->frame_count, header_->cold != 0, header_->huge != 0);
   auto* word = reinterpret_cast<std::uint64_t*>(memory + where.bitmap_offset);
   for (; level_count_ < where.levels; ++level_count_) {
     levels_[level_count_] = word;
@@ -70,19 +72,21 @@ Frames<G>::Frames(std::byte* memory) : header_(reinterpret_cast<Header*>(memory)
   object_caches_ = reinterpret_cast<ObjectCache*>(caches_ + cache_count_);
   descriptors_ = reinterpret_cast<FrameDescriptor*>(memory + where.descriptor_offset);
   if (header_->cold != 0) cold_ = reinterpret_cast<ColdDescriptor*>(memory + where.cold_offset);
+  if (header_->huge != 0) huge_ = reinterpret_cast<HugePage*>(memory + where.huge_offset);
   ram_ = memory + where.ram_offset;
 }
 
 template <class G>
-void Frames<G>::format(std::byte* memory, PageCount frames, bool cold) {
+void Frames<G>::format(std::byte* memory, PageCount frames, bool cold, bool huge) {
   const std::size_t count = frames.value();
   assert(count >= 2 && frames <= kMaxFrames);
-  const Layout where = layout(count, cold);
+  const Layout where = layout(count, cold, huge);
   std::memset(memory, 0, where.ram_offset);
   auto* header = reinterpret_cast<Header*>(memory);
   header->frame_count = static_cast<std::uint32_t>(count);
   header->free_count = static_cast<std::uint32_t>(count - 1);
   header->cold = cold ? 1 : 0;
+  header->huge = huge ? 1 : 0;
   if constexpr (G::kScrubFreed) {
     std::memset(memory + where.ram_offset, kScrubByte, count * kPageBytes);
   }
@@ -100,7 +104,8 @@ void Frames<G>::format(std::byte* memory, PageCount frames, bool cold) {
 
 template <class G>
 void Frames<G>::mark(std::size_t frame, std::size_t count, bool free) {
-  // `count` is a power of two up to a word and `frame` a multiple of it: one word of the lowest level.
+  // `count` is a power of two and `frame` a multiple of it: within one word of the lowest level, or whole words.
+  for (; count > kWordBits; count -= kWordBits, frame += kWordBits) mark(frame, kWordBits, free);
   const std::uint64_t ones = count == kWordBits ? ~std::uint64_t{0} : (std::uint64_t{1} << count) - 1;
   mark_mask(frame / kWordBits, ones << (frame % kWordBits), free);
 }
@@ -140,6 +145,15 @@ std::size_t Frames<G>::find_free(unsigned order) const {
       index = index * kWordBits + static_cast<std::size_t>(std::countr_zero(levels_[level][index]));
     }
     return index;
+  }
+  if (const std::size_t run = (std::size_t{1} << order) / kWordBits; run > 1) {
+    for (std::size_t word = 0; word + run <= words; word += run) {
+      const auto* first = levels_[0] + word;
+      if (std::all_of(first, first + run, [](std::uint64_t free) { return free == ~std::uint64_t{0}; })) {
+        return word * kWordBits;
+      }
+    }
+    return header_->frame_count;
   }
   for (std::size_t word = 0; word < words; ++word) {
     const std::size_t bit = find_run(levels_[0][word], order);

@@ -19,6 +19,7 @@
 #include "cowherd/result.hpp"
 #include "frame/cold_descriptor.hpp"
 #include "frame/descriptor.hpp"
+#include "frame/huge_page.hpp"
 #include "frame/thread_cache.hpp"
 
 namespace cowherd {
@@ -44,11 +45,15 @@ class Frames {
   static constexpr PageCount kMaxFrames{
       std::min(std::uint64_t{1} << 28, (std::uint64_t{1} << 32) * kObjectUnit / kPageBytes) - 1};
 
-  /// Bytes that `frames` frames need; `cold`: their descriptors have a cold part.
-  static std::size_t footprint(PageCount frames, bool cold = false);
+  /// Frames of a huge page, as a power of two: what one lowest table could map.
+  static constexpr unsigned kHugeOrder = G::kTableShift;
+  static constexpr std::uint32_t kHugeFrames = 1U << kHugeOrder;
+
+  /// Bytes that `frames` frames need; `cold`: their descriptors have a cold part; `huge`: there may be huge pages.
+  static std::size_t footprint(PageCount frames, bool cold = false, bool huge = false);
   /// Lays out a fresh RAM: every frame free but frame 0, which is the zero page. Precondition: `memory` has footprint()
   /// bytes and is aligned to a page of the geometry; 2 to kMaxFrames frames.
-  static void format(std::byte* memory, PageCount frames, bool cold = false);
+  static void format(std::byte* memory, PageCount frames, bool cold = false, bool huge = false);
 
   /// Attaches to memory that format() laid out, or to a copy of it.
   explicit Frames(std::byte* memory);
@@ -63,7 +68,7 @@ class Frames {
   }
 
   /// 2^`order` frames in a row, aligned to their number; contents undefined, descriptors clear but for `use`, without
-  /// references. ENOMEM: none left, or an injected failure. Precondition: order <= 6.
+  /// references. ENOMEM: none left, or an injected failure.
   Result<FrameNumber> allocate(FrameUse use, unsigned order = 0);
   /// Precondition: nobody holds a reference.
   void free(FrameNumber frame, unsigned order = 0);
@@ -89,6 +94,9 @@ class Frames {
   [[nodiscard]] bool has_cold() const { return cold_ != nullptr; }
   /// Precondition: has_cold().
   [[nodiscard]] ColdDescriptor& cold(FrameNumber frame) const { return cold_[frame.value()]; }
+  [[nodiscard]] bool has_huge() const { return huge_ != nullptr; }
+  /// The run that `frame` is part of, as a whole. Precondition: has_huge(), and the run does not end behind RAM.
+  [[nodiscard]] HugePage& huge(FrameNumber frame) const { return huge_[frame.value() >> kHugeOrder]; }
   /// The descriptor of `frame`, any number at all, will be changed soon.
   void prefetch(FrameNumber frame) const { __builtin_prefetch(descriptors_ + frame.value(), 1); }
   [[nodiscard]] std::byte* bytes(FrameNumber frame) const { return ram_ + frame.value() * kPageBytes; }
@@ -171,6 +179,8 @@ class Frames {
     std::uint32_t free_count;
     /// Whether descriptors have a cold part.
     std::uint32_t cold;
+    /// Whether there may be huge pages.
+    std::uint32_t huge;
     /// Given out by the slabs, to threads' caches too.
     std::uint32_t objects[kKinds];
     /// First slab with a free object, by kind: frame number, 0 for none.
@@ -201,12 +211,13 @@ class Frames {
     std::size_t bitmap_offset;
     std::size_t caches;
     std::size_t cache_offset;
+    std::size_t huge_offset;
     std::size_t descriptor_offset;
     std::size_t cold_offset;
     std::size_t ram_offset;
     std::size_t total;
   };
-  static Layout layout(std::size_t frames, bool cold);
+  static Layout layout(std::size_t frames, bool cold, bool huge);
   void clear_cold(FrameNumber frame) {
     if (cold_ != nullptr) cold_[frame.value()].clear();
   }
@@ -282,6 +293,8 @@ class Frames {
   FrameDescriptor* descriptors_;
   /// Null where there is none.
   ColdDescriptor* cold_ = nullptr;
+  /// Null where there are none.
+  HugePage* huge_ = nullptr;
   std::byte* ram_;
   FailureInjector injector_;
   std::atomic<bool> shortage_{false};

@@ -79,6 +79,8 @@ void Generator::draw() {
     case OpCode::kSwapOut:
     case OpCode::kSwapIn:
     case OpCode::kMigrate:
+    case OpCode::kCollapse:
+    case OpCode::kSplit:
     case OpCode::kPoison:
       return draw_swap(b, op);
   }
@@ -116,7 +118,8 @@ void Generator::draw_mapping(std::uint8_t b, Operation op) {
     static constexpr std::array kChoices{
         Advice::kDontNeed,   Advice::kDontNeed,   Advice::kDontNeed,     Advice::kDontFork,      Advice::kDoFork,
         Advice::kWipeOnFork, Advice::kKeepOnFork, Advice::kPopulateRead, Advice::kPopulateWrite, Advice::kPageOut,
-        Advice::kFree,       Advice::kFree,       Advice::kCold,         Advice::kMergeable,     Advice::kUnmergeable};
+        Advice::kFree,       Advice::kFree,       Advice::kCold,         Advice::kMergeable,     Advice::kUnmergeable,
+        Advice::kHugePage,   Advice::kCollapse};
     op.advice = kChoices[random_.below(kChoices.size())];
   }
   emit(program_.blocks[b], op, false);

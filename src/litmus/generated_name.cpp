@@ -107,6 +107,10 @@ std::string_view operation_tag(const Operation& operation) {
       return "In";
     case OpCode::kMigrate:
       return "Mig";
+    case OpCode::kCollapse:
+      return "Coll";
+    case OpCode::kSplit:
+      return "Split";
     case OpCode::kPoison:
       return "Fail";
   }

@@ -52,9 +52,15 @@ void Generator::declare() {
                                 : VariableKind::kUnmapped;
     // The first page is one that there is something to share of.
     if (program_.variables.empty()) variable.kind = VariableKind::kAnonValue;
+    if (program_.variables.empty() && options_.max_pages > 2 && options_.huge_percent != 0 &&
+        random_.percent(options_.huge_percent)) {
+      variable.kind = VariableKind::kThpValue;
+      variable.pages = kHugePages;
+      pages = std::max(pages, kHugePages);
+    }
     if (variable.kind == VariableKind::kUnmapped && !weight(OpCode::kMmap)) variable.kind = VariableKind::kAnon;
-    if (random_.percent(options_.file_percent)) map_file(variable);
-    if (variable.kind == VariableKind::kAnonValue) variable.value = -1;
+    if (variable.kind != VariableKind::kThpValue && random_.percent(options_.file_percent)) map_file(variable);
+    if (variable.kind == VariableKind::kAnonValue || variable.kind == VariableKind::kThpValue) variable.value = -1;
     pages -= variable.pages;
     program_.variables.push_back(std::move(variable));
   }
@@ -137,7 +143,7 @@ void Generator::number_values() {
     if (file.value != 0) file.value = next++;
   }
   for (Variable& variable : program_.variables) {
-    if (variable.kind == VariableKind::kAnonValue) variable.value = next++;
+    if (variable.kind == VariableKind::kAnonValue || variable.kind == VariableKind::kThpValue) variable.value = next++;
   }
   for (Block& block : program_.blocks) {
     for (Operation& op : block.operations) {
@@ -150,7 +156,8 @@ bool Generator::needs_memory(OpCode code) {
   return code == OpCode::kRead || code == OpCode::kWrite || code == OpCode::kMunmap || code == OpCode::kMprotect ||
          code == OpCode::kMadvise || code == OpCode::kPin || code == OpCode::kExec || code == OpCode::kClearRefs ||
          code == OpCode::kMremap || code == OpCode::kNumaHint || code == OpCode::kMlock || code == OpCode::kMunlock ||
-         code == OpCode::kSwapOut || code == OpCode::kSwapIn || code == OpCode::kMigrate || code == OpCode::kPoison;
+         code == OpCode::kSwapOut || code == OpCode::kSwapIn || code == OpCode::kMigrate || code == OpCode::kCollapse ||
+         code == OpCode::kSplit || code == OpCode::kPoison;
 }
 
 Place Generator::pick_word() {

@@ -58,6 +58,8 @@ constexpr OpWeights default_weights() {
   set(OpCode::kSwapOut, 5);
   set(OpCode::kSwapIn, 1);
   set(OpCode::kMigrate, 4);
+  set(OpCode::kCollapse, 2);
+  set(OpCode::kSplit, 2);
   set(OpCode::kPoison, 2);
   return weights;
 }
@@ -85,6 +87,8 @@ struct GeneratorOptions {
   std::uint32_t fail_percent = 0;
   /// that a variable maps a file, or is shared: with 0 there are no files,
   std::uint32_t file_percent = 15;
+  /// that the first memory is four pages that one huge page may hold, where max_pages allows more than two at all,
+  std::uint32_t huge_percent = 10;
   /// and that DMA is done by a device block, at any time, in place of a statement.
   std::uint32_t device_block_percent = 10;
 };

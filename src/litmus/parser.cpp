@@ -267,18 +267,22 @@ bool Parser::parse_variable(const Token& name) {
     variable.kind = VariableKind::kUnmapped;
   } else if (kind.kind == TokenKind::kIdentifier && kind.text == "secret") {
     variable.kind = VariableKind::kSecret;
+  } else if (kind.kind == TokenKind::kIdentifier && kind.text == "thp") {
+    variable.kind = VariableKind::kThp;
+    variable.pages = kHugePages;
   } else if (const std::optional<std::uint8_t> file = find_file(kind.text); file.has_value()) {
     return parse_file_variable(name, std::move(variable), *file);
   } else {
     // Declared all the same, so that its uses are not errors as well.
     program_.variables.push_back(std::move(variable));
-    std::vector<std::string_view> known{"anon", "zeropage", "secret", "unmapped", "device", "memfd", "file"};
+    std::vector<std::string_view> known{"anon", "zeropage", "secret", "thp", "unmapped", "device", "memfd", "file"};
     for (const FileVariable& declared : program_.files) known.emplace_back(declared.name);
-    return fail(kind,
-                fmt::format("a variable is anon, zeropage, secret, unmapped or a file's, a device is device, a file "
-                            "memfd or file; not {}",
-                            quote(kind)),
-                closest_name(kind.text, known));
+    return fail(
+        kind,
+        fmt::format("a variable is anon, zeropage, secret, thp, unmapped or a file's, a device is device, a file "
+                    "memfd or file; not {}",
+                    quote(kind)),
+        closest_name(kind.text, known));
   }
   program_.variables.push_back(variable);
   Variable& declared = program_.variables.back();
@@ -290,16 +294,18 @@ bool Parser::parse_variable(const Token& name) {
     if (variable.first_page + pages > kMaxPages) return fail(count, fmt::format("more than {} pages", kMaxPages));
     declared.pages = pages;
     if (!expect(TokenKind::kRightBracket, "']'", "after the number of pages")) return false;
-  } else if (variable.first_page + 1 > kMaxPages) {
+  } else if (variable.first_page + variable.pages > kMaxPages) {
     return fail(name, fmt::format("more than {} pages", kMaxPages));
   }
   if (at(TokenKind::kLeftParen)) {
-    if (variable.kind != VariableKind::kAnon && variable.kind != VariableKind::kSecret) {
+    if (variable.kind != VariableKind::kAnon && variable.kind != VariableKind::kSecret &&
+        variable.kind != VariableKind::kThp) {
       return fail(kind, fmt::format("'{}' takes no value", kind.text), "anon");
     }
     take();
     if (!parse_integer(declared.value, "the page's first value")) return false;
     if (variable.kind == VariableKind::kAnon) declared.kind = VariableKind::kAnonValue;
+    if (variable.kind == VariableKind::kThp) declared.kind = VariableKind::kThpValue;
     if (!expect(TokenKind::kRightParen, "')'", "after the value")) return false;
   } else if (variable.kind == VariableKind::kSecret) {
     return fail(peek(), "secret memory is written once: secret(1)");

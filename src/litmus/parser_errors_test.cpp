@@ -49,7 +49,8 @@ INSTANTIATE_TEST_SUITE_P(
         Case{"COW t { x = anon;", "1:18: expected '}' at the end of the init block, not the end of the text"},
         Case{"COW t {} P0() { exit();", "1:24: expected '}' at the end of P0, not the end of the text"},
         Case{"COW t { x = anno(1); } P0() { READ_ONCE(*x); }",
-             "1:13: a variable is anon, zeropage, secret, unmapped or a file's, a device is device, a file memfd or "
+             "1:13: a variable is anon, zeropage, secret, thp, unmapped or a file's, a device is device, a file memfd "
+             "or "
              "file; not "
              "'anno'; did you mean 'anon'?"},
         Case{"COW t { P1 = anon; } P0() {}", "1:9: 'P1' is a word of the language, not a name"},
@@ -91,7 +92,7 @@ INSTANTIATE_TEST_SUITE_P(
              "1:43: a device only does dma_read and dma_write, not READ_ONCE"},
         Case{"COW t { x = anon; } P0() {} kernel K0() { munmap(x); }",
              "1:43: a kernel block only does lock_page, unlock_page, clear_refs, numa_hint, ksm_merge, ksm_unmerge, "
-             "try_share, writeback, drop_cache, swapout, swapin, migrate and poison, not munmap"},
+             "try_share, writeback, drop_cache, swapout, swapin, migrate, collapse, split and poison, not munmap"},
         Case{"COW t { x = anon; } P0() {} kernel K0() { lock_page(x); }",
              "1:43: lock_page must say whose memory: lock_page(P0:x)"},
         Case{"COW t { x = anon; } P0() {} kernel K0() { clear_refs(x); }",
@@ -99,7 +100,8 @@ INSTANTIATE_TEST_SUITE_P(
         Case{"COW t { x = anon; } P0() { lock_page(D0:x); } device D0() {}", "1:28: only a process block has memory"},
         Case{"COW t\n\"never closed\n{} P0() {}", "2:1: this text has no closing '\"' on its line"},
         Case{"COW t { /* \303\244\303\266 */ x = anno; } P0() {}",
-             "1:22: a variable is anon, zeropage, secret, unmapped or a file's, a device is device, a file memfd or "
+             "1:22: a variable is anon, zeropage, secret, thp, unmapped or a file's, a device is device, a file memfd "
+             "or "
              "file; not "
              "'anno'; did you mean 'anon'?"}));
 
@@ -199,17 +201,18 @@ TEST(ParserErrors, BytesThatAreNoText) {
 }
 
 TEST(ParserErrors, SeveralAreReportedInOrder) {
-  EXPECT_EQ(
-      complaints("COW t\n{ x = anno; d = devise; }\nP0() {\nREAD_ONC(*x);\nexec()\nfork(P1)\n}\nexists (0:r0=1)"),
-      "2:7: a variable is anon, zeropage, secret, unmapped or a file's, a device is device, a file memfd or file; not "
-      "'anno'; did you mean 'anon'?\n"
-      "2:17: a variable is anon, zeropage, secret, unmapped or a file's, a device is device, a file memfd or file; not "
-      "'devise'; did you mean 'device'?\n"
-      "4:1: no statement is called 'READ_ONC'; did you mean 'READ_ONCE'?\n"
-      "5:7: expected ';' after the statement\n"
-      "6:6: there is no block P1\n"
-      "6:9: expected ';' after the statement\n"
-      "8:11: P0 has no register r0; it has none");
+  EXPECT_EQ(complaints("COW t\n{ x = anno; d = devise; }\nP0() {\nREAD_ONC(*x);\nexec()\nfork(P1)\n}\nexists (0:r0=1)"),
+            "2:7: a variable is anon, zeropage, secret, thp, unmapped or a file's, a device is device, a file memfd or "
+            "file; not "
+            "'anno'; did you mean 'anon'?\n"
+            "2:17: a variable is anon, zeropage, secret, thp, unmapped or a file's, a device is device, a file memfd "
+            "or file; not "
+            "'devise'; did you mean 'device'?\n"
+            "4:1: no statement is called 'READ_ONC'; did you mean 'READ_ONCE'?\n"
+            "5:7: expected ';' after the statement\n"
+            "6:6: there is no block P1\n"
+            "6:9: expected ';' after the statement\n"
+            "8:11: P0 has no register r0; it has none");
 }
 
 TEST(ParserErrors, AtMostTwentyAreReported) {

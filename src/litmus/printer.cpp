@@ -81,10 +81,13 @@ std::string print_file_variable(const Program& program, const Variable& variable
 
 std::string print_variable(const Program& program, const Variable& variable) {
   if (variable.kind == VariableKind::kFile) return print_file_variable(program, variable);
-  static constexpr std::array<std::string_view, 5> kKinds{"anon", "anon", "zeropage", "unmapped", "secret"};
+  static constexpr std::array<std::string_view, 7> kKinds{"anon",   "anon", "zeropage", "unmapped",
+                                                          "secret", "thp",  "thp"};
+  const bool huge = variable.kind == VariableKind::kThp || variable.kind == VariableKind::kThpValue;
   std::string out = fmt::format("{} = {}", variable.name, kKinds[static_cast<std::size_t>(variable.kind)]);
-  if (variable.pages != 1) out += fmt::format("[{}]", variable.pages);
-  if (variable.kind == VariableKind::kAnonValue || variable.kind == VariableKind::kSecret)
+  if (variable.pages != (huge ? kHugePages : 1)) out += fmt::format("[{}]", variable.pages);
+  if (variable.kind == VariableKind::kAnonValue || variable.kind == VariableKind::kSecret ||
+      variable.kind == VariableKind::kThpValue)
     out += fmt::format("({})", variable.value);
   if (variable.shared) out += " shared";
   if (variable.protection != Protection::kReadWrite) out += " " + text_of(variable.protection);
@@ -152,7 +155,7 @@ bool is_state(Term::Kind kind) {
 bool is_flag(Term::Kind kind) {
   return kind == Term::Kind::kExclusive || kind == Term::Kind::kWritable || kind == Term::Kind::kDirty ||
          kind == Term::Kind::kSoftDirty || kind == Term::Kind::kSwapped || kind == Term::Kind::kSwapCache ||
-         kind == Term::Kind::kFaults || kind == Term::Kind::kFinding;
+         kind == Term::Kind::kHuge || kind == Term::Kind::kFaults || kind == Term::Kind::kFinding;
 }
 
 std::string print_side(const Program& program, const Term& side, const Term& other) {

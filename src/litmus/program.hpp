@@ -25,6 +25,8 @@ inline constexpr std::size_t kWordsPerPage = 4;
 inline constexpr std::size_t kMaxOperations = 64;
 inline constexpr std::size_t kMaxFileBytes = 64 * 1024;
 inline constexpr std::size_t kMaxNesting = 32;
+/// Pages of a huge page, as tests count them.
+inline constexpr std::uint32_t kHugePages = 4;
 /// The most references that one get or pin statement takes to each page (its `times N`).
 inline constexpr std::uint32_t kMaxTimes = 1u << 21;
 
@@ -45,6 +47,10 @@ enum class VariableKind : std::uint8_t {
   kUnmapped,
   /// `x = secret(v);` as kAnonValue, in memory to which nobody takes references.
   kSecret,
+  /// `x = thp;` as kAnon, in memory of MADV_HUGEPAGE, where a huge page could lie.
+  kThp,
+  /// `x = thp(v);` the same, written like kAnonValue.
+  kThpValue,
   /// `x = f private;` `x = f[1] shared;` pages of a file are mapped, and never touched.
   kFile,
 };
@@ -131,6 +137,8 @@ enum class OpCode : std::uint8_t {
   kSwapOut,      // swapout(P0:x): reclaim takes the page
   kSwapIn,       // swapin(P0:x): the page comes back from swap
   kMigrate,      // migrate(P0:x): the page goes to another frame
+  kCollapse,     // collapse(P0:x): a huge page takes the place of the pages around x
+  kSplit,        // split(P0:x): the huge page there is mapped page by page
   kPoison,       // poison(P0:x): the memory of the page fails
 };
 
@@ -166,7 +174,7 @@ struct Operation {
   /// The block that fork, vfork, thread and wait name.
   std::uint8_t block = 0;
   /// The process whose memory is meant (as a block number), where it is not the own one: pin, get, ptrace_*, lock_page,
-  /// clear_refs, try_share, swapout, swapin.
+  /// clear_refs, try_share, swapout, swapin, collapse, split.
   std::optional<std::uint8_t> target;
   /// ksm_merge: whose memory `to` is in, where it is not the own one.
   std::optional<std::uint8_t> to_target;
@@ -246,6 +254,8 @@ struct Term {
     kSwapCount,
     /// swapcache(0:x) — 1 if the page is in the swap cache.
     kSwapCache,
+    /// huge(0:x) — 1 if a huge entry maps the page.
+    kHuge,
   };
   Kind kind = Kind::kLiteral;
   std::int64_t literal = 0;

@@ -50,6 +50,8 @@ constexpr std::array kStatements{
     StatementWord{"swapout", OpCode::kSwapOut, Arguments::kOtherPage},
     StatementWord{"swapin", OpCode::kSwapIn, Arguments::kOtherPage},
     StatementWord{"migrate", OpCode::kMigrate, Arguments::kOtherPage},
+    StatementWord{"collapse", OpCode::kCollapse, Arguments::kOtherPage},
+    StatementWord{"split", OpCode::kSplit, Arguments::kOtherPage},
     StatementWord{"poison", OpCode::kPoison, Arguments::kOtherPage},
 };
 
@@ -90,6 +92,9 @@ constexpr std::array kAdvice{
     FlagWord<Advice>{"MADV_COLD", Advice::kCold},
     FlagWord<Advice>{"MADV_PAGEOUT", Advice::kPageOut},
     FlagWord<Advice>{"MADV_FREE", Advice::kFree},
+    FlagWord<Advice>{"MADV_HUGEPAGE", Advice::kHugePage},
+    FlagWord<Advice>{"MADV_NOHUGEPAGE", Advice::kNoHugePage},
+    FlagWord<Advice>{"MADV_COLLAPSE", Advice::kCollapse},
 };
 
 constexpr std::array kVerdicts{
@@ -117,13 +122,15 @@ constexpr std::array kTerms{
     FlagWord<Term::Kind>{"swapped", Term::Kind::kSwapped},
     FlagWord<Term::Kind>{"swapcount", Term::Kind::kSwapCount},
     FlagWord<Term::Kind>{"swapcache", Term::Kind::kSwapCache},
+    FlagWord<Term::Kind>{"huge", Term::Kind::kHuge},
     FlagWord<Term::Kind>{"disk", Term::Kind::kDiskWord},
     FlagWord<Term::Kind>{"softdirty", Term::Kind::kSoftDirty},
 };
 
-constexpr std::array<std::string_view, 22> kKeywords{
-    "COW",    "anon",   "zeropage", "unmapped", "device",    "kernel", "page",  "dev",  "times",   "fail_nth", "filter",
-    "exists", "forall", "not",      "true",     "locations", "any",    "memfd", "file", "private", "shared",   "secret",
+constexpr std::array<std::string_view, 23> kKeywords{
+    "COW",   "anon",     "zeropage", "unmapped", "device", "kernel", "page", "dev",
+    "times", "fail_nth", "filter",   "exists",   "forall", "not",    "true", "locations",
+    "any",   "memfd",    "file",     "private",  "shared", "secret", "thp",
 };
 
 bool is_numbered(std::string_view name, std::string_view letters, std::size_t max_digits) {

@@ -25,6 +25,7 @@ INIT
   x = zeropage;  x = zeropage[n];   read once
   x = unmapped;  x = unmapped[n];   nothing mapped there
   x = secret(v); x = secret[n](v);  as anon, and nobody takes references to it: -EFAULT
+  x = thp; x = thp(v);              4 pages that one huge page may hold: MADV_HUGEPAGE
   x = anon(1) PROT_READ;            with a protection: PROT_NONE, PROT_READ, PROT_WRITE
   x = anon shared;                  MAP_SHARED: a child has the same pages; also x = anon[n](v) shared;
   f = memfd;  f = memfd[n](v);      a file in memory, of n pages, word 0 of each v
@@ -47,7 +48,8 @@ STATEMENTS, each may begin with 'r0 =' and end with 'fail_nth N' (its N-th alloc
   mprotect(x, PROT)
   madvise(x, ADVICE)                MADV_DONTNEED, MADV_DONTFORK, MADV_DOFORK, MADV_WIPEONFORK,
                                     MADV_KEEPONFORK, MADV_POPULATE_READ, MADV_POPULATE_WRITE,
-                                    MADV_MERGEABLE, MADV_UNMERGEABLE, MADV_COLD, MADV_PAGEOUT, MADV_FREE
+                                    MADV_MERGEABLE, MADV_UNMERGEABLE, MADV_COLD, MADV_PAGEOUT, MADV_FREE,
+                                    MADV_HUGEPAGE, MADV_NOHUGEPAGE, MADV_COLLAPSE
   mremap(x, y, FLAGS)               the pages of x go to y: 0 in place, to grow or shrink, else
                                     MREMAP_MAYMOVE | MREMAP_FIXED, and MREMAP_DONTUNMAP
   fork(P1)  vfork(P1)  thread(P1)   start a block
@@ -75,6 +77,7 @@ STATEMENTS, each may begin with 'r0 =' and end with 'fail_nth N' (its N-th alloc
   swapout(P0:x)                     reclaim takes the page from all who map it; -EBUSY where it is kept
   swapin(P0:x)                      the page comes back; -EFAULT where it is not in swap
   migrate(P0:x)                     the page goes to another frame; -EBUSY where it stays, being held
+  collapse(P0:x)  split(P0:x)       a huge page in place of the pages around x; small entries in place of it
   poison(P0:x)                      the memory of the page fails: SIGBUS for who maps it
   These, pin and get take P1:x for another process's memory, x for the own; not ptrace_*.
 
@@ -89,7 +92,7 @@ CONDITIONS
   finding(name)                     1 if the run broke it
   frame(0:x)  refcount(0:x)  mapcount(0:x)  pins(0:x)  excl(0:x)  writable(0:x)  dirty(0:x)
   disk(f)  disk(f[1].2)             a word as the disk has it now
-  softdirty(0:x)  rss(P0)  swapped(0:x)  swapcount(0:x)  swapcache(0:x)
+  softdirty(0:x)  rss(P0)  swapped(0:x)  swapcount(0:x)  swapcache(0:x)  huge(0:x)
                                     internal state: a running kernel does not show it
 
 CONSTANTS

@@ -158,7 +158,7 @@ Access access_remote(System<G>& system, ProcessId process, Vaddr address, std::s
     auto moved =
         access_remote_page(system, held.mm(), page, flags, [&](std::byte* bytes) { move(bytes + offset, done, part); });
     if (!moved && moved.error() == Errno::kAgain) {
-      if (auto owned = lock_and_own_tables(system, held.mm(), page); owned)
+      if (auto owned = lock_and_own_tables(system, held.mm(), page, OnHuge::kOwn); owned)
         continue;
       else
         moved = owned;
@@ -205,7 +205,9 @@ Result<void> try_fault_access(System<G>& system, Mm& mm, Vaddr address, bool wri
     shared_table = faulted && *faulted == Faulted::kSharedTable;
     if (!faulted) done = faulted.error();
   }
-  if (shared_table) done = lock_and_own_tables(system, mm, Geometry<G>::page_of(address));
+  if (shared_table) {
+    done = lock_and_own_tables(system, mm, Geometry<G>::page_of(address), write ? OnHuge::kWrite : OnHuge::kOwn);
+  }
   return done;
 }
 

@@ -18,6 +18,7 @@ Entry walk(System<G>& system, Mm& mm, Vpn page, bool write) {
     return {};
   }
   Entry entry = found.slot.load();
+  // What a huge entry was may be a table's by now, and permits nothing then: the access is tried again.
   while (permits(found.as_permitted(entry), write)) {
     const Entry marked = entry.with_young(true).with_dirty(entry.dirty() || write);
     if (marked == entry || found.slot.replace(entry, marked)) {

@@ -1,6 +1,7 @@
 #include "base/mutant.hpp"
 #include "mm/areas.hpp"
 #include "mm/cold_pages.hpp"
+#include "mm/collapse.hpp"
 #include "mm/ksm.hpp"
 #include "mm/locks.hpp"
 #include "mm/mlock.hpp"
@@ -33,6 +34,12 @@ VmaFlags advised(VmaFlags flags, Advice advice) {
     case Advice::kUnmergeable:
       flags.mergeable = false;
       break;
+    case Advice::kHugePage:
+      flags.huge = true;
+      break;
+    case Advice::kNoHugePage:
+      flags.huge = false;
+      break;
     case Advice::kDontNeed:
     case Advice::kPopulateRead:
     case Advice::kPopulateWrite:
@@ -41,6 +48,7 @@ VmaFlags advised(VmaFlags flags, Advice advice) {
     case Advice::kCold:
     case Advice::kPageOut:
     case Advice::kFree:
+    case Advice::kCollapse:
       break;
   }
   return flags;
@@ -123,7 +131,7 @@ Result<void> discard_or_populate(System<G>& system, Mm& mm, PageRange range, Adv
   if (advice == Advice::kDontNeed) {
     return discard(system, mm, range);
   }
-  COWHERD_TRY(own_tables(system, mm, range));
+  COWHERD_TRY(own_tables(system, mm, range, is_about_reclaim(advice) ? OnHuge::kSplit : OnHuge::kOwn));
   if (is_about_reclaim(advice)) return leave_to_reclaim(system, mm, range, advice);
   return populate(system, mm, range, advice == Advice::kPopulateWrite ? FaultKind::kWrite : FaultKind::kRead);
 }
@@ -163,6 +171,8 @@ Result<void> madvise(System<G>& system, ProcessId process, Vaddr address, ByteCo
     case Advice::kLock:
     case Advice::kUnlock:
       return lock_or_unlock(system, mm, range, advice == Advice::kLock);
+    case Advice::kCollapse:
+      return collapse_range(system, mm, range);
     default: {
       const MmapWriteGuard<G> guard(system, mm);
       if (guard.blocked() || stuck(mm)) {

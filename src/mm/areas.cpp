@@ -74,7 +74,13 @@ void merge_pair(System<G>& system, Mm& mm, Ref<Vma> left, Ref<Vma> right) {
 }  // namespace
 
 template <class G>
-Result<void> split_vma(System<G>& system, Mm& mm, Ref<Vma> vma, Vpn at) {
+Result<void> split_vma(System<G>& system, Mm& mm, Ref<Vma> vma, Vpn at) COWHERD_NO_THREAD_SAFETY_ANALYSIS {
+  // The analysis does not see the caller's lock. A huge entry lies in one VMA. Compare Linux mm/huge_memory.c:
+  // vma_adjust_trans_huge().
+  if (at != Tables<G>::covered(at, 1).begin && system.tables(mm).walk_to(at).huge &&
+      !COWHERD_MUTANT(huge_vma_split_keeps_entry)) {
+    COWHERD_TRY(own_tables(system, mm, at));
+  }
   auto made = system.frames().template make<Vma>();
   if (!made) {
     return made.error();

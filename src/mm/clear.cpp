@@ -133,7 +133,7 @@ Result<void> try_share_entry(System<G>& system, Mm& mm, Vpn page, PendingFlush<G
   }
   FrameDescriptor& descriptor = system.descriptor(frame);
   if (walk.shared || !descriptor.exclusive()) {
-    return {};
+    return walk.huge ? Result<void>(Errno::kAgain) : Result<void>();
   }
   const Live live(system, "try-share-entry", entry);
   const auto is_pinned = [&] {
@@ -199,6 +199,11 @@ Result<void> try_share(System<G>& system, ProcessId process, Vaddr address) {
     shared = try_share_entry(system, mm, page, flush);
   }
   flush.after_unlock();
+  if (!shared && shared.error() == Errno::kAgain) {
+    // Linux splits a huge entry before it takes the mark of one of its pages.
+    COWHERD_TRY(lock_and_own_tables(system, mm, page));
+    return try_share(system, process, address);
+  }
   return shared;
 }
 

@@ -60,6 +60,20 @@ enum class EventKind : std::uint8_t {
   kDiscarded,
   /// The page has gone to another frame: frame -> new_frame.
   kMigrated,
+  /// A first write got a huge page, `page` being its first.
+  kHugeMapped,
+  /// A write fault let the address space go on with the huge page.
+  kHugeReused,
+  /// A write fault copied a huge page whole: frame -> new_frame.
+  kHugeCopied,
+  /// Fork shared the huge page write-protected.
+  kHugeShared,
+  /// Small entries took the place of a huge one.
+  kHugeSplit,
+  /// A huge page took the place of small ones, whose contents it has.
+  kHugeCollapsed,
+  /// The pages are not ones that a huge page could take the place of.
+  kCollapseRefused,
   /// The memory of the page has failed.
   kPoisoned,
 };

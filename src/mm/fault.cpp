@@ -4,6 +4,7 @@
 #include "base/mutant.hpp"
 #include "mm/files.hpp"
 #include "mm/flush.hpp"
+#include "mm/huge.hpp"
 #include "mm/locks.hpp"
 #include "mm/migrate.hpp"
 #include "mm/numa.hpp"
@@ -60,6 +61,10 @@ Result<void> fault_anonymous_page(System<G>& system, Mm& mm, Ref<Vma> vma_ref, V
       return made.error();
     }
     slot = *made;
+    if (!slot) {
+      give_up();
+      return {};
+    }
   }
   PageTableGuard<G> guard(system, mm, slot);
   if (guard.blocked()) {
@@ -171,6 +176,10 @@ Result<Faulted> handle_fault(System<G>& system, Mm& mm, Ref<Vma> vma, Vpn page, 
     prefetch_page(system, entry.frame(), near);
     if (near == kOneOfMany) prefetch_pages_after(system, walk.slot, page);
     return fault_write_protected(system, mm, vma, page, kind, walk.slot);
+  }
+  if (!walk.slot && kind == FaultKind::kWrite && system.at(vma).flags.huge && system.has_huge()) [[unlikely]] {
+    COWHERD_TRY_ASSIGN(mapped, fault_huge(system, mm, vma, page));
+    if (mapped) return Faulted::kRetry;
   }
   COWHERD_TRY(fault_anonymous_page(system, mm, vma, page, kind, walk.slot, near));
   return Faulted::kRetry;

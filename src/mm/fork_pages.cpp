@@ -7,6 +7,7 @@
 #include "base/full_fence.hpp"
 #include "base/memory_orders.h"
 #include "base/mutant.hpp"
+#include "mm/huge.hpp"
 #include "mm/locks.hpp"
 #include "mm/page.hpp"
 #include "mm/shared_tables.hpp"
@@ -32,6 +33,8 @@ struct Copying {
   bool shares_unpinned;
   /// The rules write-protect an entry before they ask about its page.
   bool protects_first;
+  /// The pages at hand are part of a large one that is pinned as a whole.
+  bool copies_all = false;
   /// Some page got a copy of its own.
   bool copied = false;
   /// A page for an early copy at the entry that asked for it; frame 0: none in hand.
@@ -155,6 +158,7 @@ template <class G>
 [[gnu::noinline]] ForkPage verdict_on(const Copying<G>& copying, Entry entry) {
   System<G>& system = copying.system;
   const bool has_pinned = std::atomic_ref(copying.parent.has_pinned).load(order::kHasPinnedLoad) != 0;
+  if (copying.copies_all && entry.frame() != Frames<G>::kZeroPage) return ForkPage::kCopy;
   return on_fork(system.rules(), system.state(entry.frame()), {.writable = entry.writable(), .dirty = entry.dirty()},
                  has_pinned, copying.entry_holds_pin);
 }
@@ -187,7 +191,7 @@ Result<Step> copy_entry(Copying<G>& copying, TableTally<G>& child_table, Vpn pag
   }
   point(system, Point::kReadCounts);
   const bool unpinned = system.descriptor(entry.frame()).pins() == 0;
-  if ((unpinned && copying.shares_unpinned) || verdict_on(copying, entry) == ForkPage::kShare) {
+  if ((unpinned && copying.shares_unpinned && !copying.copies_all) || verdict_on(copying, entry) == ForkPage::kShare) {
     return share_page(copying, child_table, page, from, protects_first ? from.load() : entry, to);
   }
   copying.copied = true;
@@ -294,6 +298,40 @@ Result<Step> copy_table(Copying<G>& copying, Vpn& at, Vpn end) {
   return result;
 }
 
+/// The huge entry that covers `at`, the tables above it being the parent's own: the child gets one too, and neither may
+/// write; or the rules look at its pages one by one, and small entries take its place. Returns whether the child has
+/// what it gets. Compare Linux mm/huge_memory.c: copy_huge_pmd().
+template <class G>
+Result<bool> fork_huge(Copying<G>& copying, Vpn at) {
+  System<G>& system = copying.system;
+  const PageRange span = Tables<G>::covered(at, 1);
+  const EntrySlot from = system.tables(copying.parent).walk_to(at).slot;
+  const Entry entry = from.load();
+  const Live live(system, "fork-huge", span, entry);
+  const ForkHuge verdict = on_fork_huge(system, copying.parent, entry);
+  copying.copies_all = verdict == ForkHuge::kSplitAndCopyAll;
+  if (verdict != ForkHuge::kShare && verdict != ForkHuge::kShareHeld) {
+    COWHERD_TRY(split_huge(system, copying.parent, from, span.begin));
+    return false;
+  }
+  COWHERD_TRY(map_huge_once_more(system, entry.frame()));
+  auto to = system.tables(copying.child).obtain(span.begin, 1);
+  if (!to) {
+    put_huge(system, entry.frame());
+    return to.error();
+  }
+  if (verdict == ForkHuge::kShareHeld) forget_owner_of_huge(system, entry.frame());
+  if (entry.writable() && !COWHERD_MUTANT(huge_fork_keeps_writable)) {
+    point(system, copying.parent, Point::kProtectEntry);
+    (void)protect_entry<G>(from, entry);
+    if (!COWHERD_MUTANT(huge_fork_without_flush)) copying.flush.add(span);
+  }
+  system.tables(copying.child).set(*to, entry.with_writable(false).with_young(false));
+  system.note(
+      {.kind = EventKind::kHugeShared, .decision = Decision::kForkPinned, .page = span.begin, .frame = entry.frame()});
+  return true;
+}
+
 /// Copies what is mapped in `range` of one VMA, table by table; where an early copy needs a page, the locks are
 /// dropped, the page is allocated and the entry is looked at afresh. Compare Linux mm/memory.c: copy_pte_range().
 template <class G>
@@ -301,11 +339,20 @@ Result<void> copy_page_range(Copying<G>& copying, PageRange range) COWHERD_NO_TH
   // The analysis does not see that the parent's mmap lock is held.
   System<G>& system = copying.system;
   auto parent_tables = system.tables(copying.parent);
-  Vpn at = parent_tables.next_used(range.begin, range.end);
-  const Live live(system, "copy-page-range", at, copying.prealloc);
+  Vpn at = parent_tables.next_used(range.begin, range.end, true);
+  const Live live(system, "copy-page-range", at, copying.prealloc, copying.copies_all);
   while (at < range.end) {
     const Vpn end = intersect(range, {at, Tables<G>::table_end(at)}).end;
-    if (parent_tables.walk_to(at).shared) COWHERD_TRY(own_tables(system, copying.parent, at));
+    if (const auto walk = parent_tables.walk_to(at); walk.shared) {
+      COWHERD_TRY(own_tables(system, copying.parent, at, OnHuge::kKeep));
+      if (walk.huge) {
+        COWHERD_TRY_ASSIGN(shared, fork_huge(copying, at));
+        if (shared) {
+          at = parent_tables.next_used(end, range.end, true);
+          continue;
+        }
+      }
+    }
     bool any = false;
     parent_tables.for_each({at, end}, [&](Vpn, EntrySlot) {
       any = true;
@@ -329,7 +376,8 @@ Result<void> copy_page_range(Copying<G>& copying, PageRange range) COWHERD_NO_TH
         copying.prealloc = page;
       }
     }
-    at = parent_tables.next_used(end, range.end);
+    copying.copies_all = false;
+    at = parent_tables.next_used(end, range.end, true);
   }
   return {};
 }
@@ -345,6 +393,11 @@ bool any_page_pinned(System<G>& system, Mm& mm, PageRange range) {
     const FrameState frame = system.state(entry.frame());
     pinned = frame.anon && maybe_pinned(system.rules(), frame);
     return !pinned;
+  });
+  system.tables(mm).for_each_huge(range, [&](Vpn, EntrySlot slot) {
+    for (std::uint32_t i = 0; i < Frames<G>::kHugeFrames; ++i) {
+      pinned = pinned || maybe_pinned(system.rules(), system.state(slot.load().piece(i).frame()));
+    }
   });
   return pinned;
 }

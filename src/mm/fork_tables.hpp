@@ -49,11 +49,13 @@ void forget_pins_below(System<G>& system, Mm& mm, Vpn page) {
   for (unsigned level = 1; level <= Tables<G>::kLowerLevels; ++level) {
     const EntrySlot place = tables.walk_to(page, level).slot;
     const Entry entry = place ? place.load() : Entry{};
-    if (!entry.present()) return;
+    if (!entry.present() || entry.huge()) return;
     bool held = level == 1 && any_held(system, entry.frame());
     for (std::size_t i = Geometry<G>::kEntries; level != 1 && !held && i-- != 0;) {
       const Entry below = Tables<G>::slot_at(system.frames(), entry.frame(), i).load();
-      held = below.present() && system.descriptor(below.frame()).pins_below();
+      if (!below.present()) continue;
+      held = below.huge() ? system.frames().huge(below.frame()).pieces_used()
+                          : system.descriptor(below.frame()).pins_below();
     }
     if (held) return;
     system.descriptor(entry.frame()).set_pins_below(false);
@@ -93,6 +95,7 @@ Result<Vpn> share_entries(Sharing<G>& sharing, Vpn at, unsigned level) {
     const EntrySlot place = Tables<G>::slot_at(system.frames(), upper, index);
     const Entry entry = place.load();
     if (!entry.present()) continue;
+    if (entry.huge()) return at;
     Tables<G>::prefetch_ahead(system.frames(), upper, index);
     FrameDescriptor& table = system.descriptor(entry.frame());
     point(system, sharing.parent, Point::kReadCounts);
@@ -146,7 +149,7 @@ Result<void> share_tables(System<G>& system, Mm& parent, Mm& child, unsigned hig
     }
     if (!whole) {
       const PageRange span = Tables<G>::covered(at, level);
-      COWHERD_TRY(own_tables(system, parent, at));
+      COWHERD_TRY(own_tables(system, parent, at, OnHuge::kKeep));
       COWHERD_TRY(copy(span));
       at = span.end;
     }

@@ -37,6 +37,7 @@ PageView inspect(System<G>& system, ProcessId process, Vaddr address) {
   }
   const auto walk = system.tables(mm_of(system, process)).walk_to(page);
   view.entry = walk.load();
+  view.huge = walk.huge;
   view.soft_dirty = view.entry.soft_dirty();
   if (const Ref<Vma> vma = system.areas(mm_of(system, process)).at(page)) {
     view.in_vma = true;
@@ -71,6 +72,7 @@ PageCount rss(System<G>& system, ProcessId process) {
   if (exited(system, process)) return pages;
   const auto tables = system.tables(mm_of(system, process));
   constexpr Vpn kEnd{Geometry<G>::kUserPages};
+  tables.for_each_huge({Vpn{0}, kEnd}, [&](Vpn, EntrySlot) { pages = pages + PageCount{Frames<G>::kHugeFrames}; });
   for (Vpn at = tables.next_used(Vpn{0}, kEnd); at < kEnd; at = tables.next_used(Tables<G>::table_end(at), kEnd)) {
     const FrameDescriptor& table = system.descriptor(tables.table_of(tables.find(at)));
     for (unsigned rss = 0; rss < kRssClasses; ++rss)

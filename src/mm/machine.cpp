@@ -66,8 +66,9 @@ Result<Machine> Machine::create_in(std::span<std::byte> memory, const MachineOpt
   if (options.swap.value() > room) return Errno::kInvalid;
   // One frame more than its share of the bookkeeping never fits; find the largest number that does.
   const std::size_t most = (room - options.swap.value()) / kPageBytes;
-  mm::MachineSize size{PageCount{std::min(most, std::size_t{Frames<G>::kMaxFrames.value()})},
-                       PageCount{options.swap.value() / kPageBytes}};
+  mm::MachineSize size{.frames = PageCount{std::min(most, std::size_t{Frames<G>::kMaxFrames.value()})},
+                       .swap = PageCount{options.swap.value() / kPageBytes},
+                       .huge = true};
   while (mm::System<G>::footprint(size) > room) {
     const std::size_t over = mm::System<G>::footprint(size) - room;
     const PageCount fewer{(over + kPageBytes - 1) / kPageBytes};

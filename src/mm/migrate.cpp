@@ -99,8 +99,9 @@ template <class G>
 void arrive(const Migrating<G>& leaving, FrameNumber to, const Vma& area, Vpn page) {
   System<G>& system = leaving.system;
   Mm& mm = system.at(area.mm);
-  const EntrySlot place = walk_by_rmap(system, mm, page).slot;
-  if (!place) return;
+  const auto walk = walk_by_rmap(system, mm, page);
+  if (!walk.slot || walk.huge) return;
+  const EntrySlot place = walk.slot;
   const PageTableGuard<G> guard(system, mm, place);
   const Entry entry = guard.blocked() ? Entry{} : place.load();
   if (!entry.migration() || entry.leaving() != leaving.frame) return;

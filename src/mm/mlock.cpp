@@ -13,7 +13,7 @@ namespace {
 /// Brings in what has become locked, as a write would where the mapping allows it.
 template <class G>
 Result<void> bring_in(System<G>& system, Mm& mm, PageRange range) COWHERD_REQUIRES(mm.mmap_lock) {
-  COWHERD_TRY(own_tables(system, mm, range));
+  COWHERD_TRY(own_tables(system, mm, range, OnHuge::kOwn));
   Vpn at = range.begin;
   const Live live(system, "bring-in", at);
   while (at < range.end) {

@@ -218,6 +218,17 @@ Result<void> swap_out(System<G>& system, ProcessId process, Vaddr address);
 template <class G>
 Result<void> swap_in(System<G>& system, ProcessId process, Vaddr address);
 
+/// A huge page takes the place of the pages around `address`, as khugepaged makes it. EINVAL where no VMA that may be
+/// read and written covers them, or nothing is mapped; EAGAIN where somebody holds one of them; ENOMEM. Compare Linux
+/// mm/khugepaged.c: collapse_huge_page().
+template <class G>
+Result<void> collapse(System<G>& system, ProcessId process, Vaddr address);
+
+/// Small entries take the place of the huge one that maps the page at `address`. EFAULT where none does; ENOMEM.
+/// Compare Linux mm/huge_memory.c: split_huge_pmd().
+template <class G>
+Result<void> split(System<G>& system, ProcessId process, Vaddr address);
+
 /// Reclaim takes up to `wanted` pages from whoever maps them, those first that nobody has used for a while. Returns how
 /// many frames that has freed; none without swap. Compare Linux mm/vmscan.c: try_to_free_pages().
 template <class G>
@@ -274,6 +285,8 @@ struct PageView {
   /// Also where nothing is mapped by an entry: as /proc/PID/pagemap says it.
   bool soft_dirty = false;
   bool in_vma = false;
+  /// A huge entry maps it; `entry` is what a small one would say.
+  bool huge = false;
   /// Of a page that has a slot of swap, mapped or not: the entries that name it, and whether it is in the swap cache.
   bool has_slot = false;
   bool in_swap_cache = false;

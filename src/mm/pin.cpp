@@ -64,13 +64,27 @@ struct Grabbed {
   FrameNumber frame;
 };
 
+/// As try_grab(), for a page of a huge one; the mmap lock keeps its entry as it is, but for what processors set.
+/// Compare Linux mm/huge_memory.c: follow_huge_pmd().
+template <class G>
+Result<Grabbed> try_grab_huge(System<G>& system, Mm& mm, Vpn page, PinFlags flags, std::uint32_t times, Entry entry) {
+  if (!entry.writable()) return Grabbed{Look::kOwnTables, {}};
+  note_pins_below(system, mm, page);
+  note_pieces_used(system, entry.frame());
+  point(system, Point::kTakeReference);
+  COWHERD_TRY(take_references(system, entry.frame(), flags, times));
+  system.note({.kind = EventKind::kPinned, .decision = Decision::kGupRead, .page = page, .frame = entry.frame()});
+  return Grabbed{Look::kTake, entry.frame()};
+}
+
 /// Takes the references if the page can be had as it is. ENOMEM.
 template <class G>
 Result<Grabbed> try_grab(System<G>& system, Mm& mm, const Vma& vma, Vpn page, PinFlags flags, std::uint32_t times,
                          bool as_write, bool faulted_for_write) {
   const auto walk = system.tables(mm).walk_to(page);
   if (walk.shared) {
-    return Grabbed{Look::kOwnTables, {}};
+    return walk.huge ? try_grab_huge(system, mm, page, flags, times, walk.load())
+                     : Result<Grabbed>(Grabbed{Look::kOwnTables, {}});
   }
   if (!walk.slot) {
     return Grabbed{as_write ? Look::kFaultWrite : Look::kFaultRead, {}};
@@ -144,7 +158,7 @@ Result<void> fill(System<G>& system, Mm& mm, PinRecord<G>& record, Vpn first, Pa
   while (true) {
     auto filled = fill_locked(system, mm, record, first, pages);
     if (filled || filled.error() != Errno::kAgain) return filled;
-    COWHERD_TRY(lock_and_own_tables(system, mm, first + PageCount{record.pages}));
+    COWHERD_TRY(lock_and_own_tables(system, mm, first + PageCount{record.pages}, OnHuge::kOwn));
   }
 }
 

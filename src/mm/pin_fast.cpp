@@ -162,6 +162,43 @@ Result<FrameNumber> grab_fast(System<G>& system, Mm& mm, const TableInHand<G>& a
   return frame;
 }
 
+/// One page of a huge one, the entry being that of the whole; as grab_fast(). Compare Linux mm/gup.c:
+/// gup_fast_pmd_leaf().
+template <class G>
+bool grab_piece(System<G>& system, Mm& mm, const TableInHand<G>& at, Entry piece, const Terms& terms) {
+  if (!lets_through(system, piece, terms.as_write)) return false;
+  point(system, Point::kTakeReference);
+  if (!try_take(system, piece.frame(), terms)) return false;
+  point(system, mm, Point::kRecheckTable);
+  if (at.parent.load() != at.table && !COWHERD_MUTANT(huge_fast_pin_recheck_dropped)) {
+    let_go(system, piece.frame(), terms);
+    return false;
+  }
+  if (terms.writes && terms.dirties) {
+    system.descriptor(piece.frame()).note_gup_write();
+  } else if (terms.writes) {
+    system.descriptor(piece.frame()).set_gup_mark(true);
+  }
+  return true;
+}
+
+/// Pins `pages`, all part of one huge page, as grab_table().
+template <class G>
+void grab_huge(System<G>& system, Mm& mm, PinRecord<G>& record, const Terms& terms, std::span<FrameNumber> places,
+               PageRange pages, const TableInHand<G>& at) {
+  Vpn page = pages.begin;
+  const Live live(system, "grab-huge", at.table, page);
+  note_pins_below(system, mm, page);
+  note_pieces_used(system, at.table.frame());
+  for (auto place = places.begin(); page < pages.end; ++page, ++place) {
+    const Entry piece = at.table.piece(Tables<G>::index_of(page, 0));
+    if (!grab_piece(system, mm, at, piece, terms)) return;
+    system.note({.kind = EventKind::kPinned, .decision = Decision::kGupRead, .page = page, .frame = piece.frame()});
+    *place = piece.frame();
+    ++record.pages;
+  }
+}
+
 /// Pins `pages`, all in one lowest table, as far as it comes, into the record's next `places`. The walk to the table
 /// and what is said in the tables on the way are for all of them; each page looks at its table's entry again, so that
 /// it makes no difference to it whether the walk was long before.
@@ -175,6 +212,9 @@ void grab_table(System<G>& system, Mm& mm, PinRecord<G>& record, const Terms& te
   const Entry table = upper.load();
   if (!table.present() || !table.writable()) {
     return;
+  }
+  if (table.huge()) [[unlikely]] {
+    return grab_huge(system, mm, record, terms, places, pages, {tables, table, upper.slot});
   }
   const TableInHand<G> at{tables, table, upper.slot};
   Vpn page = pages.begin;

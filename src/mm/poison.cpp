@@ -12,27 +12,30 @@ namespace cowherd::mm {
 
 namespace {
 
-/// Whether the page can be taken from the address space at `page`, if that maps it: not where fork may be about to
-/// share the table, or has shared it.
+/// Whether the page can be taken from the address space at `page`, if that maps it, which `found` then counts: not
+/// where fork may be about to share the table, or has shared it, nor where the page is part of a huge one.
 template <class G>
-bool may_take_from(System<G>& system, FrameNumber frame, Mm& mm, Vpn page) {
+bool may_take_from(System<G>& system, FrameNumber frame, Mm& mm, Vpn page, std::uint32_t& found) {
   point(system, mm, Point::kReadEntry);
+  if (mm.mmap_lock.held_exclusively()) return false;
   const auto walk = walk_by_rmap(system, mm, page);
-  const Entry entry = walk.slot ? walk.slot.load() : Entry{};
+  const Entry entry = walk.load();
   if (!entry.present() || entry.frame() != frame) return true;
+  ++found;
   return !walk.shared && keep_tables_unshared(system, mm, page);
 }
 
 /// Puts a poison entry in place of one that maps the page. Who is pinned is not asked: a device may go on with what it
-/// holds. Compare Linux mm/rmap.c: try_to_unmap_one() with TTU_HWPOISON.
+/// holds. Returns whether it was there. Compare Linux mm/rmap.c: try_to_unmap_one() with TTU_HWPOISON.
 template <class G>
-void take_from(System<G>& system, FrameNumber frame, Mm& mm, Vpn page) {
-  const EntrySlot place = walk_by_rmap(system, mm, page).slot;
-  if (!place) return;
+bool take_from(System<G>& system, FrameNumber frame, Mm& mm, Vpn page) {
+  const auto walk = walk_by_rmap(system, mm, page);
+  if (!walk.slot || walk.shared) return false;
+  const EntrySlot place = walk.slot;
   FrameDescriptor& descriptor = system.descriptor(frame);
   PageTableGuard<G> guard(system, mm, place);
   Entry entry = guard.blocked() ? Entry{} : place.load();
-  if (!entry.present() || entry.frame() != frame) return;
+  if (!entry.present() || entry.frame() != frame) return false;
   const Live live(system, "take-from", entry);
   point(system, mm, Point::kClearEntry);
   entry = hide_entry<G>(place);
@@ -57,21 +60,25 @@ void take_from(System<G>& system, FrameNumber frame, Mm& mm, Vpn page) {
   guard.release();
   flush.after_unlock();
   put_page(system, frame);
+  return true;
 }
 
 /// With the page lock: takes the page from everybody who maps it, or from nobody. Forks that are under way make it one
-/// of the latter; others wait for the lock of the reverse maps. Who is unmapping it may still have a mapping to give
-/// back, and reaches it no more.
+/// of the latter; others wait for the lock of the reverse maps. So does `at` of `mm`, where another page may be by now,
+/// which has not failed.
 template <class G>
-bool take_from_all(System<G>& system, FrameNumber frame, Mm& mm, Ref<Vma> lists) {
+bool take_from_all(System<G>& system, FrameNumber frame, Mm& mm, Vpn at, Ref<Vma> lists) {
   const AnonVmaGuard<G> guard(system, mm, lists);
   bool all = true;
-  const Live live(system, "take-from-all", all);
+  std::uint32_t found = 0;
+  const Live live(system, "take-from-all", all, found);
   for_each_place(system, frame, [&](const Vma& area, Vpn page) {
-    all = all && may_take_from(system, frame, system.at(area.mm), page);
+    all = all && may_take_from(system, frame, system.at(area.mm), page, found);
   });
-  if (!all) return false;
-  for_each_place(system, frame, [&](const Vma& area, Vpn page) { take_from(system, frame, system.at(area.mm), page); });
+  // A mapping that is being split, or given up, is nowhere now.
+  if (!all || found != system.descriptor(frame).mapcount() || !take_from(system, frame, mm, at)) return false;
+  for_each_place(system, frame,
+                 [&](const Vma& area, Vpn page) { (void)take_from(system, frame, system.at(area.mm), page); });
   return true;
 }
 
@@ -92,7 +99,7 @@ Result<void> poison(System<G>& system, ProcessId process, Vaddr address) {
     FrameDescriptor& descriptor = system.descriptor(found.frame);
     const bool settled = descriptor.use() == FrameUse::kAnon && !system.descriptor(found.frame).poisoned() &&
                          !(system.has_swap() && system.frames().cold(found.frame).writeback());
-    gone = settled && take_from_all(system, found.frame, held.mm(), found.lists);
+    gone = settled && take_from_all(system, found.frame, held.mm(), page, found.lists);
     if (gone) {
       if (system.has_swap()) leave_swap_cache_clean(system, found.frame);
       descriptor.set_owner(FrameDescriptor::kPoisoned, Vpn{0});

@@ -26,7 +26,9 @@ Result<void> copy_entries(System<G>& system, Mm& mm, FrameNumber table, FrameNum
     const Entry entry = from.load();
     if (entry.none()) continue;
     Tables<G>::prefetch_ahead(system.frames(), table, at);
-    if (level != 0) {
+    if (level == 1 && entry.huge()) [[unlikely]] {
+      COWHERD_TRY(map_huge_once_more(system, entry.frame()));
+    } else if (level != 0) {
       point(system, Point::kTakeReference);
       if (!COWHERD_MUTANT(table_copy_without_reference)) system.descriptor(entry.frame()).add_references(1);
     } else if (entry.poison()) [[unlikely]] {
@@ -105,9 +107,10 @@ class UnhookedTables {
  public:
   struct Unhooked {
     FrameNumber table;
-    /// Of the entry that named it.
+    /// Of the entry that named it; kHuge: it is no table.
     std::uint32_t level;
   };
+  static constexpr std::uint32_t kHuge = 0;
 
   [[nodiscard]] bool full() const { return count_ == all_.size(); }
   void add(Unhooked unhooked) { all_[count_++] = unhooked; }
@@ -136,26 +139,34 @@ bool nothing_outside(System<G>& system, Mm& mm, PageRange span, PageRange range)
 }
 
 template <class G>
-Result<void> own_tables(System<G>& system, Mm& mm, Vpn page) {
+Result<void> own_tables(System<G>& system, Mm& mm, Vpn page, OnHuge on_huge) {
   const Live live(system, "own-tables", page);
   for (unsigned level = Tables<G>::kLowerLevels; level > 0; --level) {
     const Live at_level(system, "level", level);
     const EntrySlot place = system.tables(mm).walk_to(page, level).slot;
     if (!place || !place.load().present()) break;
+    if (place.load().huge()) {
+      if (on_huge == OnHuge::kKeep) break;
+      return own_huge(system, mm, place, Tables<G>::covered(page, 1).begin, on_huge);
+    }
     if (!place.load().writable()) COWHERD_TRY(own_table(system, mm, place, level - 1, page));
   }
   return {};
 }
 
 template <class G>
-Result<void> own_tables(System<G>& system, Mm& mm, PageRange range) {
+Result<void> own_tables(System<G>& system, Mm& mm, PageRange range, OnHuge on_huge) {
   Vpn at = range.begin;
   unsigned level = Tables<G>::kLowerLevels;
   const Live live(system, "own-range", at, level);
   while (at < range.end) {
     const EntrySlot place = system.tables(mm).walk_to(at, level).slot;
     const bool present = place.load().present();
-    if (present && !place.load().writable()) {
+    if (present && place.load().huge()) {
+      if (on_huge != OnHuge::kKeep) {
+        COWHERD_TRY(own_huge(system, mm, place, Tables<G>::covered(at, 1).begin, on_huge));
+      }
+    } else if (present && !place.load().writable()) {
       COWHERD_TRY(own_table(system, mm, place, level - 1, at));
     }
     if (present && level > 1) {
@@ -169,27 +180,29 @@ Result<void> own_tables(System<G>& system, Mm& mm, PageRange range) {
 }
 
 template <class G>
-Result<void> lock_and_own_tables(System<G>& system, Mm& mm, Vpn page) {
-  const Live live(system, "lock-and-own-tables", page);
+Result<void> lock_and_own_tables(System<G>& system, Mm& mm, Vpn page, OnHuge on_huge) {
+  const Live live(system, "lock-and-own-tables", page, on_huge);
   const MmapWriteGuard<G> guard(system, mm);
   if (guard.blocked() || stuck(mm)) {
     return would_block(system, Point::kMmapLock);
   }
-  return own_tables(system, mm, page);
+  return own_tables(system, mm, page, on_huge);
 }
 
 template <class G>
 Result<void> own_edges(System<G>& system, Mm& mm, PageRange range) {
   auto tables = system.tables(mm);
-  Vpn at = tables.next_used(range.begin, range.end);
+  Vpn at = tables.next_used(range.begin, range.end, true);
   const Live live(system, "own-edges", at);
   while (at < range.end) {
     const auto shared = tables.find_shared(at);
     const PageRange span = Tables<G>::covered(at, shared.level == 0 ? 1 : shared.level);
     if (shared.level != 0 && !nothing_outside(system, mm, span, range)) {
-      COWHERD_TRY(own_table(system, mm, shared.place, shared.level - 1, at));
+      const bool huge = shared.place.load().huge();
+      COWHERD_TRY(huge ? split_huge(system, mm, shared.place, span.begin)
+                       : own_table(system, mm, shared.place, shared.level - 1, at));
     } else {
-      at = tables.next_used(span.end, range.end);
+      at = tables.next_used(span.end, range.end, true);
     }
   }
   return {};
@@ -198,7 +211,7 @@ Result<void> own_edges(System<G>& system, Mm& mm, PageRange range) {
 template <class G>
 void drop_shared_tables(System<G>& system, Mm& mm, PageRange range) {
   auto tables = system.tables(mm);
-  Vpn at = tables.next_used(range.begin, range.end);
+  Vpn at = tables.next_used(range.begin, range.end, true);
   UnhookedTables<G> unhooked;
   const Live live(system, "drop-shared-tables", at, unhooked.all(), unhooked.count());
   while (at < range.end) {
@@ -207,13 +220,13 @@ void drop_shared_tables(System<G>& system, Mm& mm, PageRange range) {
       const auto shared = tables.find_shared(at);
       if (shared.level != 0) {
         point(system, mm, Point::kClearEntry);
-        const FrameNumber table = tables.set(shared.place, Entry{}).frame();
-        unhooked.add({table, shared.level});
+        const Entry gone = tables.set(shared.place, Entry{});
+        unhooked.add({gone.frame(), gone.huge() ? UnhookedTables<G>::kHuge : shared.level});
         if (system.descriptor(tables.table_of(shared.place)).mapcount() == 0) {
           tables.prune(at, [&](PageRange covered) { wait_for_walkers(system, mm, covered); });
         }
       }
-      at = tables.next_used(Tables<G>::covered(at, shared.level == 0 ? 1 : shared.level).end, range.end);
+      at = tables.next_used(Tables<G>::covered(at, shared.level == 0 ? 1 : shared.level).end, range.end, true);
     }
     if (unhooked.count() == 0) continue;
     // Nobody of this address space loads from their pages or is in them: it may be the last to have them.
@@ -224,7 +237,7 @@ void drop_shared_tables(System<G>& system, Mm& mm, PageRange range) {
     }
     while (unhooked.count() != 0) {
       const auto [table, level] = unhooked.take();
-      put_table(system, table, level - 1);
+      level == UnhookedTables<G>::kHuge ? put_huge(system, table) : put_table(system, table, level - 1);
     }
   }
 }
@@ -241,7 +254,9 @@ void put_entries(System<G>& system, FrameNumber table, unsigned level) {
     const Entry entry = Tables<G>::slot_at(system.frames(), table, at).load();
     if (entry.none()) continue;
     Tables<G>::prefetch_ahead(system.frames(), table, at);
-    if (level != 0) {
+    if (level == 1 && entry.huge()) [[unlikely]] {
+      put_huge(system, entry.frame());
+    } else if (level != 0) {
       // Who may write below has the table alone.
       entry.writable() ? free_table(system, entry.frame(), level - 1) : put_table(system, entry.frame(), level - 1);
     } else if (entry.swap()) [[unlikely]] {
@@ -298,16 +313,16 @@ bool keep_tables_unshared(System<G>& system, Mm& mm, Vpn page) {
   return !mm.mmap_lock.held_exclusively() && !system.tables(mm).walk_to(page).shared;
 }
 
-#define COWHERD_INSTANTIATE(G)                                             \
-  template Result<void> own_tables<G>(System<G>&, Mm&, Vpn);               \
-  template Result<void> own_tables<G>(System<G>&, Mm&, PageRange);         \
-  template Result<void> lock_and_own_tables<G>(System<G>&, Mm&, Vpn);      \
-  template Result<void> own_edges<G>(System<G>&, Mm&, PageRange);          \
-  template void drop_shared_tables<G>(System<G>&, Mm&, PageRange);         \
-  template bool nothing_outside<G>(System<G>&, Mm&, PageRange, PageRange); \
-  template void free_table<G>(System<G>&, FrameNumber, unsigned);          \
-  template void put_table<G>(System<G>&, FrameNumber, unsigned);           \
-  template void note_pins_below<G>(System<G>&, Mm&, Vpn);                  \
+#define COWHERD_INSTANTIATE(G)                                                \
+  template Result<void> own_tables<G>(System<G>&, Mm&, Vpn, OnHuge);          \
+  template Result<void> own_tables<G>(System<G>&, Mm&, PageRange, OnHuge);    \
+  template Result<void> lock_and_own_tables<G>(System<G>&, Mm&, Vpn, OnHuge); \
+  template Result<void> own_edges<G>(System<G>&, Mm&, PageRange);             \
+  template void drop_shared_tables<G>(System<G>&, Mm&, PageRange);            \
+  template bool nothing_outside<G>(System<G>&, Mm&, PageRange, PageRange);    \
+  template void free_table<G>(System<G>&, FrameNumber, unsigned);             \
+  template void put_table<G>(System<G>&, FrameNumber, unsigned);              \
+  template void note_pins_below<G>(System<G>&, Mm&, Vpn);                     \
   template bool keep_tables_unshared<G>(System<G>&, Mm&, Vpn);
 COWHERD_FOR_EACH_GEOMETRY(COWHERD_INSTANTIATE)
 #undef COWHERD_INSTANTIATE

@@ -15,11 +15,12 @@ class StressTest : public testing::Test {
   /// Checks everything after every step where pages are small, else now and then.
   static constexpr int kPeriod = G::kScrubFreed ? 1 : 50;
 
-  static void run(const Rules& rules, std::size_t frames, unsigned seed, int steps, std::size_t swap = 0) {
+  static void run(const Rules& rules, std::size_t frames, unsigned seed, int steps, std::size_t swap = 0,
+                  bool huge = false) {
     SCOPED_TRACE(testing::Message() << frames << " frames, " << swap << " slots, seed " << seed);
     std::mt19937 random(seed);
     Stress<G> stress(
-        rules, frames, [&](std::uint32_t n) { return static_cast<std::uint32_t>(random() % n); }, swap);
+        rules, frames, [&](std::uint32_t n) { return static_cast<std::uint32_t>(random() % n); }, swap, huge);
     for (int step = 0; step < steps; ++step) {
       stress.step();
       if (step % kPeriod == 0) {
@@ -49,6 +50,25 @@ TYPED_TEST(StressTest, OurRulesWithSwap) {
     this->run(kCowherdRules, 400, seed, 1500, 60);
     this->run(kCowherdRules, 70, seed, 1500, 12);
     this->run(kCowherdRules, 40, seed, 1500, 60);
+  }
+}
+
+TYPED_TEST(StressTest, OurRulesWithHugePages) {
+  // In the production geometry no mapping is large enough for one.
+  if (!TypeParam::kExplored) return;
+  for (unsigned seed = 1; seed <= 6; ++seed) {
+    this->run(kCowherdRules, 400, seed, 1500, 0, true);
+    this->run(kCowherdRules, 90, seed, 1500, 0, true);
+    this->run(kCowherdRules, 120, seed, 1500, 40, true);
+  }
+}
+
+TYPED_TEST(StressTest, EveryRowWithHugePages) {
+  if (!TypeParam::kExplored) return;
+  for (const RuleRow& row : all_rows()) {
+    if (row.rules.copy_accounting == CopyAccounting::kSourcePage) continue;
+    SCOPED_TRACE(row.id);
+    this->run(row.rules, 200, 1, 700, 20, true);
   }
 }
 

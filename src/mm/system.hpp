@@ -32,6 +32,8 @@ struct MachineSize {
   /// Others than its owners change an address space while fork makes it, without there being swap: migrate(). Of
   /// interest where operations are interleaved.
   bool others_come_by_rmap = false;
+  /// There may be huge pages: frame descriptors have a word more to each run of frames.
+  bool huge = false;
 
   [[nodiscard]] bool cold() const { return swap != PageCount{0}; }
 };
@@ -60,7 +62,9 @@ class System {
   explicit System(std::byte* memory)
       : memory_(memory), header_(reinterpret_cast<Header*>(memory)), frames_(memory + kFramesOffset) {
     if (header_->swap_pages != 0) {
-      swap_.emplace(memory + swap_offset({frames_.frame_count(), PageCount{header_->swap_pages}}));
+      swap_.emplace(memory + swap_offset({.frames = frames_.frame_count(),
+                                          .swap = PageCount{header_->swap_pages},
+                                          .huge = frames_.has_huge()}));
     }
   }
 
@@ -69,6 +73,7 @@ class System {
   Frames<G>& frames() { return frames_; }
   [[nodiscard]] const Frames<G>& frames() const { return frames_; }
 
+  [[nodiscard]] bool has_huge() const { return frames_.has_huge(); }
   [[nodiscard]] bool has_swap() const { return swap_.has_value(); }
   /// Whether somebody may be led by reverse maps to an address space that is not his.
   [[nodiscard]] bool others_come_by_rmap() const { return has_swap() || header_->others_come_by_rmap != 0; }
@@ -230,7 +235,7 @@ class System {
       (sizeof(Header) + Geometry<G>::kPageBytes - 1) / Geometry<G>::kPageBytes * Geometry<G>::kPageBytes;
 
   static std::size_t swap_offset(const MachineSize& size) {
-    return kFramesOffset + Frames<G>::footprint(size.frames, size.cold());
+    return kFramesOffset + Frames<G>::footprint(size.frames, size.cold(), size.huge);
   }
 
   std::byte* memory_;
@@ -249,7 +254,7 @@ void System<G>::format(std::byte* memory, const MachineSize& size, const Rules& 
   auto* header = reinterpret_cast<Header*>(memory);
   header->rules = rules;
   header->swap_pages = static_cast<std::uint32_t>(size.swap.value());
-  Frames<G>::format(memory + kFramesOffset, size.frames, size.cold());
+  Frames<G>::format(memory + kFramesOffset, size.frames, size.cold(), size.huge);
   header->others_come_by_rmap = size.others_come_by_rmap ? 1 : 0;
   if (size.swap != PageCount{0}) BlockStore<G>::format(memory + swap_offset(size), size.swap);
 }

@@ -60,7 +60,7 @@ class EventCounter : public EventSink {
   [[nodiscard]] int of(EventKind kind) const { return count[static_cast<std::size_t>(kind)]; }
   void clear() { *this = {}; }
 
-  int count[32] = {};
+  int count[64] = {};
   Event last{};
 };
 
@@ -72,9 +72,10 @@ class TestMachine {
  public:
   static constexpr std::size_t kPageBytes = Geometry<G>::kPageBytes;
 
-  explicit TestMachine(const Rules& rules = kCowherdRules, std::size_t frames = 200, std::size_t swap = 0)
-      : memory_(System<G>::footprint(MachineSize{PageCount{frames}, PageCount{swap}})),
-        system_(format(rules, {PageCount{frames}, PageCount{swap}})) {
+  explicit TestMachine(const Rules& rules = kCowherdRules, std::size_t frames = 200, std::size_t swap = 0,
+                       bool huge = false)
+      : memory_(System<G>::footprint(MachineSize{.frames = PageCount{frames}, .swap = PageCount{swap}, .huge = huge})),
+        system_(format(rules, {.frames = PageCount{frames}, .swap = PageCount{swap}, .huge = huge})) {
     system_.set_event_sink(&events);
     all_free_ = system_.frames().free_count();
   }

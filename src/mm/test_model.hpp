@@ -106,6 +106,9 @@ class ModelSpace {
         case Advice::kCold:
         case Advice::kPageOut:
         case Advice::kFree:
+        case Advice::kHugePage:
+        case Advice::kNoHugePage:
+        case Advice::kCollapse:
           break;
       }
     }

@@ -27,10 +27,11 @@ class Stress {
   static constexpr std::size_t kPageBytes = Geometry<G>::kPageBytes;
   static constexpr std::size_t kMaxProcesses = 7;
 
-  Stress(const Rules& rules, std::size_t frames, Choose choose, std::size_t swap = 0)
-      : bytes_(System<G>::footprint(MachineSize{PageCount{frames}, PageCount{swap}})),
+  Stress(const Rules& rules, std::size_t frames, Choose choose, std::size_t swap = 0, bool huge = false)
+      : bytes_(System<G>::footprint({.frames = PageCount{frames}, .swap = PageCount{swap}, .huge = huge})),
         memory_(static_cast<std::byte*>(std::aligned_alloc(4096, (bytes_ + 4095) / 4096 * 4096))),
-        system_(format(memory_.get(), bytes_, {PageCount{frames}, PageCount{swap}}, rules)),
+        system_(
+            format(memory_.get(), bytes_, {.frames = PageCount{frames}, .swap = PageCount{swap}, .huge = huge}, rules)),
         choose_(std::move(choose)),
         ours_(rules == kCowherdRules),
         hole_in_force_(rules.gup_force == GupForce::kDirtyEntry),
@@ -48,6 +49,7 @@ class Stress {
       return;
     }
     if (system_.has_swap() && choose_(4) == 0) return swap_some(pick_process());
+    if (system_.has_huge() && choose_(6) == 0) return huge_some(pick_process());
     const std::uint32_t what = choose_(100);
     const ProcessId process = pick_process();
     if (what < 8) return map(process);
@@ -361,6 +363,25 @@ class Stress {
         break;
       default:
         (void)swap_out(system_, process, address);
+        break;
+    }
+  }
+
+  /// Changes nothing that anybody sees, either.
+  void huge_some(ProcessId process) {
+    const Vaddr address = at(choose_(kPages));
+    switch (choose_(4)) {
+      case 0:
+        (void)collapse(system_, process, address);
+        break;
+      case 1:
+        (void)split(system_, process, address);
+        break;
+      case 2:
+        (void)madvise(system_, process, at(0), length(kPages), Advice::kCollapse);
+        break;
+      default:
+        (void)madvise(system_, process, at(0), length(kPages), Advice::kHugePage);
         break;
     }
   }

@@ -6,7 +6,9 @@
 #include "mm/page.hpp"
 #include "mm/pinning.hpp"
 #include "mm/verify_files.hpp"
+#include "mm/verify_huge.hpp"
 #include "mm/verify_swap.hpp"
+#include "mm/verify_walk.hpp"
 
 namespace cowherd::mm {
 
@@ -33,7 +35,7 @@ class Verifier {
   explicit Verifier(System<G>& system) : system_(system), frame_count_(system.frames().frame_count().value()) {}
 
   Violations run() {
-    for_each_mm([&](Ref<Mm> mm) {
+    for_each_mm(system_, [&](Ref<Mm> mm) {
       ++reached_.mms;
       take_mm(mm);
     });
@@ -41,6 +43,7 @@ class Verifier {
     take_records();
     swap_.take_cache();
     for_each_pinned([&](FrameNumber frame, std::uint32_t times, bool as_pin) { take_pinned(frame, times, as_pin); });
+    huge_.check_runs();
     check_frames();
     check_objects();
     give_back();
@@ -48,21 +51,6 @@ class Verifier {
   }
 
  private:
-  /// Each address space once, however many processes live in it.
-  template <class Visit>
-  void for_each_mm(Visit&& visit) {
-    for (Ref<Process> process = system_.processes(); process; process = system_.at(process).next) {
-      const Ref<Mm> mm = system_.at(process).mm;
-      bool met = !mm;
-      for (Ref<Process> other = system_.processes(); other != process && !met; other = system_.at(other).next) {
-        met = system_.at(other).mm == mm;
-      }
-      if (!met) {
-        visit(mm);
-      }
-    }
-  }
-
   [[nodiscard]] bool is_anon(FrameNumber frame) {
     return frame.value() < frame_count_ &&
            (system_.descriptor(frame).use() == FrameUse::kAnon || system_.descriptor(frame).use() == FrameUse::kKsm);
@@ -159,6 +147,8 @@ class Verifier {
           ++mapped[static_cast<unsigned>(system_.rss_class(entries[i].frame()))];
         }
         pinned = take_entry(mm, Vpn{page}, entries[i], {way.level, page, !again, way.shared}) || pinned;
+      } else if (way.level == 1 && entries[i].huge()) {
+        pinned = take_huge(mm, entries[i], {way.level, page, !again, way.shared || !entries[i].writable()}) || pinned;
       } else {
         const Way below{way.level - 1, page, !again, way.shared || !entries[i].writable()};
         pinned = take_table(mm, entries[i].frame(), below) || pinned;
@@ -174,6 +164,23 @@ class Verifier {
     }
     // Fork would share it.
     if (pinned && mark_protects_pins() && way.level + 1 != G::kLevels && !descriptor.pins_below()) {
+      found_.add(Violation::kPinnedShared);
+    }
+    return pinned;
+  }
+
+  /// As take_table() for what a huge entry maps.
+  bool take_huge(Mm& mm, Entry entry, const Way& way) {
+    if (!huge_.may_be_huge(entry)) {
+      found_.add(Violation::kTable);
+      return false;
+    }
+    const bool first = way.counted && huge_.take_entry(entry);
+    bool pinned = false;
+    for (std::uint32_t i = 0; i < Frames<G>::kHugeFrames; ++i) {
+      pinned = take_entry(mm, Vpn{way.first + i}, entry.piece(i), {0, way.first + i, first, way.shared}) || pinned;
+    }
+    if (pinned && mark_protects_pins() && !system_.frames().huge(entry.frame()).pieces_used()) {
       found_.add(Violation::kPinnedShared);
     }
     return pinned;
@@ -275,22 +282,9 @@ class Verifier {
     if (merged && (entry.writable() || system_.descriptor(frame).exclusive())) {
       found_.add(Violation::kWritableShared);
     }
-    if (is_anon(frame) && !merged && !leads_to(system_.descriptor(frame), vma, page)) {
+    if (is_anon(frame) && !merged && !leads_to(system_, system_.descriptor(frame), vma, page)) {
       found_.add(Violation::kNoRmap);
     }
-  }
-
-  /// Whether the reverse map of the frame comes by `page` of `vma`. Asked from this end, where nothing can dangle.
-  bool leads_to(const FrameDescriptor& descriptor, const Vma& vma, Vpn page) {
-    if (descriptor.index() != vma.index_of(page)) {
-      return false;
-    }
-    for (Ref<AnonVmaChain> link = vma.chain; link; link = system_.at(link).next_of_vma) {
-      if (system_.at(link).anon_vma.unit == descriptor.owner()) {
-        return true;
-      }
-    }
-    return false;
   }
 
   /// Calls `visit(frame, times, as_pin)` for every reference that a pin holds and that is counted.
@@ -375,7 +369,7 @@ class Verifier {
         }
         return;
       case FrameUse::kZeroPage:
-        check_zero(system_.frames().bytes(frame));
+        if (!is_zero<G>(system_.frames().bytes(frame))) found_.add(Violation::kZeroPage);
         break;
       case FrameUse::kFile:
         if (descriptor.seen() == Seen::kUnseen) found_.add(Violation::kFrameLost);
@@ -408,14 +402,6 @@ class Verifier {
     }
   }
 
-  void check_zero(const std::byte* page) {
-    for (std::size_t i = 0; i < Geometry<G>::kPageBytes; i += sizeof(std::uint64_t)) {
-      if (*reinterpret_cast<const std::uint64_t*>(page + i) != 0) {
-        found_.add(Violation::kZeroPage);
-      }
-    }
-  }
-
   void check_objects() {
     for (Ref<Process> process = system_.processes(); process; process = system_.at(process).next) {
       ++reached_.processes;
@@ -433,7 +419,7 @@ class Verifier {
   }
 
   void give_back() {
-    for_each_mm([&](Ref<Mm> mm) { give_back_table(system_.at(mm).root, G::kLevels - 1); });
+    for_each_mm(system_, [&](Ref<Mm> mm) { give_back_table(system_.at(mm).root, G::kLevels - 1); });
     for_each_pinned([&](FrameNumber frame, std::uint32_t times, bool as_pin) {
       if (may_be_held(frame)) {
         system_.descriptor(frame).add_references(times);
@@ -463,7 +449,9 @@ class Verifier {
       if (entries[i].none()) {
         continue;
       }
-      if (level != 0) {
+      if (level == 1 && entries[i].huge()) {
+        give_back_huge(entries[i]);
+      } else if (level != 0) {
         give_back_table(entries[i].frame(), level - 1);
       } else if (!entries[i].present()) {
         swap_.give_back_entry(entries[i]);
@@ -474,12 +462,21 @@ class Verifier {
     }
   }
 
+  void give_back_huge(Entry entry) {
+    if (!huge_.may_be_huge(entry) || !huge_.give_back_entry(entry)) return;
+    for (std::uint32_t i = 0; i < Frames<G>::kHugeFrames; ++i) {
+      system_.descriptor(entry.piece(i).frame()).add_references(1);
+      system_.descriptor(entry.piece(i).frame()).add_mapcount();
+    }
+  }
+
   System<G>& system_;
   std::size_t frame_count_;
   Reached reached_;
   Violations found_;
   VerifiedFiles<G> files_{system_, found_};
   SwapVerifier<G> swap_{system_, found_};
+  HugeVerifier<G> huge_{system_, found_};
   /// While the entries of an address space are walked: the VMA at hand.
   Ref<Vma> vma_;
 };

@@ -33,6 +33,7 @@ namespace cowherd::mm {
   X(kSleepInAtomic, "sleep-in-atomic", "an allocation that may sleep was made under a lock that forbids it") \
   X(kSwapCount, "swap-imbalance", "a slot's count is not the number of entries that name it")                \
   X(kSwapCache, "swap-cache-broken", "the swap cache and its pages do not agree, or a page's slot is gone")  \
+  X(kHugeCount, "huge-imbalance", "a huge page's count is not the number of huge entries that map it")       \
   X(kReclaim, "reclaim-broken", "what reclaim knows of a page is said of a frame that is none")              \
   X(kWrongPolicy, "wrong-policy", "a page that was allocated for one address came to serve another")         \
   X(kUnguarded, "unguarded-access", "something that a lock guards was touched without it")                   \

@@ -173,6 +173,8 @@ Judgement Spec::mprotect(SpaceId space, std::uint8_t first, std::uint8_t count, 
 
 Judgement Spec::madvise(SpaceId space, std::uint8_t first, std::uint8_t count, Advice advice, Observation seen) {
   if (seen.for_shortage()) return {};
+  // What a page is made of, and whether it can be, is nobody's business here.
+  if (advice == Advice::kCollapse && (seen.error == Errno::kInvalid || seen.error == Errno::kAgain)) return {};
   const bool locks = advice == Advice::kLock || advice == Advice::kUnlock;
   const bool populates = advice == Advice::kPopulateRead || advice == Advice::kPopulateWrite || locks;
   if (advice == Advice::kWipeOnFork || advice == Advice::kFree) {

@@ -102,6 +102,15 @@ class Entry {
     return with(kMigrationWritable, false).with(kSwapExclusive, false);
   }
 
+  /// Of a present entry one level above the lowest tables: it names no table but maps a whole run of pages, `frame()`
+  /// being the first one's frame. Compare Linux pmd_trans_huge().
+  [[nodiscard]] constexpr bool huge() const { return (bits_ & kHuge) != 0; }
+  [[nodiscard]] constexpr Entry with_huge(bool on) const { return with(kHuge, on); }
+  /// Of a huge entry: what a lowest table would say of page number `index` of the run.
+  [[nodiscard]] constexpr Entry piece(std::size_t index) const {
+    return Entry{(bits_ & ~kHuge) + (std::uint64_t{index} << kFrameShift)};
+  }
+
   [[nodiscard]] constexpr Entry with_writable(bool on) const { return with(kWritable, on); }
   [[nodiscard]] constexpr Entry with_dirty(bool on) const { return with(kDirty, on); }
   [[nodiscard]] constexpr Entry with_soft_dirty(bool on) const { return with(kSoftDirty, on); }
@@ -123,6 +132,8 @@ class Entry {
   static constexpr std::uint64_t kUser = 1u << 2;
   static constexpr std::uint64_t kAccessed = 1u << 5;
   static constexpr std::uint64_t kDirty = 1u << 6;
+  /// Of present entries above the lowest tables.
+  static constexpr std::uint64_t kHuge = 1u << 7;
   // Processors ignore these bits of any entry.
   static constexpr std::uint64_t kSecret = std::uint64_t{1} << 57;
   static constexpr std::uint64_t kSoftDirty = std::uint64_t{1} << 58;

@@ -35,12 +35,13 @@ class Tables {
   /// Frees the root. Precondition: nothing is mapped.
   static void destroy(Frames<G>& frames, FrameNumber root) { frames.put(root); }
 
-  /// The place of the entry for `page`, null where the table that would hold it does not exist.
+  /// The place of the entry for `page`, null where the table that would hold it does not exist; so where the page is
+  /// part of a huge one.
   [[nodiscard]] Slot find(Vpn page) const {
     FrameNumber table = root_;
     for (unsigned level = kLowerLevels; level > 0; --level) {
       const Entry entry = slot(table, level, page).load();
-      if (!entry.present()) {
+      if (!entry.present() || entry.huge()) {
         return {};
       }
       table = entry.frame();
@@ -50,14 +51,25 @@ class Tables {
 
   /// What a walk comes to.
   struct Walk {
-    /// Null where a table on the way does not exist.
+    /// Null where a table on the way does not exist. The place of the huge entry where the page is part of a huge one.
     Slot slot;
-    /// A table on the way may belong to other address spaces too.
+    /// The page has no entry that is the address space's alone: a table on the way may belong to other address spaces
+    /// too, or the page is part of a huge one.
     bool shared = false;
+    /// The way does not let writes through.
+    bool read_only = false;
+    bool huge = false;
+    /// Number of the page in the huge one.
+    std::uint16_t piece = 0;
 
-    /// The entry as hardware takes it: with the permissions that the whole way leaves.
+    /// The page's entry as hardware takes it: with the permissions that the whole way leaves.
     [[nodiscard]] Entry load() const { return slot ? as_permitted(slot.load()) : Entry{}; }
-    [[nodiscard]] Entry as_permitted(Entry entry) const { return shared ? entry.with_writable(false) : entry; }
+    /// The same of what was in `slot`.
+    [[nodiscard]] Entry as_permitted(Entry entry) const {
+      if (huge) [[unlikely]]
+        entry = entry.huge() ? entry.piece(piece) : Entry{};
+      return read_only ? entry.with_writable(false) : entry;
+    }
   };
   /// Walks to the entry of `level` for `page`: 0 is the page's own, 1 the one that names its lowest table.
   [[nodiscard]] Walk walk_to(Vpn page, unsigned level = 0) const {
@@ -68,7 +80,15 @@ class Tables {
       if (!entry.present()) {
         return walk;
       }
+      if (entry.huge()) [[unlikely]] {
+        walk.slot = slot(table, at, page);
+        walk.shared = true;
+        walk.huge = true;
+        walk.piece = static_cast<std::uint16_t>(index_of(page, 0));
+        return walk;
+      }
       walk.shared = walk.shared || !entry.writable();
+      walk.read_only = walk.shared;
       table = entry.frame();
     }
     walk.slot = slot(table, level, page);
@@ -81,7 +101,7 @@ class Tables {
     FrameNumber table = root_;
     for (unsigned level = kLowerLevels; level > 0; --level) {
       const Entry entry = slot(table, level, page).load();
-      if (!entry.present()) return;
+      if (!entry.present() || entry.huge()) return;
       table = entry.frame();
       visit(table);
     }
@@ -90,7 +110,7 @@ class Tables {
   /// The entry for `page` with the permissions that the whole way leaves; none where there is no table.
   [[nodiscard]] Entry get(Vpn page) const { return walk_to(page).load(); }
 
-  /// The highest entry on the way to `page` that names a table which may be shared; level 0: there is none.
+  /// The highest entry on the way to `page` that names a table which may be shared, or is huge; level 0: there is none.
   struct SharedEntry {
     Slot place;
     unsigned level = 0;
@@ -101,20 +121,20 @@ class Tables {
       const Slot place = slot(table, level, page);
       const Entry entry = place.load();
       if (!entry.present()) break;
-      if (!entry.writable()) return {place, level};
+      if (!entry.writable() || entry.huge()) return {place, level};
       table = entry.frame();
     }
     return {};
   }
 
-  /// Whether some page in `range` is below a table that may belong to other address spaces too.
+  /// Whether some page in `range` is below a table that may belong to other address spaces too, or part of a huge one.
   [[nodiscard]] bool any_shared(PageRange range) const {
     for (Vpn at = range.begin; at < range.end;) {
       unsigned level = kLowerLevels;
       for (FrameNumber table = root_; level > 0; --level) {
         const Entry entry = slot(table, level, at).load();
         if (!entry.present()) break;
-        if (!entry.writable()) return true;
+        if (!entry.writable() || entry.huge()) return true;
         table = entry.frame();
       }
       at = covered(at, level == 0 ? 1 : level).end;
@@ -153,6 +173,7 @@ class Tables {
     for (; level > lowest; --level) {
       const Entry entry = slot(table, level, page).load();
       if (!entry.present()) break;
+      if (entry.huge()) return {};
       table = entry.frame();
     }
     while (missing.count_ < level - lowest) {
@@ -164,7 +185,7 @@ class Tables {
   }
 
   /// Hangs in the reserved tables that are still missing on the way to `page`, calling `publish()` before each becomes
-  /// visible. The caller holds the lock of the upper tables.
+  /// visible. The caller holds the lock of the upper tables. Null: a huge entry has come to stand there meanwhile.
   template <class Publish>
   Slot install(Vpn page, Missing& missing, Publish&& publish, unsigned lowest = 0) {
     FrameNumber table = root_;
@@ -175,6 +196,7 @@ class Tables {
         publish();
         set(where, Entry::of(missing.made_[--missing.count_]).with_writable(true));
       }
+      if (where.load().huge()) return {};
       table = where.load().frame();
     }
     return slot(table, lowest, page);
@@ -212,7 +234,7 @@ class Tables {
     unsigned level = kLowerLevels;
     for (; level > 0; --level) {
       path[level] = slot(table, level, page);
-      if (!path[level].load().present()) {
+      if (!path[level].load().present() || path[level].load().huge()) {
         ++level;
         break;
       }
@@ -229,7 +251,8 @@ class Tables {
     }
   }
 
-  /// Calls `visit(page, slot)` for every entry in use within `range`, in address order; visit returns false to stop.
+  /// Calls `visit(page, slot)` for every entry in use within `range`, in address order, huge ones left out; visit
+  /// returns false to stop.
   /// It may clear entries, never free tables. Returns whether it went to the end.
   template <class Visit>
   bool for_each(PageRange range, Visit&& visit) const {
@@ -251,14 +274,18 @@ class Tables {
   }
 
   /// The first page at or after `from` whose lowest table exists, or `end`: whoever goes table by table over a sparse
-  /// range skips what is not there.
-  [[nodiscard]] Vpn next_used(Vpn from, Vpn end) const {
+  /// range skips what is not there. `with_huge`: or that is part of a huge one.
+  [[nodiscard]] Vpn next_used(Vpn from, Vpn end, bool with_huge = false) const {
     while (from < end) {
       FrameNumber table = root_;
       unsigned level = kLowerLevels;
       for (; level > 0; --level) {
         const Entry entry = slot(table, level, from).load();
         if (entry.none()) {
+          break;
+        }
+        if (entry.huge()) [[unlikely]] {
+          if (with_huge) return from;
           break;
         }
         table = entry.frame();
@@ -271,6 +298,15 @@ class Tables {
     return end;
   }
 
+  /// Calls `visit(page, slot)` for every huge entry that covers a page of `range`, `page` being its first.
+  template <class Visit>
+  void for_each_huge(PageRange range, Visit&& visit) const {
+    for (Vpn at = next_used(range.begin, range.end, true); at < range.end;
+         at = next_used(table_end(at), range.end, true)) {
+      if (const Walk found = walk_to(at); found.huge) visit(covered(at, 1).begin, found.slot);
+    }
+  }
+
   /// Calls `visit(table, level)` for every table, the root first.
   template <class Visit>
   void for_each_table(Visit&& visit) const {
@@ -279,6 +315,8 @@ class Tables {
 
   /// Pages that one entry of `level` covers.
   static constexpr std::uint64_t span(unsigned level) { return std::uint64_t{1} << (level * G::kTableShift); }
+  /// Frames of a huge page: a power of two, 2 to this.
+  static constexpr unsigned kHugeOrder = G::kTableShift;
   /// The page after the last one that shares a lowest table with `page`.
   static constexpr Vpn table_end(Vpn page) { return Vpn{(page.value() / span(1) + 1) * span(1)}; }
 
@@ -338,7 +376,7 @@ class Tables {
         break;
       }
       const Entry entry = slot_at(frames_, table, i).load();
-      if (!entry.none() && !walk(entry.frame(), level - 1, page, range, visit)) {
+      if (!entry.none() && !entry.huge() && !walk(entry.frame(), level - 1, page, range, visit)) {
         return false;
       }
     }
@@ -350,7 +388,7 @@ class Tables {
     visit(table, level);
     for (std::size_t i = 0; level > 0 && i < Geometry<G>::kEntries; ++i) {
       const Entry entry = Slot{frames_.bytes(table) + i * sizeof(Entry)}.load();
-      if (!entry.none()) {
+      if (!entry.none() && !entry.huge()) {
         walk_tables(entry.frame(), level - 1, visit);
       }
     }

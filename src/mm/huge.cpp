@@ -1,0 +1,274 @@
+#include "mm/huge.hpp"
+
+#include <atomic>
+
+#include "base/memory_orders.h"
+#include "base/mutant.hpp"
+#include "mm/locks.hpp"
+
+namespace cowherd::mm {
+
+namespace {
+
+/// Calls `visit(frame, index)` for each frame of the run.
+template <class G, class Visit>
+void for_each_piece(FrameNumber head, Visit&& visit) {
+  for (PageCount index{0}; index.value() < Frames<G>::kHugeFrames; ++index) visit(head + index, index);
+}
+
+}  // namespace
+
+template <class G>
+void start_huge(System<G>& system, FrameNumber head, const Vma& vma, Vpn first) {
+  for_each_piece<G>(head,
+                    [&](FrameNumber piece, PageCount index) { add_new_anon_page(system, piece, vma, first + index); });
+  system.frames().huge(head).start();
+}
+
+namespace {
+
+/// What on_huge_write_fault() may look at.
+template <class G>
+HugeState huge_state(System<G>& system, FrameNumber head) {
+  HugeState state{.mapcount = system.frames().huge(head).mapcount(), .exclusive = true};
+  for_each_piece<G>(head, [&](FrameNumber piece, PageCount) {
+    const FrameDescriptor& page = system.descriptor(piece);
+    state.exclusive = state.exclusive && page.exclusive();
+    state.mapped_by_pieces = state.mapped_by_pieces || page.mapcount() > 1 || page.use() != FrameUse::kAnon;
+    state.referenced = state.referenced || page.references() > 1;
+  });
+  return state;
+}
+
+/// The address space goes on with the run as it is, which is its own now. Compare Linux mm/huge_memory.c:
+/// do_huge_pmd_wp_page().
+template <class G>
+void reuse_huge(System<G>& system, Mm& mm, EntrySlot place, const Vma& vma, Vpn first) {
+  Entry entry = place.load();
+  const FrameNumber head = entry.frame();
+  point(system, Point::kExclusive);
+  for_each_piece<G>(head, [&](FrameNumber piece, PageCount index) {
+    FrameDescriptor& page = system.descriptor(piece);
+    if (page.exclusive()) return;
+    page.become_exclusive(vma.own_anon_vma().unit, vma.index_of(first + index), true, false);
+  });
+  point(system, mm, Point::kSetEntry);
+  while (!place.replace(entry, entry.with_writable(true).with_dirty(true).with_soft_dirty(true))) {
+  }
+  system.note({.kind = EventKind::kHugeReused, .decision = Decision::kHugeReuse, .page = first, .frame = head});
+}
+
+/// The address space gets a copy of the whole run. False: RAM has no run for it. Compare Linux up to 5.7
+/// mm/huge_memory.c: do_huge_pmd_wp_page().
+template <class G>
+bool copy_huge(System<G>& system, Mm& mm, EntrySlot place, const Vma& vma, Vpn first) {
+  auto allocated = system.frames().allocate(FrameUse::kAnon, Frames<G>::kHugeOrder);
+  if (!allocated) return false;
+  const FrameNumber copy = *allocated;
+  const FrameNumber head = place.load().frame();
+  std::uint32_t at = 0;
+  const Live live(system, "copy-huge", copy, head, at);
+  for (; at < Frames<G>::kHugeFrames; ++at) copy_page(system, copy + PageCount{at}, head + PageCount{at});
+  start_huge(system, copy, vma, first);
+  point(system, mm, Point::kClearEntry);
+  (void)clear_entry<G>(place);
+  flush_range(system, mm, Tables<G>::covered(first, 1));
+  point(system, mm, Point::kSetEntry);
+  place.store(make_entry(copy, vma, true).with_huge(true));
+  system.note({.kind = EventKind::kHugeCopied,
+               .decision = Decision::kHugeCopy,
+               .page = first,
+               .frame = head,
+               .new_frame = copy});
+  put_huge(system, head);
+  return true;
+}
+
+}  // namespace
+
+template <class G>
+Result<bool> fault_huge(System<G>& system, Mm& mm, Ref<Vma> vma_ref, Vpn page) {
+  const Vma& vma = system.at(vma_ref);
+  const PageRange span = Tables<G>::covered(page, 1);
+  if (span.begin < vma.pages.begin || vma.pages.end < span.end || vma.flags.secret) return false;
+  auto allocated = system.frames().allocate(FrameUse::kAnon, Frames<G>::kHugeOrder);
+  if (!allocated) return false;
+  const FrameNumber head = *allocated;
+  for_each_piece<G>(head, [&](FrameNumber piece, PageCount) { clear_page(system, piece, false); });
+  const auto give_up = [&] { system.frames().free(head, Frames<G>::kHugeOrder); };
+  auto tables = system.tables(mm);
+  typename Tables<G>::Missing missing(system.frames());
+  if (auto reserved = tables.reserve(page, missing, 1); !reserved) {
+    give_up();
+    return reserved.error();
+  }
+  const Live live(system, "fault-huge", head, missing.frames(), missing.count());
+  const UpperTableGuard<G> guard(system, mm);
+  if (guard.blocked()) {
+    give_up();
+    return would_block(system, Point::kPageTableLock);
+  }
+  const EntrySlot place = tables.install(
+      page, missing, [&] { point(system, mm, Point::kSetEntry); }, 1);
+  if (!place.load().none() && !COWHERD_MUTANT(huge_recheck_dropped)) {
+    // Another fault was faster, with a huge page or with a table.
+    give_up();
+    return true;
+  }
+  start_huge(system, head, vma, span.begin);
+  point(system, mm, Point::kSetEntry);
+  tables.set(place, make_entry(head, vma, true).with_huge(true));
+  system.note({.kind = EventKind::kHugeMapped, .decision = Decision::kHugeReuse, .page = span.begin, .frame = head});
+  return true;
+}
+
+template <class G>
+Result<void> map_huge_once_more(System<G>& system, FrameNumber head) {
+  point(system, Point::kTakeReference);
+  if (COWHERD_MUTANT(huge_shared_without_count) || system.frames().huge(head).try_map_once_more()) return {};
+  system.frames().note_shortage();
+  return Errno::kNoMemory;
+}
+
+template <class G>
+void put_huge(System<G>& system, FrameNumber head) {
+  const Live live(system, "put-huge", head);
+  point(system, Point::kDropReference);
+  if (system.frames().huge(head).drop_mapping() != 0) return;
+  FreedPages<G> freed(system);
+  std::uint32_t at = 0;
+  const Live dropping(system, "pieces", at);
+  for (; at < Frames<G>::kHugeFrames; ++at) drop_mapping(system, head + PageCount{at}, freed);
+}
+
+/// Who splits a run that others map too takes a reference and a mapping of each frame for his table first, and gives up
+/// his part in the whole then:
+///
+///   split                                  a write fault of another process that has small entries already
+///   one more mapping of each frame
+///                                          is it the only one? no
+///   give up the huge entry: it was the last one, so give up a mapping of each frame
+///
+/// The other way round there would be a moment in which the frames have one mapping, that of the other process, while
+/// this one still goes on with them: CVE-2020-29368. Allowed because the counts are at no time lower than what they
+/// count.
+template <class G>
+Result<void> split_huge(System<G>& system, Mm& mm, EntrySlot place, Vpn first) {
+  COWHERD_TRY_ASSIGN(table, Tables<G>::make_table(system.frames()));
+  const PageRange span = Tables<G>::covered(first, 1);
+  const FrameNumber head = place.load().frame();
+  HugePage& huge = system.frames().huge(head);
+  const Live live(system, "split-huge", table, first, head);
+  // What a processor sets in the entry until it is gone comes along; who pins without a lock sees that it has changed.
+  point(system, mm, Point::kClearEntry);
+  const Entry entry = COWHERD_MUTANT(huge_split_in_place) ? place.load() : clear_entry<G>(place);
+  const Live cleared(system, "cleared", entry);
+  if (!COWHERD_MUTANT(huge_split_without_flush)) flush_range(system, mm, span);
+  // Whoever walks to a page of the run by the table finds it said there.
+  if (huge.pieces_used()) system.descriptor(table).set_pins_below(true);
+  point(system, Point::kReadCounts);
+  bool alone = huge.mapcount() == 1 || COWHERD_MUTANT(huge_split_ignores_others);
+  std::uint32_t at = 0;
+  const Live splitting(system, "splitting", alone, at);
+  if (!alone && COWHERD_MUTANT(huge_split_counts_late)) put_huge(system, head);
+  if (!alone) note_pieces_used(system, head);
+  Result<void> mapped;
+  {
+    TableTally<G> tally(system, mm, table);
+    for (; at < Frames<G>::kHugeFrames && mapped; ++at) {
+      const Entry small = entry.piece(at);
+      if (!alone) mapped = map_once_more(system, small.frame());
+      if (!mapped) break;
+      tally.set(Tables<G>::slot_at(system.frames(), table, at), small.with_writable(alone && small.writable()));
+    }
+    tally.add_rss(static_cast<std::int32_t>(at));
+  }
+  point(system, mm, Point::kSetEntry);
+  if (!mapped) {
+    FreedPages<G> freed(system);
+    while (at-- != 0) drop_mapping(system, entry.piece(at).frame(), freed);
+    place.store(entry);
+    system.frames().free(table);
+    return mapped;
+  }
+  place.store(Entry::of(table).with_writable(true));
+  system.note({.kind = EventKind::kHugeSplit, .decision = Decision::kHugeReuse, .page = first, .frame = head});
+  if (alone) {
+    // The table has what the huge entry had.
+    (void)huge.drop_mapping();
+  } else if (!COWHERD_MUTANT(huge_split_counts_late)) {
+    put_huge(system, head);
+  }
+  return {};
+}
+
+template <class G>
+Result<void> own_huge(System<G>& system, Mm& mm, EntrySlot place, Vpn first, OnHuge on_huge) {
+  if (on_huge == OnHuge::kSplit) return split_huge(system, mm, place, first);
+  const Entry entry = place.load();
+  if (entry.writable()) return {};
+  const FrameNumber head = entry.frame();
+  const Live live(system, "own-huge", first, on_huge);
+  point(system, Point::kReadCounts);
+  const Vma& vma = system.at(system.areas(mm).at(first));
+  switch (on_huge_write_fault(system.rules(), huge_state(system, head))) {
+    case HugeFault::kReuse:
+      reuse_huge(system, mm, place, vma, first);
+      return {};
+    case HugeFault::kCopyWhole:
+      if (on_huge == OnHuge::kWrite && copy_huge(system, mm, place, vma, first)) return {};
+      [[fallthrough]];
+    case HugeFault::kSplit:
+      break;
+  }
+  return split_huge(system, mm, place, first);
+}
+
+template <class G>
+ForkHuge on_fork_huge(System<G>& system, Mm& mm, Entry entry) {
+  const Rules& rules = system.rules();
+  const FrameNumber head = entry.frame();
+  HugePage& huge = system.frames().huge(head);
+  // What asks more than the page, or leads a writer to everybody who maps it, knows small entries only.
+  const bool shares = shares_unpinned(rules) || rules.pinned == PinnedTest::kBiased;
+  if (!shares || rules.reuse == Reuse::kDirected || rules.reuse == Reuse::kNever) return ForkHuge::kSplit;
+  point(system, Point::kReadCounts);
+  if (!huge.pieces_used() && !COWHERD_MUTANT(huge_fork_splits)) return ForkHuge::kShare;
+  const bool has_pinned = std::atomic_ref(mm.has_pinned).load(order::kHasPinnedLoad) != 0;
+  bool copies = false;
+  bool used = false;
+  bool mapped = false;
+  for_each_piece<G>(head, [&](FrameNumber piece, PageCount) {
+    const FrameState page = system.state(piece);
+    const EntryState small{.writable = entry.writable(), .dirty = entry.dirty()};
+    copies = copies || on_fork(rules, page, small, has_pinned, false) == ForkPage::kCopy;
+    used = used || page.references > 1;
+    mapped = mapped || page.mapcount > 1;
+  });
+  if (copies && !COWHERD_MUTANT(huge_fork_ignores_pins)) {
+    return rules.huge_pins == HugePins::kWhole ? ForkHuge::kSplitAndCopyAll : ForkHuge::kSplit;
+  }
+  if (used) return ForkHuge::kShareHeld;
+  if (!mapped) huge.set_pieces_used(false);
+  return ForkHuge::kShare;
+}
+
+template <class G>
+void forget_owner_of_huge(System<G>& system, FrameNumber head) {
+  point(system, Point::kExclusive);
+  for_each_piece<G>(head, [&](FrameNumber piece, PageCount) { system.descriptor(piece).set_exclusive(false); });
+}
+
+#define COWHERD_INSTANTIATE(G)                                                \
+  template void start_huge<G>(System<G>&, FrameNumber, const Vma&, Vpn);      \
+  template Result<bool> fault_huge<G>(System<G>&, Mm&, Ref<Vma>, Vpn);        \
+  template Result<void> map_huge_once_more<G>(System<G>&, FrameNumber);       \
+  template void put_huge<G>(System<G>&, FrameNumber);                         \
+  template Result<void> split_huge<G>(System<G>&, Mm&, EntrySlot, Vpn);       \
+  template Result<void> own_huge<G>(System<G>&, Mm&, EntrySlot, Vpn, OnHuge); \
+  template ForkHuge on_fork_huge<G>(System<G>&, Mm&, Entry);                  \
+  template void forget_owner_of_huge<G>(System<G>&, FrameNumber);
+COWHERD_FOR_EACH_GEOMETRY(COWHERD_INSTANTIATE)
+#undef COWHERD_INSTANTIATE
+
+}  // namespace cowherd::mm

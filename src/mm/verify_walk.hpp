@@ -1,0 +1,43 @@
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+#include "mm/system.hpp"
+
+namespace cowherd::mm {
+
+// What verify() asks of a machine at rest. Nothing is locked.
+
+/// Calls `visit(mm)` for each address space once, however many processes live in it.
+template <class G, class Visit>
+void for_each_mm(System<G>& system, Visit&& visit) {
+  for (Ref<Process> process = system.processes(); process; process = system.at(process).next) {
+    const Ref<Mm> mm = system.at(process).mm;
+    bool met = !mm;
+    for (Ref<Process> other = system.processes(); other != process && !met; other = system.at(other).next) {
+      met = system.at(other).mm == mm;
+    }
+    if (!met) visit(mm);
+  }
+}
+
+/// Whether the reverse map of the frame comes by `page` of `vma`. Asked from this end, where nothing can dangle.
+template <class G>
+bool leads_to(System<G>& system, const FrameDescriptor& descriptor, const Vma& vma, Vpn page) {
+  if (descriptor.index() != vma.index_of(page)) return false;
+  for (Ref<AnonVmaChain> link = vma.chain; link; link = system.at(link).next_of_vma) {
+    if (system.at(link).anon_vma.unit == descriptor.owner()) return true;
+  }
+  return false;
+}
+
+template <class G>
+bool is_zero(const std::byte* page) {
+  for (std::size_t i = 0; i < Geometry<G>::kPageBytes; i += sizeof(std::uint64_t)) {
+    if (*reinterpret_cast<const std::uint64_t*>(page + i) != 0) return false;
+  }
+  return true;
+}
+
+}  // namespace cowherd::mm
