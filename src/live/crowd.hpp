@@ -12,7 +12,8 @@ namespace cowherd::live {
 
 /// Plays a test with operations of several blocks under way at the same time: what happens between the steps of one is
 /// then the kernel's doing. Each round takes some of the blocks that can go on, and their next operations start within
-/// a moment of each other, at random. Those that begin or end processes are done alone. Not thread-safe.
+/// a moment of each other, at random. Those that ask more than one process, or end one, are done alone. Not
+/// thread-safe.
 class Crowd final : public Executor {
  public:
   /// It must outlive this, and has all processors (Stage::Processors::kAll).

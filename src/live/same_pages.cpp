@@ -15,8 +15,8 @@ constexpr const char* kRun = "/sys/kernel/mm/ksm/run";
 constexpr const char* kScans = "/sys/kernel/mm/ksm/full_scans";
 /// A page is remembered when its contents have not changed since the round before, and merged when another one of the
 /// same is met after that: two rounds at the least, and one that was under way. Others may look at the page meanwhile.
-constexpr std::uint64_t kRounds = 8;
-constexpr std::chrono::milliseconds kAtLeast{10};
+constexpr std::uint64_t kRounds = 20;
+constexpr std::chrono::milliseconds kAtLeast{100};
 constexpr useconds_t kLookMicroseconds = 500;
 
 std::uint64_t rounds() {

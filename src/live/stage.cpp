@@ -132,6 +132,7 @@ Answer Stage::begin(const litmus::Program& program) {
   clear();
   asked_.fill(0);
   suspended_by_.fill(std::nullopt);
+  merged_.clear();
   for (std::uint8_t b = 0; b < litmus::kMaxBlocks; ++b) {
     Channel& channel = region_->channels[b];
     channel.asked.store(0);

@@ -8,8 +8,10 @@
 #include <cstdint>
 #include <memory>
 #include <optional>
+#include <set>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "litmus/program.hpp"
@@ -83,7 +85,7 @@ class Stage final : public Executor {
   Answer clear_refs(std::uint8_t process) const;
   Answer swap_out(std::uint8_t process, const litmus::Place& place);
   Answer swap_in(std::uint8_t process, const litmus::Place& place);
-  Answer merge(std::uint8_t process, const litmus::Operation& operation) const;
+  Answer merge(std::uint8_t process, const litmus::Operation& operation);
   Answer part(std::uint8_t process, const litmus::Place& place);
   [[nodiscard]] std::int64_t pages_of(std::uint8_t process) const;
   /// A transfer that finds a bad page goes on with those before it, and does not say so before its end: those are asked
@@ -113,6 +115,8 @@ class Stage final : public Executor {
   std::vector<std::unique_ptr<Device>> devices_;
   std::array<std::uint32_t, litmus::kMaxBlocks> asked_{};
   std::array<std::int64_t, litmus::kMaxBlocks> not_before_{};
+  /// Process and address of each page that the test has had merged in this run.
+  std::set<std::pair<std::uint8_t, std::uint64_t>> merged_;
   std::array<int, litmus::kMaxBlocks> watch_{};
   std::array<std::uint8_t, litmus::kMaxBlocks> server_{};
   /// The child of vfork that the block waits for.

@@ -67,10 +67,18 @@ Answer Stage::swap_in(std::uint8_t process, const litmus::Place& place) {
   return read;
 }
 
-Answer Stage::merge(std::uint8_t process, const litmus::Operation& op) const {
-  const PageOf one{pid_of(op.target.value_or(process)), address_of(op.place)};
-  const PageOf other{pid_of(op.to_target.value_or(process)), address_of(op.to)};
-  return refused_with(work_->same_pages().merge(one, other, patience_));
+Answer Stage::merge(std::uint8_t process, const litmus::Operation& op) {
+  const std::pair first(op.target.value_or(process), address_of(op.place));
+  const std::pair second(op.to_target.value_or(process), address_of(op.to));
+  const PageOf one{pid_of(first.first), first.second};
+  const PageOf other{pid_of(second.first), second.second};
+  const Errno merged = work_->same_pages().merge(one, other, patience_);
+  const bool one_page = merged == Errno::kInvalid && is_mergeable(one) && is_mergeable(other);
+  if (one_page && (!merged_.contains(first) || !merged_.contains(second))) {
+    return unfit("KSM has merged these before it was to: it merges all that hold the same");
+  }
+  if (merged == Errno{0}) merged_.insert({first, second});
+  return refused_with(merged);
 }
 
 /// A mapping that is no longer MADV_MERGEABLE has no merged pages; it may have them again.

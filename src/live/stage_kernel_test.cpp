@@ -68,6 +68,12 @@ TEST(StageKernel, TwoPagesThatHoldTheSameBecomeOne) {
   EXPECT_EQ(play.term(3), 0);
   EXPECT_EQ(play.term(4), 1);
 
+  Play third(
+      "P0() { madvise(x, MADV_MERGEABLE); madvise(y, MADV_MERGEABLE); madvise(z, MADV_MERGEABLE); ksm_merge(x, y); "
+      "r0 = ksm_merge(x, z); }",
+      "x = anon(7003); y = anon(7003); z = anon(7003); d = device;");
+  EXPECT_NE(third.reason().find("merges all"), std::string::npos) << third.reason();
+
   Play parted(
       "P0() { madvise(x, MADV_MERGEABLE); madvise(y, MADV_MERGEABLE); r0 = ksm_merge(x, y); r1 = ksm_unmerge(y); "
       "r2 = READ_ONCE(*y); }\nlocations [frame(0:x); frame(0:y);]",
