@@ -27,7 +27,7 @@ constexpr OpWeights default_weights() {
   set(OpCode::kMunmap, 2);
   set(OpCode::kMprotect, 3);
   set(OpCode::kMadvise, 5);
-  set(OpCode::kFork, 18);
+  set(OpCode::kFork, 20);
   set(OpCode::kVfork, 2);
   set(OpCode::kThread, 5);
   set(OpCode::kExec, 3);
@@ -60,7 +60,7 @@ constexpr OpWeights default_weights() {
   set(OpCode::kMigrate, 4);
   set(OpCode::kCollapse, 2);
   set(OpCode::kSplit, 2);
-  set(OpCode::kPoison, 2);
+  set(OpCode::kPoison, 1);
   return weights;
 }
 
