@@ -154,14 +154,12 @@ namespace cowherd {
   X(huge_recheck_dropped, "a first touch maps a huge page over what another one has mapped meanwhile")          \
   X(huge_pin_not_noted, "a pin of a page of a huge one is not noted for fork")                                  \
   X(huge_fork_ignores_pins, "fork shares a huge page of which a page is pinned")                                \
-  X(huge_fork_splits, "fork asks every page of a huge one, used or not")                                        \
   X(huge_fork_keeps_writable, "fork shares a huge page and leaves the parent's entry writable")                 \
   X(huge_fork_without_flush, "fork write-protects a huge entry, and CPUs go on writing through it")             \
   X(huge_shared_without_count, "one more huge entry is not counted")                                            \
   X(huge_reuse_ignores_pieces, "a write fault goes on with a huge page of which others map a page")             \
   X(huge_reuse_ignores_references, "a write fault goes on with a huge page of which others hold a page")        \
   X(huge_split_in_place, "a huge entry is split without having been cleared first")                             \
-  X(huge_split_without_flush, "a huge entry is split, and CPUs go on writing through it")                       \
   X(huge_split_ignores_others, "a split goes by the one who splits, whoever else maps the huge page")           \
   X(huge_split_counts_late, "a split gives up the huge entry before the small ones are counted")                \
   X(huge_vma_split_keeps_entry, "a VMA is split, and a huge entry lies in both")                                \

@@ -163,7 +163,7 @@ Result<void> split_huge(System<G>& system, Mm& mm, EntrySlot place, Vpn first) {
   point(system, mm, Point::kClearEntry);
   const Entry entry = COWHERD_MUTANT(huge_split_in_place) ? place.load() : clear_entry<G>(place);
   const Live cleared(system, "cleared", entry);
-  if (!COWHERD_MUTANT(huge_split_without_flush)) flush_range(system, mm, span);
+  flush_range(system, mm, span);
   // Whoever walks to a page of the run by the table finds it said there.
   if (huge.pieces_used()) system.descriptor(table).set_pins_below(true);
   point(system, Point::kReadCounts);
@@ -233,7 +233,7 @@ ForkHuge on_fork_huge(System<G>& system, Mm& mm, Entry entry) {
   const bool shares = shares_unpinned(rules) || rules.pinned == PinnedTest::kBiased;
   if (!shares || rules.reuse == Reuse::kDirected || rules.reuse == Reuse::kNever) return ForkHuge::kSplit;
   point(system, Point::kReadCounts);
-  if (!huge.pieces_used() && !COWHERD_MUTANT(huge_fork_splits)) return ForkHuge::kShare;
+  if (!huge.pieces_used()) return ForkHuge::kShare;
   const bool has_pinned = std::atomic_ref(mm.has_pinned).load(order::kHasPinnedLoad) != 0;
   bool copies = false;
   bool used = false;
