@@ -22,6 +22,8 @@ enum class Errno : std::uint16_t {
   kBusy = 16,
   kExist = 17,
   kInvalid = 22,
+  /// The memory of the page has failed.
+  kHwPoison = 133,
 
   /// The access hit nothing, or nothing it was allowed to touch.
   kSigSegv = 1000 + 11,

@@ -26,6 +26,8 @@ const char* name_of(Errno error) {
       return "EEXIST";
     case Errno::kInvalid:
       return "EINVAL";
+    case Errno::kHwPoison:
+      return "EHWPOISON";
     case Errno::kSigSegv:
       return "SIGSEGV";
     case Errno::kSigBus:

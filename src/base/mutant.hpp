@@ -241,11 +241,17 @@ namespace cowherd {
   X(migrate_forgets_writable, "a page that has moved may not be written any more")                              \
   X(migrate_loses_entry, "a page that may not move stays on its way for ever")                                  \
   X(migrate_leaks_old_page, "the frame that a page has left is never freed")                                    \
-  X(migrate_restores_children_first, "a fork's migration entries come after the mover has been at the child")   \
   X(restore_passes_moving_pages, "restore exchanges memories while pages are on their way to them")             \
   X(fork_keeps_migration_mark, "fork shares a page on its way that arrives as the parent's own")                \
+  X(rmap_children_first, "a fork's migration entries come after the mover has been at the child")               \
   X(rmap_lets_fork_share, "fork shares tables in which a reverse map has led somebody to work")                 \
   X(clear_refs_keeps_migration_writable, "clear_refs lets a page on its way arrive writable")                   \
+  /* Pages whose memory has failed. */                                                                          \
+  X(poison_without_flush, "CPUs go on using memory that has failed")                                            \
+  X(poison_forgotten, "a page that has failed is gone as if nobody had had it")                                 \
+  X(poisoned_frame_reused, "memory that has failed is given out again")                                         \
+  X(fork_forgets_poison, "the child does not hear of a page that has failed")                                   \
+  X(poison_stays_in_swap_cache, "the good copy in a slot is not looked for where its page has failed")          \
   X(exec_keeps_old_memory, "exec leaks the old address space")
 
 enum class Mutant : std::uint8_t {

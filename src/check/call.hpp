@@ -42,6 +42,8 @@ struct Call {
     kFileWrite,
     kTruncate,
     kPunch,
+    /// The memory of the page fails.
+    kPoison,
   };
 
   Kind kind = Kind::kNothing;

@@ -144,6 +144,9 @@ Call call_of(Where& where, std::uint8_t block) {
     case OpCode::kCollapse:
     case OpCode::kSplit:
       break;
+    case OpCode::kPoison:
+      if (where.alive(call.process)) call.kind = Kind::kPoison;
+      break;
   }
   return call;
 }

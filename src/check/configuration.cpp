@@ -107,6 +107,7 @@ void Configuration::effects(const InFlight& in_flight, std::vector<Effect>& to) 
         break;
       case Kind::kFork:
       case Kind::kRestore:
+      case Kind::kPoison:
       case Kind::kExec:
       case Kind::kExit:
         if (!done.taken) to.push_back({.agent = agent, .index = 0, .refused = false});
@@ -187,6 +188,10 @@ Footprint Configuration::footprint_in_space(const InFlight& in_flight, const Eff
       // Whatever a word of a pinned page held while the fork was under way, the child may have.
       print.word_pages = static_cast<std::uint16_t>(~done_[effect.agent].pages);
       return print;
+    case Kind::kPoison:
+      // Whoever may have had the same page may be told.
+      print.space = F::kEverySpace;
+      [[fallthrough]];
     case Kind::kRestore:
       print.pages = kAllPages;
       print.touches = kNewMapping | F::kWritesWords;
@@ -266,6 +271,13 @@ void Configuration::apply(const InFlight& in_flight, const Effect& effect) {
       return;
     case Kind::kFork:
       spec.fork(pending.space, pending.fresh);
+      done.taken = true;
+      return;
+    case Kind::kPoison:
+      if (!spec.protection(pending.space, call.page)) return;
+      spec.keep_discarded(effect.agent);
+      (void)spec.poison(pending.space, call.page, {});
+      spec.keep_discarded(spec::State::kNobody);
       done.taken = true;
       return;
     case Kind::kRestore:
@@ -374,7 +386,7 @@ void Configuration::populate(const Pending& pending, PartsDone& done, const Effe
 void Configuration::apply_force(const InFlight& in_flight, const Pending& pending, PartsDone& done) {
   const Call& call = pending.call;
   const auto before = spec.peek(pending.space, call.page, call.word);
-  if (!before || spec.secret(pending.space, call.page)) {
+  if (!before || spec.secret(pending.space, call.page) || spec.failed(pending.space, call.page)) {
     done.refused = true;
     return;
   }

@@ -40,6 +40,9 @@ class Ending {
         return fork();
       case Kind::kRestore:
         return restore();
+      case Kind::kPoison:
+        if (!succeeded()) return done_.taken ? judge_result(kSuccess, seen_) : Judgement{};
+        return done_.taken ? Judgement{} : spec_.poison(pending_.space, call_.page, seen_);
       case Kind::kExec:
         return exec();
       case Kind::kExit:
@@ -249,6 +252,8 @@ class Ending {
   Judgement force() {
     if (met_nobody()) return {};
     if (done_.refused) return seen_.for_shortage() ? Judgement{} : judge_result(Errno::kFault, seen_);
+    // It may have met the page after it failed.
+    if (seen_.error == Errno::kFault && spec_.may_have_failed(pending_.space, call_.page)) return {};
     const bool reads = call_.kind == Kind::kForceRead;
     if (done_.taken && (!reads || !succeeded() || seen_.value == done_.value)) {
       return reads && seen_.for_shortage() ? Judgement{} : judge_result(kSuccess, seen_);

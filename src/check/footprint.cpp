@@ -45,7 +45,7 @@ bool conflict(const Footprint& a, const Footprint& b) {
       if (clashes(clash, a.touches, b.touches)) return true;
     }
   }
-  if (a.space != b.space) return false;
+  if (a.space != b.space && a.space != F::kEverySpace && b.space != F::kEverySpace) return false;
   if ((a.pages & b.pages) != 0) {
     for (const Clash& clash : kPageClashes) {
       if (clashes(clash, a.touches, b.touches)) return true;

@@ -35,6 +35,9 @@ struct Footprint {
     kKeepsWords = 1u << 18,
   };
 
+  /// Of a part that may touch pages of whoever: conflicts in any.
+  static constexpr spec::SpaceId kEverySpace{0xff};
+
   spec::SpaceId space;
   /// As a set of bits; kReadsWords and kWritesWords mean those of `word_pages` only.
   std::uint16_t pages = 0;

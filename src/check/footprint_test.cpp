@@ -35,6 +35,7 @@ TEST(Footprint, ConflictsBothWays) {
 TEST(Footprint, OnlyWhereTheyMeet) {
   expect(false, print(F::kReadsWords, 1), print(F::kWritesWords, 2), "another page");
   expect(false, print(F::kReadsWords, 1, 0), print(F::kWritesWords, 1, 1), "another space");
+  expect(true, print(F::kReadsWords, 1), print(F::kDiscards, 0xffff, F::kEverySpace.value()), "every space");
   Footprint fork = print(F::kReadsWords | F::kReadsMapped, 0xffff);
   fork.word_pages = 0xfffe;
   expect(false, fork, print(F::kWritesWords, 1), "words that do not count");

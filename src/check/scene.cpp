@@ -27,7 +27,7 @@ bool needs_swap(const litmus::Program& program) {
 bool needs_migration(const litmus::Program& program) {
   for (const litmus::Block& block : program.blocks) {
     for (const litmus::Operation& op : block.operations) {
-      if (op.code == litmus::OpCode::kMigrate) return true;
+      if (op.code == litmus::OpCode::kMigrate || op.code == litmus::OpCode::kPoison) return true;
     }
   }
   return false;
@@ -94,7 +94,9 @@ Scene::Scene(const litmus::Program& program) : program_(&program) {
   std::uint64_t moves = 0;
   for (const litmus::Block& block : program.blocks) {
     for (const litmus::Operation& op : block.operations) {
-      moves += op.code == litmus::OpCode::kMremap || op.code == litmus::OpCode::kMigrate ? 1 : 0;
+      const bool makes = op.code == litmus::OpCode::kMremap || op.code == litmus::OpCode::kMigrate ||
+                         op.code == litmus::OpCode::kPoison;
+      moves += makes ? 1 : 0;
     }
   }
   // A huge page needs frames that lie side by side, and a pinned piece keeps its neighbours from becoming one again.

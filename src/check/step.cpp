@@ -13,7 +13,6 @@ namespace cowherd::check {
 namespace {
 
 using litmus::OpCode;
-using litmus::Operation;
 
 void note_breach(Control& control, const spec::Judgement& judgement) {
   if (judgement.ok()) return;
@@ -151,6 +150,8 @@ class Stepper {
         return work_on_page(mm::split<G>, {Errno::kFault});
       case OpCode::kMigrate:
         return work_on_page(mm::migrate<G>, {Errno::kBusy, Errno::kFault});
+      case OpCode::kPoison:
+        return work_on_page(mm::poison<G>, {});
     }
   }
 
@@ -374,15 +375,13 @@ class Stepper {
   }
 
   // The reference knows none of these: they change nothing that may be observed.
-
   void protect_entries() {
     if (!world_.alive(target())) return refuse(Errno::kNoProcess);
-    const ProcessId owner = world_.control.processes[target()].id;
     const Vaddr at = world_.scene().address_of_page(page());
     const auto act = op_.code == OpCode::kNumaHint    ? mm::numa_hint<G>
                      : op_.code == OpCode::kClearRefs ? mm::clear_refs<G>
                                                       : mm::ksm_unmerge<G>;
-    const auto observed = seen(error_of(act(system_, owner, at, length())));
+    const auto observed = seen(error_of(act(system_, world_.control.processes[target()].id, at, length())));
     if (!report_.blocked) judge_success(observed);
   }
 
@@ -404,8 +403,9 @@ class Stepper {
     if (!world_.alive(target())) return refuse(Errno::kNoProcess);
     const auto observed = seen(error_of(work(system_, world_.control.processes[target()].id, address())));
     if (report_.blocked || std::find(refusals.begin(), refusals.end(), observed.error) != refusals.end()) return;
-    judge_success(observed);
+    op_.code == OpCode::kPoison ? judge(observed) : judge_success(observed);
   }
+
   void collapse_range() {
     const auto work = [this](mm::System<G>& system, ProcessId process, Vaddr at) {
       return mm::madvise(system, process, at, length(), Advice::kCollapse);
@@ -438,7 +438,7 @@ class Stepper {
   mm::System<G>& system_;
   std::uint8_t block_;
   std::uint8_t process_;
-  const Operation& op_;
+  const litmus::Operation& op_;
   StepReport report_;
 };
 

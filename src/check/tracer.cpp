@@ -282,6 +282,8 @@ std::string Tracer::describe(const mm::Event& event) const {
       return fmt::format("reclaim keeps {}", frame(event.frame));
     case EventKind::kDiscarded:
       return fmt::format("{}: {} thrown away", name, frame(event.frame));
+    case EventKind::kPoisoned:
+      return fmt::format("{}: the memory of {} has failed", name, frame(event.frame));
     case EventKind::kMigrated:
       return fmt::format("{}: {} moved to {}", name, frame(event.frame), frame(event.new_frame));
     case EventKind::kHugeMapped:

@@ -57,6 +57,8 @@ class FrameDescriptor {
   static constexpr std::uint32_t kMaxMapcount = (1u << kMapcountBits) - 1;
   static constexpr std::uint32_t kIndexBits = 35;
   static constexpr std::uint32_t kMaxOwner = ~std::uint32_t{0};
+  /// The owner of an anonymous page whose memory has failed. Compare Linux PG_hwpoison.
+  static constexpr std::uint32_t kPoisoned = kMaxOwner;
 
   [[nodiscard]] FrameUse use() const { return use_of(flags()); }
   /// Precondition: the frame is as after clear(), and nobody else's.
@@ -158,6 +160,9 @@ class FrameDescriptor {
   void set_mapcount(std::uint32_t mapcount) {
     update_flags([=](std::uint32_t word) { return (word & ~kMaxMapcount) | (mapcount & kMaxMapcount); });
   }
+
+  /// Nobody maps the page, and nobody is given its frame again.
+  [[nodiscard]] bool poisoned() const { return use() == FrameUse::kAnon && owner() == kPoisoned; }
 
   /// This anonymous page belongs to one address space. Compare Linux PageAnonExclusive.
   [[nodiscard]] bool exclusive() const { return flag(kExclusive); }

@@ -82,6 +82,7 @@ void Generator::draw() {
     case OpCode::kMigrate:
     case OpCode::kCollapse:
     case OpCode::kSplit:
+    case OpCode::kPoison:
       return draw_swap(b, op);
   }
 }

@@ -113,6 +113,8 @@ std::string_view operation_tag(const Operation& operation) {
       return "Coll";
     case OpCode::kSplit:
       return "Split";
+    case OpCode::kPoison:
+      return "Fail";
   }
   return "Op";
 }

@@ -18,9 +18,9 @@ namespace cowherd::litmus {
 namespace {
 
 const std::vector<std::string> kOperations{
-    "load, store", "read fault", "write fault", "fork",     "slow pin", "fast pin",   "unpin",
-    "DMA",         "mmap",       "munmap",      "mprotect", "DONTNEED", "exit, exec", "ptrace",
-    "clear_refs",  "try_share",  "restore",     "swap-out", "migrate",  "collapse",   "split"};
+    "load, store", "read fault", "write fault", "fork",     "slow pin",   "fast pin", "unpin",      "DMA",
+    "mmap",        "munmap",     "mprotect",    "DONTNEED", "exit, exec", "ptrace",   "clear_refs", "try_share",
+    "restore",     "swap-out",   "migrate",     "collapse", "split",      "poison"};
 
 bool is(const Operation& op, const std::string& name) {
   switch (op.code) {
@@ -68,6 +68,8 @@ bool is(const Operation& op, const std::string& name) {
       return name == "collapse";
     case OpCode::kSplit:
       return name == "split";
+    case OpCode::kPoison:
+      return name == "poison";
     default:
       return false;
   }

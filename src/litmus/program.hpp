@@ -140,6 +140,7 @@ enum class OpCode : std::uint8_t {
   kMigrate,      // migrate(P0:x): the page goes to another frame
   kCollapse,     // collapse(P0:x): a huge page takes the place of the pages around x
   kSplit,        // split(P0:x): the huge page there is mapped page by page
+  kPoison,       // poison(P0:x): the memory of the page fails
 };
 
 constexpr bool starts_block(OpCode code) {

@@ -53,6 +53,7 @@ constexpr std::array kStatements{
     StatementWord{"migrate", OpCode::kMigrate, Arguments::kOtherPage},
     StatementWord{"collapse", OpCode::kCollapse, Arguments::kOtherPage},
     StatementWord{"split", OpCode::kSplit, Arguments::kOtherPage},
+    StatementWord{"poison", OpCode::kPoison, Arguments::kOtherPage},
 };
 
 constexpr std::array kProtections{

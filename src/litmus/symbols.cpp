@@ -13,7 +13,7 @@ namespace {
 constexpr std::array kConstants{
     Errno::kPerm,     Errno::kNoProcess, Errno::kNoDevice, Errno::kNoChild, Errno::kAgain,
     Errno::kNoMemory, Errno::kAccess,    Errno::kFault,    Errno::kBusy,    Errno::kExist,
-    Errno::kInvalid,  Errno::kSigSegv,   Errno::kSigBus,
+    Errno::kInvalid,  Errno::kHwPoison,  Errno::kSigSegv,  Errno::kSigBus,
 };
 
 }  // namespace

@@ -78,6 +78,7 @@ STATEMENTS, each may begin with 'r0 =' and end with 'fail_nth N' (its N-th alloc
   swapin(P0:x)                      the page comes back; -EFAULT where it is not in swap
   migrate(P0:x)                     the page goes to another frame; -EBUSY where it stays, being held
   collapse(P0:x)  split(P0:x)       a huge page in place of the pages around x; small entries in place of it
+  poison(P0:x)                      the memory of the page fails: SIGBUS for who maps it
   These, pin and get take P1:x for another process's memory, x for the own; not ptrace_*.
 
 CONDITIONS
@@ -95,7 +96,7 @@ CONDITIONS
                                     internal state: a running kernel does not show it
 
 CONSTANTS
-  EPERM ESRCH ENXIO ECHILD EAGAIN ENOMEM EACCES EFAULT EBUSY EEXIST EINVAL SIGSEGV SIGBUS
+  EPERM ESRCH ENXIO ECHILD EAGAIN ENOMEM EACCES EFAULT EBUSY EEXIST EINVAL EHWPOISON SIGSEGV SIGBUS
 )";
 }
 

@@ -216,7 +216,8 @@ Result<void> try_fault_access(System<G>& system, Mm& mm, Vaddr address, bool wri
 template <class G>
 Result<void> fault_access(System<G>& system, Mm& mm, Vaddr address, bool write) {
   const Result<void> done = with_reclaim(system, [&] { return try_fault_access(system, mm, address, write); });
-  return done || done.error() != Errno::kNoMemory ? done : Errno::kSigBus;
+  const bool bus = !done && (done.error() == Errno::kNoMemory || done.error() == Errno::kHwPoison);
+  return bus ? Errno::kSigBus : done;
 }
 
 template <class G>

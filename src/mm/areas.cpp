@@ -181,7 +181,7 @@ Vpn zap_entries(System<G>& system, Mm& mm, PageRange chunk, Gather<G>& gather) {
       return true;
     }
     // Whoever moves the page finds that nobody wants it here.
-    if (entry.migration()) [[unlikely]]
+    if (entry.holds_nothing()) [[unlikely]]
       return true;
     const FrameNumber frame = entry.frame();
     system.note({.kind = EventKind::kUnmapped, .page = page, .frame = frame});

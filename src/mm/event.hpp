@@ -74,6 +74,8 @@ enum class EventKind : std::uint8_t {
   kHugeCollapsed,
   /// The pages are not ones that a huge page could take the place of.
   kCollapseRefused,
+  /// The memory of the page has failed.
+  kPoisoned,
 };
 
 struct Event {

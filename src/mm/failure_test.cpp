@@ -205,6 +205,8 @@ class FailureTest : public testing::Test {
          [](S s, C c) { return error_of(pin(s, c.parent, at(0), PageCount{8}, kDma)); }},
         {"migrate an own page", After::kAsBefore, [](S s, C c) { return error_of(migrate(s, c.parent, at(0))); }},
         {"migrate a shared page", After::kAsBefore, [](S s, C c) { return error_of(migrate(s, c.child, at(1))); }},
+        {"poison of a shared page", After::kAsBefore, [](S s, C c) { return error_of(poison(s, c.child, at(1))); }},
+        {"poison of a pinned page", After::kAsBefore, [](S s, C c) { return error_of(poison(s, c.parent, at(4))); }},
         {"migrate a pinned page", After::kAsBefore, [](S s, C c) { return error_of(migrate(s, c.parent, at(4))); }},
         {"pin by the child", After::kAnonVmaStays,
          [](S s, C c) { return error_of(pin(s, c.child, at(11), PageCount{1}, kDma)); }},

@@ -156,6 +156,9 @@ Result<Faulted> handle_fault(System<G>& system, Mm& mm, Ref<Vma> vma, Vpn page, 
   if (entry.migration()) [[unlikely]] {
     return wait_for_migration(system, walk.slot, entry);
   }
+  if (entry.poison()) [[unlikely]] {
+    return Errno::kHwPoison;
+  }
   if (hint) {
     COWHERD_TRY(fault_on_hint(system, mm, system.at(vma), walk.slot, entry));
     return Faulted::kRetry;

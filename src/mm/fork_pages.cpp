@@ -276,6 +276,9 @@ Result<Step> copy_table(Copying<G>& copying, Vpn& at, Vpn end) {
     const EntrySlot to = child_tables.slot_in(child_table, page);
     if (entry.swap()) [[unlikely]] {
       result = copy_swap_entry(copying, tally, from, entry, to);
+    } else if (entry.poison()) [[unlikely]] {
+      // The child's page is as lost.
+      tally.set(to, COWHERD_MUTANT(fork_forgets_poison) ? Entry{} : entry);
     } else if (entry.migration()) [[unlikely]] {
       result = copy_migration_entry(copying, tally, page, from, entry, to);
     } else {

@@ -1,7 +1,7 @@
 #include "mm/migrate.hpp"
 
-#include "back/anon_rmap.hpp"
 #include "base/mutant.hpp"
+#include "mm/by_rmap.hpp"
 #include "mm/flush.hpp"
 #include "mm/lifecycle.hpp"
 #include "mm/locks.hpp"
@@ -27,17 +27,6 @@ struct Migrating {
     return maybe_pinned(system.rules(), known) && !COWHERD_MUTANT(migrate_without_try_share);
   }
 };
-
-/// The place of the entry for `page`, which a reverse map leads to. The lock of the page's anon_vma keeps the tables.
-template <class G>
-typename Tables<G>::Walk walk_by_rmap(System<G>& system, Mm& mm, Vpn page) {
-  if constexpr (!G::kExplored) {
-    const typename WalkerSlots<G>::Inside inside(system.walker_slots(), system.ref(mm).unit, page, WalkerKind::kGup);
-    return system.tables(mm).walk_to(page);
-  } else {
-    return system.tables(mm).walk_to(page);
-  }
-}
 
 /// Puts a migration entry in place of one that maps the page. The question about pins comes with the entry cleared:
 ///
@@ -110,8 +99,9 @@ template <class G>
 void arrive(const Migrating<G>& leaving, FrameNumber to, const Vma& area, Vpn page) {
   System<G>& system = leaving.system;
   Mm& mm = system.at(area.mm);
-  const EntrySlot place = walk_by_rmap(system, mm, page).slot;
-  if (!place) return;
+  const auto walk = walk_by_rmap(system, mm, page);
+  if (!walk.slot || walk.huge) return;
+  const EntrySlot place = walk.slot;
   const PageTableGuard<G> guard(system, mm, place);
   const Entry entry = guard.blocked() ? Entry{} : place.load();
   if (!entry.migration() || entry.leaving() != leaving.frame) return;
@@ -132,29 +122,6 @@ void arrive(const Migrating<G>& leaving, FrameNumber to, const Vma& area, Vpn pa
                   .with_writable(writable)
                   .with_soft_dirty(entry.soft_dirty() && !COWHERD_MUTANT(migrate_loses_soft_dirty)));
   add_rss(system, place, 1);
-}
-
-/// Calls `visit(area, page)` for every place where the page may be mapped, those of older VMAs first. The lock of its
-/// anon_vma is held.
-template <class G, class Visit>
-void for_each_place(const Migrating<G>& leaving, Visit&& visit) {
-  System<G>& system = leaving.system;
-  const Ref<AnonVma> anon_vma{leaving.descriptor().owner()};
-  Ref<AnonVmaChain> chain = anon_vma ? system.at(anon_vma).first : Ref<AnonVmaChain>{};
-  // A child's VMA comes to the front, its parent's is behind it.
-  while (chain && system.at(chain).next_of_anon_vma && !COWHERD_MUTANT(migrate_restores_children_first)) {
-    chain = system.at(chain).next_of_anon_vma;
-  }
-  const Live live(system, "for-each-place", chain);
-  while (chain) {
-    const Vma& area = system.at(system.at(chain).vma);
-    const Vpn index = leaving.descriptor().index();
-    if (index >= area.index && index - area.index < PageCount{area.pages.count()}) {
-      visit(area, area.pages.begin + (index - area.index));
-    }
-    chain = COWHERD_MUTANT(migrate_restores_children_first) ? system.at(chain).next_of_anon_vma
-                                                            : system.at(chain).previous_of_anon_vma;
-  }
 }
 
 /// Makes `to`, which nobody knows, the page in place of the one that is leaving, which nobody maps any more: if nobody
@@ -199,33 +166,6 @@ void pass_on_flags(const Migrating<G>& leaving, FrameNumber to) {
   system.frames().cold(to).set_lazy_free(cold.lazy_free());
 }
 
-/// Keeps the lists of reverse maps that a VMA is on from going away, once the mmap lock is dropped: a VMA without pages
-/// that is on all of them.
-template <class G>
-class ListsHeld {
- public:
-  /// ENOMEM.
-  static Result<Ref<Vma>> hold(System<G>& system, Mm& mm, Ref<Vma> vma) {
-    COWHERD_TRY_ASSIGN(made, system.frames().template make<Vma>());
-    system.at(made).mm = system.ref(mm);
-    const Live live(system, "hold-lists", made);
-    const AnonVmaGuard<G> guard(system, mm, vma);
-    if (auto linked = anon_vma_clone(system.frames(), made, vma); !linked) {
-      system.frames().destroy(made);
-      return linked.error();
-    }
-    return made;
-  }
-  static void drop(System<G>& system, Mm& mm, Ref<Vma> held) {
-    {
-      const AnonVmaGuard<G> guard(system, mm, held);
-      unlink_anon_vmas(system.frames(), held);
-    }
-    free_unlinked(system.frames(), held);
-    system.frames().destroy(held);
-  }
-};
-
 /// With the page lock and a reference. EBUSY, ENOMEM. Compare Linux mm/migrate.c: migrate_folios_move().
 template <class G>
 Result<void> move_page(const Migrating<G>& leaving, Mm& mm, Ref<Vma> lists) {
@@ -236,7 +176,8 @@ Result<void> move_page(const Migrating<G>& leaving, Mm& mm, Ref<Vma> lists) {
   system.add_page_on_its_way(true);
   {
     const AnonVmaGuard<G> guard(system, mm, lists);
-    for_each_place(leaving, [&](const Vma& area, Vpn page) { depart(leaving, system.at(area.mm), page); });
+    for_each_place(system, leaving.frame,
+                   [&](const Vma& area, Vpn page) { depart(leaving, system.at(area.mm), page); });
   }
   point(system, Point::kReadCounts);
   // Whoever judges by mapcounts waits until all of them are there again.
@@ -255,7 +196,7 @@ Result<void> move_page(const Migrating<G>& leaving, Mm& mm, Ref<Vma> lists) {
   const Live done(system, "moved", moved);
   if (moved || !COWHERD_MUTANT(migrate_loses_entry)) {
     const AnonVmaGuard<G> guard(system, mm, lists);
-    for_each_place(leaving,
+    for_each_place(system, leaving.frame,
                    [&](const Vma& area, Vpn page) { arrive(leaving, moved ? to : leaving.frame, area, page); });
   }
   system.add_page_on_its_way(false);
@@ -266,55 +207,6 @@ Result<void> move_page(const Migrating<G>& leaving, Mm& mm, Ref<Vma> lists) {
   }
   system.frames().free(to);
   return Errno::kBusy;
-}
-
-/// The page at an address, with a reference, and what keeps the way to all who map it.
-struct FoundPage {
-  FrameNumber frame;
-  Ref<Vma> lists;
-};
-
-/// EFAULT: no anonymous page is there. EBUSY: a merged one is. EAGAIN: its tables have to become the own ones first.
-template <class G>
-Result<FrameNumber> look_for_page(System<G>& system, Mm& mm, Vpn page) {
-  const auto walk = system.tables(mm).walk_to(page);
-  if (!walk.slot) return Errno::kFault;
-  if (walk.shared) return Errno::kAgain;
-  const PageTableGuard<G> guard(system, mm, walk.slot);
-  if (guard.blocked()) return would_block(system, Point::kPageTableLock);
-  const Entry entry = walk.slot.load();
-  if (!entry.present() || entry.frame() == Frames<G>::kZeroPage) return Errno::kFault;
-  const FrameUse use = system.descriptor(entry.frame()).use();
-  // No reverse map leads to all who have a merged page.
-  if (use != FrameUse::kAnon) return use == FrameUse::kKsm ? Errno::kBusy : Errno::kFault;
-  point(system, Point::kTakeReference);
-  system.descriptor(entry.frame()).add_references(1);
-  return entry.frame();
-}
-
-template <class G>
-Result<FoundPage> find_page_locked(System<G>& system, Mm& mm, Vpn page) {
-  const MmapReadGuard<G> guard(system, mm);
-  if (guard.blocked() || stuck(mm)) return would_block(system, Point::kMmapLock);
-  const Ref<Vma> vma = system.areas(mm).at(page);
-  if (!vma) return Errno::kFault;
-  COWHERD_TRY_ASSIGN(frame, look_for_page(system, mm, page));
-  const Live live(system, "find", frame);
-  auto lists = ListsHeld<G>::hold(system, mm, vma);
-  if (!lists) {
-    put_page(system, frame);
-    return lists.error();
-  }
-  return FoundPage{frame, *lists};
-}
-
-template <class G>
-Result<FoundPage> find_page(System<G>& system, Mm& mm, Vpn page) {
-  while (true) {
-    auto found = find_page_locked(system, mm, page);
-    if (found || found.error() != Errno::kAgain) return found;
-    COWHERD_TRY(lock_and_own_tables(system, mm, page));
-  }
 }
 
 }  // namespace
@@ -328,13 +220,14 @@ Result<void> migrate(System<G>& system, ProcessId process, Vaddr address) {
   const HeldMm<G> held(system, process);
   if (!held) return Errno::kNoProcess;
   const Live live(system, "migrate", held.ref(), page);
-  COWHERD_TRY_ASSIGN(found, find_page(system, held.mm(), page));
+  COWHERD_TRY_ASSIGN(found, find_page_by_address(system, held.mm(), page));
   const Live candidate(system, "candidate", found.frame, found.lists);
   Result<void> moved = Errno::kBusy;
   point(system, Point::kTryPageLock);
   if (try_lock_page_of(system, found.frame)) {
     // Its bytes are on their way to a slot, or somebody has merged it meanwhile.
     const bool settled = system.descriptor(found.frame).use() == FrameUse::kAnon &&
+                         !system.descriptor(found.frame).poisoned() &&
                          !(system.has_swap() && system.frames().cold(found.frame).writeback());
     if (settled) moved = move_page(Migrating<G>{system, found.frame}, held.mm(), found.lists);
     unlock_page_of(system, found.frame);

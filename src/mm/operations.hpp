@@ -212,7 +212,8 @@ Result<void> try_share(System<G>& system, ProcessId process, Vaddr address);
 template <class G>
 Result<void> swap_out(System<G>& system, ProcessId process, Vaddr address);
 
-/// Brings the page at `address` back from swap, as a fault for reading would. EFAULT where it is not in swap; ENOMEM.
+/// Brings the page at `address` back from swap, as a fault for reading would. EFAULT where it is not in swap, or has
+/// failed; ENOMEM.
 /// Compare Linux mm/swapfile.c: unuse_pte().
 template <class G>
 Result<void> swap_in(System<G>& system, ProcessId process, Vaddr address);
@@ -238,6 +239,12 @@ PageCount reclaim(System<G>& system, PageCount wanted);
 /// address spaces have; ENOMEM. Compare Linux mm/migrate.c: migrate_pages().
 template <class G>
 Result<void> migrate(System<G>& system, ProcessId process, Vaddr address);
+
+/// The memory of the page at `address` fails: whoever maps it finds that out at the next access, and its frame is never
+/// used again. EFAULT where no anonymous page is mapped; EBUSY, and nothing has changed, where it is locked, merged or
+/// on its way to swap, or a fork may be sharing it. ENOMEM. Compare Linux mm/memory-failure.c: memory_failure().
+template <class G>
+Result<void> poison(System<G>& system, ProcessId process, Vaddr address);
 
 /// Another part of the kernel takes the page lock of the page at `address`. EFAULT if none is there; kWouldBlock while
 /// it is held. unlock_page() gives it back.

@@ -213,7 +213,11 @@ Result<FrameNumber> grab_page(System<G>& system, Mm& mm, Vpn page, PinFlags flag
                            : grabbed.look == Look::kFaultUnshare ? FaultKind::kUnshare
                                                                  : FaultKind::kRead;
     auto handled = handle_fault(system, mm, vma, page, kind);
-    if (!handled) return handled.error() == Errno::kSigBus ? Errno::kFault : handled.error();
+    if (!handled) {
+      // Compare Linux: only who asks with FOLL_HWPOISON is told why.
+      const bool bus = handled.error() == Errno::kSigBus || handled.error() == Errno::kHwPoison;
+      return bus ? Errno::kFault : handled.error();
+    }
     const Faulted faulted = *handled;
     if (faulted == Faulted::kSharedTable) {
       return Errno::kAgain;

@@ -253,7 +253,9 @@ Result<void> reclaim_page(System<G>& system, Mm& mm, Ref<Vma> vma, Vpn page) {
   }
   bool locked = true;
   const Live held(system, "locked", locked);
-  auto gone = send_away(system, mm, vma, frame, locked);
+  // It may have failed meanwhile.
+  const bool failed = system.descriptor(frame).poisoned();
+  auto gone = failed ? Result<bool>(false) : send_away(system, mm, vma, frame, locked);
   if (locked) unlock_page_of(system, frame);
   put_page(system, frame);
   if (!gone) return gone.error();
@@ -276,7 +278,8 @@ bool reclaim_cached(System<G>& system, BlockNumber slot) {
     if (looked_at && cold.in_swap_cache() && cold.slot() == slot && !cold.writeback()) {
       const bool left = try_free_swap(system, frame);
       gone = left && unmapped && system.descriptor(frame).references() == 1;
-      if (!left && unmapped) {
+      const bool failed = system.descriptor(frame).poisoned();
+      if (!left && unmapped && !failed) {
         locked = write_back(system, frame);
         gone = locked && remove_clean_from_swap_cache(system, frame);
       }

@@ -31,6 +31,9 @@ Result<void> copy_entries(System<G>& system, Mm& mm, FrameNumber table, FrameNum
     } else if (level != 0) {
       point(system, Point::kTakeReference);
       if (!COWHERD_MUTANT(table_copy_without_reference)) system.descriptor(entry.frame()).add_references(1);
+    } else if (entry.poison()) [[unlikely]] {
+      tally.set(Tables<G>::slot_at(system.frames(), copy, at), entry);
+      continue;
     } else if (entry.swap()) [[unlikely]] {
       COWHERD_TRY(duplicate_swap(system, entry.slot()));
       const bool keeps = entry.swap_exclusive() && COWHERD_MUTANT(table_copy_keeps_swap_mark);
@@ -258,7 +261,7 @@ void put_entries(System<G>& system, FrameNumber table, unsigned level) {
       entry.writable() ? free_table(system, entry.frame(), level - 1) : put_table(system, entry.frame(), level - 1);
     } else if (entry.swap()) [[unlikely]] {
       free_swap_entry(system, entry.slot());
-    } else if (entry.migration()) [[unlikely]] {
+    } else if (entry.holds_nothing()) [[unlikely]] {
       continue;
     } else if (entry.frame() != Frames<G>::kZeroPage || COWHERD_MUTANT(zero_page_unmapped_as_ordinary)) {
       if (system.observed()) {

@@ -118,11 +118,24 @@ bool remove_clean_from_swap_cache(System<G>& system, FrameNumber frame) {
     const FrameDescriptor& page = system.descriptor(frame);
     const bool held = page.references() != 2 && !COWHERD_MUTANT(swap_out_ignores_references);
     const bool dirty = page.dirty() && !COWHERD_MUTANT(swap_out_ignores_dirty);
-    if (held || dirty || page.mapcount() != 0) return false;
+    // Its memory may have failed meanwhile.
+    const bool left = !system.frames().cold(frame).in_swap_cache();
+    if (held || dirty || left || page.mapcount() != 0) return false;
     forget_cached(system, frame);
   }
   put_page(system, frame);
   return true;
+}
+
+template <class G>
+void leave_swap_cache_clean(System<G>& system, FrameNumber frame) {
+  {
+    const SwapGuard<G> guard(system);
+    const bool lost = system.descriptor(frame).dirty() || COWHERD_MUTANT(poison_stays_in_swap_cache);
+    if (!system.frames().cold(frame).in_swap_cache() || lost) return;
+    forget_cached(system, frame);
+  }
+  put_page(system, frame);
 }
 
 template <class G>
@@ -206,6 +219,7 @@ Result<FrameNumber> read_swap_page(System<G>& system, BlockNumber slot) {
   template void free_swap_cache<G>(System<G>&, FrameNumber);               \
   template bool remove_clean_from_swap_cache<G>(System<G>&, FrameNumber);  \
   template Result<FrameNumber> read_swap_page<G>(System<G>&, BlockNumber); \
+  template void leave_swap_cache_clean<G>(System<G>&, FrameNumber);        \
   template void write_to_swap<G>(System<G>&, FrameNumber, BlockNumber);    \
   template void read_from_swap<G>(System<G>&, BlockNumber, FrameNumber);
 COWHERD_FOR_EACH_GEOMETRY(COWHERD_INSTANTIATE)

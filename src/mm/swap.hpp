@@ -48,6 +48,11 @@ void free_swap_cache(System<G>& system, FrameNumber frame);
 template <class G>
 bool remove_clean_from_swap_cache(System<G>& system, FrameNumber frame);
 
+/// Takes a page that has failed, whose lock the caller holds, out of the swap cache if its slot has all that was in it.
+/// Else it stays, and whoever comes for the slot finds out. Compare Linux mm/memory-failure.c: me_swapcache_clean().
+template <class G>
+void leave_swap_cache_clean(System<G>& system, FrameNumber frame);
+
 /// The page in `slot`, locked, with a reference: the one in the swap cache, or one that is read and put there. The zero
 /// page: the slot has none any more, so that the entry that named it has changed. ENOMEM, kWouldBlock.
 /// Compare Linux mm/swap_state.c: read_swap_cache_async().

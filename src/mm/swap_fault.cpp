@@ -102,6 +102,11 @@ Result<Faulted> fault_swapped(System<G>& system, Mm& mm, Ref<Vma> vma, Vpn page,
   const FrameNumber frame = *found;
   if (frame == Frames<G>::kZeroPage) return Faulted::kRetry;
   const Live arrived(system, "arrived", frame, past_cache);
+  if (!past_cache && system.descriptor(frame).poisoned()) [[unlikely]] {
+    unlock_page_of(system, frame);
+    put_page(system, frame);
+    return Errno::kHwPoison;
+  }
   bool mapped = false;
   bool exclusive = false;
   bool blocked = false;

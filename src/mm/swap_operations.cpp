@@ -28,8 +28,9 @@ Result<void> swap_in_locked(System<G>& system, Mm& mm, Vpn page) {
   const Ref<Vma> vma = system.areas(mm).at(page);
   point(system, mm, Point::kReadEntry);
   if (!vma || !system.tables(mm).get(page).swap()) return Errno::kFault;
-  COWHERD_TRY_ASSIGN(faulted, handle_fault(system, mm, vma, page, FaultKind::kRead));
-  return faulted == Faulted::kSharedTable ? Result<void>(Errno::kAgain) : Result<void>();
+  const auto faulted = handle_fault(system, mm, vma, page, FaultKind::kRead);
+  if (!faulted) return faulted.error() == Errno::kHwPoison ? Errno::kFault : faulted.error();
+  return *faulted == Faulted::kSharedTable ? Result<void>(Errno::kAgain) : Result<void>();
 }
 
 /// Does `operation` with the tables on the way to `page` the address space's own.

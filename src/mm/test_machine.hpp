@@ -94,6 +94,9 @@ class TestMachine {
   static Vaddr at(std::uint64_t page) { return Geometry<G>::address_of(Vpn{page}); }
   static ByteCount bytes(std::uint64_t pages) { return ByteCount{pages * kPageBytes}; }
 
+  /// So many frames will not be free at the end.
+  void expect_kept(PageCount frames) { all_free_ = all_free_ - frames; }
+
   ProcessId spawn() { return keep(mm::spawn(system_)); }
   ProcessId fork(ProcessId parent) { return fork(parent, fork_mode_of_tests()); }
   ProcessId fork(ProcessId parent, ForkMode mode) { return keep(mm::fork(system_, parent, mode)); }

@@ -358,6 +358,9 @@ class Stress {
       case 3:
         (void)madvise(system_, process, address, length(2), Advice::kCold);
         break;
+      case 4:
+        (void)migrate(system_, process, address);
+        break;
       default:
         (void)swap_out(system_, process, address);
         break;

@@ -208,6 +208,8 @@ class Verifier {
     if (!entry.present()) {
       if (entry.migration()) {
         found_.add(Violation::kMigrationLeft);
+      } else if (entry.poison()) {
+        if (!system_.descriptor(entry.leaving()).poisoned()) found_.add(Violation::kFreedInUse);
       } else if (way.counted) {
         swap_.take_entry(entry);
       }
@@ -375,6 +377,12 @@ class Verifier {
         break;
       case FrameUse::kAnon:
       case FrameUse::kKsm:
+        if (descriptor.poisoned()) {
+          // It keeps one reference for ever, and nothing else.
+          const bool kept = descriptor.references() == 1 && descriptor.mapcount() == 0 && descriptor.pins() == 0;
+          if (!kept) found_.add(Violation::kReferences);
+          return;
+        }
         if (descriptor.seen() == Seen::kUnseen) {
           found_.add(Violation::kFrameLost);
         }

@@ -24,7 +24,8 @@ Grant kernel_reads(const Page* page) {
 Grant kernel_writes(const Page* page) { return can_write(page) ? Grant::kYes : Grant::kNo; }
 
 Grant grants(const Page* page, PinFlags flags) {
-  if (page == nullptr || page->secret) return Grant::kNo;
+  if (page == nullptr || page->secret || page->failure == Failure::kFailed) return Grant::kNo;
+  if (page->failure == Failure::kMaybe) return Grant::kEither;
   // A private mapping may always be read and written by force: VM_MAYREAD and VM_MAYWRITE are set. Of a shared one no
   // copy is made for that.
   const bool shared_write = page->view == View::kShared && has(flags, PinFlags::kWrite);
@@ -189,6 +190,10 @@ Judgement Spec::madvise(SpaceId space, std::uint8_t first, std::uint8_t count, A
   bool closed = false;
   for (std::uint8_t i = first; i < first + count; ++i) {
     Page* page = change().find(space, i);
+    const bool brings_in = populates && advice != Advice::kUnlock && page != nullptr && can_read(page);
+    if (brings_in && is_told_of_failure(space, i, Errno::kHwPoison, seen)) {
+      return judge_failed(space, i, Errno::kHwPoison, seen);
+    }
     if (page == nullptr) {
       hole = true;
       if (populates) break;
@@ -282,10 +287,40 @@ Judgement Spec::mremap(SpaceId space, const Remap& remap, Observation seen) {
   return judge_result(expected, seen);
 }
 
+bool Spec::failed(SpaceId space, std::uint8_t page) const {
+  const Page* at = state_.find(space, page);
+  return at != nullptr && at->failure == Failure::kFailed;
+}
+
+bool Spec::may_have_failed(SpaceId space, std::uint8_t page) const {
+  const Page* at = state_.find(space, page);
+  return at != nullptr && at->failure != Failure::kNone;
+}
+
+Judgement Spec::poison(SpaceId space, std::uint8_t page, Observation seen) {
+  if (seen.error != kSuccess) return {};
+  if (state_.find(space, page) == nullptr) return judge_result(Errno::kFault, seen);
+  change().suspect_equals(space, page);
+  state_.fail(space, page);
+  return {};
+}
+
+Judgement Spec::judge_failed(SpaceId space, std::uint8_t page, Errno told, Observation seen) {
+  if (seen.error == told && state_.find(space, page)->failure == Failure::kMaybe) change().fail(space, page);
+  return judge_result(told, seen);
+}
+
+bool Spec::is_told_of_failure(SpaceId space, std::uint8_t page, Errno told, Observation seen) const {
+  return failed(space, page) || (seen.error == told && may_have_failed(space, page));
+}
+
 Judgement Spec::read(SpaceId space, std::uint8_t page, std::uint8_t word, Observation seen) {
   if (seen.for_shortage()) return {};
   const Page* at = state_.find(space, page);
   const Errno expected = access_error(can_read(at), at != nullptr && state_.beyond_end(*at));
+  if (expected == kSuccess && is_told_of_failure(space, page, Errno::kSigBus, seen)) {
+    return judge_failed(space, page, Errno::kSigBus, seen);
+  }
   if (expected != kSuccess || seen.error != kSuccess) return judge_result(expected, seen);
   if (at->lazy.words != 0) return judge_lazy_view(space, page, word, seen.value);
   return judge_view(space, page, word, seen.value);
@@ -295,6 +330,9 @@ Judgement Spec::write(SpaceId space, std::uint8_t page, std::uint8_t word, std::
   if (seen.for_shortage()) return {};
   const Page* at = state_.find(space, page);
   const Errno expected = access_error(can_write(at), at != nullptr && state_.beyond_end(*at));
+  if (expected == kSuccess && is_told_of_failure(space, page, Errno::kSigBus, seen)) {
+    return judge_failed(space, page, Errno::kSigBus, seen);
+  }
   if (expected != kSuccess) return judge_result(expected, seen);
   change().store(space, page, word, value, Writer::kCpu);
   return judge_result(kSuccess, seen);
@@ -304,6 +342,9 @@ Judgement Spec::force_read(SpaceId space, std::uint8_t page, std::uint8_t word, 
   if (seen.for_shortage()) return {};
   const Page* at = state_.find(space, page);
   const Errno expected = at != nullptr && !at->secret && !state_.beyond_end(*at) ? kSuccess : Errno::kFault;
+  if (expected == kSuccess && is_told_of_failure(space, page, Errno::kFault, seen)) {
+    return judge_failed(space, page, Errno::kFault, seen);
+  }
   if (expected != kSuccess || seen.error != kSuccess) return judge_result(expected, seen);
   if (at->lazy.words != 0) return judge_lazy_view(space, page, word, seen.value);
   return judge_view(space, page, word, seen.value);
@@ -311,6 +352,7 @@ Judgement Spec::force_read(SpaceId space, std::uint8_t page, std::uint8_t word, 
 
 Judgement Spec::force_write(SpaceId space, std::uint8_t page, std::uint8_t word, std::int64_t value, Observation seen) {
   if (seen.for_shortage()) return {};
+  if (is_told_of_failure(space, page, Errno::kFault, seen)) return judge_failed(space, page, Errno::kFault, seen);
   if (!allows_force(space, page)) return judge_result(Errno::kFault, seen);
   change().store(space, page, word, value, Writer::kForce);
   return judge_result(kSuccess, seen);
@@ -318,7 +360,7 @@ Judgement Spec::force_write(SpaceId space, std::uint8_t page, std::uint8_t word,
 
 bool Spec::allows_force(SpaceId space, std::uint8_t page) const {
   const Page* at = state_.find(space, page);
-  return at != nullptr && !state_.beyond_end(*at) && grants(at, PinFlags::kForce | PinFlags::kWrite) == Grant::kYes;
+  return at != nullptr && !state_.beyond_end(*at) && grants(at, PinFlags::kForce | PinFlags::kWrite) != Grant::kNo;
 }
 
 Grant Spec::grant(SpaceId space, std::uint8_t page, PinFlags flags) const {

@@ -118,6 +118,9 @@ class Spec {
 
   Judgement read(SpaceId space, std::uint8_t page, std::uint8_t word, Observation seen);
   Judgement write(SpaceId space, std::uint8_t page, std::uint8_t word, std::int64_t value, Observation seen);
+  /// The memory of the page fails, or does not: it may be busy, or no page that can. From then on an access to it is a
+  /// SIGBUS, and may be one to every page that held the same, since the two may have been one.
+  Judgement poison(SpaceId space, std::uint8_t page, Observation seen);
   /// A debugger's access: FOLL_FORCE, from another process.
   Judgement force_read(SpaceId space, std::uint8_t page, std::uint8_t word, Observation seen);
   Judgement force_write(SpaceId space, std::uint8_t page, std::uint8_t word, std::int64_t value, Observation seen);
@@ -180,6 +183,9 @@ class Spec {
   [[nodiscard]] std::optional<std::int64_t> peek(SpaceId space, std::uint8_t page, std::uint8_t word) const;
   /// Whether no reference may be taken to the page. Precondition: mapped.
   [[nodiscard]] bool secret(SpaceId space, std::uint8_t page) const { return state_.find(space, page)->secret; }
+  /// Whether the memory of the page has failed, or may have. Nothing has where nothing is mapped.
+  [[nodiscard]] bool failed(SpaceId space, std::uint8_t page) const;
+  [[nodiscard]] bool may_have_failed(SpaceId space, std::uint8_t page) const;
   /// Pages that the pin holds; 0 for kNoPin.
   [[nodiscard]] std::uint8_t pages_held(SpecPinId pin) const { return state_.held(pin); }
   /// Precondition: the pin exists.
@@ -198,6 +204,9 @@ class Spec {
   [[nodiscard]] Judgement judge_shared(std::int64_t right, Writer last, std::int64_t seen) const;
   [[nodiscard]] bool allows_force(SpaceId space, std::uint8_t page) const;
   [[nodiscard]] Grant grant(SpaceId space, std::uint8_t page, PinFlags flags) const;
+  /// Whether the page has failed, or may have and was said to: by `told`.
+  [[nodiscard]] bool is_told_of_failure(SpaceId space, std::uint8_t page, Errno told, Observation seen) const;
+  Judgement judge_failed(SpaceId space, std::uint8_t page, Errno told, Observation seen);
   /// The state is about to change: what bytes() gave is out of date.
   State& change();
 

@@ -58,6 +58,7 @@ void State::copy_pages(SpaceId parent, SpaceId child) {
       to.pages[i].words = {};
       to.pages[i].writers = {};
       to.pages[i].lazy = {};
+      to.pages[i].failure = Failure::kNone;
     }
     for (std::uint8_t word = 0; word < kWordsPerPage && !alternatives_.empty(); ++word) {
       const std::span<const PastValue> more = alternatives(parent, i, word);
@@ -107,9 +108,34 @@ void State::wipe(SpaceId space, std::uint8_t page) {
   discard(space, page);
   drop_alternatives(space, page);
   wiped.words = {};
+  wiped.failure = Failure::kNone;
   wiped.writers = {};
   if (wiped.file != kAnonymous) wiped.view = View::kFollows;
   wiped.lazy = {};
+}
+
+void State::suspect_equals(SpaceId space, std::uint8_t page) {
+  const Page& failed = spaces_[space.value()].pages[page];
+  for (std::size_t other = 0; other < kMaxSpaces; ++other) {
+    if (!alive(SpaceId{static_cast<std::uint8_t>(other)})) continue;
+    for (unsigned pages = spaces_[other].mapped; pages != 0; pages &= pages - 1) {
+      Page& suspect = spaces_[other].pages[static_cast<std::size_t>(std::countr_zero(pages))];
+      // What MADV_FREE has been said of holds one thing or another.
+      const bool vague = failed.lazy.words != 0 || suspect.lazy.words != 0;
+      const bool same = vague || suspect.words == failed.words;
+      if (&suspect != &failed && same && suspect.failure == Failure::kNone) suspect.failure = Failure::kMaybe;
+    }
+  }
+}
+
+void State::fail(SpaceId space, std::uint8_t page) {
+  discard(space, page);
+  drop_alternatives(space, page);
+  Page& failed = spaces_[space.value()].pages[page];
+  failed.words = {};
+  failed.writers = {};
+  failed.lazy = {};
+  failed.failure = Failure::kFailed;
 }
 
 void State::move(SpaceId space, std::uint8_t page, std::uint8_t to, bool stays_mapped) {
@@ -206,6 +232,8 @@ void State::store(SpaceId space, std::uint8_t page, std::uint8_t word, std::int6
     (void)store_slot(shown(into), word, value, writer);
     return;
   }
+  // A page that several had would have been copied first.
+  into.failure = Failure::kNone;
   const std::int64_t before = into.words[word];
   const bool may_be_lost = contains(into.lazy.words, word);
   for_each_holder(space, page, [&](SpecPinId pin, std::uint8_t index) {

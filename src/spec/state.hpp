@@ -47,6 +47,10 @@ struct Lazy {
   bool operator==(const Lazy&) const = default;
 };
 
+/// Whether the memory of a page has failed. Who had the same page as somebody whose page has failed hears of it at his
+/// next access, or had another one by then.
+enum class Failure : std::uint8_t { kNone, kMaybe, kFailed };
+
 /// What one page holds, and who put it there last.
 struct Page {
   std::array<std::int64_t, kWordsPerPage> words{};
@@ -63,6 +67,7 @@ struct Page {
   /// Of shared anonymous memory.
   std::uint16_t slot = 0;
   Lazy lazy{};
+  Failure failure = Failure::kNone;
 };
 
 /// What a reference promises its holder.
@@ -181,6 +186,11 @@ class State {
   void store(SpaceId space, std::uint8_t page, std::uint8_t word, std::int64_t value, Writer writer);
   /// The word holds what somebody else wrote, and it is in the space's past like what the space wrote itself.
   void adopt(SpaceId space, std::uint8_t page, std::uint8_t word, std::int64_t value);
+
+  /// The memory of the page fails: what it held is only with those who hold it otherwise. Precondition: mapped.
+  void fail(SpaceId space, std::uint8_t page);
+  /// So may that of every page that holds the same: one may be the other.
+  void suspect_equals(SpaceId space, std::uint8_t page);
 
   // What MADV_FREE says of a page: until a word is written again, it and the others like it may read 0, from some
   // moment on. Whoever sees which of the two it is settles it for all.

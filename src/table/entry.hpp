@@ -21,6 +21,8 @@ enum class EntryKind : std::uint8_t {
   kSwap,
   /// On its way to another frame: whoever needs it waits. Compare Linux SWP_MIGRATION_READ and its sisters.
   kMigration,
+  /// The page's memory has failed. Compare Linux SWP_HWPOISON.
+  kPoison,
 };
 
 /// A page-table entry in x86-64 format. The all-zero entry is "none".
@@ -51,6 +53,9 @@ class Entry {
         .with(kSwapExclusive, exclusive)
         .with(kMigrationWritable, writable);
   }
+
+  /// The page that was mapped here is gone with its memory, which was `frame`. Compare Linux make_hwpoison_entry().
+  static constexpr Entry poisoned(FrameNumber frame) { return of_kind(EntryKind::kPoison, frame.value()); }
 
   [[nodiscard]] constexpr std::uint64_t bits() const { return bits_; }
   [[nodiscard]] constexpr EntryKind kind() const {
@@ -83,7 +88,10 @@ class Entry {
   // Of EntryKind::kMigration.
 
   [[nodiscard]] constexpr bool migration() const { return kind() == EntryKind::kMigration; }
-  /// The frame that the page is leaving.
+  [[nodiscard]] constexpr bool poison() const { return kind() == EntryKind::kPoison; }
+  /// It names a frame and holds nothing of it.
+  [[nodiscard]] constexpr bool holds_nothing() const { return migration() || poison(); }
+  /// The frame that the page is leaving, or that has failed.
   [[nodiscard]] constexpr FrameNumber leaving() const { return FrameNumber{static_cast<std::uint32_t>(payload())}; }
   [[nodiscard]] constexpr bool migration_writable() const { return migration() && (bits_ & kMigrationWritable) != 0; }
   [[nodiscard]] constexpr bool migration_exclusive() const { return (bits_ & kSwapExclusive) != 0; }
