@@ -103,12 +103,12 @@ template <class G>
 void free_unlinked(Frames<G>& frames, Ref<Vma> vma);
 
 /// Calls `visit(vma, page)` for every VMA and page at which `frame` may be mapped; whether it is, the caller looks up.
-/// Precondition: `frame` is mapped somewhere. Compare Linux mm/rmap.c: rmap_walk_anon().
+/// Precondition: `frame` was mapped when the caller took his reference. Compare Linux mm/rmap.c: rmap_walk_anon().
 template <class G, class Visit>
 void rmap_walk(const Frames<G>& frames, FrameNumber frame, Visit&& visit) {
   const FrameDescriptor& descriptor = frames.descriptor(frame);
   const Ref<AnonVma> anon_vma{descriptor.owner()};
-  if (!anon_vma) {
+  if (!anon_vma || descriptor.poisoned()) {
     return;
   }
   for (Ref<AnonVmaChain> chain = frames.at(anon_vma).first; chain; chain = frames.at(chain).next_of_anon_vma) {

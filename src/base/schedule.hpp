@@ -125,7 +125,7 @@ class Scheduler {
 
   /// Any other agent may run here. Returns when this one is chosen, and which of its moves was, from 0.
   /// It may return at once, without a choice, where the agent has done nothing since it was chosen last, or has only
-  /// taken a lock and is not about to take another (takes_lock()).
+  /// taken a lock that others cannot see but by waiting for it, and is not about to take another (takes_lock()).
   virtual unsigned suspend(Point point, Moves moves, const void* what) = 0;
   void point(Point next) {
     (void)suspend(

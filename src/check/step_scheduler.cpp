@@ -9,11 +9,12 @@
 
 namespace cowherd::check {
 
-void StepScheduler::begin(std::size_t agents, std::span<const Vpn> pages, bool raw) {
+void StepScheduler::begin(std::size_t agents, std::span<const Vpn> pages, bool raw, bool mmap_lock_is_looked_at) {
   assert(agents <= kMaxAgents);
   agents_ = agents;
   pages_ = pages.size();
   raw_ = raw;
+  mmap_lock_is_looked_at_ = mmap_lock_is_looked_at;
   states_ = {};
   contexts_ = {};
   loaded_.fill(StackImages::kNone);
@@ -46,7 +47,7 @@ StepScheduler::Stop StepScheduler::resume(std::size_t agent, unsigned choice) {
   load(agent);
   running_ = agent;
   untouched_ = false;
-  only_locked_ = takes_lock(states_[agent].point);
+  only_locked_ = takes_lock_unseen(states_[agent].point);
   has_to_wait_ = false;
   choice_ = choice;
   fibers_[agent]->resume();
@@ -80,6 +81,13 @@ unsigned StepScheduler::suspend(Point point, Moves moves, const void* what) {
   return choice;
 }
 
+/// Whether at `point` a lock is taken of which others learn only by waiting for it: what they do until its holder does
+/// something more they may as well do before.
+bool StepScheduler::takes_lock_unseen(Point point) const {
+  const bool looked_at = point == Point::kMmapLock && mmap_lock_is_looked_at_;
+  return takes_lock(point) && !looked_at;
+}
+
 /// Whether the running agent goes on without a choice.
 bool StepScheduler::may_pass(Point point, Moves moves, const void* what) {
   const bool begins = std::exchange(untouched_, false);
@@ -88,7 +96,7 @@ bool StepScheduler::may_pass(Point point, Moves moves, const void* what) {
   const unsigned count = moves(what);
   if (begins) {
     has_to_wait_ = count == 0;
-    only_locked_ = count == 1 && takes_lock(point);
+    only_locked_ = count == 1 && takes_lock_unseen(point);
     return count == 1;
   }
   return count == 1 && !takes_lock(point);

@@ -52,7 +52,8 @@ class StepScheduler final : public Scheduler {
 
   /// Forgets everything. Translations are remembered for `pages` only. `raw`: tell suspended agents apart by every byte
   /// of their stacks, and suspend them at every point, as a check of what they declare and of what is skipped.
-  void begin(std::size_t agents, std::span<const Vpn> pages, bool raw);
+  /// `mmap_lock_is_looked_at`: agents ask whether others hold a mmap lock, without waiting for it.
+  void begin(std::size_t agents, std::span<const Vpn> pages, bool raw, bool mmap_lock_is_looked_at = false);
 
   /// Runs `body` on the agent's stack until it suspends itself or returns. Precondition: !inside(agent).
   Stop start(std::size_t agent, Fiber::Body body, void* argument);
@@ -127,6 +128,7 @@ class StepScheduler final : public Scheduler {
   static_assert(std::is_trivially_copyable_v<ImageHead>);
 
   Stop stopped();
+  [[nodiscard]] bool takes_lock_unseen(Point point) const;
   bool may_pass(Point point, Moves moves, const void* what);
   [[nodiscard]] std::uint64_t hash_of_live(std::size_t agent);
   StackImages::Number image_of(std::size_t agent);
@@ -138,6 +140,7 @@ class StepScheduler final : public Scheduler {
   std::size_t agents_ = 0;
   std::size_t pages_ = 0;
   bool raw_ = false;
+  bool mmap_lock_is_looked_at_ = false;
   std::size_t running_ = 0;
   unsigned choice_ = 0;
   /// The running agent has been started and has touched nothing; or it has only taken a lock since it was chosen.

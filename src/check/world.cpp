@@ -24,7 +24,7 @@ std::string World::begin(const Scene& scene, const Rules& rules, const Setting& 
   setting_ = setting;
   fibers_ = setting.grain == litmus::Grain::kStep || scene.fails_by_choice();
   if (fibers_ && !kFibersWork) return "steps inside operations cannot be explored under ThreadSanitizer";
-  if (fibers_) steps_.begin(scene.blocks(), scene.vpns(), setting.raw);
+  if (fibers_) steps_.begin(scene.blocks(), scene.vpns(), setting.raw, scene.others_come_by_rmap());
   const bool pools = setting.grain == litmus::Grain::kStep && setting.reuse == FrameReuse::kPools;
   stripes_ = pools ? std::bit_ceil(static_cast<unsigned>(scene.blocks())) : 1;
   const mm::MachineSize size{.frames = scene.frames(),

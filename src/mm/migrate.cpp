@@ -222,19 +222,23 @@ Result<void> migrate(System<G>& system, ProcessId process, Vaddr address) {
   const Live live(system, "migrate", held.ref(), page);
   COWHERD_TRY_ASSIGN(found, find_page_by_address(system, held.mm(), page));
   const Live candidate(system, "candidate", found.frame, found.lists);
-  Result<void> moved = Errno::kBusy;
+  Errno outcome = Errno::kBusy;
+  const Live moving(system, "outcome", outcome);
   point(system, Point::kTryPageLock);
   if (try_lock_page_of(system, found.frame)) {
     // Its bytes are on their way to a slot, or somebody has merged it meanwhile.
     const bool settled = system.descriptor(found.frame).use() == FrameUse::kAnon &&
                          !system.descriptor(found.frame).poisoned() &&
                          !(system.has_swap() && system.frames().cold(found.frame).writeback());
-    if (settled) moved = move_page(Migrating<G>{system, found.frame}, held.mm(), found.lists);
+    if (settled) {
+      const Result<void> moved = move_page(Migrating<G>{system, found.frame}, held.mm(), found.lists);
+      outcome = moved ? Errno{0} : moved.error();
+    }
     unlock_page_of(system, found.frame);
   }
   ListsHeld<G>::drop(system, held.mm(), found.lists);
   if (!COWHERD_MUTANT(migrate_leaks_old_page)) put_page(system, found.frame);
-  return moved;
+  return outcome == Errno{0} ? Result<void>() : outcome;
 }
 
 #define COWHERD_INSTANTIATE(G) template Result<void> migrate<G>(System<G>&, ProcessId, Vaddr);

@@ -255,11 +255,12 @@ Result<void> reclaim_page(System<G>& system, Mm& mm, Ref<Vma> vma, Vpn page) {
   const Live held(system, "locked", locked);
   // It may have failed meanwhile.
   const bool failed = system.descriptor(frame).poisoned();
-  auto gone = failed ? Result<bool>(false) : send_away(system, mm, vma, frame, locked);
+  const auto gone = failed ? Result<bool>(false) : send_away(system, mm, vma, frame, locked);
+  const Errno outcome = !gone ? gone.error() : *gone ? Errno{0} : Errno::kBusy;
+  const Live done(system, "outcome", outcome);
   if (locked) unlock_page_of(system, frame);
   put_page(system, frame);
-  if (!gone) return gone.error();
-  return *gone ? Result<void>() : Errno::kBusy;
+  return outcome == Errno{0} ? Result<void>() : outcome;
 }
 
 template <class G>

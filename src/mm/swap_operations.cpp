@@ -26,8 +26,11 @@ Result<void> swap_in_locked(System<G>& system, Mm& mm, Vpn page) {
   const MmapReadGuard<G> guard(system, mm);
   if (guard.blocked() || stuck(mm)) return would_block(system, Point::kMmapLock);
   const Ref<Vma> vma = system.areas(mm).at(page);
-  point(system, mm, Point::kReadEntry);
-  if (!vma || !system.tables(mm).get(page).swap()) return Errno::kFault;
+  {
+    const Live live(system, "look-for-slot", vma);
+    point(system, mm, Point::kReadEntry);
+    if (!vma || !system.tables(mm).get(page).swap()) return Errno::kFault;
+  }
   const auto faulted = handle_fault(system, mm, vma, page, FaultKind::kRead);
   if (!faulted) return faulted.error() == Errno::kHwPoison ? Errno::kFault : faulted.error();
   return *faulted == Faulted::kSharedTable ? Result<void>(Errno::kAgain) : Result<void>();

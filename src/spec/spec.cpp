@@ -192,7 +192,9 @@ Judgement Spec::madvise(SpaceId space, std::uint8_t first, std::uint8_t count, A
     Page* page = change().find(space, i);
     const bool brings_in = populates && advice != Advice::kUnlock && page != nullptr && can_read(page);
     if (brings_in && is_told_of_failure(space, i, Errno::kHwPoison, seen)) {
-      return judge_failed(space, i, Errno::kHwPoison, seen);
+      // Nobody was told which of several it was.
+      const bool surely = failed(space, i) || !any_may_have_failed(space, i + 1u, first + unsigned{count});
+      return surely ? judge_failed(space, i, Errno::kHwPoison, seen) : judge_result(Errno::kHwPoison, seen);
     }
     if (page == nullptr) {
       hole = true;
@@ -295,6 +297,13 @@ bool Spec::failed(SpaceId space, std::uint8_t page) const {
 bool Spec::may_have_failed(SpaceId space, std::uint8_t page) const {
   const Page* at = state_.find(space, page);
   return at != nullptr && at->failure != Failure::kNone;
+}
+
+bool Spec::any_may_have_failed(SpaceId space, unsigned first, unsigned end) const {
+  for (unsigned page = first; page < end; ++page) {
+    if (may_have_failed(space, static_cast<std::uint8_t>(page))) return true;
+  }
+  return false;
 }
 
 Judgement Spec::poison(SpaceId space, std::uint8_t page, Observation seen) {

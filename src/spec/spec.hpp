@@ -204,6 +204,8 @@ class Spec {
   [[nodiscard]] Judgement judge_shared(std::int64_t right, Writer last, std::int64_t seen) const;
   [[nodiscard]] bool allows_force(SpaceId space, std::uint8_t page) const;
   [[nodiscard]] Grant grant(SpaceId space, std::uint8_t page, PinFlags flags) const;
+  /// Whether one of pages [`first`, `end`) has failed, or may have.
+  [[nodiscard]] bool any_may_have_failed(SpaceId space, unsigned first, unsigned end) const;
   /// Whether the page has failed, or may have and was said to: by `told`.
   [[nodiscard]] bool is_told_of_failure(SpaceId space, std::uint8_t page, Errno told, Observation seen) const;
   Judgement judge_failed(SpaceId space, std::uint8_t page, Errno told, Observation seen);
