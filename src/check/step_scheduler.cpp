@@ -84,7 +84,7 @@ unsigned StepScheduler::suspend(Point point, Moves moves, const void* what) {
 /// Whether at `point` a lock is taken of which others learn only by waiting for it: what they do until its holder does
 /// something more they may as well do before.
 bool StepScheduler::takes_lock_unseen(Point point) const {
-  const bool looked_at = point == Point::kMmapLock && mmap_lock_is_looked_at_;
+  const bool looked_at = point == Point::kPageLock || (point == Point::kMmapLock && mmap_lock_is_looked_at_);
   return takes_lock(point) && !looked_at;
 }
 
