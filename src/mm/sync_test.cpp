@@ -106,9 +106,10 @@ TEST(WaitUntil, AsksWhetherItIsReadyAndSaysSoWithoutAScheduler) {
 
 /// What a whole life of two processes leaves behind, and what it says on the way.
 TEST(Operations, LeaveNoScopeAndNoLockBehind) {
+  // The machine goes first, and asks the scheduler until then.
   OneAgent scheduler;
-  TestMachine<C> m;
   std::size_t deepest = 0;
+  TestMachine<C> m;
   scheduler.at_point = [&](Point) { deepest = std::max(deepest, depth_of(scheduler.context.live)); };
   m->set_scheduler(&scheduler);
   const auto settled = [&] { return scheduler.context.live == nullptr && !scheduler.context.held.any(); };
