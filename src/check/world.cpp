@@ -86,8 +86,8 @@ std::string World::build() {
     control.processes[b] = {*process, Life::kAlive, false, 0};
     reference.spawn(b);
     note_new_space(b);
-    for (std::uint8_t variable = 0; variable < program.variables.size(); ++variable) {
-      if (auto error = build_variable(b, variable); !error.empty()) return error;
+    for (std::size_t variable = 0; variable < program.variables.size(); ++variable) {
+      if (auto error = build_variable(b, static_cast<std::uint8_t>(variable)); !error.empty()) return error;
     }
   }
   settle();

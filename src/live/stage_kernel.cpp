@@ -51,7 +51,7 @@ Answer Stage::swap_out(std::uint8_t process, const litmus::Place& place) {
   Request request = on_pages(Ask::kAdvise, place);
   request.length = kPageBytes;
   request.first = advice_of(Advice::kPageOut);
-  const Answer advised = ask(server_of(process), request);
+  Answer advised = ask(server_of(process), request);
   if (!advised.lost.empty()) return advised;
   if (!facts.entry_at(address).present) return {};
   // The advice of one process takes nothing from another one, as reclaim would.
