@@ -38,6 +38,13 @@ struct VmaFlags {
   /// MADV_HUGEPAGE (VM_HUGEPAGE).
   bool huge : 1 = false;
 
+  /// For who comes by a reverse map, without a mmap lock: as of some moment.
+  [[nodiscard]] Protection protection_unlocked() const {
+    return std::atomic_ref(const_cast<Protection&>(protection)).load(std::memory_order_relaxed);
+  }
+  /// With the mmap lock held for writing.
+  void set_protection(Protection now) { std::atomic_ref(protection).store(now, std::memory_order_relaxed); }
+
   [[nodiscard]] bool like(const VmaFlags& other) const {
     return protection == other.protection && dont_fork == other.dont_fork && wipe_on_fork == other.wipe_on_fork &&
            locked == other.locked && secret == other.secret && mergeable == other.mergeable && huge == other.huge;

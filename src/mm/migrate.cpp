@@ -51,7 +51,9 @@ void depart(const Migrating<G>& leaving, Mm& mm, Vpn page) {
   const EntrySlot place = walk.slot;
   PageTableGuard<G> guard(system, mm, place);
   Entry entry = guard.blocked() ? Entry{} : place.load();
-  if (!entry.present() || entry.frame() != leaving.frame || !keep_tables_unshared(system, mm, page)) return;
+  // Secret memory stays. Compare Linux mm/secretmem.c: secretmem_migrate_folio().
+  if (!entry.present() || entry.secret() || entry.frame() != leaving.frame) return;
+  if (!keep_tables_unshared(system, mm, page)) return;
   const bool exclusive = descriptor.exclusive();
   const bool asks = exclusive && rules.migrate_unmap == MigrateUnmap::kTryShare;
   const Live live(system, "depart", entry, exclusive);
@@ -116,10 +118,12 @@ void arrive(const Migrating<G>& leaving, FrameNumber to, const Vma& area, Vpn pa
     descriptor.set_exclusive(true);
   }
   point(system, mm, Point::kSetEntry);
-  // Its VMA may permit less by now than it did.
-  const bool writable = entry.migration_writable() && has(area.flags.protection, Protection::kWrite);
-  place.store(make_entry(to, area, false)
-                  .with_writable(writable)
+  // Its VMA may permit less by now than it did. Without a mmap lock that changes meanwhile: who changes it comes to the
+  // entry next, for its lock.
+  const Protection now = area.flags.protection_unlocked();
+  place.store(Entry::of(to)
+                  .with_user(now != Protection::kNone)
+                  .with_writable(entry.migration_writable() && has(now, Protection::kWrite))
                   .with_soft_dirty(entry.soft_dirty() && !COWHERD_MUTANT(migrate_loses_soft_dirty)));
   add_rss(system, place, 1);
 }

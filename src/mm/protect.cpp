@@ -119,7 +119,7 @@ Result<void> mprotect(System<G>& system, ProcessId process, Vaddr address, ByteC
     for (Ref<Vma> vma = areas.at(at); vma && at < range.end; vma = areas.at(at)) {
       const PageRange part = system.at(vma).pages;
       if (system.at(vma).flags.protection != protection) {
-        system.at(vma).flags.protection = protection;
+        system.at(vma).flags.set_protection(protection);
         reprotect_range(system, mm, part, protection, flush);
       }
       at = part.end;
