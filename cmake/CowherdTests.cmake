@@ -70,7 +70,7 @@ function(cowherd_folder_tests folder)
     if(COWHERD_SANITIZE)
       # To start a process takes longer there than most tests do.
       add_test(NAME ${folder}.all COMMAND ${target} --gtest_brief=1 WORKING_DIRECTORY ${PROJECT_SOURCE_DIR})
-      set_tests_properties(${folder}.all PROPERTIES LABELS ${folder} TIMEOUT 900)
+      set_tests_properties(${folder}.all PROPERTIES LABELS ${folder} TIMEOUT 1800)
     else()
       gtest_discover_tests(${target} TEST_PREFIX "${folder}." NO_PRETTY_VALUES WORKING_DIRECTORY ${PROJECT_SOURCE_DIR}
         DISCOVERY_MODE PRE_TEST DISCOVERY_TIMEOUT 120 PROPERTIES LABELS ${folder} TIMEOUT 300)
