@@ -122,15 +122,6 @@ void cut_off(System<G>& system, Ref<File> file, FrameNumber frame, std::uint32_t
   if (page.prepared()) page.set_prepared(false);
 }
 
-/// The first page of the file at or after `index` that is in the cache, with a reference; the zero page: none.
-template <class G>
-CachedPage hold_next(System<G>& system, Ref<File> file, std::uint32_t index) {
-  const MappingGuard<G, true> guard(system, file);
-  CachedPage found = next_cached(system.frames(), system.at(file), index);
-  if (found.frame != Frames<G>::kZeroPage) system.descriptor(found.frame).add_references(1);
-  return found;
-}
-
 /// Of pages in [first, end), which are not in the cache.
 template <class G>
 void drop_blocks(System<G>& system, Ref<File> file, std::uint32_t first, std::uint32_t end) {

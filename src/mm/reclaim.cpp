@@ -2,6 +2,7 @@
 
 #include "back/anon_rmap.hpp"
 #include "base/mutant.hpp"
+#include "mm/by_rmap.hpp"
 #include "mm/locks.hpp"
 #include "mm/page.hpp"
 #include "mm/shared_tables.hpp"
@@ -128,19 +129,8 @@ bool unmap_entry(const Leaving<G>& leaving, Mm& mm, Vpn page, EntrySlot place, b
 /// not held. Precondition: the lock of the page's anon_vma is held, so that nobody frees what he unmaps there.
 template <class G>
 void unmap_at(const Leaving<G>& leaving, Mm& mm, Vpn page, bool forks) {
-  System<G>& system = leaving.system;
-  EntrySlot place;
-  {
-    if constexpr (!G::kExplored) {
-      const typename WalkerSlots<G>::Inside inside(system.walker_slots(), system.ref(mm).unit, page, WalkerKind::kGup);
-      const auto walk = system.tables(mm).walk_to(page);
-      if (!walk.shared) place = walk.slot;
-    } else {
-      const auto walk = system.tables(mm).walk_to(page);
-      if (!walk.shared) place = walk.slot;
-    }
-  }
-  if (place) (void)unmap_entry(leaving, mm, page, place, forks);
+  const auto walk = walk_by_rmap(leaving.system, mm, page);
+  if (walk.slot && !walk.shared) (void)unmap_entry(leaving, mm, page, walk.slot, forks);
 }
 
 /// Takes the page from all who map it; `vma` is one of them. Returns whether nobody does any more.

@@ -10,15 +10,6 @@ namespace cowherd::mm {
 
 namespace {
 
-/// The first page of the file at or after `index` that is in the cache, with a reference; the zero page: none.
-template <class G>
-CachedPage hold_next(System<G>& system, Ref<File> file, std::uint32_t index) {
-  const MappingGuard<G, true> guard(system, file);
-  CachedPage found = next_cached(system.frames(), system.at(file), index);
-  if (found.frame != Frames<G>::kZeroPage) system.descriptor(found.frame).add_references(1);
-  return found;
-}
-
 /// Whether the page goes to the disk: a page that is dirty without the file system's knowing may not.
 template <class G>
 bool may_write_out(System<G>& system, FrameDescriptor& page) {
