@@ -293,6 +293,10 @@ constexpr DecisionValue kHugeCopyValues[] = {
     {"split", "its pages are mapped one by one, and the page that is written is copied"},
 };
 
+constexpr DecisionValue kHugeTouchValues[] = {
+    {"dirty", "a reference for reading makes it dirty, and FORCE takes a dirty entry for its own copy"},
+    {"accessed", "it is dirty only when it was written"},
+};
 constexpr DecisionValue kHugePinsValues[] = {
     {"whole", "one pinned page makes fork copy all of them"},
     {"each", "fork copies the pinned pages and shares the others"},
@@ -457,6 +461,9 @@ constexpr std::array kTable = {
                            "Linux counts the pins of a large folio as one, and splits it at fork since 5.9-rc8 "
                            "(d042035eaf5f)",
                            kHugePinsValues),
+    row<&Rules::huge_touch>(
+        Decision::kHugeTouch, "huge-touch", "what a reference for reading leaves in the entry of the huge zero page",
+        "Linux made it dirty until 4.15, which is CVE-2017-1000405 since 4.10 (a8f97366452e)", kHugeTouchValues),
 };
 
 static_assert(kTable.size() == kDecisionCount);
