@@ -128,6 +128,10 @@ class System {
   [[nodiscard]] FrameNumber huge_zero_page() const {
     return std::atomic_ref(header_->huge_zero_page).load(order::kEntryLoad);
   }
+  /// Frames of zeros, which stay when everybody has gone.
+  [[nodiscard]] PageCount zero_pages() const {
+    return PageCount{huge_zero_page() == Frames<G>::kZeroPage ? 1 : 1 + Frames<G>::kHugeFrames};
+  }
   /// False: there is one already.
   bool set_huge_zero_page(FrameNumber head) {
     FrameNumber none = Frames<G>::kZeroPage;
