@@ -329,6 +329,13 @@ enum class HugeCopy : std::uint8_t {
   kSplit,
 };
 
+/// What a reference for reading leaves in the entry of the huge zero page.
+enum class HugeTouch : std::uint8_t {
+  /// It is dirty, as what FORCE copied for itself is.
+  kDirty,
+  kAccessed,
+};
+
 /// What fork copies of a huge page of which some page is to be copied.
 enum class HugePins : std::uint8_t {
   /// All its pages: the pins of all are one count.
@@ -385,6 +392,7 @@ struct Rules {
   HugeReuse huge_reuse = HugeReuse::kExclusive;
   HugeCopy huge_copy = HugeCopy::kSplit;
   HugePins huge_pins = HugePins::kEach;
+  HugeTouch huge_touch = HugeTouch::kAccessed;
 
   bool operator==(const Rules&) const = default;
 };
@@ -437,8 +445,9 @@ enum class Decision : std::uint8_t {
   kHugeReuse,
   kHugeCopy,
   kHugePins,
+  kHugeTouch,
 };
-inline constexpr std::uint8_t kDecisionCount = 46;
+inline constexpr std::uint8_t kDecisionCount = 47;
 
 /// The `cowherd` row: the default of every tool. Equal to Rules{}.
 inline constexpr Rules kCowherdRules{};

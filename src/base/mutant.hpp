@@ -152,6 +152,9 @@ namespace cowherd {
   X(move_leaks_reserve, "mremap leaks the tables that it did not need")                                         \
   /* Huge pages. */                                                                                             \
   X(huge_recheck_dropped, "a first touch maps a huge page over what another one has mapped meanwhile")          \
+  X(ksm_zeros_stay_charged, "a page that KSM has replaced by the zero page is charged on")                      \
+  X(huge_zero_page_put, "an exit gives the huge zero page back")                                                \
+  X(huge_zero_page_reused, "a write fault goes on with the huge zero page")                                     \
   X(huge_pin_not_noted, "a pin of a page of a huge one is not noted for fork")                                  \
   X(huge_fork_ignores_pins, "fork shares a huge page of which a page is pinned")                                \
   X(huge_fork_keeps_writable, "fork shares a huge page and leaves the parent's entry writable")                 \

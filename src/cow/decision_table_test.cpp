@@ -78,6 +78,7 @@ TEST(DecisionTable, NamesMeanTheirEnumerators) {
   rules.huge_reuse = HugeReuse::kExclusive;
   rules.huge_copy = HugeCopy::kSplit;
   rules.huge_pins = HugePins::kEach;
+  rules.huge_touch = HugeTouch::kAccessed;
   const std::pair<Decision, const char*> cases[] = {
       {Decision::kReuse, "reuse=directed"},
       {Decision::kPageLock, "page-lock=sleep"},
@@ -125,6 +126,7 @@ TEST(DecisionTable, NamesMeanTheirEnumerators) {
       {Decision::kHugeReuse, "huge-reuse=exclusive"},
       {Decision::kHugeCopy, "huge-copy=split"},
       {Decision::kHugePins, "huge-pins=each"},
+      {Decision::kHugeTouch, "huge-touch=accessed"},
   };
   ASSERT_EQ(std::size(cases), kDecisionCount);
   for (const auto& [decision, want] : cases) {
