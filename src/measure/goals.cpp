@@ -212,6 +212,7 @@ void add_embedding(Lines& lines) {
   lines.push_back({.row = "14",
                    .what = "fork of a 2 MiB mapping",
                    .unit = "ns",
+                   .extent = Extent::kBig,
                    .huge = true,
                    .of_linux = on_linux::fork_per_run,
                    .floor = loop_over_runs,

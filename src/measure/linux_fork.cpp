@@ -49,7 +49,7 @@ class Scene {
     }
     const std::uint64_t before = faults();
     mapping_.fill(load.shuffled);
-    if (load.huge && faults() - before > load.pages / kRunPages * 2) {
+    if (load.huge && faults() - before > load.pages / 16) {
       failure_ = Figure::unavailable("this kernel gives no huge pages");
       return;
     }
