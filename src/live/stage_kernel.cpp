@@ -137,7 +137,9 @@ Answer Stage::migrate(std::uint8_t process, const litmus::Place& place) const {
   const pid_t pid = pid_of(process);
   const std::uint64_t address = address_of(place);
   const PageEntry before = PageFacts(pid).entry_at(address);
-  if (!before.present || before.of_file || before.zero) return refused_with(Errno::kFault);
+  // Secret memory is a file's, and a process's own to a test.
+  const bool secret = program_->variables[place.variable].kind == litmus::VariableKind::kSecret;
+  if (!before.present || (before.of_file && !secret) || before.zero) return refused_with(Errno::kFault);
   if (move_to_another_node(pid, address) == Errno::kNoMemory) return refused_with(Errno::kNoMemory);
   const PageEntry after = PageFacts(pid).entry_at(address);
   return refused_with(after.present && after.frame == before.frame ? Errno::kBusy : Errno{0});
