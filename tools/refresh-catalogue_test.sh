@@ -56,6 +56,12 @@ mv a litmus/one/a.litmus
 cp litmus/one/a.litmus litmus/one/d.litmus
 refused 'one/@all: .*d.litmus'
 rm litmus/one/d.litmus
+cp litmus/two/@all all
+echo a.litmus >>litmus/two/@all
+cp litmus/one/a.litmus litmus/two/a.litmus
+refused 'one/a and two/a have one name'
+rm litmus/two/a.litmus
+mv all litmus/two/@all
 printf 'c.litmus\n' >litmus/two/@all
 refused 'two/@all: no comment'
 printf '# What is second.\nc.litmus\n' >litmus/two/@all
