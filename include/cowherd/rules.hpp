@@ -337,6 +337,34 @@ enum class HugePins : std::uint8_t {
   kEach,
 };
 
+/// Which entries of a child say that userfaultfd write-protects their page.
+enum class UffdFork : std::uint8_t {
+  /// Those of the parent, wherever the parent's memory is registered; early copies forget it.
+  kByParent,
+  /// Those of the parent, early copies too, wherever the child's memory is registered.
+  kByChild,
+};
+
+/// What a page that mremap moves keeps of userfaultfd's write protection where its registration stays behind.
+enum class UffdRemap : std::uint8_t { kKeep, kDrop };
+
+/// When CPUs hear that userfaultfd has write-protected a page.
+enum class UffdFlush : std::uint8_t {
+  /// After the lock of its table is gone: a write fault may copy the page before.
+  kAfterUnlock,
+  kBeforeUnlock,
+};
+
+/// Which entries UFFDIO_CONTINUE makes dirty.
+enum class UffdContinue : std::uint8_t { kDirtyIfWritable, kDirty };
+
+/// As what KSM gives a page of its own back.
+enum class KsmBreak : std::uint8_t {
+  /// As a write: one that userfaultfd has write-protected stays merged.
+  kWriteFault,
+  kUnshare,
+};
+
 /// The decisions of one kernel: data, compared and copied as such.
 struct Rules {
   Reuse reuse = Reuse::kExclusive;
@@ -385,6 +413,11 @@ struct Rules {
   HugeReuse huge_reuse = HugeReuse::kExclusive;
   HugeCopy huge_copy = HugeCopy::kSplit;
   HugePins huge_pins = HugePins::kEach;
+  UffdFork uffd_fork = UffdFork::kByChild;
+  UffdRemap uffd_remap = UffdRemap::kDrop;
+  UffdFlush uffd_flush = UffdFlush::kBeforeUnlock;
+  UffdContinue uffd_continue = UffdContinue::kDirtyIfWritable;
+  KsmBreak ksm_break = KsmBreak::kUnshare;
 
   bool operator==(const Rules&) const = default;
 };
@@ -437,8 +470,13 @@ enum class Decision : std::uint8_t {
   kHugeReuse,
   kHugeCopy,
   kHugePins,
+  kUffdFork,
+  kUffdRemap,
+  kUffdFlush,
+  kUffdContinue,
+  kKsmBreak,
 };
-inline constexpr std::uint8_t kDecisionCount = 46;
+inline constexpr std::uint8_t kDecisionCount = 51;
 
 /// The `cowherd` row: the default of every tool. Equal to Rules{}.
 inline constexpr Rules kCowherdRules{};

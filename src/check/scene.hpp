@@ -87,6 +87,8 @@ class Scene {
 
   /// Enough for every block to be a process with memory of its own.
   [[nodiscard]] PageCount frames() const { return frames_; }
+  /// Whether userfaultfd's handler decides about faults.
+  [[nodiscard]] bool uses_userfault() const { return uses_userfault_; }
   /// Whether huge pages may come to be.
   [[nodiscard]] bool uses_huge() const { return uses_huge_; }
   /// Enough for every process to have every page there; none where no statement can bring one there.
@@ -114,6 +116,7 @@ class Scene {
   bool uses_swap_ = false;
   bool uses_migration_ = false;
   bool uses_huge_ = false;
+  bool uses_userfault_ = false;
   PageCount swap_{0};
 };
 

@@ -12,6 +12,7 @@
 #include "mm/pinning.hpp"
 #include "mm/reclaim.hpp"
 #include "mm/shared_tables.hpp"
+#include "mm/userfault.hpp"
 
 namespace cowherd::mm {
 
@@ -157,6 +158,10 @@ Access access_remote(System<G>& system, ProcessId process, Vaddr address, std::s
     }
     auto moved =
         access_remote_page(system, held.mm(), page, flags, [&](std::byte* bytes) { move(bytes + offset, done, part); });
+    if (!moved && asks_handler(moved.error())) {
+      moved = wait_for_handler(system, held.mm(), page, moved.error());
+      if (moved) continue;
+    }
     if (!moved && moved.error() == Errno::kAgain) {
       if (auto owned = lock_and_own_tables(system, held.mm(), page, OnHuge::kOwn); owned)
         continue;
@@ -208,7 +213,7 @@ Result<void> try_fault_access(System<G>& system, Mm& mm, Vaddr address, bool wri
   if (shared_table) {
     done = lock_and_own_tables(system, mm, Geometry<G>::page_of(address), write ? OnHuge::kWrite : OnHuge::kOwn);
   }
-  return done;
+  return after_handler(system, mm, Geometry<G>::page_of(address), done);
 }
 
 }  // namespace

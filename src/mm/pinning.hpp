@@ -14,7 +14,7 @@ template <class G>
 Result<Pinned> pin_in(System<G>& system, Mm& mm, Vaddr address, PageCount pages, PinFlags flags, std::uint32_t times);
 
 /// Finds the page, faulting it in as often as it takes, and takes the references. EFAULT, ENOMEM, kWouldBlock; EAGAIN
-/// where lock_and_own_tables() has to come first, without the lock that is held now.
+/// where lock_and_own_tables() has to come first, without the lock that is held now; kAsksToRead, kAsksToWrite.
 /// Compare Linux mm/gup.c: __get_user_pages().
 template <class G>
 Result<FrameNumber> grab_page(System<G>& system, Mm& mm, Vpn page, PinFlags flags, std::uint32_t times)

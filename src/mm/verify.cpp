@@ -254,6 +254,9 @@ class Verifier {
   }
 
   void check_entry(const Vma& vma, Vpn page, Entry entry) {
+    const bool registered = has(vma.flags.uffd, UffdFlags::kWriteProtect);
+    if (entry.uffd_wp() && (!registered || entry.writable() || entry.migration_writable()))
+      found_.add(Violation::kUffdMark);
     if (!entry.present()) {
       if (!vma.anon_vma) found_.add(Violation::kVma);
       return;
