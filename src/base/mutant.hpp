@@ -152,6 +152,9 @@ namespace cowherd {
   X(move_leaks_reserve, "mremap leaks the tables that it did not need")                                              \
   /* Huge pages. */                                                                                                  \
   X(huge_recheck_dropped, "a first touch maps a huge page over what another one has mapped meanwhile")               \
+  X(ksm_zeros_stay_charged, "a page that KSM has replaced by the zero page is charged on")                           \
+  X(huge_zero_page_put, "an exit gives the huge zero page back")                                                     \
+  X(huge_zero_page_reused, "a write fault goes on with the huge zero page")                                          \
   X(huge_pin_not_noted, "a pin of a page of a huge one is not noted for fork")                                       \
   X(huge_fork_ignores_pins, "fork shares a huge page of which a page is pinned")                                     \
   X(huge_fork_keeps_writable, "fork shares a huge page and leaves the parent's entry writable")                      \
@@ -246,7 +249,7 @@ namespace cowherd {
   X(rmap_children_first, "a fork's migration entries come after the mover has been at the child")                    \
   X(rmap_lets_fork_share, "fork shares tables in which a reverse map has led somebody to work")                      \
   X(clear_refs_keeps_migration_writable, "clear_refs lets a page on its way arrive writable")                        \
-  /* Pages whose memory has failed. */                                                                               \
+  /* Userfaultfd. */                                                                                                 \
   X(uffd_missing_ignored, "a fault on a page that is missing is not asked of userfaultfd's handler")                 \
   X(uffd_wp_ignored, "a write to a page that userfaultfd protects is not asked of its handler")                      \
   X(uffd_wp_without_flush, "CPUs go on writing to a page that userfaultfd has write-protected")                      \
@@ -274,6 +277,7 @@ namespace cowherd {
   X(collapse_ignores_uffd, "a huge page takes the place of pages that userfaultfd's handler decides about")          \
   X(upgrade_ignores_uffd_wp, "mprotect gives write permission back that userfaultfd took")                           \
   X(force_ignores_uffd_wp, "a debugger writes to a page that userfaultfd protects")                                  \
+  /* Pages whose memory has failed. */                                                                               \
   X(poison_without_flush, "CPUs go on using memory that has failed")                                                 \
   X(poison_forgotten, "a page that has failed is gone as if nobody had had it")                                      \
   X(poisoned_frame_reused, "memory that has failed is given out again")                                              \

@@ -79,9 +79,11 @@ void Configuration::effects(const InFlight& in_flight, std::vector<Effect>& to) 
         to.push_back({.agent = agent, .index = next, .refused = true});
         break;
       }
-      case Kind::kNothing:
       case Kind::kRead:
       case Kind::kWrite:
+        if (spec.tracks_handlers()) to.push_back({.agent = agent, .index = 0, .refused = false});
+        break;
+      case Kind::kNothing:
       case Kind::kVfork:
       case Kind::kUnpin:
       case Kind::kDmaRead:
@@ -143,6 +145,11 @@ void Configuration::apply(const InFlight& in_flight, const Effect& effect) {
       }
       return;
     }
+    case Kind::kRead:
+    case Kind::kWrite:
+      // It faults the page in, and comes to it later.
+      spec.fault_in(pending.space, call.page, call.kind == Kind::kWrite);
+      return;
     case Kind::kForceRead:
     case Kind::kForceWrite:
       return apply_force(in_flight, pending, done);

@@ -78,6 +78,12 @@ TEST(DecisionTable, NamesMeanTheirEnumerators) {
   rules.huge_reuse = HugeReuse::kExclusive;
   rules.huge_copy = HugeCopy::kSplit;
   rules.huge_pins = HugePins::kEach;
+  rules.uffd_fork = UffdFork::kByChild;
+  rules.uffd_remap = UffdRemap::kDrop;
+  rules.uffd_flush = UffdFlush::kBeforeUnlock;
+  rules.uffd_continue = UffdContinue::kDirty;
+  rules.ksm_break = KsmBreak::kUnshare;
+  rules.huge_touch = HugeTouch::kAccessed;
   const std::pair<Decision, const char*> cases[] = {
       {Decision::kReuse, "reuse=directed"},
       {Decision::kPageLock, "page-lock=sleep"},
@@ -125,6 +131,12 @@ TEST(DecisionTable, NamesMeanTheirEnumerators) {
       {Decision::kHugeReuse, "huge-reuse=exclusive"},
       {Decision::kHugeCopy, "huge-copy=split"},
       {Decision::kHugePins, "huge-pins=each"},
+      {Decision::kHugeTouch, "huge-touch=accessed"},
+      {Decision::kUffdFork, "uffd-fork=by-child"},
+      {Decision::kUffdRemap, "uffd-remap=drop"},
+      {Decision::kUffdFlush, "uffd-flush=before-unlock"},
+      {Decision::kUffdContinue, "uffd-continue=dirty"},
+      {Decision::kKsmBreak, "ksm-break=unshare"},
   };
   ASSERT_EQ(std::size(cases), kDecisionCount);
   for (const auto& [decision, want] : cases) {

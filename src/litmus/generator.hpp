@@ -27,7 +27,7 @@ constexpr OpWeights default_weights() {
   set(OpCode::kMunmap, 2);
   set(OpCode::kMprotect, 3);
   set(OpCode::kMadvise, 5);
-  set(OpCode::kFork, 20);
+  set(OpCode::kFork, 24);
   set(OpCode::kVfork, 2);
   set(OpCode::kThread, 5);
   set(OpCode::kExec, 3);
@@ -55,6 +55,7 @@ constexpr OpWeights default_weights() {
   set(OpCode::kMlock, 1);
   set(OpCode::kMunlock, 1);
   set(OpCode::kKsmMerge, 3);
+  set(OpCode::kKsmZero, 1);
   set(OpCode::kKsmUnmerge, 1);
   set(OpCode::kSwapOut, 5);
   set(OpCode::kSwapIn, 1);

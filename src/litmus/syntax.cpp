@@ -67,6 +67,7 @@ STATEMENTS, each may begin with 'r0 =' and end with 'fail_nth N' (its N-th alloc
   clear_refs(P0:x)                  take write permission away, to see what is written from now on
   numa_hint(P0:x)                   let no access through, to find out who uses the page
   ksm_merge(P0:x, P1:y)             one page for both, if they hold the same; -EBUSY where somebody holds one
+  ksm_zero(P0:x)                    the zero page in place of one that holds zeros; refused as ksm_merge is
   ksm_unmerge(P0:x)                 a page of its own again for each that was merged
   try_share(P0:x)                   the kernel takes the exclusive mark, as swap-out does; -EBUSY where pinned
   read(f)  write(f, v)              of a file; what lies behind its end reads 0, and a write makes it longer
@@ -79,13 +80,13 @@ STATEMENTS, each may begin with 'r0 =' and end with 'fail_nth N' (its N-th alloc
   migrate(P0:x)                     the page goes to another frame; -EBUSY where it stays, being held
   collapse(P0:x)  split(P0:x)       a huge page in place of the pages around x; small entries in place of it
   poison(P0:x)                      the memory of the page fails: SIGBUS for who maps it
-  uffd_register(x, FLAGS)           such faults wait for a handler: UFFD_MISSING, UFFD_WP, UFFD_MINOR; a child stays
-                                    registered with UFFD_EVENT_FORK, what mremap moves with UFFD_EVENT_REMAP
-  uffd_unregister(x)
+  uffd_register(x, FLAGS)           these faults wait for a handler: UFFD_MISSING, UFFD_WP, UFFD_MINOR; and
+                                    UFFD_EVENT_FORK, UFFD_EVENT_REMAP: registered in a child, where mremap moves it
+  uffd_unregister(x)                no fault does
   uffd_copy(P0:x, v)  uffd_zeropage(P0:x)    the handler puts a page where none is; -EEXIST where one is
   uffd_continue(P0:x)               it lets the page be mapped that the file has; -EFAULT where that has none
   uffd_wp(P0:x)  uffd_unwp(P0:x)    who writes the page waits; and no more
-  uffd_move(x, y)                   the page at y goes to x, where none is; -EBUSY where somebody else has or holds it
+  uffd_move(x, y)                   the page at y goes to x, where none is; -EBUSY where others have or hold it
   These, pin and get take P1:x for another process's memory, x for the own; not ptrace_*.
 
 CONDITIONS

@@ -155,7 +155,8 @@ Result<void> split(System<G>& system, ProcessId process, Vaddr address) {
   const MmapWriteGuard<G> guard(system, held.mm());
   if (guard.blocked() || stuck(held.mm())) return would_block(system, Point::kMmapLock);
   if (!system.tables(held.mm()).walk_to(page).huge) return Errno::kFault;
-  return own_tables(system, held.mm(), page);
+  COWHERD_TRY(own_tables(system, held.mm(), page));
+  return {};
 }
 
 #define COWHERD_INSTANTIATE(G)                                         \

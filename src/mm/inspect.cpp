@@ -47,7 +47,7 @@ PageView inspect(System<G>& system, ProcessId process, Vaddr address) {
   if (view.entry.present()) {
     view.frame = view.entry.frame();
     const FrameDescriptor& descriptor = system.descriptor(view.frame);
-    const std::uint32_t hidden = view.frame == Frames<G>::kZeroPage ? 0 : hidden_mappings(system, view.frame);
+    const std::uint32_t hidden = descriptor.use() == FrameUse::kZeroPage ? 0 : hidden_mappings(system, view.frame);
     view.references = descriptor.references() + hidden;
     view.mapcount = descriptor.mapcount() + hidden;
     view.pins = descriptor.pins();
@@ -73,7 +73,9 @@ PageCount rss(System<G>& system, ProcessId process) {
   if (exited(system, process)) return pages;
   const auto tables = system.tables(mm_of(system, process));
   constexpr Vpn kEnd{Geometry<G>::kUserPages};
-  tables.for_each_huge({Vpn{0}, kEnd}, [&](Vpn, EntrySlot) { pages = pages + PageCount{Frames<G>::kHugeFrames}; });
+  tables.for_each_huge({Vpn{0}, kEnd}, [&](Vpn, EntrySlot slot) {
+    if (!is_huge_zero_page(system, slot.load().frame())) pages = pages + PageCount{Frames<G>::kHugeFrames};
+  });
   for (Vpn at = tables.next_used(Vpn{0}, kEnd); at < kEnd; at = tables.next_used(Tables<G>::table_end(at), kEnd)) {
     const FrameDescriptor& table = system.descriptor(tables.table_of(tables.find(at)));
     for (unsigned rss = 0; rss < kRssClasses; ++rss)

@@ -148,7 +148,10 @@ Judgement Spec::mmap(SpaceId space, std::uint8_t first, std::uint8_t count, Prot
       } else {
         change().map(space, page, protection);
       }
-      state_.find(space, page)->secret = has(flags, MapFlags::kSecret);
+      Page& mapped = *state_.find(space, page);
+      mapped.secret = has(flags, MapFlags::kSecret);
+      // A mapping that could not be filled is one, too.
+      if (has(flags, MapFlags::kPopulate) && mapped.presence == Presence::kAbsent) mapped.presence = Presence::kMaybe;
     }
   }
   return judge_result(expected, seen);

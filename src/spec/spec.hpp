@@ -125,6 +125,8 @@ class Spec {
   /// Whether an access to the page may have to wait for the handler now; and whether it has to.
   [[nodiscard]] bool may_wait(SpaceId space, std::uint8_t page, bool write) const;
   [[nodiscard]] bool must_wait(SpaceId space, std::uint8_t page, bool write) const;
+  /// The page is there from now on, if an access may bring it in; whoever does comes to it later, if it is still there.
+  void fault_in(SpaceId space, std::uint8_t page, bool write);
   /// kNone: the pages are registered no more.
   Judgement uffd_register(SpaceId space, std::uint8_t first, std::uint8_t count, UffdFlags modes, Observation seen);
   /// The handler puts a page there that holds `value` in one word.

@@ -33,6 +33,12 @@ bool Spec::meets(SpaceId space, std::uint8_t page, bool write) {
   return asked;
 }
 
+void Spec::fault_in(SpaceId space, std::uint8_t page, bool write) {
+  const auto allowed = protection(space, page);
+  const bool may = allowed && (write ? has(*allowed, Protection::kWrite) : *allowed != Protection::kNone);
+  if (may && !must_wait(space, page, write)) change().touch(space, page, false);
+}
+
 Judgement Spec::unasked() {
   Judgement judgement;
   judgement.broken = Clause::kUserfault;
