@@ -81,12 +81,12 @@ STATEMENTS, each may begin with 'r0 =' and end with 'fail_nth N' (its N-th alloc
   collapse(P0:x)  split(P0:x)       a huge page in place of the pages around x; small entries in place of it
   poison(P0:x)                      the memory of the page fails: SIGBUS for who maps it
   uffd_register(x, FLAGS)           these faults wait for a handler: UFFD_MISSING, UFFD_WP, UFFD_MINOR; and
-                                    UFFD_EVENT_FORK, UFFD_EVENT_REMAP: registered in a child, where mremap moves it
+                                    UFFD_EVENT_FORK, UFFD_EVENT_REMAP: a child, what mremap moves, is too
   uffd_unregister(x)                no fault does
   uffd_copy(P0:x, v)  uffd_zeropage(P0:x)    the handler puts a page where none is; -EEXIST where one is
   uffd_continue(P0:x)               it lets the page be mapped that the file has; -EFAULT where that has none
   uffd_wp(P0:x)  uffd_unwp(P0:x)    who writes the page waits; and no more
-  uffd_move(x, y)                   the page at y goes to x, where none is; -EBUSY where others have or hold it
+  uffd_move(x, y)                   the page at y goes to x, where none is; -EBUSY where others have it
   These, pin and get take P1:x for another process's memory, x for the own; not ptrace_*.
 
 CONDITIONS

@@ -230,12 +230,8 @@ class Verifier {
     // Of pages of files nobody has one of his own.
     const bool anon = is_anon(frame);
     const bool pinned = anon && descriptor.pins() != 0;
-    if (pinned && way.shared && mark_protects_pins()) {
-      found_.add(Violation::kPinnedShared);
-    }
-    if (!way.counted) {
-      return pinned;
-    }
+    if (pinned && way.shared && mark_protects_pins()) found_.add(Violation::kPinnedShared);
+    if (!way.counted) return pinned;
     if (descriptor.references() == 0) {
       found_.add(Violation::kReferences);
     }
@@ -257,9 +253,7 @@ class Verifier {
   }
 
   void check_entry(const Vma& vma, Vpn page, Entry entry) {
-    const bool registered = has(vma.flags.uffd, UffdFlags::kWriteProtect);
-    if (entry.uffd_wp() && (!registered || entry.writable() || entry.migration_writable()))
-      found_.add(Violation::kUffdMark);
+    if (!mark_is_sound(vma, entry)) found_.add(Violation::kUffdMark);
     if (!entry.present()) {
       if (!vma.anon_vma) found_.add(Violation::kVma);
       return;
