@@ -27,6 +27,8 @@ namespace cowherd {
     "one per lowest table: its entries; fork holds the child's, then the parent's")                                    \
   X(kSwapLock, "swap lock", false, false, "one per swap area: its slots, and which pages are in the swap cache")       \
   X(kLruLock, "lru lock", false, false, "one per machine, once there is reclaim: the order of pages")                  \
+  X(kPoolLock, "pool lock", false, false,                                                                              \
+    "one per machine, where it has hugetlb pages: which of them are free, and how many are promised")                  \
   X(kListLock, "list lock", false, false, "one per machine: its list of processes")
 
 enum class LockRank : std::uint8_t {

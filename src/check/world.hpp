@@ -76,10 +76,11 @@ struct Control {
   std::uint16_t used_slots;
   std::uint32_t reference_bytes;
   /// What the run has broken so far: mm::Violations; clauses and harms as bits by number.
-  std::uint32_t violations;
+  std::uint64_t violations;
   std::uint16_t clauses;
   std::uint8_t harms;
   std::uint8_t locks;
+  std::uint32_t unused;
   AgentControl agents[litmus::kMaxBlocks];
   ProcessControl processes[litmus::kMaxBlocks];
   DeviceControl devices[litmus::kMaxDevices];
@@ -87,7 +88,7 @@ struct Control {
 };
 static_assert(std::is_trivially_copyable_v<Control>);
 static_assert(sizeof(Control) ==
-              16 + 4 * litmus::kMaxBlocks + 8 * (litmus::kMaxBlocks + litmus::kMaxDevices) + 8 * kMaxPageLocks);
+              24 + 4 * litmus::kMaxBlocks + 8 * (litmus::kMaxBlocks + litmus::kMaxDevices) + 8 * kMaxPageLocks);
 
 /// How a program runs: see CheckOptions.
 struct Setting {

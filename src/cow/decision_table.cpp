@@ -3,6 +3,8 @@
 #include <array>
 #include <cstddef>
 
+#include "cow/huge_values.hpp"
+
 namespace cowherd {
 namespace {
 
@@ -282,22 +284,6 @@ constexpr DecisionValue kMigrateUnmapValues[] = {
     {"try-share", "with the entry gone migration asks about pins, and puts it back where there is one"},
 };
 
-constexpr DecisionValue kHugeReuseValues[] = {
-    {"mapcount", "one huge entry and no small one: references do not matter, and somebody else's reference reads on"},
-    {"count", "nobody else holds any of its pages: a reference to one makes the owner part from it"},
-    {"exclusive", "a huge page whose pages all are the owner's is reused without looking at counts; others need that"},
-};
-
-constexpr DecisionValue kHugeCopyValues[] = {
-    {"whole", "the writer gets a copy of all its pages, and every reference to any of them is left behind"},
-    {"split", "its pages are mapped one by one, and the page that is written is copied"},
-};
-
-constexpr DecisionValue kHugePinsValues[] = {
-    {"whole", "one pinned page makes fork copy all of them"},
-    {"each", "fork copies the pinned pages and shares the others"},
-};
-
 constexpr std::array kTable = {
     row<&Rules::reuse>(Decision::kReuse, "reuse", "write fault on a read-only page: may the owner go on using it?",
                        "Counts until 2.6.12, mapcounts until 5.8 (c475a8ab625d), counts again in 5.9 (09854ba94c6a), "
@@ -457,6 +443,19 @@ constexpr std::array kTable = {
                            "Linux counts the pins of a large folio as one, and splits it at fork since 5.9-rc8 "
                            "(d042035eaf5f)",
                            kHugePinsValues),
+    row<&Rules::hugetlb_reuse>(Decision::kHugetlbReuse, "hugetlb-reuse",
+                               "write fault on a hugetlb page: may the owner go on using it?",
+                               "Counts at first, mapcounts from 3.0 (0fe6e20b9c4c), by 4.4 of anonymous pages alone "
+                               "(37a2140dc214); 5.19 keeps that beside the exclusive mark",
+                               kHugetlbReuseValues),
+    row<&Rules::hugetlb_fork>(Decision::kHugetlbFork, "hugetlb-fork", "what fork does with a pinned hugetlb page",
+                              "Linux copies it since 5.13 (4eae4efa2c29)", kHugetlbForkValues),
+    row<&Rules::hugetlb_force>(Decision::kHugetlbForce, "hugetlb-force",
+                               "FOLL_FORCE writing into a private hugetlb mapping without write permission",
+                               "Linux refuses it since 6.2 (f347454d0341)", kHugetlbForceValues),
+    row<&Rules::hugetlb_sequence>(Decision::kHugetlbSequence, "hugetlb-sequence",
+                                  "whether a fast pin of hugetlb pages and fork agree by a sequence count",
+                                  "Linux's walk over hugetlb joined write_protect_seq in 5.19", kHugetlbSequenceValues),
 };
 
 static_assert(kTable.size() == kDecisionCount);

@@ -4,6 +4,7 @@
 
 #include "base/memory_orders.h"
 #include "base/mutant.hpp"
+#include "mm/hugetlb.hpp"
 #include "mm/locks.hpp"
 
 namespace cowherd::mm {
@@ -132,6 +133,8 @@ Result<void> map_huge_once_more(System<G>& system, FrameNumber head) {
 
 template <class G>
 void put_huge(System<G>& system, FrameNumber head) {
+  if (system.has_pool() && (system.in_pool(head) || head == Frames<G>::kZeroPage)) [[unlikely]]
+    return put_hugetlb_entry(system, head);
   const Live live(system, "put-huge", head);
   point(system, Point::kDropReference);
   if (system.frames().huge(head).drop_mapping() != 0) return;
@@ -204,6 +207,9 @@ Result<void> split_huge(System<G>& system, Mm& mm, EntrySlot place, Vpn first) {
 
 template <class G>
 Result<void> own_huge(System<G>& system, Mm& mm, EntrySlot place, Vpn first, OnHuge on_huge) {
+  // Its fault says what becomes of it.
+  if (is_of_hugetlb(system, place.load())) [[unlikely]]
+    return {};
   if (on_huge == OnHuge::kSplit) return split_huge(system, mm, place, first);
   const Entry entry = place.load();
   if (entry.writable()) return {};

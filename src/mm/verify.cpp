@@ -7,6 +7,7 @@
 #include "mm/pinning.hpp"
 #include "mm/verify_files.hpp"
 #include "mm/verify_huge.hpp"
+#include "mm/verify_hugetlb.hpp"
 #include "mm/verify_swap.hpp"
 #include "mm/verify_walk.hpp"
 
@@ -44,6 +45,7 @@ class Verifier {
     swap_.take_cache();
     for_each_pinned([&](FrameNumber frame, std::uint32_t times, bool as_pin) { take_pinned(frame, times, as_pin); });
     huge_.check_runs();
+    hugetlb_.check_pool();
     check_frames();
     check_objects();
     give_back();
@@ -77,6 +79,7 @@ class Verifier {
       }
       last = area.pages.end;
       check_chains(vma);
+      hugetlb_.take_vma(area);
       reached_.mappings += files_.check_mapping(vma);
     }
     vma_ = areas.first();
@@ -111,6 +114,8 @@ class Verifier {
     bool counted;
     /// Whether a table on the way may be shared, itself included.
     bool shared;
+    /// The same of the tables above a huge entry.
+    bool above_shared = false;
   };
 
   /// Returns whether a page below it is pinned.
@@ -148,7 +153,9 @@ class Verifier {
         }
         pinned = take_entry(mm, Vpn{page}, entries[i], {way.level, page, !again, way.shared}) || pinned;
       } else if (way.level == 1 && entries[i].huge()) {
-        pinned = take_huge(mm, entries[i], {way.level, page, !again, way.shared || !entries[i].writable()}) || pinned;
+        pinned =
+            take_huge(mm, entries[i], {way.level, page, !again, way.shared || !entries[i].writable(), way.shared}) ||
+            pinned;
       } else {
         const Way below{way.level - 1, page, !again, way.shared || !entries[i].writable()};
         pinned = take_table(mm, entries[i].frame(), below) || pinned;
@@ -169,8 +176,23 @@ class Verifier {
     return pinned;
   }
 
+  /// As take_huge() in a hugetlb VMA: a page is one page, and its entry one mapping.
+  bool take_hugetlb(Mm& mm, Entry entry, const Way& way) {
+    const Vpn first{way.first};
+    if (const Ref<Vma> vma = system_.areas(mm).at(first); vma && system_.at(vma).flags.hugetlb) {
+      hugetlb_.take_entry(system_.at(vma), entry);
+    } else {
+      found_.add(Violation::kOutsideVma);
+    }
+    if (maps_no_hugetlb_page<G>(entry)) return false;
+    // No table above is shared.
+    if (way.above_shared) found_.add(Violation::kWritableShared);
+    return take_entry(mm, first, entry, {0, way.first, way.counted, false});
+  }
+
   /// As take_table() for what a huge entry maps.
   bool take_huge(Mm& mm, Entry entry, const Way& way) {
+    if (system_.has_pool() && is_of_hugetlb(system_, entry)) return take_hugetlb(mm, entry, way);
     if (!huge_.may_be_huge(entry)) {
       found_.add(Violation::kTable);
       return false;
@@ -316,7 +338,8 @@ class Verifier {
     });
   }
 
-  void take_pinned(FrameNumber frame, std::uint32_t times, bool as_pin) {
+  void take_pinned(FrameNumber piece, std::uint32_t times, bool as_pin) {
+    const FrameNumber frame = system_.folio(piece);
     if (!may_be_held(frame)) {
       found_.add(Violation::kFreedInUse);
       return;
@@ -344,8 +367,8 @@ class Verifier {
     std::uint64_t in_use = 0;
     for (FrameNumber frame{0}; frame.value() < used.value(); ++frame) {
       FrameDescriptor& descriptor = system_.descriptor(frame);
-      in_use += descriptor.use() != FrameUse::kFree ? 1 : 0;
-      check_frame(frame, descriptor);
+      in_use += descriptor.use() != FrameUse::kFree || system_.in_pool(frame) ? 1 : 0;
+      if (!system_.in_pool(frame)) check_frame(frame, descriptor);
     }
     if (in_use != (system_.frames().frame_count() - free).value()) {
       found_.add(Violation::kFrameLost);
@@ -420,7 +443,8 @@ class Verifier {
 
   void give_back() {
     for_each_mm(system_, [&](Ref<Mm> mm) { give_back_table(system_.at(mm).root, G::kLevels - 1); });
-    for_each_pinned([&](FrameNumber frame, std::uint32_t times, bool as_pin) {
+    for_each_pinned([&](FrameNumber piece, std::uint32_t times, bool as_pin) {
+      const FrameNumber frame = system_.folio(piece);
       if (may_be_held(frame)) {
         system_.descriptor(frame).add_references(times);
         system_.descriptor(frame).add_pins(as_pin ? times : 0);
@@ -463,6 +487,12 @@ class Verifier {
   }
 
   void give_back_huge(Entry entry) {
+    if (system_.in_pool(entry.frame())) {
+      system_.descriptor(entry.frame()).add_references(1);
+      system_.descriptor(entry.frame()).add_mapcount();
+      return;
+    }
+    if (maps_no_hugetlb_page<G>(entry)) return;
     if (!huge_.may_be_huge(entry) || !huge_.give_back_entry(entry)) return;
     for (std::uint32_t i = 0; i < Frames<G>::kHugeFrames; ++i) {
       system_.descriptor(entry.piece(i).frame()).add_references(1);
@@ -477,6 +507,7 @@ class Verifier {
   VerifiedFiles<G> files_{system_, found_};
   SwapVerifier<G> swap_{system_, found_};
   HugeVerifier<G> huge_{system_, found_};
+  HugetlbVerifier<G> hugetlb_{system_, found_};
   /// While the entries of an address space are walked: the VMA at hand.
   Ref<Vma> vma_;
 };
