@@ -8,23 +8,13 @@
 #include "mm/verify_files.hpp"
 #include "mm/verify_huge.hpp"
 #include "mm/verify_hugetlb.hpp"
+#include "mm/verify_objects.hpp"
 #include "mm/verify_swap.hpp"
 #include "mm/verify_walk.hpp"
 
 namespace cowherd::mm {
 
 namespace {
-
-/// Objects that a walk from the header reaches.
-struct Reached {
-  std::uint32_t processes = 0;
-  std::uint32_t mms = 0;
-  std::uint32_t vmas = 0;
-  std::uint32_t anon_vmas = 0;
-  std::uint32_t chains = 0;
-  std::uint32_t pins = 0;
-  std::uint32_t mappings = 0;
-};
 
 using Seen = FrameDescriptor::Seen;
 
@@ -37,7 +27,7 @@ class Verifier {
 
   Violations run() {
     for_each_mm(system_, [&](Ref<Mm> mm) {
-      ++reached_.mms;
+      ++objects_.reached.mms;
       take_mm(mm);
     });
     files_.take();
@@ -47,7 +37,7 @@ class Verifier {
     huge_.check_runs();
     hugetlb_.check_pool();
     check_frames();
-    check_objects();
+    objects_.check();
     give_back();
     return found_;
   }
@@ -71,38 +61,19 @@ class Verifier {
     Vpn last{0};
     VmaTree areas = system_.areas(mm);
     for (Ref<Vma> vma = areas.first(); vma; vma = areas.next(vma)) {
-      ++reached_.vmas;
+      ++objects_.reached.vmas;
       const Vma& area = system_.at(vma);
       if (area.pages.empty() || area.pages.begin < last || area.mm != ref || area.gap != area.pages.begin - last ||
           area.pages.end.value() > Geometry<G>::kUserPages) {
         found_.add(Violation::kVma);
       }
       last = area.pages.end;
-      check_chains(vma);
+      objects_.check_chains(vma);
       hugetlb_.take_vma(area);
-      reached_.mappings += files_.check_mapping(vma);
+      objects_.reached.mappings += files_.check_mapping(vma);
     }
     vma_ = areas.first();
     take_table(mm, mm.root, {.level = G::kLevels - 1, .first = 0, .counted = true, .shared = false});
-  }
-
-  /// Whether each chain of `vma` hangs in the list of its anon_vma.
-  void check_chains(Ref<Vma> vma) {
-    bool has_own = !system_.at(vma).anon_vma;
-    for (Ref<AnonVmaChain> link = system_.at(vma).chain; link; link = system_.at(link).next_of_vma) {
-      const AnonVmaChain& chain = system_.at(link);
-      ++reached_.chains;
-      reached_.anon_vmas += system_.at(chain.anon_vma).first == link ? 1 : 0;
-      has_own = has_own || chain.anon_vma == system_.at(vma).anon_vma;
-      const bool linked = chain.previous_of_anon_vma ? system_.at(chain.previous_of_anon_vma).next_of_anon_vma == link
-                                                     : system_.at(chain.anon_vma).first == link;
-      if (chain.vma != vma || !linked) {
-        found_.add(Violation::kVma);
-      }
-    }
-    if (!has_own) {
-      found_.add(Violation::kVma);
-    }
   }
 
   /// How a table is come by.
@@ -327,7 +298,7 @@ class Verifier {
   void take_records() {
     system_.frames().template for_each<PinRecord<G>>([&](Ref<PinRecord<G>> ref) {
       const PinRecord<G>& pin = system_.at(ref);
-      reached_.pins += pin.pages != 0 ? 1 : 0;
+      objects_.reached.pins += pin.pages != 0 ? 1 : 0;
       for (FrameNumber more = pin.first; more != Frames<G>::kZeroPage; more = pin_frames(system_, more).next) {
         if (system_.descriptor(more).use() != FrameUse::kPinFrames) {
           found_.add(Violation::kFreedInUse);
@@ -425,22 +396,6 @@ class Verifier {
     }
   }
 
-  void check_objects() {
-    for (Ref<Process> process = system_.processes(); process; process = system_.at(process).next) {
-      ++reached_.processes;
-    }
-    const auto& frames = system_.frames();
-    const bool all = frames.template alive<Process>() == reached_.processes &&
-                     frames.template alive<Mm>() == reached_.mms && frames.template alive<Vma>() == reached_.vmas &&
-                     frames.template alive<AnonVma>() == reached_.anon_vmas &&
-                     frames.template alive<AnonVmaChain>() == reached_.chains &&
-                     frames.template alive<PinRecord<G>>() == reached_.pins &&
-                     frames.template alive<FileMapping>() == reached_.mappings;
-    if (!all) {
-      found_.add(Violation::kFrameLost);
-    }
-  }
-
   void give_back() {
     for_each_mm(system_, [&](Ref<Mm> mm) { give_back_table(system_.at(mm).root, G::kLevels - 1); });
     for_each_pinned([&](FrameNumber piece, std::uint32_t times, bool as_pin) {
@@ -502,8 +457,8 @@ class Verifier {
 
   System<G>& system_;
   std::size_t frame_count_;
-  Reached reached_;
   Violations found_;
+  ObjectVerifier<G> objects_{system_, found_};
   VerifiedFiles<G> files_{system_, found_};
   SwapVerifier<G> swap_{system_, found_};
   HugeVerifier<G> huge_{system_, found_};

@@ -132,41 +132,6 @@ std::optional<std::int64_t> Spec::peek(SpaceId space, std::uint8_t page, std::ui
   return state_.load(space, page, word);
 }
 
-bool Spec::cuts_hugetlb(SpaceId space, std::uint8_t first, std::uint8_t count) const {
-  const auto within = [&](unsigned page) {
-    const Page* at = page < kMaxPages ? state_.find(space, static_cast<std::uint8_t>(page)) : nullptr;
-    return at != nullptr && at->hugetlb > 1;
-  };
-  return within(first) || within(first + unsigned{count});
-}
-
-bool Spec::has_hugetlb(SpaceId space) const {
-  for (std::uint8_t i = 0; i < kMaxPages; ++i) {
-    const Page* page = state_.find(space, i);
-    if (page != nullptr && page->hugetlb != 0) return true;
-  }
-  return false;
-}
-
-bool Spec::refuses_advice(SpaceId space, std::uint8_t first, std::uint8_t count, Advice advice) const {
-  switch (advice) {
-    case Advice::kWipeOnFork:
-    case Advice::kFree:
-    case Advice::kCold:
-    case Advice::kPageOut:
-    case Advice::kHugePage:
-    case Advice::kNoHugePage:
-      break;
-    default:
-      return false;
-  }
-  for (std::uint8_t i = first; i < first + count; ++i) {
-    const Page* page = state_.find(space, i);
-    if (page != nullptr && page->hugetlb != 0) return true;
-  }
-  return false;
-}
-
 bool Spec::may_refuse_force(SpaceId space, std::uint8_t page) const {
   return grants(state_.find(space, page), PinFlags::kForce | PinFlags::kWrite) == Grant::kEither;
 }
@@ -429,26 +394,6 @@ Grant Spec::grant(SpaceId space, std::uint8_t page, PinFlags flags) const {
   const bool long_write = has(flags, PinFlags::kWrite | PinFlags::kLongTerm);
   const bool tracked = at != nullptr && at->view == View::kShared && state_.on_disk(*at);
   return granted == Grant::kYes && long_write && tracked ? Grant::kEither : granted;
-}
-
-Judgement Spec::write_file(FileNumber file, std::uint8_t page, std::uint8_t word, std::int64_t value,
-                           Observation seen) {
-  if (seen.for_shortage()) return {};
-  if (page >= state_.size(file)) change().set_size(file, static_cast<std::uint8_t>(page + 1));
-  change().store(file, page, word, value);
-  return judge_result(kSuccess, seen);
-}
-
-Judgement Spec::truncate(FileNumber file, std::uint8_t pages, Observation seen) {
-  if (seen.for_shortage()) return {};
-  change().set_size(file, pages);
-  return judge_result(kSuccess, seen);
-}
-
-Judgement Spec::punch(FileNumber file, std::uint8_t first, std::uint8_t count, Observation seen) {
-  if (seen.for_shortage()) return {};
-  for (std::uint8_t page = first; page < first + count && page < state_.size(file); ++page) change().punch(file, page);
-  return judge_result(kSuccess, seen);
 }
 
 Judgement Spec::pin(SpaceId space, std::uint8_t first, std::uint8_t count, PinFlags flags, Observation seen,
