@@ -60,6 +60,8 @@ const std::map<std::string, check::FrameReuse> kReuses = {{"pools", check::Frame
                                                           {"immediate", check::FrameReuse::kImmediate}};
 const std::map<std::string, ForkMode> kForkModes = {
     {"classic", ForkMode::kClassic}, {"leaves", ForkMode::kSharedLeaves}, {"subtrees", ForkMode::kSharedSubtrees}};
+const std::map<std::string, live::PinBy> kPinBy = {
+    {"closest", live::PinBy::kClosest}, {"cuda", live::PinBy::kCard}, {"io_uring", live::PinBy::kRing}};
 const std::map<std::string, Format> kTextAndJson = {{"text", Format::kText}, {"json", Format::kJson}};
 
 template <class Target, class Value>
@@ -275,6 +277,7 @@ void Parser::add_live() {
       ->needs(random);
   sub.add_flag("--emit-c", live.emit_c,
                "run nothing: write the tests as one C program that needs nothing but a C library");
+  add_choice(sub, "--pin-by", live.pin_by, kPinBy, "what takes hold of the pages that a test pins (closest)");
   sub.add_option_function<std::string>(
          "--patience",
          [this](const std::string& word) {

@@ -10,6 +10,7 @@
 #include "check/result.hpp"
 #include "cowherd/types.hpp"
 #include "litmus/program.hpp"
+#include "live/pin_by.hpp"
 
 namespace cowherd::cli {
 
@@ -140,6 +141,8 @@ struct LiveArguments {
   std::string against;
   /// Nothing is run: the tests are written as one C program.
   bool emit_c = false;
+  /// What takes hold of the pages that a test pins.
+  live::PinBy pin_by = live::PinBy::kClosest;
   /// How long one operation may take.
   std::chrono::milliseconds patience{10000};
   GuestArguments guest;

@@ -131,6 +131,9 @@ TEST(Arguments, LiveTakesEverythingItPromises) {
   EXPECT_EQ(live.limit, 7u);
   EXPECT_EQ(live.patience, std::chrono::milliseconds{500});
   EXPECT_EQ(live.files, Words{"a.litmus"});
+  EXPECT_EQ(live.pin_by, live::PinBy::kClosest);
+  EXPECT_EQ(parsed<LiveArguments>({"live", "--pin-by", "cuda", "a.litmus"}).pin_by, live::PinBy::kCard);
+  EXPECT_TRUE(answer({"live", "--pin-by", "rdma", "a.litmus"}).to_stderr);
   EXPECT_EQ(*parsed<LiveArguments>({"live", "--against", "R16", "--random", "5"}).random, 5u);
   EXPECT_TRUE(answer({"live", "--against", "R16"}).to_stderr) << "how many programs?";
   EXPECT_TRUE(answer({"live", "--all", "--random", "5", "a.litmus"}).to_stderr);

@@ -63,7 +63,7 @@ class Fingerprint {
       Question& question = questions_.emplace_back();
       question.test = &test;
       question.program = program_of(test, offer(live::Need::kDirectPins).here);
-      question.plan = live::plan(question.program, offers_);
+      question.plan = live::plan(question.program, offers_, pin_by(test));
       question.missing = question.plan.skip;
       // Another way to hold the page would answer another question.
       const bool by_other_way = test.interface == "odirect" && !live::is_direct(question.plan.devices[0].way);
@@ -93,12 +93,21 @@ class Fingerprint {
     return rows;
   }
   [[nodiscard]] std::size_t all_rows() const { return rows_.size(); }
+  /// The graphics card, or why there is none.
+  [[nodiscard]] const std::string& card() const { return offer(live::Need::kCuda).found; }
 
  private:
+  static live::PinBy pin_by(const TellingTest& test) {
+    return test.interface == "cuda" ? live::PinBy::kCard : live::PinBy::kClosest;
+  }
+
+  /// What a card's driver takes is no matter of the kernel's version.
+  static bool tells_kernels_apart(const Question& question) { return question.test->interface != "cuda"; }
+
   [[nodiscard]] const live::Offer& offer(live::Need need) const { return offers_[static_cast<std::size_t>(need)]; }
 
   void foretell(Question& question) const {
-    if (!question.missing.empty()) return;
+    if (!question.missing.empty() || !tells_kernels_apart(question)) return;
     for (const RuleChoice& row : rows_) {
       check::CheckOptions options;
       options.rules = row.rules;
@@ -113,7 +122,7 @@ class Fingerprint {
     Question* best = nullptr;
     std::size_t largest = left_.size();
     for (Question& question : questions_) {
-      if (question.asked || !question.missing.empty()) continue;
+      if (question.asked || !question.missing.empty() || !tells_kernels_apart(question)) continue;
       std::map<std::string, std::size_t> parts;
       for (const std::size_t row : left_) ++parts[question.ways[row]];
       std::size_t part = 0;
@@ -137,6 +146,7 @@ class Fingerprint {
     if (!result.findings.empty()) {
       question.broken = fmt::format("{}: {}", check::name_of(result.findings[0].kind), result.findings[0].subtype);
     }
+    if (!tells_kernels_apart(question)) return;
     std::set<std::size_t> agree;
     for (const std::size_t row : left_) {
       if (question.ways[row] == question.answer) agree.insert(row);
@@ -207,6 +217,18 @@ std::string answer_about_transfers(const Safety& transfers) {
       transfers.broken, transfers.asked);
 }
 
+std::string answer_about_cards(const Safety& cards, const std::string& card) {
+  if (cards.asked == 0) return fmt::format("Not known: {}.\n", cards.missing);
+  if (cards.broken == 0) {
+    return fmt::format(
+        "Yes, for private anonymous memory in base pages, tried by loads and stores of the card itself\n({}).\n"
+        "What a child of fork must not use is CUDA: the card is its parent's.\n",
+        card);
+  }
+  return fmt::format("No: {} of {} tests lost data ({}). Keep MADV_DONTFORK on registered memory, or do not fork.\n",
+                     cards.broken, cards.asked, card);
+}
+
 std::string answer_about_gets(const Safety& gets, bool left_behind) {
   if (gets.asked == 0) return fmt::format("Not known: {}.\n", gets.missing);
   std::string text =
@@ -248,6 +270,8 @@ std::string as_text(const std::string& release, const Fingerprint& fingerprint) 
   }
   text += "\nIs fork safe with memory that a device has pinned?\n" + answer_about_pins(safety_of(fingerprint, "pin"));
   text += "\nIs fork safe while O_DIRECT is under way?\n" + answer_about_transfers(safety_of(fingerprint, "odirect"));
+  text += "\nIs fork safe with memory that CUDA has registered?\n" +
+          answer_about_cards(safety_of(fingerprint, "cuda"), fingerprint.card());
   text += "\nIs fork safe with memory that is held by ordinary references (get)?\n" +
           answer_about_gets(safety_of(fingerprint, "get"), reader_is_left_behind(fingerprint));
   return text;
@@ -281,6 +305,8 @@ std::string as_json(const std::string& release, const Fingerprint& fingerprint) 
   }
   json["pin"] = json_of(safety_of(fingerprint, "pin"));
   json["odirect"] = json_of(safety_of(fingerprint, "odirect"));
+  json["cuda"] = json_of(safety_of(fingerprint, "cuda"));
+  json["cuda"]["card"] = fingerprint.card();
   json["get"] = json_of(safety_of(fingerprint, "get"));
   json["get"]["keeps_old_contents"] = reader_is_left_behind(fingerprint);
   return json.dump() + '\n';

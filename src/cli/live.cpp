@@ -40,7 +40,7 @@ check::CheckResult play(const litmus::Program& program, const Setting& setting) 
   result.test = program.name;
   result.rules = setting.kernel.name;
   result.hash = check::program_hash(program);
-  live::Plan plan = live::plan(program, setting.offers);
+  live::Plan plan = live::plan(program, setting.offers, arguments.pin_by);
   if (plan.skip.empty() && arguments.free) plan.skip = problem_of_free_run(program);
   if (!plan.skip.empty()) {
     result.skipped = std::move(plan.skip);

@@ -58,7 +58,7 @@ class Comparison {
 
   /// Nothing where the two cannot be compared: the kernel cannot run it, or a bound ended the search.
   std::optional<Disagreement> compare(const litmus::Program& program) {
-    const live::Plan plan = live::plan(program, offers_);
+    const live::Plan plan = live::plan(program, offers_, arguments_.pin_by);
     if (!plan.skip.empty()) return std::nullopt;
     live::Stage stage(work_, arguments_.patience);
     if (!stage.open(program, plan.devices, plan.uses).empty()) return std::nullopt;

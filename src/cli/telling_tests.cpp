@@ -14,7 +14,7 @@ constexpr std::string_view kPage = "x = anon(1); d = device;";
 constexpr std::string_view kPin = "FOLL_WRITE | FOLL_LONGTERM";
 
 // `PIN` stands for the flags of a pin for writing, held for long.
-constexpr std::array<TellingTest, 15> kTests = {{
+constexpr std::array<TellingTest, 20> kTests = {{
     {"pin-fork-exec", "pin", "After fork and the child's exec, the device sees what the owner writes.", kPage,
      "pin(d, x, PIN); fork(P1); wait(P1); WRITE_ONCE(*x, 2); r0 = dma_read(d);", "exec();"},
     {"pin-fork-alive", "pin", "While the child lives, the device sees what the owner writes.", kPage,
@@ -29,6 +29,19 @@ constexpr std::array<TellingTest, 15> kTests = {{
     {"pin-clear-refs", "pin", "A round of soft-dirty tracking keeps device and owner together.", kPage,
      "pin(d, x, PIN); clear_refs(x); WRITE_ONCE(*x, 2); r0 = dma_read(d);", ""},
     {"fork-pin", "pin", "A page that is shared with a child is the owner's own before the device gets it.", kPage,
+     "fork(P1); pin(d, x, PIN); WRITE_ONCE(*x, 2); r0 = dma_read(d);", "r0 = READ_ONCE(*x);"},
+    {"card-fork-exec", "cuda", "After fork and the child's exec, the card sees what the owner writes.", kPage,
+     "pin(d, x, PIN); fork(P1); wait(P1); WRITE_ONCE(*x, 2); r0 = dma_read(d);", "exec();"},
+    {"card-fork-alive", "cuda", "While the child lives, the card sees what the owner writes.", kPage,
+     "pin(d, x, PIN); fork(P1); WRITE_ONCE(*x, 2); r0 = dma_read(d);", "r0 = READ_ONCE(*x);"},
+    {"card-fork-dma", "cuda", "After fork, the owner sees what the card writes, and the child does not.", kPage,
+     "pin(d, x, PIN); fork(P1); dma_write(d, 2); r0 = READ_ONCE(*x);", "r0 = READ_ONCE(*x);"},
+    {"card-protect-write", "cuda", "Taking write permission away and giving it back keeps card and owner together.",
+     kPage,
+     "pin(d, x, PIN); mprotect(x, PROT_READ); mprotect(x, PROT_READ | PROT_WRITE); WRITE_ONCE(*x, 2); r0 = "
+     "dma_read(d);",
+     ""},
+    {"card-after-fork", "cuda", "A page that is shared with a child is the owner's own before the card gets it.", kPage,
      "fork(P1); pin(d, x, PIN); WRITE_ONCE(*x, 2); r0 = dma_read(d);", "r0 = READ_ONCE(*x);"},
     {"read-fork-alive", "odirect",
      "While an O_DIRECT read is under way and a child lives, its data comes to the owner.", kPage,

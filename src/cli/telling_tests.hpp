@@ -12,7 +12,7 @@ namespace cowherd::cli {
 struct TellingTest {
   std::string_view name;
   /// The interfaces that it speaks for: "pin" for whatever counts its references as pins, "get" for whatever takes
-  /// ordinary ones, "debugger".
+  /// ordinary ones, "odirect", "cuda", "debugger".
   std::string_view interface;
   /// What is promised, as a sentence; the reference semantics says whether the kernel keeps it.
   std::string_view promise;

@@ -26,6 +26,7 @@
 #include <vector>
 
 #include "cowherd/result.hpp"
+#include "live/card.hpp"
 #include "live/gup_pins.hpp"
 #include "live/host.hpp"
 
@@ -91,7 +92,7 @@ struct Service {
 };
 
 /// What a thread or a child of vfork is told; no two of a run serve the same block.
-std::array<Service, litmus::kMaxBlocks> g_services;
+std::array<Service, kChannels> g_services;
 
 [[noreturn]] void serve_as_told(void* service) {
   const Service mine = *static_cast<const Service*>(service);
@@ -199,6 +200,17 @@ class Agent {
       case Ask::kGupTest:
         return {0, gup_test_pin(request.first, request.address, request.length,
                                 static_cast<std::uint32_t>(request.second))};
+      case Ask::kCardHold:
+        return hold_by_card(request);
+      case Ask::kCardRelease:
+        return said_by_card(Card::of_this_process().release(device_number()));
+      case Ask::kCardRead: {
+        std::int64_t word = 0;
+        const Reply read = said_by_card(Card::of_this_process().read(device_number(), request.address, word));
+        return read.error == 0 ? Reply{word, 0} : read;
+      }
+      case Ask::kCardWrite:
+        return said_by_card(Card::of_this_process().write(device_number(), request.address, request.value));
     }
     return {0, ENOSYS};
   }
@@ -276,6 +288,25 @@ class Agent {
       bytes += part;
     }
     return {bytes, 0};
+  }
+
+  [[nodiscard]] std::uint8_t device_number() const { return static_cast<std::uint8_t>(block_ - channel_of_device(0)); }
+
+  Reply said_by_card(const CardTrouble& trouble) const {
+    if (trouble.ok()) return {};
+    channel_.words = {};
+    trouble.words.copy(channel_.words.data(), channel_.words.size() - 1);
+    return {trouble.code, kCardSays};
+  }
+
+  /// The device is served by a thread of its own: others may be suspended, or in the middle of something.
+  Reply hold_by_card(const Request& request) {
+    Card& card = Card::of_this_process();
+    if (const std::string problem = card.problem(); !problem.empty()) return said_by_card({-1, problem});
+    const auto device = static_cast<std::uint8_t>(request.block - channel_of_device(0));
+    const CardTrouble trouble = card.hold(device, request.address, request.length, request.first != 0);
+    if (!trouble.ok()) return said_by_card(trouble);
+    return region_.channels[request.block].process.load() == ::getpid() ? Reply{} : thread(request);
   }
 
   Region& region_;

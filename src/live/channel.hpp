@@ -46,6 +46,13 @@ enum class Ask : std::uint32_t {
   kSubmit,
   /// The pages are given to gup_test, the file `first`, with its flags in `second`.
   kGupTest,
+  /// A graphics card gets hold of the pages, for the device that the channel `block` is of, which is served from then
+  /// on: by a thread of this process. `first`: the card may write.
+  kCardHold,
+  /// Of the channel of a device alone: lets go, reads the word at `address` of what is held, writes `value` there.
+  kCardRelease,
+  kCardRead,
+  kCardWrite,
 };
 
 struct Request {
@@ -75,11 +82,22 @@ struct alignas(64) Channel {
   std::atomic<std::int32_t> process;
   Request request;
   Reply reply;
+  /// What the card's driver says of a reply whose error is kCardSays.
+  std::array<char, 160> words;
 };
+
+/// An error of a card's; `value` is the driver's number for it.
+inline constexpr std::int32_t kCardSays = 121;  // EREMOTEIO
+
+/// After those of blocks, each device of a test has a channel. A graphics card's devices are served there.
+inline constexpr std::size_t kChannels = litmus::kMaxBlocks + litmus::kMaxDevices;
+constexpr std::uint8_t channel_of_device(std::size_t device) {
+  return static_cast<std::uint8_t>(litmus::kMaxBlocks + device);
+}
 static_assert(std::atomic<std::uint32_t>::is_always_lock_free, "shared between processes");
 
 struct Region {
-  std::array<Channel, litmus::kMaxBlocks> channels;
+  std::array<Channel, kChannels> channels;
   /// Reads as closed once the controller has gone, however it went.
   std::int32_t lifeline = -1;
 };

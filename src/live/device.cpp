@@ -41,6 +41,8 @@ const char* name_of(Way way) {
       return "O_DIRECT";
     case Way::kGupTest:
       return "gup_test";
+    case Way::kCard:
+      return "CUDA";
     case Way::kNone:
       break;
   }
@@ -59,6 +61,8 @@ const char* describe(Way way) {
       return "an O_DIRECT write under way (pin for reading; before Linux 6.5 get)";
     case Way::kGupTest:
       return "gup_test (pin for reading, long-term)";
+    case Way::kCard:
+      return "cuMemHostRegister() (pin, long-term; by old drivers get)";
     case Way::kNone:
       break;
   }
@@ -75,7 +79,8 @@ Device::~Device() {
 
 std::string Device::open(Way way, std::size_t pages) {
   way_ = way;
-  if (way == Way::kNone) return {};
+  // A card is opened by the process that asks for it.
+  if (way == Way::kNone || way == Way::kCard) return {};
   if (way == Way::kGupTest) {
     // Not closed at exec: what a test's exec() starts takes hold of pages too.
     gup_test_ = ::open(kGupTestFile, O_RDWR);
@@ -108,6 +113,11 @@ Request Device::take_request(std::uint64_t address, std::uint64_t length, std::u
   request.address = address;
   request.length = length;
   request.times = times;
+  if (way_ == Way::kCard) {
+    request.ask = Ask::kCardHold;
+    request.first = has(flags, PinFlags::kWrite) ? 1 : 0;
+    return request;
+  }
   if (way_ == Way::kGupTest) {
     request.ask = Ask::kGupTest;
     request.first = gup_test_;
@@ -183,6 +193,7 @@ void Device::hold(std::uint64_t address, std::uint64_t length) {
 bool Device::release() {
   if (length_ == 0) return false;
   length_ = 0;
+  if (way_ == Way::kCard) return true;
   if (way_ == Way::kRing) return ::io_uring_unregister_buffers(&ring_) == 0;
   if (is_direct(way_)) {
     disk_.end();

@@ -27,17 +27,20 @@ enum class Way : std::uint8_t {
   kDirectWrite,
   /// The kernel's own test of it: pin_user_pages() with FOLL_LONGTERM, for reading. One device at a time.
   kGupTest,
+  /// cuMemHostRegister(): what the driver of the graphics card takes, pin_user_pages() with FOLL_LONGTERM in newer
+  /// ones, get_user_pages() in old ones. It is the process's that asked, and ends with it.
+  kCard,
 };
 
 bool is_direct(Way way);
-/// "io_uring", "vmsplice", "O_DIRECT", "gup_test"; "none".
+/// "io_uring", "vmsplice", "O_DIRECT", "gup_test", "CUDA"; "none".
 const char* name_of(Way way);
 /// "io_uring fixed buffers (pin for writing, long-term)"
 const char* describe(Way way);
 
 /// One device: an io_uring and a pipe that outlive the processes whose pages they hold. What it holds is taken by a
-/// process of the test, by take_request(); all else is done by whoever calls, through no page table of the test. Not
-/// thread-safe.
+/// process of the test, by take_request(); all else is done by whoever calls, through no page table of the test. A
+/// graphics card is not here but in that process, and told there what to do. Not thread-safe.
 class Device {
  public:
   Device() = default;

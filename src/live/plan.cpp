@@ -8,6 +8,7 @@
 #include "litmus/printer.hpp"
 #include "litmus/resolve.hpp"
 #include "litmus/spelling.hpp"
+#include "live/card_use.hpp"
 #include "live/known.hpp"
 #include "live/one_transfer.hpp"
 
@@ -45,7 +46,8 @@ bool is_inherited(const litmus::Program& program, std::uint8_t variable) {
 
 class Planner {
  public:
-  Planner(const litmus::Program& program, const Offers& offers) : program_(program), offers_(offers) {
+  Planner(const litmus::Program& program, const Offers& offers, PinBy pin_by)
+      : program_(program), offers_(offers), pin_by_(pin_by) {
     plan_.devices.resize(program.devices.size());
   }
 
@@ -214,12 +216,15 @@ class Planner {
       if (op.times * op.place.pages > kMostSpliced) return skip("more references than a pipe holds", text);
       return use(op, Way::kPipe, std::size_t{op.times} * op.place.pages, text);
     }
+    if (pin_by_ == PinBy::kCard && !writes && !long_term) return skip("a card holds pages for long", text);
+    if (pin_by_ == PinBy::kCard) return use_card(op, text);
+    if (pin_by_ == PinBy::kRing && !writes) return skip("io_uring pins for writing alone", text);
     if (!writes) {
       if (long_term) return use_gup_test(op, text);
       if (!here(Need::kDirectPins)) return skip("nothing pins for reading: O_DIRECT does since 6.5", text);
       return use_direct(op, direct, text);
     }
-    if (!long_term && here(Need::kDirectIo) && here(Need::kDirectPins) &&
+    if (pin_by_ == PinBy::kClosest && !long_term && here(Need::kDirectIo) && here(Need::kDirectPins) &&
         beyond_one_transfer(program_, op.device).empty()) {
       return use_direct(op, direct, text);
     }
@@ -240,6 +245,14 @@ class Planner {
     use(op, Way::kGupTest, op.place.pages, text);
   }
 
+  void use_card(const Operation& op, const std::string& text) {
+    need(Need::kCuda, text);
+    if (const std::string reason = beyond_a_card(program_, op.device); !reason.empty()) return skip(reason, text);
+    note(fmt::format("{} holds as the card's driver does: long-term, by pin or, in old ones, by get",
+                     program_.devices[op.device]));
+    use(op, Way::kCard, op.place.pages, text);
+  }
+
   void use_direct(const Operation& op, Way way, const std::string& text) {
     need(Need::kDirectIo, text);
     if (const std::string reason = beyond_one_transfer(program_, op.device); !reason.empty()) return skip(reason, text);
@@ -248,11 +261,14 @@ class Planner {
 
   const litmus::Program& program_;
   const Offers& offers_;
+  PinBy pin_by_;
   Plan plan_;
 };
 
 }  // namespace
 
-Plan plan(const litmus::Program& program, const Offers& offers) { return Planner(program, offers).make(); }
+Plan plan(const litmus::Program& program, const Offers& offers, PinBy pin_by) {
+  return Planner(program, offers, pin_by).make();
+}
 
 }  // namespace cowherd::live

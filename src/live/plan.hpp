@@ -4,6 +4,7 @@
 #include <vector>
 
 #include "litmus/program.hpp"
+#include "live/pin_by.hpp"
 #include "live/probe.hpp"
 #include "live/stage.hpp"
 
@@ -20,6 +21,6 @@ struct Plan {
 };
 
 /// Precondition: the program is resolved.
-Plan plan(const litmus::Program& program, const Offers& offers);
+Plan plan(const litmus::Program& program, const Offers& offers, PinBy pin_by = PinBy::kClosest);
 
 }  // namespace cowherd::live

@@ -21,6 +21,7 @@
 #include <system_error>
 #include <utility>
 
+#include "live/card.hpp"
 #include "live/device.hpp"
 #include "live/gup_pins.hpp"
 #include "live/host.hpp"
@@ -64,7 +65,7 @@ constexpr std::array<NeedInfo, kNeeds> kInfos = {{
      "run as root; CONFIG_FUSE_FS, CONFIG_BLK_DEV_LOOP, CONFIG_IO_URING; Linux 5.8"},
     {"direct-pins", "O_DIRECT pins; before, it takes ordinary references", "Linux 6.5"},
     {"rdma", "pins by a network card", "a card, or: modprobe rdma_rxe && rdma link add rxe0 type rxe netdev eth0"},
-    {"cuda", "pins by a graphics card", "a card and its driver, libcuda.so.1"},
+    {"cuda", "memory held by a graphics card: cuMemHostRegister()", "an NVIDIA card and its driver, libcuda.so.1"},
 }};
 
 Offer yes(std::string found) { return {true, std::move(found)}; }
@@ -310,6 +311,11 @@ Offer look_at_rdma() {
   return no("no device in /sys/class/infiniband");
 }
 
+Offer look_at_card() {
+  CardOffer card = try_card();
+  return {card.here, std::move(card.found)};
+}
+
 }  // namespace
 
 const NeedInfo& describe(Need need) { return kInfos[static_cast<std::size_t>(need)]; }
@@ -338,7 +344,7 @@ Offers probe() {
   set(Need::kDirectIo, try_device(Way::kDirectWrite));
   set(Need::kDirectPins, since(6, 5));
   set(Need::kRdma, look_at_rdma());
-  set(Need::kCuda, exists("/dev/nvidiactl") ? yes("/dev/nvidiactl") : no("no /dev/nvidiactl"));
+  set(Need::kCuda, look_at_card());
   return offers;
 }
 

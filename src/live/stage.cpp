@@ -12,6 +12,7 @@
 #include <cerrno>
 #include <csignal>
 #include <cstring>
+#include <fstream>
 #include <new>
 
 #include "litmus/resolve.hpp"
@@ -29,6 +30,7 @@ using litmus::Operation;
 /// randomization and under AddressSanitizer too; and where User Mode Linux has only 39 bits of addresses.
 constexpr std::uint64_t kBases[] = {0x200000000000, 0x2000000000};
 constexpr unsigned kSliceMilliseconds = 50;
+constexpr useconds_t kLookMicroseconds = 200;
 
 /// 0: none of them can be had.
 std::uint64_t usable_base() {
@@ -42,7 +44,15 @@ std::uint64_t usable_base() {
   return 0;
 }
 
-Answer answer_of(const Reply& reply) { return {static_cast<Errno>(reply.error), reply.value, {}}; }
+/// What /proc says of a process that may be another's child.
+bool has_ended(pid_t process) {
+  std::ifstream file(fmt::format("/proc/{}/stat", process));
+  std::string line;
+  if (!std::getline(file, line)) return true;
+  // After the name, which is in brackets and may hold anything.
+  const std::size_t name = line.rfind(") ");
+  return name != std::string::npos && (line[name + 2] == 'Z' || line[name + 2] == 'X');
+}
 
 }  // namespace
 
@@ -133,13 +143,12 @@ Answer Stage::begin(const litmus::Program& program) {
   asked_.fill(0);
   suspended_by_.fill(std::nullopt);
   merged_.clear();
-  for (std::uint8_t b = 0; b < litmus::kMaxBlocks; ++b) {
-    Channel& channel = region_->channels[b];
+  for (Channel& channel : region_->channels) {
     channel.asked.store(0);
     channel.answered.store(0);
     channel.process.store(0);
-    server_[b] = b;
   }
+  for (std::uint8_t b = 0; b < litmus::kMaxBlocks; ++b) server_[b] = b;
   for (std::uint8_t b = 0; b < program.blocks.size(); ++b) {
     const litmus::Block& block = program.blocks[b];
     if (block.kind != litmus::BlockKind::kProcess || block.start != litmus::BlockStart::kAtTimeZero) continue;
@@ -208,11 +217,23 @@ void Stage::post(std::uint8_t block, const Request& request) {
 
 bool Stage::gone(std::uint8_t block) const {
   pollfd process{watch_[block], POLLIN, 0};
-  return watch_[block] >= 0 && ::poll(&process, 1, 0) > 0;
+  return watch_[block] >= 0 ? ::poll(&process, 1, 0) > 0 : has_ended(region_->channels[block].process.load());
+}
+
+bool Stage::await_end(std::uint8_t block) const {
+  const auto until = std::chrono::steady_clock::now() + patience_;
+  while (std::chrono::steady_clock::now() < until) {
+    pollfd ended{watch_[block], POLLIN, 0};
+    if (watch_[block] >= 0 ? ::poll(&ended, 1, kSliceMilliseconds) > 0 : gone(block)) return true;
+    if (watch_[block] < 0) ::usleep(kLookMicroseconds);
+  }
+  return false;
 }
 
 Answer Stage::lost(std::uint8_t block, std::string_view what) const {
-  return {Errno{0}, 0, fmt::format("{} {}", program_->blocks[block].name, what)};
+  const bool is_device = block >= channel_of_device(0);
+  const std::string& name = is_device ? program_->devices[block - channel_of_device(0)] : program_->blocks[block].name;
+  return {Errno{0}, 0, fmt::format("{} {}", name, what)};
 }
 
 Answer Stage::await(std::uint8_t block) {
@@ -242,7 +263,8 @@ Answer Stage::await_birth(std::uint8_t block) {
   }
   if (watch_[block] >= 0) ::close(watch_[block]);
   watch_[block] = static_cast<int>(::syscall(SYS_pidfd_open, channel.process.load(), 0));
-  return watch_[block] >= 0 ? Answer{} : lost(block, "cannot be watched: no pidfd_open()");
+  // Where there is no such call, /proc tells.
+  return {};
 }
 
 std::uint8_t Stage::server_of(std::uint8_t process) const {
@@ -295,46 +317,8 @@ Answer Stage::exit(std::uint8_t process) {
   Request request;
   request.ask = Ask::kExit;
   post(server, request);
-  pollfd ended{watch_[server], POLLIN, 0};
-  int count = 0;
-  while ((count = ::poll(&ended, 1, static_cast<int>(patience_.count()))) < 0 && errno == EINTR) {
-  }
-  if (count <= 0) return lost(server, "hangs in exit(): it did not end in time");
+  if (!await_end(server)) return lost(server, "hangs in exit(): it did not end in time");
   return resume_parent(process);
-}
-
-Answer Stage::take(std::uint8_t block, std::uint8_t process, const Operation& op) {
-  const bool own = !op.target || *op.target == process;
-  const std::uint8_t server = own ? block : server_of(*op.target);
-  Device& device = *devices_[op.device];
-  const std::uint64_t address = address_of(op.place);
-  // Whoever pins in one call keeps what it got before the first bad page; a ring gives that back, so it is asked again.
-  for (std::uint64_t pages = pages_to_ask_for(server, op); pages > 0; --pages) {
-    Answer got = ask(server, device.take_request(address, pages * kPageBytes, op.times, op.pin_flags));
-    if (!got.lost.empty()) return got;
-    if (is_direct(device.way())) got = answer_of(device.taken({0, static_cast<std::int32_t>(got.error)}, patience_));
-    if (got.error == Errno{0}) {
-      if (device.way() == Way::kPipe) {
-        pages = std::min<std::uint64_t>(pages, static_cast<std::uint64_t>(got.value) / kPageBytes);
-      }
-      device.hold(address, pages * kPageBytes);
-      return {Errno{0}, static_cast<std::int64_t>(pages), {}};
-    }
-    if (got.error != Errno::kFault) {
-      return {Errno{0}, 0,
-              fmt::format("{} refuses the pages: {}", name_of(device.way()), in_words(static_cast<int>(got.error)))};
-    }
-  }
-  return {Errno::kFault, 0, {}};
-}
-
-/// What a driver refuses is refused before; what fails here is the device itself.
-Answer Stage::transfer(std::uint8_t block, const Operation& op, std::int64_t value) {
-  Device& device = *devices_[op.device];
-  const std::uint64_t offset = op.place.page * kPageBytes + op.place.word * sizeof(std::int64_t);
-  const Reply moved = op.code == OpCode::kDmaRead ? device.read(offset) : device.write(offset, value);
-  if (moved.error == 0) return answer_of(moved);
-  return lost(block, fmt::format("cannot use the device: {}: {}", name_of(device.way()), in_words(moved.error)));
 }
 
 Answer Stage::debug(const Operation& op, std::int64_t value) const {
@@ -418,7 +402,7 @@ Answer Stage::perform(std::uint8_t block, std::uint8_t process, const Operation&
       return take(block, process, op);
     case OpCode::kUnpin:
     case OpCode::kUnpinDirty:
-      return devices_[op.device]->release() ? Answer{} : lost(block, "cannot give back what the device holds");
+      return let_go(block, op);
     case OpCode::kDmaRead:
     case OpCode::kDmaWrite:
       return transfer(block, op, value);

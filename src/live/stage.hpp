@@ -22,6 +22,8 @@
 
 namespace cowherd::live {
 
+inline Answer answer_of(const Reply& reply) { return {static_cast<Errno>(reply.error), reply.value, {}}; }
+
 /// The devices of a test, by number: how each is to get hold of pages, and how many references at most.
 struct DevicePlan {
   Way way = Way::kNone;
@@ -77,10 +79,15 @@ class Stage final : public Executor {
   Answer await_birth(std::uint8_t block);
   Answer lost(std::uint8_t block, std::string_view what) const;
   [[nodiscard]] bool gone(std::uint8_t block) const;
+  /// False: it has not ended in time.
+  [[nodiscard]] bool await_end(std::uint8_t block) const;
   Answer start(std::uint8_t block, const litmus::Operation& operation);
   Answer exec(std::uint8_t block, std::uint8_t process);
   Answer take(std::uint8_t block, std::uint8_t process, const litmus::Operation& operation);
   Answer transfer(std::uint8_t block, const litmus::Operation& operation, std::int64_t value);
+  Answer let_go(std::uint8_t block, const litmus::Operation& operation);
+  /// What a process said of its graphics card is an error of the test's, or why there is no answer.
+  Answer from_card(std::uint8_t channel, Answer answer, bool mapped) const;
   Answer debug(const litmus::Operation& operation, std::int64_t value) const;
   Answer clear_refs(std::uint8_t process) const;
   Answer swap_out(std::uint8_t process, const litmus::Place& place);
@@ -88,9 +95,11 @@ class Stage final : public Executor {
   Answer merge(std::uint8_t process, const litmus::Operation& operation);
   Answer part(std::uint8_t process, const litmus::Place& place);
   [[nodiscard]] std::int64_t pages_of(std::uint8_t process) const;
-  /// A transfer that finds a bad page goes on with those before it, and does not say so before its end: those are asked
-  /// for.
+  /// A transfer that finds a bad page goes on with those before it, and does not say so before its end, and a card
+  /// takes all or none: those before it are asked for.
   [[nodiscard]] std::uint64_t pages_to_ask_for(std::uint8_t server, const litmus::Operation& operation) const;
+  /// Whether the mapping there has the right that a pin needs.
+  [[nodiscard]] bool is_mapped(std::uint8_t server, const litmus::Operation& operation, std::uint64_t address) const;
   /// What /proc shows of each page of the test in the process.
   template <class Visit>
   void for_each_page(std::uint8_t process, Visit&& visit) const;
@@ -113,11 +122,11 @@ class Stage final : public Executor {
   bool was_reaper_ = false;
   pid_t group_ = 0;
   std::vector<std::unique_ptr<Device>> devices_;
-  std::array<std::uint32_t, litmus::kMaxBlocks> asked_{};
-  std::array<std::int64_t, litmus::kMaxBlocks> not_before_{};
+  std::array<std::uint32_t, kChannels> asked_{};
+  std::array<std::int64_t, kChannels> not_before_{};
   /// Process and address of each page that the test has had merged in this run.
   std::set<std::pair<std::uint8_t, std::uint64_t>> merged_;
-  std::array<int, litmus::kMaxBlocks> watch_{};
+  std::array<int, kChannels> watch_{};
   std::array<std::uint8_t, litmus::kMaxBlocks> server_{};
   /// The child of vfork that the block waits for.
   std::array<std::optional<std::uint8_t>, litmus::kMaxBlocks> suspended_by_{};

@@ -30,18 +30,6 @@ void Stage::for_each_page(std::uint8_t process, Visit&& visit) const {
   }
 }
 
-std::uint64_t Stage::pages_to_ask_for(std::uint8_t server, const litmus::Operation& op) const {
-  std::uint64_t pages = op.place.pages;
-  if (pages == 1 || !is_direct(devices_[op.device]->way())) return pages;
-  const char* const wanted = has(op.pin_flags, PinFlags::kWrite) ? " wr" : " rd";
-  const pid_t process = region_->channels[server].process.load();
-  for (std::uint64_t page = 1; page < pages; ++page) {
-    const std::uint64_t address = address_of(op.place) + page * kPageBytes;
-    if (area_flags(process, address).value_or("").find(wanted) == std::string::npos) pages = page;
-  }
-  return pages;
-}
-
 Answer Stage::swap_out(std::uint8_t process, const litmus::Place& place) {
   const PageFacts facts(pid_of(process));
   const std::uint64_t address = address_of(place);

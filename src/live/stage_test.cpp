@@ -3,9 +3,15 @@
 #include "live/stage.hpp"
 
 #include <gtest/gtest.h>
+#include <linux/filter.h>
+#include <linux/seccomp.h>
 #include <signal.h>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
+#include <cerrno>
 #include <filesystem>
 #include <iterator>
 
@@ -39,6 +45,39 @@ TEST(Stage, AChildOfVforkAndAThreadHaveTheirParents) {
       "WRITE_ONCE(*x, 4); }");
   ASSERT_EQ(thread.reason(), "");
   EXPECT_EQ(thread.reg(0, 0), 3);
+}
+
+/// From here on this process and its children have no pidfd_open(), as before Linux 5.3 and in gVisor.
+bool lose_pidfds() {
+  sock_filter rules[] = {
+      BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(seccomp_data, nr)),
+      BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_pidfd_open, 0, 1),
+      BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | ENOSYS),
+      BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
+  };
+  const sock_fprog program{std::size(rules), rules};
+  return ::prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0 &&
+         ::prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program, 0, 0) == 0 &&
+         ::syscall(SYS_pidfd_open, ::getpid(), 0) < 0;
+}
+
+TEST(Stage, TheEndOfAProcessIsSeenWithoutPidfdsToo) {
+  const Offers& offers = shared_offers();
+  ASSERT_EQ(offers.size(), kNeeds);
+  const pid_t child = ::fork();
+  if (child == 0) {
+    if (!lose_pidfds()) ::_exit(77);
+    Play play(
+        "P0() { fork(P1); wait(P1); r0 = READ_ONCE(*x); vfork(P2); r1 = READ_ONCE(*x); } P1() { WRITE_ONCE(*x, 2); "
+        "exit(); } P2() { WRITE_ONCE(*x, 3); exit(); }");
+    if (!play.reason().empty()) ::_exit(2);
+    ::_exit(play.reg(0, 0) == 1 && play.reg(0, 1) == 3 ? 0 : 1);
+  }
+  int status = 0;
+  ASSERT_EQ(::waitpid(child, &status, 0), child);
+  ASSERT_TRUE(WIFEXITED(status));
+  if (WEXITSTATUS(status) == 77) GTEST_SKIP() << "no seccomp filters";
+  EXPECT_EQ(WEXITSTATUS(status), 0) << "2: nothing was played";
 }
 
 TEST(Stage, AChildOfVforkThatVforksEndsAfterItsChild) {

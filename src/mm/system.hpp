@@ -186,8 +186,7 @@ class System {
 
   /// What the operations' own checks have found since take_violations().
   void report(Violation violation) {
-    std::atomic_ref(violations_.bits)
-        .fetch_or(std::uint64_t{1} << static_cast<unsigned>(violation), std::memory_order_relaxed);
+    std::atomic_ref(violations_.bits).fetch_or(Violations::bit(violation), std::memory_order_relaxed);
   }
   Violations take_violations() { return {std::atomic_ref(violations_.bits).exchange(0, std::memory_order_relaxed)}; }
 

@@ -68,9 +68,12 @@ inline constexpr std::array kViolations{
 struct Violations {
   std::uint64_t bits = 0;
 
-  void add(Violation violation) { bits |= std::uint64_t{1} << static_cast<unsigned>(violation); }
+  static constexpr std::uint64_t bit(Violation violation) {
+    return std::uint64_t{1} << static_cast<unsigned>(violation);
+  }
+  void add(Violation violation) { bits |= bit(violation); }
   void add(Violations other) { bits |= other.bits; }
-  [[nodiscard]] bool has(Violation violation) const { return (bits >> static_cast<unsigned>(violation) & 1) != 0; }
+  [[nodiscard]] bool has(Violation violation) const { return (bits & bit(violation)) != 0; }
   [[nodiscard]] bool none() const { return bits == 0; }
   bool operator==(const Violations&) const = default;
 };

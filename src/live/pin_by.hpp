@@ -1,0 +1,17 @@
+#pragma once
+
+#include <cstdint>
+
+namespace cowherd::live {
+
+/// What takes hold of the pages that a test pins.
+enum class PinBy : std::uint8_t {
+  /// Whatever keeps closest to what the test says.
+  kClosest,
+  /// Fixed buffers of an io_uring, or nothing.
+  kRing,
+  /// cuMemHostRegister(), or nothing.
+  kCard,
+};
+
+}  // namespace cowherd::live

@@ -1,0 +1,99 @@
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "live/card.hpp"
+#include "live/host.hpp"
+#include "live/page_facts.hpp"
+#include "live/stage.hpp"
+
+// What the devices of a test do.
+
+namespace cowherd::live {
+
+using litmus::OpCode;
+using litmus::Operation;
+
+bool Stage::is_mapped(std::uint8_t server, const Operation& op, std::uint64_t address) const {
+  const char* const wanted = has(op.pin_flags, PinFlags::kWrite) ? " wr" : " rd";
+  const pid_t process = region_->channels[server].process.load();
+  return area_flags(process, address).value_or("").find(wanted) != std::string::npos;
+}
+
+std::uint64_t Stage::pages_to_ask_for(std::uint8_t server, const Operation& op) const {
+  std::uint64_t pages = op.place.pages;
+  const Way way = devices_[op.device]->way();
+  if (pages == 1 || (!is_direct(way) && way != Way::kCard)) return pages;
+  for (std::uint64_t page = 1; page < pages; ++page) {
+    if (!is_mapped(server, op, address_of(op.place) + page * kPageBytes)) pages = page;
+  }
+  return pages;
+}
+
+Answer Stage::take(std::uint8_t block, std::uint8_t process, const Operation& op) {
+  const bool own = !op.target || *op.target == process;
+  const std::uint8_t server = own ? block : server_of(*op.target);
+  Device& device = *devices_[op.device];
+  const std::uint64_t address = address_of(op.place);
+  // Whoever pins in one call keeps what it got before the first bad page; a ring gives that back, so it is asked again.
+  for (std::uint64_t pages = pages_to_ask_for(server, op); pages > 0; --pages) {
+    Request request = device.take_request(address, pages * kPageBytes, op.times, op.pin_flags);
+    request.block = channel_of_device(op.device);
+    Answer got = ask(server, request);
+    if (!got.lost.empty()) return got;
+    if (is_direct(device.way())) got = answer_of(device.taken({0, static_cast<std::int32_t>(got.error)}, patience_));
+    if (device.way() == Way::kCard) got = from_card(server, got, is_mapped(server, op, address));
+    if (!got.lost.empty()) return got;
+    if (got.error == Errno{0}) {
+      if (device.way() == Way::kPipe) {
+        pages = std::min<std::uint64_t>(pages, static_cast<std::uint64_t>(got.value) / kPageBytes);
+      }
+      device.hold(address, pages * kPageBytes);
+      return {Errno{0}, static_cast<std::int64_t>(pages), {}};
+    }
+    if (got.error != Errno::kFault) {
+      return {Errno{0}, 0,
+              fmt::format("{} refuses the pages: {}", name_of(device.way()), in_words(static_cast<int>(got.error)))};
+    }
+  }
+  return {Errno::kFault, 0, {}};
+}
+
+/// What a driver refuses is refused before; what fails here is the device itself.
+Answer Stage::transfer(std::uint8_t block, const Operation& op, std::int64_t value) {
+  Device& device = *devices_[op.device];
+  const std::uint64_t offset = op.place.page * kPageBytes + op.place.word * sizeof(std::int64_t);
+  if (device.way() == Way::kCard) {
+    Request request;
+    request.ask = op.code == OpCode::kDmaRead ? Ask::kCardRead : Ask::kCardWrite;
+    request.address = offset;
+    request.value = value;
+    const std::uint8_t channel = channel_of_device(op.device);
+    return from_card(channel, ask(channel, request), true);
+  }
+  const Reply moved = op.code == OpCode::kDmaRead ? device.read(offset) : device.write(offset, value);
+  if (moved.error == 0) return answer_of(moved);
+  return lost(block, fmt::format("cannot use the device: {}: {}", name_of(device.way()), in_words(moved.error)));
+}
+
+Answer Stage::let_go(std::uint8_t block, const Operation& op) {
+  Device& device = *devices_[op.device];
+  Answer answer;
+  if (device.way() == Way::kCard) {
+    Request request;
+    request.ask = Ask::kCardRelease;
+    const std::uint8_t channel = channel_of_device(op.device);
+    answer = from_card(channel, ask(channel, request), true);
+  }
+  const bool released = device.release();
+  return released || !answer.lost.empty() ? answer : lost(block, "cannot give back what the device holds");
+}
+
+Answer Stage::from_card(std::uint8_t channel, Answer answer, bool mapped) const {
+  if (static_cast<std::int32_t>(answer.error) != kCardSays) return answer;
+  // The driver has no number for what the kernel said.
+  if (!mapped) return {Errno::kFault, 0, {}};
+  return {Errno{0}, 0, region_->channels[channel].words.data(), answer.value == kCardCannot};
+}
+
+}  // namespace cowherd::live
