@@ -78,6 +78,10 @@ TEST(DecisionTable, NamesMeanTheirEnumerators) {
   rules.huge_reuse = HugeReuse::kExclusive;
   rules.huge_copy = HugeCopy::kSplit;
   rules.huge_pins = HugePins::kEach;
+  rules.hugetlb_reuse = HugetlbReuse::kExclusive;
+  rules.hugetlb_fork = HugetlbFork::kAsSmall;
+  rules.hugetlb_force = HugetlbForce::kRefuse;
+  rules.hugetlb_sequence = HugetlbSequence::kAsSmall;
   const std::pair<Decision, const char*> cases[] = {
       {Decision::kReuse, "reuse=directed"},
       {Decision::kPageLock, "page-lock=sleep"},
@@ -125,6 +129,10 @@ TEST(DecisionTable, NamesMeanTheirEnumerators) {
       {Decision::kHugeReuse, "huge-reuse=exclusive"},
       {Decision::kHugeCopy, "huge-copy=split"},
       {Decision::kHugePins, "huge-pins=each"},
+      {Decision::kHugetlbReuse, "hugetlb-reuse=exclusive"},
+      {Decision::kHugetlbFork, "hugetlb-fork=as-small"},
+      {Decision::kHugetlbForce, "hugetlb-force=refuse"},
+      {Decision::kHugetlbSequence, "hugetlb-sequence=as-small"},
   };
   ASSERT_EQ(std::size(cases), kDecisionCount);
   for (const auto& [decision, want] : cases) {

@@ -26,8 +26,7 @@ INIT
   x = unmapped;  x = unmapped[n];   nothing mapped there
   x = secret(v); x = secret[n](v);  as anon, and nobody takes references to it: -EFAULT
   x = thp; x = thp(v);              4 pages that one huge page may hold: MADV_HUGEPAGE
-  x = hugetlb; x = hugetlb(v);      4 pages that are one of the hugetlb pool, or hugetlb[8]: reserved, or with a
-                                    trailing noreserve not
+  x = hugetlb; x = hugetlb(v);      4 pages, or hugetlb[8], of a pool; a trailing noreserve: none is promised
   hugepages = N;                    pages of that pool: enough, where nothing is said
   x = anon(1) PROT_READ;            with a protection: PROT_NONE, PROT_READ, PROT_WRITE
   x = anon shared;                  MAP_SHARED: a child has the same pages; also x = anon[n](v) shared;
