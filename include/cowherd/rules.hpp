@@ -329,6 +329,13 @@ enum class HugeCopy : std::uint8_t {
   kSplit,
 };
 
+/// What a reference for reading leaves in the entry of the huge zero page.
+enum class HugeTouch : std::uint8_t {
+  /// It is dirty, as what FORCE copied for itself is.
+  kDirty,
+  kAccessed,
+};
+
 /// What fork copies of a huge page of which some page is to be copied.
 enum class HugePins : std::uint8_t {
   /// All its pages: the pins of all are one count.
@@ -415,6 +422,7 @@ struct Rules {
   HugeReuse huge_reuse = HugeReuse::kExclusive;
   HugeCopy huge_copy = HugeCopy::kSplit;
   HugePins huge_pins = HugePins::kEach;
+  HugeTouch huge_touch = HugeTouch::kAccessed;
   HugetlbReuse hugetlb_reuse = HugetlbReuse::kExclusive;
   HugetlbFork hugetlb_fork = HugetlbFork::kAsSmall;
   HugetlbForce hugetlb_force = HugetlbForce::kRefuse;
@@ -471,12 +479,13 @@ enum class Decision : std::uint8_t {
   kHugeReuse,
   kHugeCopy,
   kHugePins,
+  kHugeTouch,
   kHugetlbReuse,
   kHugetlbFork,
   kHugetlbForce,
   kHugetlbSequence,
 };
-inline constexpr std::uint8_t kDecisionCount = 50;
+inline constexpr std::uint8_t kDecisionCount = 51;
 
 /// The `cowherd` row: the default of every tool. Equal to Rules{}.
 inline constexpr Rules kCowherdRules{};

@@ -15,6 +15,8 @@ namespace cowherd {
 /// Some of the free pages are promised (Linux: resv_huge_pages): `reserved` never exceeds `free`. Changes and looks
 /// need the pool lock. There are no surplus pages. Compare Linux mm/hugetlb.c: struct hstate.
 struct HugePool {
+  /// One fault on hugetlb memory at a time: a page is promised to a place, and two faults there would both take one.
+  LockWord fault_lock;
   LockWord lock;
   std::uint32_t pages = 0;
   std::uint32_t free = 0;

@@ -137,6 +137,7 @@ Call call_of(Where& where, std::uint8_t block) {
     case OpCode::kDropCache:
     case OpCode::kNumaHint:
     case OpCode::kKsmMerge:
+    case OpCode::kKsmZero:
     case OpCode::kKsmUnmerge:
     case OpCode::kSwapOut:
     case OpCode::kSwapIn:

@@ -123,6 +123,8 @@ class Stepper {
       case OpCode::kNumaHint:
       case OpCode::kKsmUnmerge:
         return protect_entries();
+      case OpCode::kKsmZero:
+        return work_on_page(mm::ksm_zero<G>, {Errno::kBusy, Errno::kFault, Errno::kInvalid});
       case OpCode::kKsmMerge:
         return ksm_merge();
       case OpCode::kTryShare:

@@ -292,6 +292,8 @@ std::string Tracer::describe(const mm::Event& event) const {
       return fmt::format("{}: huge page mapped, from {} on", name, frame(event.frame));
     case EventKind::kHugeReused:
       return fmt::format("{}: huge page of {} reused", name, frame(event.frame));
+    case EventKind::kHugeZeroMapped:
+      return fmt::format("{}: huge zero page mapped", name);
     case EventKind::kHugeCopied:
       return fmt::format("{}: huge page copied, {} to {}", name, frame(event.frame), frame(event.new_frame));
     case EventKind::kHugeShared:

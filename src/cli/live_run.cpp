@@ -52,7 +52,12 @@ struct Seen {
 class Runner {
  public:
   Runner(const litmus::Program& program, live::Executor& executor, const std::string& name, const LiveRuns& runs)
-      : program_(program), runs_(runs), scene_(program), course_(program, executor), outcomes_(program) {
+      : program_(program),
+        runs_(runs),
+        executor_(executor),
+        scene_(program),
+        course_(program, executor),
+        outcomes_(program) {
     result_.test = program.name;
     result_.rules = name;
     result_.hash = check::program_hash(program);
@@ -116,9 +121,11 @@ class Runner {
       return true;
     }
     std::vector<std::int64_t> values;
-    for (const litmus::Term& term : outcomes_.terms()) {
-      const bool finding = term.kind == litmus::Term::Kind::kFinding;
-      values.push_back(finding ? std::int64_t{seen.broken.contains(term.label)} : course_.value_of(term));
+    for (const litmus::Term& term : outcomes_.terms()) values.push_back(course_.value_of(term));
+    if (!judge_disks(seen)) return false;
+    for (std::size_t i = 0; i < values.size(); ++i) {
+      const litmus::Term& term = outcomes_.terms()[i];
+      if (term.kind == litmus::Term::Kind::kFinding) values[i] = std::int64_t{seen.broken.contains(term.label)};
     }
     outcomes_.count(values, !seen.broken.empty());
     return true;
@@ -184,12 +191,48 @@ class Runner {
 
   void begin_reference() {
     reference_.clear();
+    for (std::uint8_t file = 0; file < scene_.files(); ++file) tell_of_file(file);
     for (std::uint8_t b = 0; b < scene_.blocks(); ++b) {
       const litmus::Block& block = scene_.block(b);
       if (block.kind != litmus::BlockKind::kProcess || block.start != litmus::BlockStart::kAtTimeZero) continue;
       reference_.spawn(b);
       for (const litmus::Variable& variable : program_.variables) tell_of(b, variable);
     }
+  }
+
+  void tell_of_file(std::uint8_t number) {
+    const litmus::FileVariable& file = program_.files[number];
+    reference_.create_file(number, static_cast<std::uint8_t>(file.pages), file.kind == litmus::FileKind::kDisk);
+    for (std::uint8_t page = 0; page < file.pages && file.value != 0; ++page) {
+      check::Call call{.kind = Kind::kFileWrite, .page = page, .value = file.value};
+      call.backing.file = spec::FileNumber{number};
+      (void)reference_.run(0, call, {});
+    }
+  }
+
+  /// What is on the disks when all is over. False where it could not go on.
+  bool judge_disks(Seen& seen) {
+    if (!scene_.has_disk()) return true;
+    if (live::Answer ended = executor_.end_all(); !ended.lost.empty()) return give_up(std::move(ended.lost));
+    litmus::Term term;
+    term.kind = litmus::Term::Kind::kDiskWord;
+    for (term.file = 0; term.file < scene_.files(); ++term.file) {
+      if (program_.files[term.file].kind != litmus::FileKind::kDisk) continue;
+      const std::uint8_t pages = reference_.file_size(term.file);
+      for (term.place.page = 0; term.place.page < pages; ++term.place.page) {
+        for (term.place.word = 0; term.place.word < litmus::kWordsPerPage; ++term.place.word) {
+          const live::Answer there = executor_.inspect(0, term);
+          if (!there.lost.empty() || there.error != Errno{0}) return give_up("the disk cannot be looked at");
+          const spec::Judgement judgement =
+              reference_.judge_disk(term.file, term.place.page, term.place.word, there.value);
+          if (judgement.ok()) continue;
+          seen.broken.insert({spec::name_of(judgement.broken), spec::label_of(judgement.harm)});
+          note(check::key_of(judgement), seen);
+          return true;
+        }
+      }
+    }
+    return true;
   }
 
   /// What the init block did.
@@ -200,7 +243,10 @@ class Runner {
     call.count = static_cast<std::uint8_t>(variable.pages);
     call.protection = Protection::kReadWrite;
     const bool secret = variable.kind == litmus::VariableKind::kSecret;
-    call.map_flags = secret ? MapFlags::kFixed | MapFlags::kSecret : MapFlags::kFixed;
+    const litmus::Place all{.variable = static_cast<std::uint8_t>(&variable - program_.variables.data()),
+                            .pages = call.count};
+    call.map_flags = scene_.map_flags_of(all, secret ? MapFlags::kFixed | MapFlags::kSecret : MapFlags::kFixed);
+    call.backing = scene_.backing_of(all);
     (void)reference_.run(process, call, {});
     const bool written = secret || variable.kind == litmus::VariableKind::kAnonValue;
     for (std::uint32_t page = 0; page < variable.pages && written; ++page) {
@@ -216,6 +262,7 @@ class Runner {
 
   const litmus::Program& program_;
   const LiveRuns& runs_;
+  live::Executor& executor_;
   check::Scene scene_;
   live::Course course_;
   check::Reference reference_;

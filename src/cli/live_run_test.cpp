@@ -44,9 +44,18 @@ class Kernel final : public live::Executor {
   }
   live::Answer exit(std::uint8_t) override { return {}; }
   live::Answer look(std::uint8_t process, const litmus::Place&) override { return {Errno{0}, words_[process], {}}; }
-  live::Answer inspect(std::uint8_t, const litmus::Term&) override { return {Errno{0}, 5, {}}; }
+  live::Answer inspect(std::uint8_t, const litmus::Term& term) override {
+    return {Errno{0}, term.kind == litmus::Term::Kind::kDiskWord ? disk : 5, {}};
+  }
+  live::Answer end_all() override {
+    ended = true;
+    return {};
+  }
 
   live::Answer lost;
+  /// What is on every word of the disk.
+  std::int64_t disk = 0;
+  bool ended = false;
 
  private:
   bool forgets_pins_;
@@ -63,6 +72,23 @@ litmus::Program test_of_2020() {
       "t");
   EXPECT_TRUE(parsed.ok()) << parsed.to_text();
   return *parsed.program;
+}
+
+TEST(LiveRun, WhatDoesNotComeToTheDiskIsAFinding) {
+  const litmus::ParseResult parsed = litmus::parse(
+      "COW t\n{ f = file; x = f shared; }\nP0() { WRITE_ONCE(*x, 0); r0 = READ_ONCE(*x); }\n"
+      "exists (finding(file))",
+      "t");
+  ASSERT_TRUE(parsed.ok()) << parsed.to_text();
+  Kernel kernel(false);
+  check::CheckResult result = run_live(*parsed.program, kernel, "live", {});
+  EXPECT_TRUE(kernel.ended);
+  // The fake's memory begins at 1 and is no file; what it says of the disk is what counts here.
+  kernel.disk = 7;
+  const check::CheckResult worse = run_live(*parsed.program, kernel, "live", {});
+  EXPECT_EQ(worse.findings.size(), result.findings.size() + 1);
+  EXPECT_EQ(result.positive, 0u);
+  EXPECT_EQ(worse.positive, 1u) << "finding(file) is known before the condition is asked";
 }
 
 TEST(LiveRun, AKernelThatKeepsItsPromisesHasNoFinding) {

@@ -182,6 +182,9 @@ constexpr std::array kTable = {
                            "Linux counts the pins of a large folio as one, and splits it at fork since 5.9-rc8 "
                            "(d042035eaf5f)",
                            kHugePinsValues),
+    row<&Rules::huge_touch>(
+        Decision::kHugeTouch, "huge-touch", "what a reference for reading leaves in the entry of the huge zero page",
+        "Linux made it dirty until 4.15, which is CVE-2017-1000405 since 4.10 (a8f97366452e)", kHugeTouchValues),
     row<&Rules::hugetlb_reuse>(Decision::kHugetlbReuse, "hugetlb-reuse",
                                "write fault on a hugetlb page: may the owner go on using it?",
                                "Counts at first, mapcounts from 3.0 (0fe6e20b9c4c), by 4.4 of anonymous pages alone "

@@ -78,6 +78,7 @@ TEST(DecisionTable, NamesMeanTheirEnumerators) {
   rules.huge_reuse = HugeReuse::kExclusive;
   rules.huge_copy = HugeCopy::kSplit;
   rules.huge_pins = HugePins::kEach;
+  rules.huge_touch = HugeTouch::kAccessed;
   rules.hugetlb_reuse = HugetlbReuse::kExclusive;
   rules.hugetlb_fork = HugetlbFork::kAsSmall;
   rules.hugetlb_force = HugetlbForce::kRefuse;
@@ -129,6 +130,7 @@ TEST(DecisionTable, NamesMeanTheirEnumerators) {
       {Decision::kHugeReuse, "huge-reuse=exclusive"},
       {Decision::kHugeCopy, "huge-copy=split"},
       {Decision::kHugePins, "huge-pins=each"},
+      {Decision::kHugeTouch, "huge-touch=accessed"},
       {Decision::kHugetlbReuse, "hugetlb-reuse=exclusive"},
       {Decision::kHugetlbFork, "hugetlb-fork=as-small"},
       {Decision::kHugetlbForce, "hugetlb-force=refuse"},

@@ -278,6 +278,11 @@ inline constexpr DecisionValue kHugeCopyValues[] = {
     {"split", "its pages are mapped one by one, and the page that is written is copied"},
 };
 
+inline constexpr DecisionValue kHugeTouchValues[] = {
+    {"dirty", "a reference for reading makes it dirty, and FORCE takes a dirty entry for its own copy"},
+    {"accessed", "it is dirty only when it was written"},
+};
+
 inline constexpr DecisionValue kHugePinsValues[] = {
     {"whole", "one pinned page makes fork copy all of them"},
     {"each", "fork copies the pinned pages and shares the others"},

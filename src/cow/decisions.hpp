@@ -135,6 +135,7 @@ struct HugeState {
   bool referenced = false;
   /// All its pages are marked exclusive.
   bool exclusive = false;
+  bool zero_page = false;
 };
 
 /// What a write fault on a huge entry without write permission does.
@@ -161,7 +162,7 @@ constexpr HugeFault on_huge_write_fault(const Rules& rules, const HugeState& pag
       reuse = reuse || (alone && (!page.referenced || COWHERD_MUTANT(huge_reuse_ignores_references)));
       break;
   }
-  if (reuse) return HugeFault::kReuse;
+  if (reuse && (!page.zero_page || COWHERD_MUTANT(huge_zero_page_reused))) return HugeFault::kReuse;
   return rules.huge_copy == HugeCopy::kWhole ? HugeFault::kCopyWhole : HugeFault::kSplit;
 }
 

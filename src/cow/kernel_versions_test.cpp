@@ -72,6 +72,8 @@ TEST(LinuxVersions, StandForTheRowsOfTheHistory) {
       {"linux-4.8.3", "R3"},
       {"linux-4.9-rc1", "linux-3.2"},
       {"linux-4.9", "R3"},
+      {"linux-4.14", "R3"},
+      {"linux-4.18", "linux-4.15"},
       {"linux-5.0", "linux-4.19"},
       {"linux-5.1-rc4", "linux-4.19"},
       {"linux-5.1-rc5", "R3b"},

@@ -43,6 +43,7 @@ inline constexpr Rules kR0 = changed(Rules{}, [](Rules& r) {
   r.huge_reuse = HugeReuse::kMapcount;
   r.huge_copy = HugeCopy::kWhole;
   r.huge_pins = HugePins::kWhole;
+  r.huge_touch = HugeTouch::kDirty;
   r.hugetlb_reuse = HugetlbReuse::kCount;
   r.hugetlb_fork = HugetlbFork::kShare;
   r.hugetlb_force = HugetlbForce::kWrite;
@@ -64,7 +65,8 @@ inline constexpr Rules kR3 = changed(kLinux3_2, [](Rules& r) {
   r.gup_force = GupForce::kDirtyAfterFault;
   r.hugetlb_reuse = HugetlbReuse::kMapcountAnon;
 });
-inline constexpr Rules kLinux4_19 = changed(kR3, [](Rules& r) { r.remap_flush = RemapFlush::kEarly; });
+inline constexpr Rules kLinux4_15 = changed(kR3, [](Rules& r) { r.huge_touch = HugeTouch::kAccessed; });
+inline constexpr Rules kLinux4_19 = changed(kLinux4_15, [](Rules& r) { r.remap_flush = RemapFlush::kEarly; });
 inline constexpr Rules kR3b = changed(kLinux4_19, [](Rules& r) {
   r.ref_overflow = RefOverflow::kRefuse;
   r.ksm_reuse = KsmReuse::kCount;

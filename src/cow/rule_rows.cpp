@@ -207,6 +207,11 @@ constexpr RowNote kLinux3_2Notes[] = {
     {kM, "mremap flushed page by page before, and once for all pages since, its page-table locks dropped"},
     {kC, "CVE-2018-18281"},
 };
+constexpr RowNote kLinux4_15Notes[] = {
+    {kC,
+     "A reference for reading made the huge zero page's entry dirty, and FORCE took that for its own copy: "
+     "CVE-2017-1000405 (a8f97366452e, 4.15-rc2)"},
+};
 constexpr RowNote kLinux4_19Notes[] = {
     {kC, "The flush that CVE-2018-18281 was about; 4.9.135, 4.14.78 and 4.18.16 have it too"},
     {kM,
@@ -244,7 +249,7 @@ constexpr RuleRow kRows[] = {
     {"R1-rc5", "mapcount, FORCE by dirty entry", rows::kR1Rc5, "2.6.13-rc5", "linux-2.6.13-rc5", "4ceb5db9757a", kR1Rc5Notes, ""},
     {"R1", "mapcount, trylock", rows::kR1, "2.6.13-2.6.28", "linux-2.6.13", "c475a8ab625d f33ea7f404e5", kR1Notes, ""},
     {"R2", "mapcount, waits for the page lock", rows::kR2, "2.6.29-3.1", "linux-2.6.29", "ab967d86015a", kR2Notes, ""},
-    {"R3", "mapcount, FORCE after a fault of its own", rows::kR3, "4.8.3-4.18", "linux-4.9", "19be0eaffa3a", kR3Notes, ""},
+    {"R3", "mapcount, FORCE after a fault of its own", rows::kR3, "4.8.3-4.14", "linux-4.9", "19be0eaffa3a", kR3Notes, ""},
     {"R3b", "R3, references cannot overflow", rows::kR3b, "5.1-5.6", "linux-5.1", "15fab63e1e57 8fde12ca79af", kR3bNotes, ""},
     {"R3c", "R3b, pins are counted", rows::kR3c, "5.7-5.7.2", "linux-5.7", "3faa52c03f44", kR3cNotes, ""},
     {"R4", "mapcount, readers break copy-on-write", rows::kR4, "5.7.3-5.9-rc4", "linux-5.8", "17839856fd58", kR4Notes, ""},
@@ -282,6 +287,7 @@ constexpr RuleRow kRows[] = {
 
 constexpr RuleRow kVariants[] = {
     {"linux-3.2", "R2, mremap flushes late", rows::kLinux3_2, "3.2-4.8.2", "linux-3.2", "7b6efc2bc4f1", kLinux3_2Notes, "R2"},
+    {"linux-4.15", "R3, reading a huge page leaves it clean", rows::kLinux4_15, "4.15-4.18", "linux-4.15", "a8f97366452e", kLinux4_15Notes, "R3"},
     {"linux-4.19", "R3, mremap flushes with the locks held", rows::kLinux4_19, "4.19-5.0", "linux-4.19", "eb66ae030829", kLinux4_19Notes, "R3"},
     {"linux-5.6.19", "R4 without counted pins", rows::kLinux5_6_19, "5.6.19", "linux-5.6.19", "17839856fd58", kLinux5_6_19Notes, "R4"},
     {"linux-5.10.7", "R7 with R8's sequence count", rows::kLinux5_10_7, "5.10.7", "linux-5.10.7", "c28b1fc70390 57efa1fe5957", kLinux5_10_7Notes, "R7"},

@@ -56,7 +56,8 @@ void Generator::draw() {
     case OpCode::kUnlockPage:
       return draw_lock();
     case OpCode::kKsmMerge:
-      return draw_ksm_merge();
+    case OpCode::kKsmZero:
+      return draw_ksm_merge(op.code);
     case OpCode::kClearRefs:
     case OpCode::kNumaHint:
     case OpCode::kKsmUnmerge:
@@ -243,7 +244,7 @@ void Generator::draw_file(std::uint8_t b, Operation op) {
   emit(program_.blocks[b], op, op.code == OpCode::kFileRead);
 }
 
-void Generator::draw_ksm_merge() {
+void Generator::draw_ksm_merge(OpCode code) {
   Operation op;
   op.code = OpCode::kMadvise;
   op.advice = Advice::kMergeable;
@@ -251,12 +252,14 @@ void Generator::draw_ksm_merge() {
   const auto block = static_cast<std::uint8_t>(random_.below(static_cast<std::uint32_t>(states_.size())));
   if (states_[block].ended || states_[block].no_memory) return;
   emit(program_.blocks[block], op, false);
-  op.code = OpCode::kKsmMerge;
+  op.code = code;
   op.advice = Advice::kDontNeed;
   op.place = pick_word();
-  op.to = pick_word();
   op.target = 0;
-  op.to_target = states_[block].process;
+  if (code == OpCode::kKsmMerge) {
+    op.to = pick_word();
+    op.to_target = states_[block].process;
+  }
   emit(kernel_block_, op, random_.percent(30));
 }
 

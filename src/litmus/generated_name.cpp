@@ -93,6 +93,8 @@ std::string_view operation_tag(const Operation& operation) {
       return "Drop";
     case OpCode::kKsmMerge:
       return "Ksm";
+    case OpCode::kKsmZero:
+      return "Zero";
     case OpCode::kKsmUnmerge:
       return "Unksm";
     case OpCode::kNumaHint:

@@ -55,6 +55,7 @@ constexpr OpWeights default_weights() {
   set(OpCode::kMlock, 1);
   set(OpCode::kMunlock, 1);
   set(OpCode::kKsmMerge, 3);
+  set(OpCode::kKsmZero, 1);
   set(OpCode::kKsmUnmerge, 1);
   set(OpCode::kSwapOut, 5);
   set(OpCode::kSwapIn, 1);

@@ -74,7 +74,7 @@ class Generator {
   void draw_clear_refs(std::uint8_t b, Operation op);
   void draw_file(std::uint8_t b, Operation op);
   /// KSM scans by itself: in a block of its own. The mapping has to allow it.
-  void draw_ksm_merge();
+  void draw_ksm_merge(OpCode code);
   /// One snapshot at most; any process may go back to it, once it is taken in some schedule.
   void draw_snapshot(std::uint8_t b, Operation op);
   /// A read at the end: of what a device holds, or of memory by a process that has not ended.

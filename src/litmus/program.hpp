@@ -156,6 +156,7 @@ enum class OpCode : std::uint8_t {
   kMlock,        // mlock(x)
   kMunlock,      // munlock(x)
   kKsmMerge,     // ksm_merge(P0:x, P1:y): one page for both, if they hold the same
+  kKsmZero,      // ksm_zero(P0:x): the zero page in place of one that holds zeros
   kKsmUnmerge,   // ksm_unmerge(P0:x): a page of its own again for each that was merged
   kSwapOut,      // swapout(P0:x): reclaim takes the page
   kSwapIn,       // swapin(P0:x): the page comes back from swap

@@ -150,11 +150,13 @@ class Resolver {
       report(op.position, fmt::format("a device only does dma_read and dma_write, not {}", statement_word(op).name));
     }
     if (block.kind == BlockKind::kKernel && !is_kernel_work(arguments)) {
-      report(op.position,
-             fmt::format("a kernel block only does lock_page, unlock_page, clear_refs, numa_hint, ksm_merge, "
-                         "ksm_unmerge, try_share, writeback, drop_cache, swapout, swapin, migrate, collapse, split and "
-                         "poison, not {}",
-                         statement_word(op).name));
+      report(
+          op.position,
+          fmt::format(
+              "a kernel block only does lock_page, unlock_page, clear_refs, numa_hint, ksm_merge, "
+              "ksm_zero, ksm_unmerge, try_share, writeback, drop_cache, swapout, swapin, migrate, collapse, split and "
+              "poison, not {}",
+              statement_word(op).name));
     }
     if (block.kind == BlockKind::kProcess && op.code == OpCode::kTryShare) {
       report(op.position, "try_share is for a kernel block");

@@ -47,6 +47,7 @@ constexpr std::array kStatements{
     StatementWord{"mlock", OpCode::kMlock, Arguments::kPages},
     StatementWord{"munlock", OpCode::kMunlock, Arguments::kPages},
     StatementWord{"ksm_merge", OpCode::kKsmMerge, Arguments::kTwoOtherPages},
+    StatementWord{"ksm_zero", OpCode::kKsmZero, Arguments::kOtherPage},
     StatementWord{"ksm_unmerge", OpCode::kKsmUnmerge, Arguments::kOtherPages},
     StatementWord{"swapout", OpCode::kSwapOut, Arguments::kOtherPage},
     StatementWord{"swapin", OpCode::kSwapIn, Arguments::kOtherPage},

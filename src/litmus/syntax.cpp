@@ -69,6 +69,7 @@ STATEMENTS, each may begin with 'r0 =' and end with 'fail_nth N' (its N-th alloc
   clear_refs(P0:x)                  take write permission away, to see what is written from now on
   numa_hint(P0:x)                   let no access through, to find out who uses the page
   ksm_merge(P0:x, P1:y)             one page for both, if they hold the same; -EBUSY where somebody holds one
+  ksm_zero(P0:x)                    the zero page in place of one that holds zeros; refused as ksm_merge is
   ksm_unmerge(P0:x)                 a page of its own again for each that was merged
   try_share(P0:x)                   the kernel takes the exclusive mark, as swap-out does; -EBUSY where pinned
   read(f)  write(f, v)              of a file; what lies behind its end reads 0, and a write makes it longer

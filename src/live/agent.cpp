@@ -1,6 +1,7 @@
 #include "live/agent.hpp"
 
 #include <fcntl.h>
+#include <linux/falloc.h>
 #include <linux/futex.h>
 #include <linux/io_uring.h>
 #include <poll.h>
@@ -154,7 +155,7 @@ class Agent {
       case Ask::kStore:
         return access(request);
       case Ask::kMap: {
-        void* const got = ::mmap(at, request.length, request.first, request.second, -1, 0);
+        void* const got = ::mmap(at, request.length, request.first, request.second, request.file, request.value);
         return got == MAP_FAILED ? Reply{0, errno} : Reply{0, got == at ? 0 : EINVAL};
       }
       case Ask::kUnmap:
@@ -179,6 +180,24 @@ class Agent {
         unsigned char page = 0;
         return ::mincore(at, 1, &page) == 0 ? Reply{page & 1, 0} : Reply{0, errno};
       }
+      case Ask::kSync:
+        return reply_of(::msync(at, request.length, MS_SYNC));
+      case Ask::kReadFile: {
+        // Behind the end there is nothing to read.
+        std::int64_t word = 0;
+        const ssize_t read = ::pread(request.file, &word, sizeof word, static_cast<off_t>(request.address));
+        return read < 0 ? Reply{0, errno} : Reply{word, 0};
+      }
+      case Ask::kWriteFile: {
+        const ssize_t wrote =
+            ::pwrite(request.file, &request.value, sizeof request.value, static_cast<off_t>(request.address));
+        return wrote == sizeof request.value ? Reply{} : Reply{0, wrote < 0 ? errno : EIO};
+      }
+      case Ask::kTruncate:
+        return reply_of(::ftruncate(request.file, static_cast<off_t>(request.length)));
+      case Ask::kPunch:
+        return reply_of(::fallocate(request.file, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE,
+                                    static_cast<off_t>(request.address), static_cast<off_t>(request.length)));
       case Ask::kFork:
         return fork(request);
       case Ask::kVfork:

@@ -14,7 +14,7 @@ namespace cowherd::live {
 enum class Ask : std::uint32_t {
   kLoad,
   kStore,
-  /// mmap of private anonymous memory: `first` is PROT_*, `second` MAP_*.
+  /// mmap: `first` is PROT_*, `second` MAP_*; of the file `file`, if that is one, from byte `value` on.
   kMap,
   kUnmap,
   /// mremap: `second` is the new length, `first` MREMAP_*, `value` the new address.
@@ -30,6 +30,14 @@ enum class Ask : std::uint32_t {
   kUnlock,
   /// Whether the page is in memory, mapped or not: mincore().
   kInCore,
+  /// msync(MS_SYNC)
+  kSync,
+  /// The word at byte `address` of `file`, by pread() and pwrite().
+  kReadFile,
+  kWriteFile,
+  /// ftruncate() to `length`; a hole of `length` bytes at byte `address`.
+  kTruncate,
+  kPunch,
   /// `block` is the one that the new process or thread serves.
   kFork,
   kVfork,
@@ -64,6 +72,7 @@ struct Request {
   std::int32_t first = 0;
   std::int32_t second = 0;
   std::uint32_t block = 0;
+  std::int32_t file = -1;
   /// Not to be done before this time of the monotonic clock, in nanoseconds; 0: at once.
   std::int64_t not_before = 0;
 };

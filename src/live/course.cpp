@@ -260,6 +260,12 @@ std::int64_t Course::value_of(const litmus::Term& term) {
     }
     case litmus::Term::Kind::kFaults:
       return faults_[term.block];
+    case litmus::Term::Kind::kFinding:
+      // Who judges knows.
+      return 0;
+    case litmus::Term::Kind::kFileWord:
+    case litmus::Term::Kind::kDiskWord:
+      return executor_->inspect(0, term).result();
     default: {
       const std::uint8_t process = process_of_[term.block];
       if (alive(process)) return executor_->inspect(process, term).result();

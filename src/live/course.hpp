@@ -49,8 +49,10 @@ class Executor {
   virtual Answer exit(std::uint8_t process) = 0;
   /// What the process reads there now.
   virtual Answer look(std::uint8_t process, const litmus::Place& place) = 0;
-  /// frame(), mapcount() or rss() of the process at this moment.
+  /// frame(), mapcount(), rss() of the process or a word of a file at this moment.
   virtual Answer inspect(std::uint8_t process, const litmus::Term& term) = 0;
+  /// The run is over: all processes end, devices let go of what they hold, and what is dirty is written to its disk.
+  virtual Answer end_all() { return {}; }
 };
 
 /// One run of a test, from its init block to its end: who may go on, and what each step came to. The rules by which

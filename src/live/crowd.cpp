@@ -32,6 +32,13 @@ bool can_overlap(const Course& course, std::uint8_t block) {
     case OpCode::kMlock:
     case OpCode::kMunlock:
     case OpCode::kFork:
+    case OpCode::kMsync:
+    case OpCode::kFileRead:
+    case OpCode::kFileWrite:
+    case OpCode::kTruncate:
+    case OpCode::kPunch:
+    case OpCode::kWriteback:
+    case OpCode::kDropCache:
       return true;
     case OpCode::kPtraceRead:
     case OpCode::kPtraceWrite:
@@ -56,6 +63,22 @@ std::optional<std::uint8_t> device_of(const Operation& op) {
   const bool uses = op.code == OpCode::kPin || op.code == OpCode::kUnpin || op.code == OpCode::kUnpinDirty ||
                     op.code == OpCode::kDmaRead || op.code == OpCode::kDmaWrite;
   return uses ? std::optional(op.device) : std::nullopt;
+}
+
+/// Whether a process of the test does it, and not we.
+bool by_process(const Operation& op) {
+  switch (op.code) {
+    case OpCode::kPin:
+      return true;
+    case OpCode::kPtraceRead:
+    case OpCode::kPtraceWrite:
+    case OpCode::kClearRefs:
+    case OpCode::kWriteback:
+    case OpCode::kDropCache:
+      return false;
+    default:
+      return !device_of(op);
+  }
 }
 
 std::int64_t value_of(const Course& course, std::uint8_t block) {
@@ -107,10 +130,10 @@ void Crowd::do_together(const Course& course, BlockSet blocks, litmus::Random& r
     if ((blocks & bit_of(b)) == 0) continue;
     const auto when = start + std::chrono::nanoseconds(random.below(kSpreadNanoseconds));
     const Operation& op = course.operation(b);
-    const bool by_process = op.code == OpCode::kPin || !device_of(op);
-    stage_->hold_back(b, by_process ? nanoseconds(when) : 0);
-    threads.emplace_back([this, &course, &op, b, when, by_process] {
-      while (!by_process && std::chrono::steady_clock::now() < when) {
+    const bool by_others = by_process(op);
+    stage_->hold_back(b, by_others ? nanoseconds(when) : 0);
+    threads.emplace_back([this, &course, &op, b, when, by_others] {
+      while (!by_others && std::chrono::steady_clock::now() < when) {
       }
       done_[b] = stage_->perform(b, course.process_of(b), op, value_of(course, b));
     });

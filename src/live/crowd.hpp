@@ -35,6 +35,7 @@ class Crowd final : public Executor {
   Answer exit(std::uint8_t process) override { return stage_->exit(process); }
   Answer look(std::uint8_t process, const litmus::Place& place) override { return stage_->look(process, place); }
   Answer inspect(std::uint8_t process, const litmus::Term& term) override { return stage_->inspect(process, term); }
+  Answer end_all() override { return stage_->end_all(); }
 
  private:
   void do_together(const Course& course, BlockSet blocks, litmus::Random& random);

@@ -401,6 +401,11 @@ int main(int argc, char **argv)
 }  // namespace
 
 std::string problem_in_c(const litmus::Program& program) {
+  for (const litmus::Variable& variable : program.variables) {
+    if (variable.shared || variable.kind == litmus::VariableKind::kFile) {
+      return fmt::format("{}: files and shared memory are not written in C", variable.name);
+    }
+  }
   for (const litmus::Term& term : litmus::observed_terms(program)) {
     if (litmus::is_internal(term)) return fmt::format("{}: not written in C", litmus::print_term(program, term));
   }

@@ -15,8 +15,8 @@ namespace {
 
 namespace fs = std::filesystem;
 
-/// zram asks for a compressor by a name that stands in none of its dependencies.
-constexpr std::string_view kWantedModules[] = {"lzo_rle", "lz4", "zram", "loop", "fuse"};
+/// zram asks for a compressor, and ext4 for a checksum, by a name that stands in none of their dependencies.
+constexpr std::string_view kWantedModules[] = {"lzo_rle", "lz4", "zram", "loop", "fuse", "crc32c_generic", "ext4"};
 
 /// The folder of the modules that belong to the kernel.
 std::optional<fs::path> module_folder(const fs::path& kernel) {

@@ -11,6 +11,10 @@ std::string KernelWork::open(const KernelUses& uses) {
     if (!merging_problem_) merging_problem_ = same_pages_.open(keeper_);
     if (!merging_problem_->empty()) return *merging_problem_;
   }
+  if (uses.disk) {
+    if (!disk_problem_) disk_problem_ = disk_.open();
+    if (!disk_problem_->empty()) return *disk_problem_;
+  }
   return {};
 }
 
@@ -18,6 +22,8 @@ void KernelWork::put_back() {
   keeper_.restore();
   swap_problem_.reset();
   merging_problem_.reset();
+  disk_.close();
+  disk_problem_.reset();
 }
 
 }  // namespace cowherd::live

@@ -5,6 +5,7 @@
 
 #include "live/keeper.hpp"
 #include "live/same_pages.hpp"
+#include "live/small_disk.hpp"
 #include "live/swap_area.hpp"
 
 namespace cowherd::live {
@@ -13,13 +14,15 @@ namespace cowherd::live {
 struct KernelUses {
   bool swap = false;
   bool merging = false;
+  /// Files on a disk.
+  bool disk = false;
 
   bool operator==(const KernelUses&) const = default;
 };
 
-/// The kernel's own work, told when to be done: pages that leave memory, and pages that are merged. What that takes is
-/// made when it is first asked for, serves one test after the other, and is put back at the end, however that comes.
-/// Not thread-safe.
+/// The kernel's own work, told when to be done: pages that leave memory, that are merged, or that go to a disk. What
+/// that takes is made when it is first asked for, serves one test after the other, and is put back at the end, however
+/// that comes. Not thread-safe.
 class KernelWork {
  public:
   /// Empty, or why it cannot be had.
@@ -30,15 +33,18 @@ class KernelWork {
 
   [[nodiscard]] const SwapArea& swap() const { return swap_; }
   [[nodiscard]] const SamePages& same_pages() const { return same_pages_; }
+  [[nodiscard]] const SmallDisk& disk() const { return disk_; }
   /// In a process that has just been forked.
   void leave_to_parent() { keeper_.leave_to_parent(); }
 
  private:
   SwapArea swap_;
   SamePages same_pages_;
+  SmallDisk disk_;
   /// What opening came to.
   std::optional<std::string> swap_problem_;
   std::optional<std::string> merging_problem_;
+  std::optional<std::string> disk_problem_;
   Keeper keeper_;
 };
 

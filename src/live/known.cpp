@@ -60,6 +60,13 @@ constexpr std::array kStatements{
     Known{OpCode::kSwapIn},
     Known{OpCode::kKsmMerge},
     Known{OpCode::kKsmUnmerge},
+    Known{OpCode::kMsync, InC::kNo},
+    Known{OpCode::kFileRead, InC::kNo},
+    Known{OpCode::kFileWrite, InC::kNo},
+    Known{OpCode::kTruncate, InC::kNo},
+    Known{OpCode::kPunch, InC::kNo},
+    Known{OpCode::kWriteback, InC::kNo},
+    Known{OpCode::kDropCache, InC::kNo},
     Known{OpCode::kLockPage, InC::kNo, kPageLock},
     Known{OpCode::kUnlockPage, InC::kNo, kPageLock},
     Known{OpCode::kTryShare, InC::kNo, "the exclusive mark cannot be taken alone from user space"},
@@ -68,13 +75,13 @@ constexpr std::array kStatements{
     Known{OpCode::kRestore, InC::kNo, kGoBack},
 };
 
-constexpr std::array kVariables{VariableKind::kAnon, VariableKind::kAnonValue, VariableKind::kZeroPage,
-                                VariableKind::kUnmapped, VariableKind::kSecret};
+constexpr std::array kVariables{VariableKind::kAnon,     VariableKind::kAnonValue, VariableKind::kZeroPage,
+                                VariableKind::kUnmapped, VariableKind::kSecret,    VariableKind::kFile};
 
-constexpr std::array kTerms{Term::Kind::kLiteral,   Term::Kind::kRegister, Term::Kind::kMemory,
-                            Term::Kind::kFaults,    Term::Kind::kFinding,  Term::Kind::kFrame,
-                            Term::Kind::kMapcount,  Term::Kind::kRss,      Term::Kind::kExclusive,
-                            Term::Kind::kSoftDirty, Term::Kind::kSwapped,  Term::Kind::kSwapCache};
+constexpr std::array kTerms{
+    Term::Kind::kLiteral, Term::Kind::kRegister,  Term::Kind::kMemory,   Term::Kind::kFaults,    Term::Kind::kFinding,
+    Term::Kind::kFrame,   Term::Kind::kMapcount,  Term::Kind::kRss,      Term::Kind::kExclusive, Term::Kind::kSoftDirty,
+    Term::Kind::kSwapped, Term::Kind::kSwapCache, Term::Kind::kFileWord, Term::Kind::kDiskWord};
 /// Only a kernel's debugger sees them.
 constexpr std::array kHidden{Term::Kind::kRefcount, Term::Kind::kPins, Term::Kind::kWritable, Term::Kind::kDirty,
                              Term::Kind::kSwapCount};
@@ -123,7 +130,7 @@ std::string refusal_of(const Operation& operation) {
 }
 
 std::string refusal_of(const litmus::Variable& variable) {
-  return contains(kVariables, variable.kind) && !variable.shared ? std::string() : no_way_to("build such memory");
+  return contains(kVariables, variable.kind) ? std::string() : no_way_to("build such memory");
 }
 
 std::string refusal_of(const Term& term) {

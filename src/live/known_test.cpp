@@ -40,10 +40,6 @@ TEST(Known, WhatLiveWasNotTaughtIsRefusedByName) {
   variable.kind = static_cast<litmus::VariableKind>(200);
   EXPECT_EQ(refusal_of(variable), "live has no way to build such memory yet");
 
-  variable.kind = litmus::VariableKind::kAnon;
-  variable.shared = true;
-  EXPECT_EQ(refusal_of(variable), "live has no way to build such memory yet");
-
   litmus::Term term;
   EXPECT_EQ(refusal_of(term), "");
   term.kind = litmus::Term::Kind::kRefcount;

@@ -14,6 +14,8 @@ struct PageEntry {
   /// What is not present lies in swap.
   bool swapped = false;
   bool soft_dirty = false;
+  /// A file's, or shared.
+  bool of_file = false;
   /// Of a page that is present; 0 without CAP_SYS_ADMIN.
   std::uint64_t frame = 0;
 

@@ -52,6 +52,7 @@ class Planner {
   }
 
   Plan make() && {
+    for (const litmus::FileVariable& file : program_.files) look_at_file(file);
     for (const litmus::Variable& variable : program_.variables) look_at_variable(variable);
     for (const litmus::Term& term : litmus::observed_terms(program_)) look_at_term(term);
     for (std::size_t b = 0; b < program_.blocks.size(); ++b) {
@@ -83,6 +84,12 @@ class Planner {
     if (is_inherited(program_, number)) {
       skip("secret memory is shared with children here, and not a process's own", variable.name);
     }
+  }
+
+  void look_at_file(const litmus::FileVariable& file) {
+    if (file.kind != litmus::FileKind::kDisk) return;
+    need(Need::kDisk, file.name);
+    plan_.uses.disk = true;
   }
 
   void look_at_term(const litmus::Term& term) {
@@ -137,6 +144,9 @@ class Planner {
       case OpCode::kKsmMerge:
       case OpCode::kKsmUnmerge:
         return use_merging(text);
+      case OpCode::kDropCache:
+        if (program_.files[op.file].kind == litmus::FileKind::kDisk) need(Need::kCacheFacts, text);
+        return;
       default:
         return;
     }
@@ -199,8 +209,17 @@ class Planner {
 
   [[nodiscard]] bool here(Need need) const { return offers_[static_cast<std::size_t>(need)].here; }
 
+  /// A dirty page that a file system has not heard of was a BUG there once.
+  void look_at_disk_page(const Operation& op, const std::string& text) {
+    const litmus::Variable& variable = program_.variables[op.place.variable];
+    const bool on_disk =
+        variable.kind == litmus::VariableKind::kFile && program_.files[variable.file].kind == litmus::FileKind::kDisk;
+    if (on_disk && variable.shared) need(Need::kDiskPins, text);
+  }
+
   void look_at_pin(const Operation& op, const std::string& text) {
     const bool writes = has(op.pin_flags, PinFlags::kWrite);
+    if (writes) look_at_disk_page(op, text);
     const bool long_term = has(op.pin_flags, PinFlags::kLongTerm);
     if (has(op.pin_flags, PinFlags::kForce)) return skip("no interface holds a page with FOLL_FORCE", text);
     if (has(op.pin_flags, PinFlags::kNoFault)) return skip("no interface holds a page with FOLL_NOFAULT", text);
@@ -220,7 +239,8 @@ class Planner {
     if (pin_by_ == PinBy::kCard) return use_card(op, text);
     if (pin_by_ == PinBy::kRing && !writes) return skip("io_uring pins for writing alone", text);
     if (!writes) {
-      if (long_term) return use_gup_test(op, text);
+      const bool by_card = !here(Need::kGupTest) && here(Need::kCuda);
+      if (long_term) return by_card ? use_card(op, text) : use_gup_test(op, text);
       if (!here(Need::kDirectPins)) return skip("nothing pins for reading: O_DIRECT does since 6.5", text);
       return use_direct(op, direct, text);
     }
@@ -237,7 +257,7 @@ class Planner {
   }
 
   void use_gup_test(const Operation& op, const std::string& text) {
-    if (!here(Need::kGupTest)) return skip("a long-term pin for reading needs CONFIG_GUP_TEST or a network card", text);
+    if (!here(Need::kGupTest)) return skip("a long-term pin for reading needs CONFIG_GUP_TEST or a card", text);
     const bool taken = std::any_of(plan_.devices.begin(), plan_.devices.end(), [&](const DevicePlan& device) {
       return device.way == Way::kGupTest && &device != &plan_.devices[op.device];
     });

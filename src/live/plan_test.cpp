@@ -56,6 +56,8 @@ TEST(Plan, ALongPinForReadingIsTheKernelsOwnTest) {
   EXPECT_NE(plan_of("pin(d, x, FOLL_LONGTERM); pin(e, x, FOLL_LONGTERM);", offers).skip.find("one device"),
             std::string::npos);
   offers[static_cast<std::size_t>(Need::kGupTest)].here = false;
+  EXPECT_EQ(plan_of("pin(d, x, FOLL_LONGTERM);", offers).devices[0].way, Way::kCard);
+  offers[static_cast<std::size_t>(Need::kCuda)].here = false;
   EXPECT_NE(plan_of("pin(d, x[0], FOLL_LONGTERM);", offers).skip.find("CONFIG_GUP_TEST"), std::string::npos);
 }
 
@@ -102,6 +104,29 @@ TEST(Plan, WhatTheKernelDoesOnTheSideIsMadeReady) {
   Offers offers = everything();
   offers[static_cast<std::size_t>(Need::kSwap)] = {false, "no zram"};
   EXPECT_EQ(plan_of("swapout(x[0]);", offers).skip, "needs swap: no zram (swapout(x[0]))");
+}
+
+TEST(Plan, WhatLiesOnADiskNeedsOne) {
+  const auto planned = [](const char* memory, const char* statements, const Offers& offers) {
+    const litmus::ParseResult parsed = litmus::parse(
+        std::string("COW t\n{ d = device; ") + memory + " x = f shared; }\nP0() { " + statements + " }", "t");
+    EXPECT_TRUE(parsed.ok()) << parsed.to_text();
+    return plan(*parsed.program, offers);
+  };
+  Offers offers = everything();
+  EXPECT_EQ(planned("f = file(1);", "drop_cache(f);", offers).uses, (KernelUses{.disk = true}));
+  EXPECT_EQ(planned("f = memfd(1);", "drop_cache(f);", offers).uses, KernelUses{});
+  offers[static_cast<std::size_t>(Need::kCacheFacts)].here = false;
+  EXPECT_NE(planned("f = file(1);", "drop_cache(f);", offers).skip.find("needs cache-facts"), std::string::npos);
+  EXPECT_EQ(planned("f = memfd(1);", "drop_cache(f);", offers).skip, "");
+  // Where the file system could stop the whole machine.
+  offers[static_cast<std::size_t>(Need::kDiskPins)].here = false;
+  EXPECT_NE(planned("f = file(1);", "pin(d, x, FOLL_WRITE);", offers).skip.find("needs disk-pins"), std::string::npos);
+  EXPECT_EQ(planned("f = file(1);", "pin(d, x, 0);", offers).skip, "");
+  EXPECT_EQ(planned("f = memfd(1);", "pin(d, x, FOLL_WRITE);", offers).skip, "");
+  offers[static_cast<std::size_t>(Need::kDisk)].here = false;
+  EXPECT_NE(planned("f = file(1);", "fsync(f);", offers).skip.find("needs disk"), std::string::npos);
+  EXPECT_EQ(planned("f = memfd(1);", "fsync(f);", offers).skip, "");
 }
 
 TEST(Plan, WhatARingLetsGoIsNotMarkedDirty) {

@@ -23,6 +23,7 @@
 
 #include "live/card.hpp"
 #include "live/device.hpp"
+#include "live/files.hpp"
 #include "live/gup_pins.hpp"
 #include "live/host.hpp"
 #include "live/kernel_work.hpp"
@@ -64,6 +65,10 @@ constexpr std::array<NeedInfo, kNeeds> kInfos = {{
     {"direct-io", "references for one read or write, while it is under way: O_DIRECT on a loop device on FUSE",
      "run as root; CONFIG_FUSE_FS, CONFIG_BLK_DEV_LOOP, CONFIG_IO_URING; Linux 5.8"},
     {"direct-pins", "O_DIRECT pins; before, it takes ordinary references", "Linux 6.5"},
+    {"disk", "files on a disk whose blocks can be looked at: a file system of our own on a loop device",
+     "run as root; CONFIG_EXT4_FS, CONFIG_BLK_DEV_LOOP"},
+    {"disk-pins", "pins of a disk's pages, without a file system that stops over them", "Linux 5.18"},
+    {"cache-facts", "which pages of a file are clean, before they leave the cache: cachestat()", "Linux 6.5"},
     {"rdma", "pins by a network card", "a card, or: modprobe rdma_rxe && rdma link add rxe0 type rxe netdev eth0"},
     {"cuda", "memory held by a graphics card: cuMemHostRegister()", "an NVIDIA card and its driver, libcuda.so.1"},
 }};
@@ -252,6 +257,23 @@ Offer try_swap() {
   return *page.word() == 1 ? yes(work.swap().found()) : no("what came from swap is not what went there");
 }
 
+Offer try_disk() {
+  KernelWork work;
+  if (std::string problem = work.open({.disk = true}); !problem.empty()) return no(problem);
+  const std::string problem = try_disk_file(work.disk());
+  return problem.empty() ? yes("works") : no(problem);
+}
+
+Offer try_cache_facts() {
+  litmus::Program program;
+  program.files.emplace_back();
+  const SmallDisk none;
+  Files files;
+  if (std::string problem = files.open(program, none); !problem.empty()) return no(problem);
+  const Reply asked = files.is_busy(0, 0);
+  return asked.error == 0 ? yes("works") : no(in_words(asked.error));
+}
+
 Offer try_cold_pages() {
   const OwnPage page;
   return page.advise(Advice::kCold) && page.advise(Advice::kFree) ? yes("works") : no(in_words(errno));
@@ -343,6 +365,9 @@ Offers probe() {
   set(Need::kUserfaultfd, try_userfaultfd());
   set(Need::kDirectIo, try_device(Way::kDirectWrite));
   set(Need::kDirectPins, since(6, 5));
+  set(Need::kDisk, try_disk());
+  set(Need::kDiskPins, since(5, 18));
+  set(Need::kCacheFacts, try_cache_facts());
   set(Need::kRdma, look_at_rdma());
   set(Need::kCuda, look_at_card());
   return offers;

@@ -29,6 +29,9 @@ enum class Need : std::uint8_t {
   kUserfaultfd,
   kDirectIo,
   kDirectPins,
+  kDisk,
+  kDiskPins,
+  kCacheFacts,
   kRdma,
   kCuda,
 };

@@ -18,8 +18,10 @@
 #include <chrono>
 #include <cstring>
 #include <fstream>
+#include <utility>
 
 #include "live/host.hpp"
+#include "live/loop_device.hpp"
 
 namespace cowherd::live {
 namespace {
@@ -28,7 +30,6 @@ constexpr std::uint64_t kDiskBytes = 1u << 20;
 constexpr std::size_t kBufferBytes = kDiskBytes + kPageBytes;
 constexpr std::uint64_t kFileNode = 2;
 constexpr int kServeMilliseconds = 20;
-constexpr int kTries = 8;
 /// Answers never grow old.
 constexpr std::uint64_t kForever = 1u << 30;
 
@@ -95,28 +96,11 @@ std::string SlowDisk::mount() {
 std::string SlowDisk::attach() {
   backing_ = ::openat(mount_, "disk", O_RDWR | O_CLOEXEC);
   if (backing_ < 0) return problem("no file on FUSE");
-  const int control = ::open("/dev/loop-control", O_RDWR | O_CLOEXEC);
-  if (control < 0) return problem("/dev/loop-control");
-  loop_config config{};
-  config.fd = static_cast<__u32>(backing_);
-  config.block_size = 512;
-  config.info.lo_flags = LO_FLAGS_DIRECT_IO | LO_FLAGS_AUTOCLEAR;
-  std::string trouble = "no free loop device";
-  // Another program may be faster than us.
-  for (int tried = 0; tried < kTries && !trouble.empty(); ++tried) {
-    number_ = ::ioctl(control, LOOP_CTL_GET_FREE);
-    if (number_ < 0) break;
-    // Not closed at exec: what a test's exec() starts takes hold of pages too.
-    disk_ = ::open(fmt::format("/dev/loop{}", number_).c_str(), O_RDWR | O_DIRECT);
-    if (disk_ >= 0 && ::ioctl(disk_, LOOP_CONFIGURE, &config) == 0) {
-      trouble.clear();
-    } else {
-      trouble = problem("no free loop device");
-      close_if_open(disk_);
-    }
-  }
-  ::close(control);
-  return trouble;
+  // Not closed at exec: what a test's exec() starts takes hold of pages too.
+  LoopDevice device = attach_loop_device(backing_, 512, O_RDWR | O_DIRECT, LO_FLAGS_DIRECT_IO);
+  number_ = device.number;
+  disk_ = device.descriptor;
+  return std::move(device.trouble);
 }
 
 /// A file system is asked this and that at the first write, and never again once it has said that it does not know.

@@ -16,6 +16,7 @@
 #include <new>
 
 #include "litmus/resolve.hpp"
+#include "litmus/spelling.hpp"
 #include "live/agent.hpp"
 #include "live/host.hpp"
 #include "live/spelling.hpp"
@@ -103,7 +104,7 @@ std::string Stage::open(const litmus::Program& program, const std::vector<Device
     devices_.push_back(std::make_unique<Device>());
     if (std::string problem = devices_.back()->open(plan.way, plan.pages); !problem.empty()) return problem;
   }
-  return {};
+  return files_.open(program, work_->disk());
 }
 
 void Stage::clear() {
@@ -149,6 +150,7 @@ Answer Stage::begin(const litmus::Program& program) {
     channel.process.store(0);
   }
   for (std::uint8_t b = 0; b < litmus::kMaxBlocks; ++b) server_[b] = b;
+  if (std::string problem = files_.begin(program); !problem.empty()) return {Errno{0}, 0, std::move(problem)};
   for (std::uint8_t b = 0; b < program.blocks.size(); ++b) {
     const litmus::Block& block = program.blocks[b];
     if (block.kind != litmus::BlockKind::kProcess || block.start != litmus::BlockStart::kAtTimeZero) continue;
@@ -188,11 +190,14 @@ Answer Stage::build(std::uint8_t block, const litmus::Variable& variable) {
   Request request = on_pages(Ask::kMap, place);
   request.first = PROT_READ | PROT_WRITE;
   request.second = MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE;
+  say_backing(request, place);
+  const bool is_written = variable.kind == VariableKind::kAnonValue || variable.kind == VariableKind::kSecret;
+  const bool is_read = variable.kind == VariableKind::kZeroPage;
   if (variable.kind == VariableKind::kSecret) request.ask = Ask::kMapSecret;
   Answer built = ask(block, request);
-  for (std::uint32_t page = 0; page < variable.pages && variable.kind != VariableKind::kAnon; ++page) {
+  for (std::uint32_t page = 0; page < variable.pages && (is_written || is_read); ++page) {
     place.page = static_cast<std::uint8_t>(page);
-    Request access = on_pages(variable.kind == VariableKind::kZeroPage ? Ask::kLoad : Ask::kStore, place);
+    Request access = on_pages(is_read ? Ask::kLoad : Ask::kStore, place);
     access.value = variable.value;
     if (built.error == Errno{0} && built.lost.empty()) built = ask(block, access);
   }
@@ -346,7 +351,7 @@ Answer Stage::clear_refs(std::uint8_t process) const {
 }
 
 Answer Stage::perform(std::uint8_t block, std::uint8_t process, const Operation& op, std::int64_t value) {
-  Request request = on_pages(Ask::kLoad, op.place);
+  Request request = litmus::names_variable(op) ? on_pages(Ask::kLoad, op.place) : Request{};
   switch (op.code) {
     case OpCode::kRead:
       return ask(block, request);
@@ -358,6 +363,7 @@ Answer Stage::perform(std::uint8_t block, std::uint8_t process, const Operation&
       request.ask = Ask::kMap;
       request.first = protection_of(op.protection);
       request.second = map_flags_of(op.map_flags);
+      say_backing(request, op.place);
       return ask(block, request);
     case OpCode::kMunmap:
       request.ask = Ask::kUnmap;
@@ -380,6 +386,16 @@ Answer Stage::perform(std::uint8_t block, std::uint8_t process, const Operation&
     case OpCode::kMunlock:
       request.ask = op.code == OpCode::kMlock ? Ask::kLock : Ask::kUnlock;
       return ask(block, request);
+    case OpCode::kMsync:
+      request.ask = Ask::kSync;
+      return ask(block, request);
+    case OpCode::kFileRead:
+    case OpCode::kFileWrite:
+    case OpCode::kTruncate:
+    case OpCode::kPunch:
+    case OpCode::kWriteback:
+    case OpCode::kDropCache:
+      return on_file(block, op, value);
     case OpCode::kSwapOut:
       return swap_out(op.target.value_or(process), op.place);
     case OpCode::kSwapIn:

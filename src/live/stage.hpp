@@ -18,6 +18,7 @@
 #include "live/channel.hpp"
 #include "live/course.hpp"
 #include "live/device.hpp"
+#include "live/files.hpp"
 #include "live/kernel_work.hpp"
 
 namespace cowherd::live {
@@ -58,6 +59,7 @@ class Stage final : public Executor {
   Answer exit(std::uint8_t process) override;
   Answer look(std::uint8_t process, const litmus::Place& place) override;
   Answer inspect(std::uint8_t process, const litmus::Term& term) override;
+  Answer end_all() override;
 
   /// What `block` is asked next is not done before this time of the monotonic clock, in nanoseconds; 0: at once.
   /// Requests to different blocks may be made by several threads at the same time.
@@ -88,6 +90,9 @@ class Stage final : public Executor {
   Answer let_go(std::uint8_t block, const litmus::Operation& operation);
   /// What a process said of its graphics card is an error of the test's, or why there is no answer.
   Answer from_card(std::uint8_t channel, Answer answer, bool mapped) const;
+  Answer on_file(std::uint8_t block, const litmus::Operation& operation, std::int64_t value);
+  /// Says in `request`, an mmap, what is behind these pages of a variable.
+  void say_backing(Request& request, const litmus::Place& place) const;
   Answer debug(const litmus::Operation& operation, std::int64_t value) const;
   Answer clear_refs(std::uint8_t process) const;
   Answer swap_out(std::uint8_t process, const litmus::Place& place);
@@ -122,6 +127,7 @@ class Stage final : public Executor {
   bool was_reaper_ = false;
   pid_t group_ = 0;
   std::vector<std::unique_ptr<Device>> devices_;
+  Files files_;
   std::array<std::uint32_t, kChannels> asked_{};
   std::array<std::int64_t, kChannels> not_before_{};
   /// Process and address of each page that the test has had merged in this run.

@@ -1,6 +1,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cerrno>
 
 #include "live/card.hpp"
 #include "live/host.hpp"
@@ -51,6 +52,8 @@ Answer Stage::take(std::uint8_t block, std::uint8_t process, const Operation& op
       device.hold(address, pages * kPageBytes);
       return {Errno{0}, static_cast<std::int64_t>(pages), {}};
     }
+    // Before Linux 6.5 fixed buffers were of no files.
+    if (static_cast<int>(got.error) == EOPNOTSUPP) return {Errno{0}, 0, "fixed buffers take no page of a file", true};
     if (got.error != Errno::kFault) {
       return {Errno{0}, 0,
               fmt::format("{} refuses the pages: {}", name_of(device.way()), in_words(static_cast<int>(got.error)))};

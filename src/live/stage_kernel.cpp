@@ -34,7 +34,7 @@ Answer Stage::swap_out(std::uint8_t process, const litmus::Place& place) {
   const PageFacts facts(pid_of(process));
   const std::uint64_t address = address_of(place);
   const PageEntry before = facts.entry_at(address);
-  if (!before.present || is_zero_page(before.frame)) return refused_with(Errno::kFault);
+  if (!before.present || before.of_file || is_zero_page(before.frame)) return refused_with(Errno::kFault);
   const std::size_t mappings = mappings_in_test(before.frame);
   Request request = on_pages(Ask::kAdvise, place);
   request.length = kPageBytes;
@@ -101,6 +101,9 @@ Answer Stage::inspect(std::uint8_t process, const litmus::Term& term) {
   using Kind = litmus::Term::Kind;
   constexpr std::int64_t kNothing = -1;
   const auto answer = [](std::int64_t value) { return Answer{Errno{0}, value, {}}; };
+  const std::uint64_t offset = term.place.page * kPageBytes + term.place.word * sizeof(std::int64_t);
+  if (term.kind == Kind::kFileWord) return answer_of(files_.word(term.file, offset));
+  if (term.kind == Kind::kDiskWord) return answer_of(files_.disk_word(term.file, offset));
   if (term.kind == Kind::kRss) return answer(pages_of(process));
   const pid_t pid = pid_of(process);
   const std::uint64_t address = address_of(term.place);

@@ -121,12 +121,12 @@ Access access(System<G>& system, Mm& mm, Vaddr address, std::size_t size, bool w
 /// Moves one part of a remote access, with the mmap lock from the look-up to the last byte: a fork that came between
 /// would share the page, and the debugger would write what parent and child both have.
 template <class G, class Move>
-Result<void> access_remote_page(System<G>& system, Mm& mm, Vpn page, PinFlags flags, Move&& move) {
+Result<void> access_remote_page(System<G>& system, Mm& mm, Vpn page, PinFlags flags, GupSoFar& so_far, Move&& move) {
   const MmapReadGuard<G> guard(system, mm);
   if (guard.blocked()) {
     return would_block(system, Point::kMmapLock);
   }
-  COWHERD_TRY_ASSIGN(frame, grab_page(system, mm, page, flags, 1));
+  COWHERD_TRY_ASSIGN(frame, grab_page(system, mm, page, flags, 1, so_far));
   const Live live(system, "access-remote-page", frame);
   point(system, Point::kDevice);
   move(system.frames().bytes(frame));
@@ -146,7 +146,8 @@ Access access_remote(System<G>& system, ProcessId process, Vaddr address, std::s
     return {ByteCount{0}, Errno::kNoProcess};
   }
   std::size_t done = 0;
-  const Live live(system, "access-remote", held.ref(), done);
+  GupSoFar so_far;
+  const Live live(system, "access-remote", held.ref(), done, so_far);
   while (done < size) {
     const Vaddr at = address + ByteCount{done};
     const Vpn page = Geometry<G>::page_of(at);
@@ -155,17 +156,16 @@ Access access_remote(System<G>& system, ProcessId process, Vaddr address, std::s
     if (page.value() >= Geometry<G>::kUserPages) {
       return {ByteCount{done}, Errno::kFault};
     }
-    auto moved =
-        access_remote_page(system, held.mm(), page, flags, [&](std::byte* bytes) { move(bytes + offset, done, part); });
+    auto moved = access_remote_page(system, held.mm(), page, flags, so_far,
+                                    [&](std::byte* bytes) { move(bytes + offset, done, part); });
     if (!moved && moved.error() == Errno::kAgain) {
-      if (auto owned = lock_and_own_tables(system, held.mm(), page, OnHuge::kOwn); owned)
-        continue;
-      else
-        moved = owned;
+      moved = own_for_gup(system, held.mm(), page, so_far);
+      if (moved) continue;
     }
     if (!moved) {
       return {ByteCount{done}, moved.error()};
     }
+    so_far = {};
     done += part;
   }
   return {ByteCount{done}};
@@ -206,7 +206,8 @@ Result<void> try_fault_access(System<G>& system, Mm& mm, Vaddr address, bool wri
     if (!faulted) done = faulted.error();
   }
   if (shared_table) {
-    done = lock_and_own_tables(system, mm, Geometry<G>::page_of(address), write ? OnHuge::kWrite : OnHuge::kOwn);
+    const OnHuge on_huge = write ? OnHuge::kWrite : OnHuge::kOwn;
+    COWHERD_TRY(lock_and_own_tables(system, mm, Geometry<G>::page_of(address), on_huge));
   }
   return done;
 }

@@ -154,7 +154,8 @@ Result<void> split(System<G>& system, ProcessId process, Vaddr address) {
   if (guard.blocked() || stuck(held.mm())) return would_block(system, Point::kMmapLock);
   const auto walk = system.tables(held.mm()).walk_to(page);
   if (!walk.huge || is_of_hugetlb(system, walk.slot.load())) return Errno::kFault;
-  return own_tables(system, held.mm(), page);
+  COWHERD_TRY(own_tables(system, held.mm(), page));
+  return {};
 }
 
 #define COWHERD_INSTANTIATE(G)                                         \

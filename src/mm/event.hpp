@@ -62,6 +62,8 @@ enum class EventKind : std::uint8_t {
   kMigrated,
   /// A first write got a huge page, `page` being its first.
   kHugeMapped,
+  /// A first read got the huge zero page.
+  kHugeZeroMapped,
   /// A write fault let the address space go on with the huge page.
   kHugeReused,
   /// A write fault copied a huge page whole: frame -> new_frame.

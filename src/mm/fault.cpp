@@ -182,8 +182,10 @@ Result<Faulted> handle_fault(System<G>& system, Mm& mm, Ref<Vma> vma, Vpn page, 
     if (near == kOneOfMany) prefetch_pages_after(system, walk.slot, page);
     return fault_write_protected(system, mm, vma, page, kind, walk.slot);
   }
-  if (!walk.slot && kind == FaultKind::kWrite && system.at(vma).flags.huge && system.has_huge()) [[unlikely]] {
-    COWHERD_TRY_ASSIGN(mapped, fault_huge(system, mm, vma, page));
+  if (!walk.slot && kind != FaultKind::kUnshare && system.at(vma).flags.huge && system.has_huge()) [[unlikely]] {
+    // Whoever writes to the huge zero page may get a copy of the whole, with no place to prepare this.
+    COWHERD_TRY(prepare_anon_vma(system, mm, vma));
+    COWHERD_TRY_ASSIGN(mapped, fault_huge(system, mm, vma, page, kind == FaultKind::kWrite));
     if (mapped) return Faulted::kRetry;
   }
   COWHERD_TRY(fault_anonymous_page(system, mm, vma, page, kind, walk.slot, near));

@@ -1,6 +1,7 @@
 #include "mm/huge.hpp"
 
 #include <atomic>
+#include <optional>
 
 #include "base/memory_orders.h"
 #include "base/mutant.hpp"
@@ -31,6 +32,7 @@ namespace {
 /// What on_huge_write_fault() may look at.
 template <class G>
 HugeState huge_state(System<G>& system, FrameNumber head) {
+  if (is_huge_zero_page(system, head)) return {.mapcount = 1, .zero_page = true};
   HugeState state{.mapcount = system.frames().huge(head).mapcount(), .exclusive = true};
   for_each_piece<G>(head, [&](FrameNumber piece, PageCount) {
     const FrameDescriptor& page = system.descriptor(piece);
@@ -87,16 +89,43 @@ bool copy_huge(System<G>& system, Mm& mm, EntrySlot place, const Vma& vma, Vpn f
 
 }  // namespace
 
+namespace {
+
+/// A run of zeros that nobody knows. Nothing: RAM has none.
 template <class G>
-Result<bool> fault_huge(System<G>& system, Mm& mm, Ref<Vma> vma_ref, Vpn page) {
+std::optional<FrameNumber> make_zeros(System<G>& system, FrameUse use) {
+  auto allocated = system.frames().allocate(use, Frames<G>::kHugeOrder);
+  if (!allocated) return std::nullopt;
+  for_each_piece<G>(*allocated, [&](FrameNumber piece, PageCount) { clear_page(system, piece, false); });
+  return *allocated;
+}
+
+/// Compare Linux mm/huge_memory.c: get_huge_zero_page().
+template <class G>
+std::optional<FrameNumber> obtain_huge_zero_page(System<G>& system) {
+  point(system, Point::kReadEntry);
+  if (const FrameNumber head = system.huge_zero_page(); head != Frames<G>::kZeroPage) return head;
+  const auto fresh = make_zeros(system, FrameUse::kZeroPage);
+  if (!fresh) return std::nullopt;
+  const Live live(system, "huge-zero-page", *fresh);
+  point(system, Point::kSetEntry);
+  if (!system.set_huge_zero_page(*fresh)) system.frames().free(*fresh, Frames<G>::kHugeOrder);
+  return system.huge_zero_page();
+}
+
+}  // namespace
+
+template <class G>
+Result<bool> fault_huge(System<G>& system, Mm& mm, Ref<Vma> vma_ref, Vpn page, bool write) {
   const Vma& vma = system.at(vma_ref);
   const PageRange span = Tables<G>::covered(page, 1);
   if (span.begin < vma.pages.begin || vma.pages.end < span.end || vma.flags.secret) return false;
-  auto allocated = system.frames().allocate(FrameUse::kAnon, Frames<G>::kHugeOrder);
-  if (!allocated) return false;
-  const FrameNumber head = *allocated;
-  for_each_piece<G>(head, [&](FrameNumber piece, PageCount) { clear_page(system, piece, false); });
-  const auto give_up = [&] { system.frames().free(head, Frames<G>::kHugeOrder); };
+  const auto found = write ? make_zeros(system, FrameUse::kAnon) : obtain_huge_zero_page(system);
+  if (!found) return false;
+  const FrameNumber head = *found;
+  const auto give_up = [&] {
+    if (write) system.frames().free(head, Frames<G>::kHugeOrder);
+  };
   auto tables = system.tables(mm);
   typename Tables<G>::Missing missing(system.frames());
   if (auto reserved = tables.reserve(page, missing, 1); !reserved) {
@@ -116,15 +145,19 @@ Result<bool> fault_huge(System<G>& system, Mm& mm, Ref<Vma> vma_ref, Vpn page) {
     give_up();
     return true;
   }
-  start_huge(system, head, vma, span.begin);
+  if (write) start_huge(system, head, vma, span.begin);
   point(system, mm, Point::kSetEntry);
-  tables.set(place, make_entry(head, vma, true).with_huge(true));
-  system.note({.kind = EventKind::kHugeMapped, .decision = Decision::kHugeReuse, .page = span.begin, .frame = head});
+  tables.set(place, make_entry(head, vma, write).with_huge(true));
+  system.note({.kind = write ? EventKind::kHugeMapped : EventKind::kHugeZeroMapped,
+               .decision = Decision::kHugeReuse,
+               .page = span.begin,
+               .frame = head});
   return true;
 }
 
 template <class G>
 Result<void> map_huge_once_more(System<G>& system, FrameNumber head) {
+  if (is_huge_zero_page(system, head)) return {};
   point(system, Point::kTakeReference);
   if (COWHERD_MUTANT(huge_shared_without_count) || system.frames().huge(head).try_map_once_more()) return {};
   system.frames().note_shortage();
@@ -135,6 +168,7 @@ template <class G>
 void put_huge(System<G>& system, FrameNumber head) {
   if (system.has_pool() && (system.in_pool(head) || head == Frames<G>::kZeroPage)) [[unlikely]]
     return put_hugetlb_entry(system, head);
+  if (is_huge_zero_page(system, head) && !COWHERD_MUTANT(huge_zero_page_put)) return;
   const Live live(system, "put-huge", head);
   point(system, Point::kDropReference);
   if (system.frames().huge(head).drop_mapping() != 0) return;
@@ -143,6 +177,33 @@ void put_huge(System<G>& system, FrameNumber head) {
   const Live dropping(system, "pieces", at);
   for (; at < Frames<G>::kHugeFrames; ++at) drop_mapping(system, head + PageCount{at}, freed);
 }
+
+namespace {
+
+/// As split_huge(), of the huge zero page: the zero page is mapped everywhere. Compare Linux mm/huge_memory.c:
+/// __split_huge_zero_page_pmd().
+template <class G>
+Result<void> split_huge_zero_page(System<G>& system, Mm& mm, EntrySlot place, Vpn first) {
+  COWHERD_TRY_ASSIGN(table, Tables<G>::make_table(system.frames()));
+  const Live live(system, "split-huge-zero-page", table, first);
+  point(system, mm, Point::kClearEntry);
+  const Entry entry = clear_entry<G>(place);
+  const Live cleared(system, "cleared", entry);
+  flush_range(system, mm, Tables<G>::covered(first, 1));
+  const Vma& vma = system.at(system.areas(mm).at(first));
+  const Entry small = make_entry(Frames<G>::kZeroPage, vma, false).with_soft_dirty(entry.soft_dirty());
+  {
+    TableTally<G> tally(system, mm, table);
+    for (std::uint32_t at = 0; at < Frames<G>::kHugeFrames; ++at)
+      tally.set(Tables<G>::slot_at(system.frames(), table, at), small);
+  }
+  point(system, mm, Point::kSetEntry);
+  place.store(Entry::of(table).with_writable(true));
+  system.note({.kind = EventKind::kHugeSplit, .decision = Decision::kHugeReuse, .page = first, .frame = entry.frame()});
+  return {};
+}
+
+}  // namespace
 
 /// Who splits a run that others map too takes a reference and a mapping of each frame for his table first, and gives up
 /// his part in the whole then:
@@ -157,6 +218,7 @@ void put_huge(System<G>& system, FrameNumber head) {
 /// count.
 template <class G>
 Result<void> split_huge(System<G>& system, Mm& mm, EntrySlot place, Vpn first) {
+  if (is_huge_zero_page(system, place.load().frame())) return split_huge_zero_page(system, mm, place, first);
   COWHERD_TRY_ASSIGN(table, Tables<G>::make_table(system.frames()));
   const PageRange span = Tables<G>::covered(first, 1);
   const FrameNumber head = place.load().frame();
@@ -206,34 +268,38 @@ Result<void> split_huge(System<G>& system, Mm& mm, EntrySlot place, Vpn first) {
 }
 
 template <class G>
-Result<void> own_huge(System<G>& system, Mm& mm, EntrySlot place, Vpn first, OnHuge on_huge) {
+Result<bool> own_huge(System<G>& system, Mm& mm, EntrySlot place, Vpn first, OnHuge on_huge) {
   // Its fault says what becomes of it.
   if (is_of_hugetlb(system, place.load())) [[unlikely]]
-    return {};
-  if (on_huge == OnHuge::kSplit) return split_huge(system, mm, place, first);
+    return false;
   const Entry entry = place.load();
-  if (entry.writable()) return {};
-  const FrameNumber head = entry.frame();
-  const Live live(system, "own-huge", first, on_huge);
-  point(system, Point::kReadCounts);
-  const Vma& vma = system.at(system.areas(mm).at(first));
-  switch (on_huge_write_fault(system.rules(), huge_state(system, head))) {
-    case HugeFault::kReuse:
-      reuse_huge(system, mm, place, vma, first);
-      return {};
-    case HugeFault::kCopyWhole:
-      if (on_huge == OnHuge::kWrite && copy_huge(system, mm, place, vma, first)) return {};
-      [[fallthrough]];
-    case HugeFault::kSplit:
-      break;
+  if (on_huge != OnHuge::kSplit) {
+    if (entry.writable()) return false;
+    const FrameNumber head = entry.frame();
+    const Live live(system, "own-huge", first, on_huge);
+    point(system, Point::kReadCounts);
+    const Vma& vma = system.at(system.areas(mm).at(first));
+    switch (on_huge_write_fault(system.rules(), huge_state(system, head))) {
+      case HugeFault::kReuse:
+        if (!has(vma.flags.protection, Protection::kWrite)) break;
+        reuse_huge(system, mm, place, vma, first);
+        return false;
+      case HugeFault::kCopyWhole:
+        if (on_huge == OnHuge::kWrite && copy_huge(system, mm, place, vma, first)) return true;
+        break;
+      case HugeFault::kSplit:
+        break;
+    }
   }
-  return split_huge(system, mm, place, first);
+  COWHERD_TRY(split_huge(system, mm, place, first));
+  return false;
 }
 
 template <class G>
 ForkHuge on_fork_huge(System<G>& system, Mm& mm, Entry entry) {
   const Rules& rules = system.rules();
   const FrameNumber head = entry.frame();
+  if (is_huge_zero_page(system, head)) return ForkHuge::kShare;
   HugePage& huge = system.frames().huge(head);
   // What asks more than the page, or leads a writer to everybody who maps it, knows small entries only.
   const bool shares = shares_unpinned(rules) || rules.pinned == PinnedTest::kBiased;
@@ -267,11 +333,11 @@ void forget_owner_of_huge(System<G>& system, FrameNumber head) {
 
 #define COWHERD_INSTANTIATE(G)                                                \
   template void start_huge<G>(System<G>&, FrameNumber, const Vma&, Vpn);      \
-  template Result<bool> fault_huge<G>(System<G>&, Mm&, Ref<Vma>, Vpn);        \
+  template Result<bool> fault_huge<G>(System<G>&, Mm&, Ref<Vma>, Vpn, bool);  \
   template Result<void> map_huge_once_more<G>(System<G>&, FrameNumber);       \
   template void put_huge<G>(System<G>&, FrameNumber);                         \
   template Result<void> split_huge<G>(System<G>&, Mm&, EntrySlot, Vpn);       \
-  template Result<void> own_huge<G>(System<G>&, Mm&, EntrySlot, Vpn, OnHuge); \
+  template Result<bool> own_huge<G>(System<G>&, Mm&, EntrySlot, Vpn, OnHuge); \
   template ForkHuge on_fork_huge<G>(System<G>&, Mm&, Entry);                  \
   template void forget_owner_of_huge<G>(System<G>&, FrameNumber);
 COWHERD_FOR_EACH_GEOMETRY(COWHERD_INSTANTIATE)

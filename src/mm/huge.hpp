@@ -14,6 +14,9 @@ namespace cowherd::mm {
 // of its frames, whose counts and marks are those of frames like any other; HugePage counts the entries. A huge entry
 // stands in a VMA that may be read and written and that covers it whole; it is writable only where it is the only one,
 // and every frame of the run exclusive.
+//
+// The huge zero page is a run of zeros that a first read maps, read-only, in whatever VMA may be read. Its mappings are
+// not counted; it is made when it is first wanted, and stays.
 
 /// What becomes of a huge entry for whose way the caller asks.
 enum class OnHuge : std::uint8_t {
@@ -40,16 +43,21 @@ bool in_huge_page(System<G>& system, FrameNumber frame) {
   return system.has_huge() && whole && !system.frames().huge(frame).none();
 }
 
+template <class G>
+bool is_huge_zero_page(System<G>& system, FrameNumber head) {
+  return system.descriptor(head).use() == FrameUse::kZeroPage;
+}
+
 /// The frames of the run that begins with `head`, just allocated, as new pages of `vma` from `first` on, mapped by one
 /// huge entry. Nobody sees them before that is set.
 template <class G>
 void start_huge(System<G>& system, FrameNumber head, const Vma& vma, Vpn first);
 
-/// Maps a new huge page at the place of `page`, which nothing is mapped near: false where its VMA has no room for one,
-/// or RAM no run. ENOMEM, kWouldBlock; nothing has changed then. Compare Linux mm/huge_memory.c:
-/// do_huge_pmd_anonymous_page().
+/// Maps a new huge page, for a read the huge zero page, at the place of `page`, which nothing is mapped near: false
+/// where its VMA has no room for one, or RAM no run. ENOMEM, kWouldBlock; nothing has changed then. Compare Linux
+/// mm/huge_memory.c: do_huge_pmd_anonymous_page().
 template <class G>
-Result<bool> fault_huge(System<G>& system, Mm& mm, Ref<Vma> vma, Vpn page) COWHERD_REQUIRES(mm.mmap_lock);
+Result<bool> fault_huge(System<G>& system, Mm& mm, Ref<Vma> vma, Vpn page, bool write) COWHERD_REQUIRES(mm.mmap_lock);
 
 /// One more huge entry is about to map the run that begins with `head`: it is shared from now on. ENOMEM.
 template <class G>
@@ -65,9 +73,10 @@ void put_huge(System<G>& system, FrameNumber head);
 template <class G>
 Result<void> split_huge(System<G>& system, Mm& mm, EntrySlot place, Vpn first);
 
-/// As `on_huge` says, with the mmap lock held for writing; the tables above are the address space's own. ENOMEM.
+/// As `on_huge` says, with the mmap lock held for writing; the tables above are the address space's own. Returns
+/// whether it has got a copy of the whole. ENOMEM.
 template <class G>
-Result<void> own_huge(System<G>& system, Mm& mm, EntrySlot place, Vpn first, OnHuge on_huge);
+Result<bool> own_huge(System<G>& system, Mm& mm, EntrySlot place, Vpn first, OnHuge on_huge);
 
 /// What the rules say of sharing the run with a child.
 enum class ForkHuge : std::uint8_t {

@@ -157,6 +157,59 @@ TYPED_TEST(Huge, CollapseTakesWhatNobodyHolds) {
   EXPECT_EQ(m.verify(), "");
 }
 
+TYPED_TEST(Huge, AFirstReadMapsZerosForAll) {
+  auto& m = this->machine_;
+  const ProcessId p = this->start();
+  const std::uint64_t far = 4 * this->kPieces;
+  m.map(p, far, this->kPieces);
+  ASSERT_EQ(m.advise(p, far, this->kPieces, Advice::kHugePage), Errno{0});
+  EXPECT_EQ(m.get(p, far + 1), 0);
+  const PageView zeros = m.view(p, far + 1);
+  EXPECT_TRUE(zeros.huge);
+  EXPECT_FALSE(zeros.entry.writable());
+  EXPECT_EQ(zeros.mapcount, 0U);
+  EXPECT_EQ(m.rss(p), this->kPieces + 1);
+  EXPECT_EQ(m.events.of(EventKind::kHugeZeroMapped), 1);
+  const ProcessId child = m.fork(p);
+  EXPECT_EQ(m.view(child, far).frame, m.view(p, far).frame);
+  EXPECT_EQ(m.verify(), "");
+  // A write under our rules takes it apart, for the writer alone.
+  ASSERT_EQ(m.put(child, far + 1, 7), Errno{0});
+  EXPECT_FALSE(m.view(child, far).huge);
+  EXPECT_EQ(m.view(child, far).frame, Frames<TypeParam>::kZeroPage);
+  EXPECT_TRUE(m.view(p, far).huge);
+  EXPECT_EQ(m.get(p, far + 1), 0);
+  EXPECT_EQ(m.verify(), "");
+}
+
+TYPED_TEST(Huge, ZerosAreReplacedAsAWholeByOldRules) {
+  TestMachine<TypeParam> m(find_rules("linux-5.8")->rules, this->kRoom, 0, true);
+  const ProcessId p = m.spawn();
+  m.map(p, this->first(), this->kPieces);
+  ASSERT_EQ(m.advise(p, this->first(), this->kPieces, Advice::kHugePage), Errno{0});
+  EXPECT_EQ(m.get(p, this->first()), 0);
+  ASSERT_EQ(m.put(p, this->first() + 1, 7), Errno{0});
+  EXPECT_TRUE(m.view(p, this->first()).huge);
+  EXPECT_TRUE(m.view(p, this->first()).exclusive);
+  EXPECT_EQ(m.get(p, this->first() + 2), 0);
+  EXPECT_EQ(m.verify(), "");
+}
+
+TYPED_TEST(Huge, AReferenceToZerosIsCounted) {
+  TestMachine<TypeParam> m(find_rules("linux-6.1")->rules, this->kRoom, 0, true);
+  const ProcessId p = m.spawn();
+  m.map(p, this->first(), this->kPieces);
+  ASSERT_EQ(m.advise(p, this->first(), this->kPieces, Advice::kHugePage), Errno{0});
+  EXPECT_EQ(m.get(p, this->first()), 0);
+  const PinId got = m.pin(p, this->first() + 1, 1, PinFlags::kGet);
+  EXPECT_TRUE(m.view(p, this->first()).huge);
+  EXPECT_EQ(m.view(p, this->first() + 1).references, 1U);
+  EXPECT_EQ(m.verify(), "");
+  m.unpin(got);
+  EXPECT_EQ(m.view(p, this->first() + 1).references, 0U);
+  EXPECT_EQ(m.verify(), "");
+}
+
 TYPED_TEST(Huge, WithoutTheOptionThereAreNone) {
   TestMachine<TypeParam> m(kCowherdRules, this->kRoom);
   const ProcessId p = m.spawn();

@@ -134,15 +134,15 @@ struct HugetlbFault {
 /// A place without a page gets one, with the reservation where there is one. Compare Linux mm/hugetlb.c:
 /// hugetlb_no_page().
 ///
-/// Two threads may do so at once:
+/// Two threads may touch a place at once:
 ///
 ///   fault                                  another fault in the same page
-///   take a promised page
-///                                          take another one, promised to some other place
+///   no page is there: take a promised one
+///                                          no page is there: take a promised one
 ///   set the entry
-///                                          the entry has come to be set: give the page back
 ///
-/// and unless it is promised again with that, somebody else gets it. Allowed because both are one change to the pool.
+/// and the second would take what was promised to some other place. Allowed because faults hold the fault lock from
+/// the look at the entry on.
 template <class G>
 Result<Faulted> map_new_page(const HugetlbFault<G>& fault) {
   System<G>& system = fault.system;
@@ -164,20 +164,18 @@ Result<Faulted> map_new_page(const HugetlbFault<G>& fault) {
     if (!guard.blocked()) {
       const EntrySlot slot = tables.install(
           fault.first, missing, [&] { point(system, mm, Point::kSetEntry); }, 1);
-      if (slot.load() == fault.entry || COWHERD_MUTANT(hugetlb_recheck_dropped)) {
-        // Before the entry is there, so that no fork shares a table above it.
-        if (!COWHERD_MUTANT(hugetlb_tables_shared)) note_pins_below(system, mm, fault.first);
-        add_new_anon_page(system, head, fault.area(), fault.first);
-        point(system, mm, Point::kSetEntry);
-        tables.set(slot, fault.entry_of(head));
-        system.note(
-            {.kind = EventKind::kHugeMapped, .decision = Decision::kHugetlbReuse, .page = fault.first, .frame = head});
-        return Faulted::kRetry;
-      }
+      // Before the entry is there, so that no fork shares a table above it.
+      if (!COWHERD_MUTANT(hugetlb_tables_shared)) note_pins_below(system, mm, fault.first);
+      add_new_anon_page(system, head, fault.area(), fault.first);
+      point(system, mm, Point::kSetEntry);
+      tables.set(slot, fault.entry_of(head));
+      system.note(
+          {.kind = EventKind::kHugeMapped, .decision = Decision::kHugetlbReuse, .page = fault.first, .frame = head});
+      return Faulted::kRetry;
     }
   }
   give_back_hugetlb_page(system, head, back);
-  return Faulted::kRetry;
+  return would_block(system, Point::kPageTableLock);
 }
 
 /// The faulting process goes on with the page, which is its own now; the upper table lock is held.
@@ -269,7 +267,7 @@ Result<Faulted> wait_for_reader(const HugetlbFault<G>& fault) {
 }
 
 template <class G>
-Result<Faulted> fault_protected_hugetlb(HugetlbFault<G>& fault) {
+Result<Faulted> fault_protected_hugetlb(HugetlbFault<G>& fault, HugetlbFaultGuard<G>& faults) {
   System<G>& system = fault.system;
   UpperTableGuard<G> guard(system, fault.mm);
   if (guard.blocked()) return would_block(system, Point::kPageTableLock);
@@ -283,6 +281,7 @@ Result<Faulted> fault_protected_hugetlb(HugetlbFault<G>& fault) {
       return Faulted::kMadeOwn;
     case WriteFault::kWaitForReader:
       guard.release();
+      faults.release();
       return wait_for_reader(fault);
     default:
       return copy_mapped_hugetlb_page(fault, guard);
@@ -326,6 +325,9 @@ bool take_from_others(System<G>& system, Mm& mm, Ref<Vma> vma, FrameNumber head)
 template <class G>
 Result<Faulted> fault_hugetlb(System<G>& system, Mm& mm, Ref<Vma> vma, Vpn page, FaultKind kind) {
   const Vpn first = Tables<G>::covered(page, 1).begin;
+  HugetlbFaultGuard<G> guard(system);
+  if (guard.blocked()) return would_block(system, Point::kHugetlbFaultLock);
+  if (COWHERD_MUTANT(hugetlb_faults_at_once)) guard.release();
   const auto walk = system.tables(mm).walk_to(first, 1);
   if (walk.shared) return Faulted::kSharedTable;
   HugetlbFault<G> fault{system, mm, vma, first, kind, walk.slot, walk.slot ? walk.slot.load() : Entry{}};
@@ -335,11 +337,6 @@ Result<Faulted> fault_hugetlb(System<G>& system, Mm& mm, Ref<Vma> vma, Vpn page,
     system.frames().note_shortage();
     return Errno::kNoMemory;
   }
-  if (!fault.entry.none() && !fault.entry.present()) {
-    // Somebody is putting a page there, and has the lock.
-    const UpperTableGuard<G> guard(system, mm);
-    return guard.blocked() ? Result<Faulted>(would_block(system, Point::kPageTableLock)) : Faulted::kRetry;
-  }
   if (!system.in_pool(fault.head())) return map_new_page(fault);
   if (kind == FaultKind::kRead || fault.entry.writable()) {
     if constexpr (G::kExplored) {
@@ -348,7 +345,7 @@ Result<Faulted> fault_hugetlb(System<G>& system, Mm& mm, Ref<Vma> vma, Vpn page,
     }
     return Faulted::kRetry;
   }
-  return fault_protected_hugetlb(fault);
+  return fault_protected_hugetlb(fault, guard);
 }
 
 #define COWHERD_INSTANTIATE(G)                                                          \

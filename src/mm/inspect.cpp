@@ -48,7 +48,7 @@ PageView inspect(System<G>& system, ProcessId process, Vaddr address) {
     view.frame = view.entry.frame();
     const FrameNumber folio = system.folio(view.frame);
     const FrameDescriptor& descriptor = system.descriptor(folio);
-    const std::uint32_t hidden = view.frame == Frames<G>::kZeroPage ? 0 : hidden_mappings(system, folio);
+    const std::uint32_t hidden = descriptor.use() == FrameUse::kZeroPage ? 0 : hidden_mappings(system, folio);
     view.references = descriptor.references() + hidden;
     view.mapcount = descriptor.mapcount() + hidden;
     view.pins = descriptor.pins();
@@ -74,9 +74,10 @@ PageCount rss(System<G>& system, ProcessId process) {
   if (exited(system, process)) return pages;
   const auto tables = system.tables(mm_of(system, process));
   constexpr Vpn kEnd{Geometry<G>::kUserPages};
-  tables.for_each_huge({Vpn{0}, kEnd}, [&](Vpn, EntrySlot place) {
+  tables.for_each_huge({Vpn{0}, kEnd}, [&](Vpn, EntrySlot slot) {
     // hugetlb pages are counted apart. Compare Linux: HugetlbPages in /proc/PID/status.
-    if (!is_of_hugetlb(system, place.load())) pages = pages + PageCount{Frames<G>::kHugeFrames};
+    const bool apart = is_of_hugetlb(system, slot.load()) || is_huge_zero_page(system, slot.load().frame());
+    if (!apart) pages = pages + PageCount{Frames<G>::kHugeFrames};
   });
   for (Vpn at = tables.next_used(Vpn{0}, kEnd); at < kEnd; at = tables.next_used(Tables<G>::table_end(at), kEnd)) {
     const FrameDescriptor& table = system.descriptor(tables.table_of(tables.find(at)));

@@ -118,8 +118,8 @@ bool hold_the_same(System<G>& system, FrameNumber one, FrameNumber other) {
          std::memcmp(system.frames().bytes(one), system.frames().bytes(other), Geometry<G>::kPageBytes) == 0;
 }
 
-/// Puts `merged` in place of `gone`, if that is still there, closed. The caller keeps a reference to both. EBUSY,
-/// ENOMEM. Compare Linux mm/ksm.c: replace_page().
+/// Puts `merged`, which may be the zero page, in place of `gone`, if that is still there, closed. The caller keeps a
+/// reference to both. EBUSY, ENOMEM. Compare Linux mm/ksm.c: replace_page().
 template <class G>
 Result<void> replace(System<G>& system, Mm& mm, Vpn page, FrameNumber gone, FrameNumber merged) {
   auto tables = system.tables(mm);
@@ -134,8 +134,9 @@ Result<void> replace(System<G>& system, Mm& mm, Vpn page, FrameNumber gone, Fram
     const bool same = entry.present() && entry.frame() == gone && !entry.writable();
     if (!same && !COWHERD_MUTANT(ksm_recheck_dropped)) return Errno::kBusy;
     const Live replacing(system, "replacing", entry);
-    COWHERD_TRY(map_once_more(system, merged));
-    if (COWHERD_MUTANT(ksm_without_mapcount)) system.descriptor(merged).drop_mapcount();
+    const bool zeros = merged == Frames<G>::kZeroPage;
+    if (!zeros) COWHERD_TRY(map_once_more(system, merged));
+    if (!zeros && COWHERD_MUTANT(ksm_without_mapcount)) system.descriptor(merged).drop_mapcount();
     point(system, mm, Point::kClearEntry);
     tables.set(walk.slot, Entry{});
     flush.add({page, page + PageCount{1}});
@@ -144,6 +145,8 @@ Result<void> replace(System<G>& system, Mm& mm, Vpn page, FrameNumber gone, Fram
     tables.set(
         walk.slot,
         Entry::of(merged).with_user(entry.user()).with_soft_dirty(entry.soft_dirty()).with_secret(entry.secret()));
+    // Nobody is charged for the zero page; Linux went on charging until 4.12.
+    if (zeros && !COWHERD_MUTANT(ksm_zeros_stay_charged)) add_rss(system, walk.slot, -1);
     drop_mapcount(system, gone);
     system.note({.kind = EventKind::kMerged, .page = page, .frame = gone, .new_frame = merged});
   }
@@ -236,6 +239,25 @@ Result<void> ksm_merge(System<G>& system, ProcessId one, Vaddr at_one, ProcessId
 }
 
 template <class G>
+Result<void> ksm_zero(System<G>& system, ProcessId process, Vaddr address) {
+  const HeldMm<G> held(system, process);
+  if (!held) return Errno::kNoProcess;
+  const Vpn page = Geometry<G>::page_of(address);
+  if (page.value() >= Geometry<G>::kUserPages) return Errno::kFault;
+  FrameNumber frame{};
+  const Live live(system, "ksm-zero", held.ref(), frame);
+  COWHERD_TRY_ASSIGN(found, find_candidate(system, held.mm(), page));
+  frame = found;
+  auto merged = with_page(system, held.mm(), frame, [&]() -> Result<void> {
+    if (system.descriptor(frame).use() != FrameUse::kKsm) COWHERD_TRY(close(system, held.mm(), page, frame));
+    if (!hold_the_same(system, Frames<G>::kZeroPage, frame)) return Errno::kBusy;
+    return replace(system, held.mm(), page, frame, Frames<G>::kZeroPage);
+  });
+  put_page(system, frame);
+  return merged;
+}
+
+template <class G>
 Result<void> ksm_unmerge(System<G>& system, ProcessId process, Vaddr address, ByteCount length) {
   COWHERD_TRY_ASSIGN(range, page_range<G>(address, length));
   const HeldMm<G> held(system, process);
@@ -250,6 +272,7 @@ Result<void> ksm_unmerge(System<G>& system, ProcessId process, Vaddr address, By
 #define COWHERD_INSTANTIATE(G)                                                        \
   template Result<void> part_merged<G>(System<G>&, Mm&, PageRange);                   \
   template Result<void> ksm_merge<G>(System<G>&, ProcessId, Vaddr, ProcessId, Vaddr); \
+  template Result<void> ksm_zero<G>(System<G>&, ProcessId, Vaddr);                    \
   template Result<void> ksm_unmerge<G>(System<G>&, ProcessId, Vaddr, ByteCount);
 COWHERD_FOR_EACH_GEOMETRY(COWHERD_INSTANTIATE)
 #undef COWHERD_INSTANTIATE

@@ -42,6 +42,25 @@ TYPED_TEST(KsmTest, OnePageForTwo) {
   EXPECT_EQ(m.verify(), "");
 }
 
+TYPED_TEST(KsmTest, ZerosGiveWayToTheZeroPage) {
+  TestMachine<TypeParam> m;
+  const ProcessId p = this->twins(m);
+  const auto zero = [&](std::uint64_t page) { return m.error_of(ksm_zero(*m, p, m.at(page))); };
+  EXPECT_EQ(zero(0), Errno::kBusy) << "it holds something";
+  EXPECT_EQ(zero(9), Errno::kInvalid) << "nothing there";
+  EXPECT_EQ(m.verify(), "");
+  ASSERT_EQ(m.put(p, 0, 0), Errno{0});
+  const PageCount before = m->frames().free_count();
+  EXPECT_EQ(zero(0), Errno{0});
+  EXPECT_EQ(m->frames().free_count(), before + PageCount{1});
+  EXPECT_EQ(m.view(p, 0).frame, Frames<TypeParam>::kZeroPage);
+  EXPECT_EQ(m.rss(p), 1u);
+  EXPECT_EQ(zero(0), Errno::kFault) << "the zero page is no page";
+  ASSERT_EQ(m.put(p, 0, 3), Errno{0});
+  EXPECT_EQ(m.get(p, 0), 3);
+  EXPECT_EQ(m.verify(), "");
+}
+
 TYPED_TEST(KsmTest, RefusesWhatItMayNot) {
   TestMachine<TypeParam> m;
   const ProcessId p = this->twins(m);

@@ -267,6 +267,12 @@ Result<void> numa_hint(System<G>& system, ProcessId process, Vaddr address, Byte
 template <class G>
 Result<void> ksm_merge(System<G>& system, ProcessId one, Vaddr at_one, ProcessId other, Vaddr at_other);
 
+/// KSM: the zero page in place of the page there, if that is all zeros. Errors as ksm_merge(). What had zeros before is
+/// as memory that was never written, also to ksm_unmerge(). Compare Linux mm/ksm.c: cmp_and_merge_page() with
+/// use_zero_pages.
+template <class G>
+Result<void> ksm_zero(System<G>& system, ProcessId process, Vaddr address);
+
 /// Gives every page in the range that is merged a page of its own again. ENOMEM. Compare Linux mm/ksm.c:
 /// unmerge_ksm_pages().
 template <class G>

@@ -61,30 +61,61 @@ Look look_up(System<G>& system, const Vma& vma, Entry entry, PinFlags flags, boo
   return Look::kTake;
 }
 
+struct Wanted {
+  PinFlags flags;
+  std::uint32_t times;
+  bool as_write;
+};
+
 /// What one look under the page-table lock came to.
 struct Grabbed {
   Look look;
   FrameNumber frame;
 };
 
-/// As try_grab(), for a page of a huge one; the mmap lock keeps its entry as it is, but for what processors set.
+/// A reference for reading marks the huge entry, as an access does. Compare Linux mm/huge_memory.c: touch_pmd().
+template <class G>
+void touch_huge(System<G>& system, Mm& mm, EntrySlot slot) {
+  if (system.rules().huge_touch != HugeTouch::kDirty) return;
+  point(system, mm, Point::kSetEntry);
+  for (Entry seen = slot.load(); !slot.replace(seen, seen.with_dirty(true));) {
+  }
+}
+
+/// As try_grab(), for a page of a huge one; the mmap lock keeps its entry as it is, but for what is only set there.
 /// Compare Linux mm/huge_memory.c: follow_huge_pmd().
 template <class G>
-Result<Grabbed> try_grab_huge(System<G>& system, Mm& mm, Vpn page, PinFlags flags, std::uint32_t times, Entry entry) {
-  if (!entry.writable()) return Grabbed{Look::kOwnTables, {}};
-  note_pins_below(system, mm, page);
-  note_pieces_used(system, entry.frame());
+Result<Grabbed> try_grab_huge(System<G>& system, Mm& mm, const Vma& vma, Vpn page, const Wanted& wanted,
+                              const typename Tables<G>::Walk& walk, GupSoFar& so_far) {
+  const Entry entry = walk.load();
+  const bool zeros = is_huge_zero_page(system, entry.frame());
+  so_far.on_huge = OnHuge::kOwn;
+  if (!entry.writable() && !zeros) return Grabbed{Look::kOwnTables, {}};
+  if (zeros) {
+    const Look look = look_up(system, vma, entry, wanted.flags, wanted.as_write, so_far.faulted_for_write);
+    if (look != Look::kTake) {
+      so_far.on_huge = look == Look::kFaultWrite ? OnHuge::kWrite : OnHuge::kSplit;
+      return Grabbed{Look::kOwnTables, {}};
+    }
+    if (!wanted.as_write) touch_huge(system, mm, walk.slot);
+  } else {
+    note_pins_below(system, mm, page);
+    note_pieces_used(system, entry.frame());
+  }
   point(system, Point::kTakeReference);
-  COWHERD_TRY(take_references(system, entry.frame(), flags, times));
-  system.note({.kind = EventKind::kPinned, .decision = Decision::kGupRead, .page = page, .frame = entry.frame()});
+  COWHERD_TRY(take_references(system, entry.frame(), wanted.flags, wanted.times));
+  const bool forced = wanted.as_write && !entry.writable();
+  system.note({.kind = forced ? EventKind::kForced : EventKind::kPinned,
+               .decision = forced ? Decision::kGupForce : Decision::kGupRead,
+               .page = page,
+               .frame = entry.frame()});
   return Grabbed{Look::kTake, entry.frame()};
 }
 
 /// As try_grab(), for a page of a hugetlb mapping. Compare Linux mm/hugetlb.c: hugetlb_follow_page_mask().
 template <class G>
-Result<Grabbed> try_grab_hugetlb(System<G>& system, Mm& mm, const Vma& vma, Vpn page, PinFlags flags,
-                                 std::uint32_t times, bool as_write) {
-  const Look fault = as_write ? Look::kFaultWrite : Look::kFaultRead;
+Result<Grabbed> try_grab_hugetlb(System<G>& system, Mm& mm, const Vma& vma, Vpn page, const Wanted& wanted) {
+  const Look fault = wanted.as_write ? Look::kFaultWrite : Look::kFaultRead;
   const auto walk = system.tables(mm).walk_to(page, 1);
   if (walk.shared) return Grabbed{Look::kOwnTables, {}};
   if (!walk.slot) return Grabbed{fault, {}};
@@ -95,13 +126,15 @@ Result<Grabbed> try_grab_hugetlb(System<G>& system, Mm& mm, const Vma& vma, Vpn 
   if (!entry.present() || !system.in_pool(entry.frame())) return Grabbed{fault, {}};
   const FrameState state = system.state(entry.frame());
   // A reference for reading that the rules turned into one for writing is content with a page of its own.
-  const bool own = !has(flags, PinFlags::kWrite) && state.exclusive && !has(vma.flags.protection, Protection::kWrite);
-  if (as_write && !entry.writable() && !own) return Grabbed{Look::kFaultWrite, {}};
-  if (!as_write && gup_needs_unshare(system.rules(), state, flags, entry.writable(), !vma.flags.shared)) {
+  const bool own =
+      !has(wanted.flags, PinFlags::kWrite) && state.exclusive && !has(vma.flags.protection, Protection::kWrite);
+  if (wanted.as_write && !entry.writable() && !own) return Grabbed{Look::kFaultWrite, {}};
+  const bool reads = !wanted.as_write;
+  if (reads && gup_needs_unshare(system.rules(), state, wanted.flags, entry.writable(), !vma.flags.shared)) {
     return Grabbed{Look::kFaultUnshare, {}};
   }
   note_pins_below(system, mm, page);
-  COWHERD_TRY(take_references(system, entry.frame(), flags, times));
+  COWHERD_TRY(take_references(system, entry.frame(), wanted.flags, wanted.times));
   const FrameNumber frame = entry.piece(Tables<G>::index_of(page, 0)).frame();
   system.note({.kind = EventKind::kPinned, .decision = Decision::kGupRead, .page = page, .frame = frame});
   return Grabbed{Look::kTake, frame};
@@ -109,17 +142,16 @@ Result<Grabbed> try_grab_hugetlb(System<G>& system, Mm& mm, const Vma& vma, Vpn 
 
 /// Takes the references if the page can be had as it is. ENOMEM.
 template <class G>
-Result<Grabbed> try_grab(System<G>& system, Mm& mm, const Vma& vma, Vpn page, PinFlags flags, std::uint32_t times,
-                         bool as_write, bool faulted_for_write) {
+Result<Grabbed> try_grab(System<G>& system, Mm& mm, const Vma& vma, Vpn page, const Wanted& wanted, GupSoFar& so_far) {
   if (vma.flags.hugetlb) [[unlikely]]
-    return try_grab_hugetlb(system, mm, vma, page, flags, times, as_write);
+    return try_grab_hugetlb(system, mm, vma, page, wanted);
   const auto walk = system.tables(mm).walk_to(page);
   if (walk.shared) {
-    return walk.huge ? try_grab_huge(system, mm, page, flags, times, walk.load())
+    return walk.huge ? try_grab_huge<G>(system, mm, vma, page, wanted, walk, so_far)
                      : Result<Grabbed>(Grabbed{Look::kOwnTables, {}});
   }
   if (!walk.slot) {
-    return Grabbed{as_write ? Look::kFaultWrite : Look::kFaultRead, {}};
+    return Grabbed{wanted.as_write ? Look::kFaultWrite : Look::kFaultRead, {}};
   }
   PageTableGuard<G> guard(system, mm, walk.slot);
   if (guard.blocked()) {
@@ -127,7 +159,7 @@ Result<Grabbed> try_grab(System<G>& system, Mm& mm, const Vma& vma, Vpn page, Pi
   }
   point(system, Point::kTakeReference);
   const Entry entry = walk.slot.load();
-  const Look look = look_up(system, vma, entry, flags, as_write, faulted_for_write);
+  const Look look = look_up(system, vma, entry, wanted.flags, wanted.as_write, so_far.faulted_for_write);
   if (look == Look::kTake) {
     note_pins_below(system, mm, page);
     if (COWHERD_MUTANT(pin_unlocks_early)) {
@@ -135,14 +167,21 @@ Result<Grabbed> try_grab(System<G>& system, Mm& mm, const Vma& vma, Vpn page, Pi
       const Live live(system, "unlocked", entry);
       point(system, Point::kTakeReference);
     }
-    COWHERD_TRY(take_references(system, entry.frame(), flags, times));
-    const bool forced = as_write && !entry.writable();
+    COWHERD_TRY(take_references(system, entry.frame(), wanted.flags, wanted.times));
+    const bool forced = wanted.as_write && !entry.writable();
     system.note({.kind = forced ? EventKind::kForced : EventKind::kPinned,
                  .decision = forced ? Decision::kGupForce : Decision::kGupRead,
                  .page = page,
                  .frame = entry.frame()});
   }
   return Grabbed{look, entry.frame()};
+}
+
+template <class G>
+void note_faulted_for_write(System<G>& system, const Vma& vma, GupSoFar& so_far) {
+  so_far.faulted_for_write = true;
+  so_far.reads_instead =
+      system.rules().gup_force == GupForce::kRetryAsRead && !has(vma.flags.protection, Protection::kWrite);
 }
 
 template <class G>
@@ -160,7 +199,8 @@ void note_pinned(System<G>& system, Mm& mm, PinFlags flags) {
 
 /// Pins what `record` does not hold yet. EAGAIN: the tables of the next page have to become the address space's own.
 template <class G>
-Result<void> fill_locked(System<G>& system, Mm& mm, PinRecord<G>& record, Vpn first, PageCount pages) {
+Result<void> fill_locked(System<G>& system, Mm& mm, PinRecord<G>& record, Vpn first, PageCount pages,
+                         GupSoFar& so_far) {
   MmapReadGuard<G> guard(system, mm);
   if (guard.blocked()) {
     return would_block(system, Point::kMmapLock);
@@ -170,9 +210,10 @@ Result<void> fill_locked(System<G>& system, Mm& mm, PinRecord<G>& record, Vpn fi
   const Live live(system, "fill", page);
   for (; page < first + pages; ++page) {
     COWHERD_TRY_ASSIGN(places, append(system, record));
-    COWHERD_TRY_ASSIGN(frame, grab_page(system, mm, page, record.flags, record.times));
+    COWHERD_TRY_ASSIGN(frame, grab_page(system, mm, page, record.flags, record.times, so_far));
     places.front() = frame;
     ++record.pages;
+    so_far = {};
   }
   return {};
 }
@@ -187,10 +228,12 @@ Result<void> fill(System<G>& system, Mm& mm, PinRecord<G>& record, Vpn first, Pa
       return {};
     }
   }
+  GupSoFar so_far;
+  const Live live(system, "fill-with-locks", so_far);
   while (true) {
-    auto filled = fill_locked(system, mm, record, first, pages);
+    auto filled = fill_locked(system, mm, record, first, pages, so_far);
     if (filled || filled.error() != Errno::kAgain) return filled;
-    COWHERD_TRY(lock_and_own_tables(system, mm, first + PageCount{record.pages}, OnHuge::kOwn));
+    COWHERD_TRY(own_for_gup(system, mm, first + PageCount{record.pages}, so_far));
   }
 }
 
@@ -219,7 +262,8 @@ Access access_pinned(System<G>& system, PinId id, ByteCount offset, std::size_t 
 }  // namespace
 
 template <class G>
-Result<FrameNumber> grab_page(System<G>& system, Mm& mm, Vpn page, PinFlags flags, std::uint32_t times) {
+Result<FrameNumber> grab_page(System<G>& system, Mm& mm, Vpn page, PinFlags flags, std::uint32_t times,
+                              GupSoFar& so_far) {
   const Ref<Vma> vma = system.areas(mm).at(page);
   if (!vma || !vma_allows(system.at(vma), flags, system.rules().hugetlb_force == HugetlbForce::kRefuse)) {
     return Errno::kFault;
@@ -227,11 +271,10 @@ Result<FrameNumber> grab_page(System<G>& system, Mm& mm, Vpn page, PinFlags flag
   const Vma& area = system.at(vma);
   const bool tracked = area.flags.shared && system.at(system.at(area.mapping).file).on_disk();
   if (gup_refuses_file(system.rules(), flags, tracked)) return Errno::kFault;
-  bool as_write = gup_as_write(system.rules(), flags, !system.at(vma).flags.shared);
-  bool faulted_for_write = false;
-  const Live live(system, "grab-page", as_write, faulted_for_write);
+  const bool writes = gup_as_write(system.rules(), flags, !system.at(vma).flags.shared);
   for (RetryLimit<G> limit(system); !limit.reached();) {
-    COWHERD_TRY_ASSIGN(grabbed, try_grab(system, mm, system.at(vma), page, flags, times, as_write, faulted_for_write));
+    const Wanted wanted{flags, times, writes && !so_far.reads_instead};
+    COWHERD_TRY_ASSIGN(grabbed, try_grab(system, mm, system.at(vma), page, wanted, so_far));
     if (grabbed.look == Look::kTake) {
       return grabbed.frame;
     }
@@ -256,14 +299,20 @@ Result<FrameNumber> grab_page(System<G>& system, Mm& mm, Vpn page, PinFlags flag
     }
     // A fault that another agent has forestalled says nothing about whose the page is.
     if (kind == FaultKind::kWrite && faulted == Faulted::kMadeOwn) {
-      faulted_for_write = true;
-      if (system.rules().gup_force == GupForce::kRetryAsRead &&
-          !has(system.at(vma).flags.protection, Protection::kWrite)) {
-        as_write = false;
-      }
+      note_faulted_for_write(system, system.at(vma), so_far);
     }
   }
   return Errno::kFault;
+}
+
+template <class G>
+Result<void> own_for_gup(System<G>& system, Mm& mm, Vpn page, GupSoFar& so_far) {
+  const Live live(system, "own-for-gup", page);
+  const MmapWriteGuard<G> guard(system, mm);
+  if (guard.blocked() || stuck(mm)) return would_block(system, Point::kMmapLock);
+  COWHERD_TRY_ASSIGN(copied, own_tables(system, mm, page, so_far.on_huge));
+  if (copied) note_faulted_for_write(system, system.at(system.areas(mm).at(page)), so_far);
+  return {};
 }
 
 template <class G>
@@ -274,8 +323,8 @@ Result<void> take_references(System<G>& system, FrameNumber frame, PinFlags flag
     const std::uint32_t pins = counts_as_pin(rules, flags) ? times : 0;
     if (rules.ref_overflow == RefOverflow::kWrap || COWHERD_MUTANT(pin_overflow_unchecked)) {
       descriptor.add_references(times, pins);
-    } else if (frame == Frames<G>::kZeroPage && descriptor.references() == 0) {
-      // Nothing maps the zero page for the count, so that its first reference is one from nothing.
+    } else if (descriptor.use() == FrameUse::kZeroPage && descriptor.references() == 0) {
+      // Nothing maps a zero page for the count, so that its first reference is one from nothing.
       descriptor.add_references(times, pins);
     } else if (!descriptor.try_add_references(times, pins, kMaxGupReferences)) {
       system.frames().note_shortage();
@@ -395,16 +444,17 @@ Access dma_write(System<G>& system, PinId id, ByteCount offset, std::span<const 
   });
 }
 
-#define COWHERD_INSTANTIATE(G)                                                                      \
-  template Result<Pinned> pin<G>(System<G>&, ProcessId, Vaddr, PageCount, PinFlags, std::uint32_t); \
-  template Result<Pinned> pin_in<G>(System<G>&, Mm&, Vaddr, PageCount, PinFlags, std::uint32_t);    \
-  template void unpin<G>(System<G>&, PinId, bool);                                                  \
-  template Result<void> take_references<G>(System<G>&, FrameNumber, PinFlags, std::uint32_t);       \
-  template void drop_references<G>(System<G>&, FrameNumber, PinFlags, std::uint32_t);               \
-  template Result<std::span<FrameNumber>> append<G>(System<G>&, PinRecord<G>&);                     \
-  template Result<FrameNumber> grab_page<G>(System<G>&, Mm&, Vpn, PinFlags, std::uint32_t);         \
-  template FrameNumber pinned_frame<G>(System<G>&, PinId, PageCount);                               \
-  template Access dma_read<G>(System<G>&, PinId, ByteCount, std::span<std::byte>);                  \
+#define COWHERD_INSTANTIATE(G)                                                                         \
+  template Result<Pinned> pin<G>(System<G>&, ProcessId, Vaddr, PageCount, PinFlags, std::uint32_t);    \
+  template Result<Pinned> pin_in<G>(System<G>&, Mm&, Vaddr, PageCount, PinFlags, std::uint32_t);       \
+  template void unpin<G>(System<G>&, PinId, bool);                                                     \
+  template Result<void> take_references<G>(System<G>&, FrameNumber, PinFlags, std::uint32_t);          \
+  template void drop_references<G>(System<G>&, FrameNumber, PinFlags, std::uint32_t);                  \
+  template Result<std::span<FrameNumber>> append<G>(System<G>&, PinRecord<G>&);                        \
+  template Result<FrameNumber> grab_page<G>(System<G>&, Mm&, Vpn, PinFlags, std::uint32_t, GupSoFar&); \
+  template Result<void> own_for_gup<G>(System<G>&, Mm&, Vpn, GupSoFar&);                               \
+  template FrameNumber pinned_frame<G>(System<G>&, PinId, PageCount);                                  \
+  template Access dma_read<G>(System<G>&, PinId, ByteCount, std::span<std::byte>);                     \
   template Access dma_write<G>(System<G>&, PinId, ByteCount, std::span<const std::byte>);
 COWHERD_FOR_EACH_GEOMETRY(COWHERD_INSTANTIATE)
 #undef COWHERD_INSTANTIATE

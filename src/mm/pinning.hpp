@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <span>
 
+#include "mm/huge.hpp"
 #include "mm/operations.hpp"
 #include "mm/sync.hpp"
 #include "mm/system.hpp"
@@ -13,12 +14,26 @@ namespace cowherd::mm {
 template <class G>
 Result<Pinned> pin_in(System<G>& system, Mm& mm, Vaddr address, PageCount pages, PinFlags flags, std::uint32_t times);
 
+/// What one call that takes references has come to at the page at hand.
+struct GupSoFar {
+  /// A write fault of its own has succeeded. Compare Linux FOLL_COW.
+  bool faulted_for_write = false;
+  /// The look-up is repeated as if for reading.
+  bool reads_instead = false;
+  /// What a huge entry is to become, where grab_page() returns EAGAIN.
+  OnHuge on_huge = OnHuge::kOwn;
+};
+
 /// Finds the page, faulting it in as often as it takes, and takes the references. EFAULT, ENOMEM, kWouldBlock; EAGAIN
-/// where lock_and_own_tables() has to come first, without the lock that is held now.
+/// where own_for_gup() has to come first, without the lock that is held now.
 /// Compare Linux mm/gup.c: __get_user_pages().
 template <class G>
-Result<FrameNumber> grab_page(System<G>& system, Mm& mm, Vpn page, PinFlags flags, std::uint32_t times)
-    COWHERD_REQUIRES(mm.mmap_lock);
+Result<FrameNumber> grab_page(System<G>& system, Mm& mm, Vpn page, PinFlags flags, std::uint32_t times,
+                              GupSoFar& so_far) COWHERD_REQUIRES(mm.mmap_lock);
+
+/// As lock_and_own_tables(), for a call that takes references.
+template <class G>
+Result<void> own_for_gup(System<G>& system, Mm& mm, Vpn page, GupSoFar& so_far);
 
 /// References through addresses stop here; the upper half of the counter is for mappings, which nobody asks for by
 /// name.

@@ -139,7 +139,7 @@ bool nothing_outside(System<G>& system, Mm& mm, PageRange span, PageRange range)
 }
 
 template <class G>
-Result<void> own_tables(System<G>& system, Mm& mm, Vpn page, OnHuge on_huge) {
+Result<bool> own_tables(System<G>& system, Mm& mm, Vpn page, OnHuge on_huge) {
   const Live live(system, "own-tables", page);
   for (unsigned level = Tables<G>::kLowerLevels; level > 0; --level) {
     const Live at_level(system, "level", level);
@@ -151,7 +151,7 @@ Result<void> own_tables(System<G>& system, Mm& mm, Vpn page, OnHuge on_huge) {
     }
     if (!place.load().writable()) COWHERD_TRY(own_table(system, mm, place, level - 1, page));
   }
-  return {};
+  return false;
 }
 
 template <class G>
@@ -180,7 +180,7 @@ Result<void> own_tables(System<G>& system, Mm& mm, PageRange range, OnHuge on_hu
 }
 
 template <class G>
-Result<void> lock_and_own_tables(System<G>& system, Mm& mm, Vpn page, OnHuge on_huge) {
+Result<bool> lock_and_own_tables(System<G>& system, Mm& mm, Vpn page, OnHuge on_huge) {
   const Live live(system, "lock-and-own-tables", page, on_huge);
   const MmapWriteGuard<G> guard(system, mm);
   if (guard.blocked() || stuck(mm)) {
@@ -332,9 +332,9 @@ bool keep_tables_unshared(System<G>& system, Mm& mm, Vpn page) {
 }
 
 #define COWHERD_INSTANTIATE(G)                                                \
-  template Result<void> own_tables<G>(System<G>&, Mm&, Vpn, OnHuge);          \
+  template Result<bool> own_tables<G>(System<G>&, Mm&, Vpn, OnHuge);          \
   template Result<void> own_tables<G>(System<G>&, Mm&, PageRange, OnHuge);    \
-  template Result<void> lock_and_own_tables<G>(System<G>&, Mm&, Vpn, OnHuge); \
+  template Result<bool> lock_and_own_tables<G>(System<G>&, Mm&, Vpn, OnHuge); \
   template Result<void> own_edges<G>(System<G>&, Mm&, PageRange);             \
   template void drop_shared_tables<G>(System<G>&, Mm&, PageRange);            \
   template bool nothing_outside<G>(System<G>&, Mm&, PageRange, PageRange);    \

@@ -14,9 +14,10 @@ namespace cowherd::mm {
 // and its entries their write permission: both say something again once one address space alone has the table.
 
 /// Makes every table on the way to `page` the address space's own; a huge entry on the way becomes what `on_huge` says.
-/// ENOMEM; what was made its own by then stays so, which nothing can tell.
+/// Returns whether that was a copy of the whole. ENOMEM; what was made its own by then stays so, which nothing can
+/// tell.
 template <class G>
-Result<void> own_tables(System<G>& system, Mm& mm, Vpn page, OnHuge on_huge = OnHuge::kSplit)
+Result<bool> own_tables(System<G>& system, Mm& mm, Vpn page, OnHuge on_huge = OnHuge::kSplit)
     COWHERD_REQUIRES(mm.mmap_lock);
 
 /// As above, for every page of `range`.
@@ -26,7 +27,7 @@ Result<void> own_tables(System<G>& system, Mm& mm, PageRange range, OnHuge on_hu
 
 /// As own_tables(), with the mmap lock taken for it. Also kWouldBlock.
 template <class G>
-Result<void> lock_and_own_tables(System<G>& system, Mm& mm, Vpn page, OnHuge on_huge = OnHuge::kSplit);
+Result<bool> lock_and_own_tables(System<G>& system, Mm& mm, Vpn page, OnHuge on_huge = OnHuge::kSplit);
 
 /// For who is about to unmap `range`: makes those tables the address space's own that hold something outside of it too.
 /// ENOMEM as own_tables(). Precondition: no VMA lies across an edge of `range` if its pages outside are to stay.

@@ -138,6 +138,19 @@ class System {
     std::atomic_ref count(header_->pages_on_their_way);
     more ? count.fetch_add(1, order::kEntryChange) : count.fetch_sub(1, order::kEntryChange);
   }
+  /// The first frame of the huge zero page; the zero page: there is none yet.
+  [[nodiscard]] FrameNumber huge_zero_page() const {
+    return std::atomic_ref(header_->huge_zero_page).load(order::kEntryLoad);
+  }
+  /// Frames of zeros, which stay when everybody has gone.
+  [[nodiscard]] PageCount zero_pages() const {
+    return PageCount{huge_zero_page() == Frames<G>::kZeroPage ? 1 : 1 + Frames<G>::kHugeFrames};
+  }
+  /// False: there is one already.
+  bool set_huge_zero_page(FrameNumber head) {
+    FrameNumber none = Frames<G>::kZeroPage;
+    return std::atomic_ref(header_->huge_zero_page).compare_exchange_strong(none, head, order::kEntryChange);
+  }
   [[nodiscard]] WalkerSlots<G>& walker_slots() { return header_->walkers; }
   [[nodiscard]] AccessorSlots<G>& accessor_slots() { return header_->accessors; }
 
@@ -152,7 +165,7 @@ class System {
             .anon = d.use() == FrameUse::kAnon || d.use() == FrameUse::kKsm,
             .file = d.use() == FrameUse::kFile,
             .merged = d.use() == FrameUse::kKsm,
-            .zero_page = frame == Frames<G>::kZeroPage,
+            .zero_page = d.use() == FrameUse::kZeroPage,
             .gup_mark = d.use() != FrameUse::kFile && d.gup_mark()};
   }
 
@@ -240,6 +253,7 @@ class System {
     std::uint32_t swap_pages;
     std::uint32_t others_come_by_rmap;
     std::uint32_t pages_on_their_way;
+    FrameNumber huge_zero_page;
     std::uint32_t reclaim_process;
     std::uint64_t reclaim_page;
     HugePool pool;

@@ -50,8 +50,11 @@ class Verifier {
   [[nodiscard]] bool is_file(FrameNumber frame) {
     return frame.value() < frame_count_ && system_.descriptor(frame).use() == FrameUse::kFile;
   }
+  [[nodiscard]] bool is_zero_page(FrameNumber frame) {
+    return frame.value() < frame_count_ && system_.descriptor(frame).use() == FrameUse::kZeroPage;
+  }
   [[nodiscard]] bool is_mappable(FrameNumber frame) { return is_anon(frame) || is_file(frame); }
-  [[nodiscard]] bool may_be_held(FrameNumber frame) { return is_mappable(frame) || frame == Frames<G>::kZeroPage; }
+  [[nodiscard]] bool may_be_held(FrameNumber frame) { return is_mappable(frame) || is_zero_page(frame); }
 
   void take_mm(Ref<Mm> ref) {
     Mm& mm = system_.at(ref);
@@ -168,7 +171,7 @@ class Verifier {
       found_.add(Violation::kTable);
       return false;
     }
-    const bool first = way.counted && huge_.take_entry(entry);
+    const bool first = way.counted && !is_zero_page(entry.frame()) && huge_.take_entry(entry);
     bool pinned = false;
     for (std::uint32_t i = 0; i < Frames<G>::kHugeFrames; ++i) {
       pinned = take_entry(mm, Vpn{way.first + i}, entry.piece(i), {0, way.first + i, first, way.shared}) || pinned;
@@ -209,7 +212,7 @@ class Verifier {
       return false;
     }
     const FrameNumber frame = entry.frame();
-    if (frame == Frames<G>::kZeroPage) {
+    if (is_zero_page(frame)) {
       return false;
     }
     if (!is_mappable(frame)) {
@@ -261,7 +264,7 @@ class Verifier {
       found_.add(Violation::kNotSoftDirty);
     }
     const FrameNumber frame = entry.frame();
-    if (frame == Frames<G>::kZeroPage) {
+    if (is_zero_page(frame)) {
       if (entry.writable()) {
         found_.add(Violation::kWritableShared);
       }
@@ -448,7 +451,7 @@ class Verifier {
       return;
     }
     if (maps_no_hugetlb_page<G>(entry)) return;
-    if (!huge_.may_be_huge(entry) || !huge_.give_back_entry(entry)) return;
+    if (!huge_.may_be_huge(entry) || is_zero_page(entry.frame()) || !huge_.give_back_entry(entry)) return;
     for (std::uint32_t i = 0; i < Frames<G>::kHugeFrames; ++i) {
       system_.descriptor(entry.piece(i).frame()).add_references(1);
       system_.descriptor(entry.piece(i).frame()).add_mapcount();

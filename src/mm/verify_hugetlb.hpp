@@ -38,7 +38,7 @@ class HugetlbVerifier {
   void check_pool() {
     if (!system_.has_pool()) return;
     const HugePool& pool = system_.pool();
-    if (pool.lock.held()) found_.add(Violation::kLockHeld);
+    if (pool.lock.held() || pool.fault_lock.held()) found_.add(Violation::kLockHeld);
     std::uint32_t free = 0;
     for (std::uint32_t page = 0; page < pool.pages; ++page) {
       const FrameDescriptor& head = system_.descriptor(pool_frame<G>(page));

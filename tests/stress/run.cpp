@@ -115,7 +115,8 @@ class Run {
     const std::string broken = names_of(mm::verify(house_.system()));
     if (!broken.empty()) outcome_.trouble = "verify() finds at the end: " + broken + "\n";
     const PageCount left = house_.system().frames().frame_count() - house_.system().frames().free_count();
-    if (left != PageCount{1}) outcome_.trouble += std::to_string(left.value() - 1) + " frames were lost\n";
+    const PageCount zeros = house_.system().zero_pages();
+    if (left != zeros) outcome_.trouble += std::to_string((left - zeros).value()) + " frames were lost\n";
   }
 
   Plan plan_;

@@ -1,0 +1,3 @@
+# docs/catalogue.md lists the tests as they are.
+set -u
+"$COWHERD_SOURCE/tools/refresh-catalogue" --check
