@@ -10,18 +10,17 @@
 namespace cowherd::measure::engine {
 namespace {
 
-constexpr std::uint64_t kTablePages = 512;
-constexpr std::uint64_t kFirstPage = 1024 * kTablePages;
+constexpr std::uint64_t kFirstPage = 1024 * kRunPages;
 
 }  // namespace
 
 Bed::Bed(const Load& load, std::uint64_t copies, std::uint64_t buffer, const Rules& rules)
-    : load_(load), apart_((load.pages + 2 * kTablePages - 1) / kTablePages * kTablePages) {
+    : load_(load), apart_((load.pages + 2 * kRunPages - 1) / kRunPages * kRunPages) {
   const std::uint64_t mapped = load.pages * load.threads;
   // Tables of parent and child, descriptors, what pins are kept in; and slack for small loads. Of tables alone twice
   // the tables of both, by far.
   const std::uint64_t frames =
-      load.tables_alone ? copies + load.pins * kTablePages + mapped / 64 + 8192 : mapped + copies + mapped / 16 + 4096;
+      load.tables_alone ? copies + load.pins * kRunPages + mapped / 64 + 8192 : mapped + copies + mapped / 16 + 4096;
   const std::span<std::byte> memory = engine_memory(frames * kPageBytes + buffer);
   if (memory.empty()) {
     failure_ = Figure::unavailable("no memory");
@@ -55,6 +54,8 @@ void Bed::map() {
   for (unsigned number = 0; !failure_ && number < load_.threads; ++number) {
     auto mapped = space_->map_at(at(0, number), length());
     if (!mapped) fail(mapped.error());
+    if (!load_.huge || failure_) continue;
+    if (auto advised = space_->advise(at(0, number), length(), Advice::kHugePage); !advised) fail(advised.error());
   }
 }
 
@@ -85,7 +86,7 @@ bool Bed::store_all(unsigned number) {
     for (std::uint64_t page = first; page < first + pages; ++page) fine &= put(*space_, at(page, number), stamp(page));
   };
   if (!load_.tables_alone) store(0, load_.pages);
-  for (const std::uint64_t table : written_tables_) store(table * kTablePages, kTablePages);
+  for (const std::uint64_t table : written_tables_) store(table * kRunPages, kRunPages);
   return fine;
 }
 
@@ -107,18 +108,18 @@ void Bed::pin() {
 
 void Bed::write_tables() {
   for (const std::uint64_t page : pinned_) {
-    if (written_tables_.empty() || written_tables_.back() != page / kTablePages) {
-      written_tables_.push_back(page / kTablePages);
+    if (written_tables_.empty() || written_tables_.back() != page / kRunPages) {
+      written_tables_.push_back(page / kRunPages);
     }
   }
-  for (const std::uint64_t number : order_of(written_tables_.size() * kTablePages, load_.shuffled)) {
-    const std::uint64_t page = written_tables_[number / kTablePages] * kTablePages + number % kTablePages;
+  for (const std::uint64_t number : order_of(written_tables_.size() * kRunPages, load_.shuffled)) {
+    const std::uint64_t page = written_tables_[number / kRunPages] * kRunPages + number % kRunPages;
     if (page < load_.pages && !put(*space_, at(page), stamp(page))) return fail(Errno::kNoMemory);
   }
 }
 
 std::uint8_t Bed::held(std::uint64_t page) const {
-  const bool written = !load_.tables_alone || std::ranges::binary_search(written_tables_, page / kTablePages);
+  const bool written = !load_.tables_alone || std::ranges::binary_search(written_tables_, page / kRunPages);
   return written ? stamp(page) : std::uint8_t{0};
 }
 

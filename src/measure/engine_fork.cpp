@@ -17,8 +17,6 @@ namespace {
 /// Of a difference between two times.
 constexpr const char* kLost = "lost in the noise of this machine";
 
-constexpr std::uint64_t kEntries = 512;
-
 /// ns that fork() and then `more()` take, from cold caches. `wrong(child)` is what is not as it should be, or null.
 template <class More, class Wrong>
 Figure time_fork(Bed& bed, const Load& load, More&& more, Wrong&& wrong) {
@@ -67,7 +65,7 @@ Figure time_forks(const Load& load) {
 
 /// us; the part of all first writes that are as fast.
 Figure first_write(const Load& load, double part) {
-  Bed bed(load, load.pages / kEntries * 3 + 64);
+  Bed bed(load, load.pages / kRunPages * 3 + 64);
   bed.map();
   bed.fill();
   // Of all repetitions but the first.
@@ -80,14 +78,14 @@ Figure first_write(const Load& load, double part) {
     if (!child) return Figure::unavailable("fork lacks memory");
     const std::uint64_t free = bed.free_frames();
     evict_caches();
-    for (std::uint64_t page = 0; page < load.pages; page += kEntries) {
+    for (std::uint64_t page = 0; page < load.pages; page += kRunPages) {
       const std::byte value{stamp(page)};
       bool fine = false;
       times.push_back(timed(load.clock, [&] { fine = bed.space().write(bed.at(page), {&value, 1}).ok(); }));
       if (!fine) return Figure::wrong("a page could not be written");
     }
     // A table and a page each, and what is above.
-    if (free - bed.free_frames() < load.pages / kEntries) return Figure::wrong("not every page was copied");
+    if (free - bed.free_frames() < load.pages / kRunPages) return Figure::wrong("not every page was copied");
     if (!bed.stamped(*child)) return Figure::wrong("the child did not keep its memory");
     return Figure::measured(0);
   });
@@ -118,6 +116,52 @@ Figure fork_per_pin(const Load& load) {
   if (!without.ok()) return without;
   bed.pin();
   Figure with = bed.measure([&](bool last) { return time_fork_alone(bed, load, last); });
+  if (!with.ok()) return with;
+  if (with.value() <= without.value()) return Figure::unavailable(kLost);
+  return Figure::measured((with.value() - without.value()) / static_cast<double>(load.pins) / 1e3);
+}
+
+Figure fork_per_run(const Load& load) {
+  Bed bed(load, copies_of(load) + load.pages / kRunPages);
+  bed.map();
+  bed.fill();
+  const Figure all = bed.measure([&](bool last) -> Figure {
+    if (!bed.store_all()) return Figure::wrong("pages could not be made writable again");
+    const std::uint64_t free = bed.free_frames();
+    return time_fork(bed, load, nothing_more, [&](AddressSpace& child) -> const char* {
+      if (free - bed.free_frames() >= load.pages / kRunPages) return "the child has got lowest tables";
+      if (!bed.stamped(child)) return "the child did not find its memory";
+      return last && !bed.parted_from(child) ? "the child sees what its parent writes" : nullptr;
+    });
+  });
+  return all.over(static_cast<double>(load.pages) / kRunPages);
+}
+
+Figure fork_per_piece_pin(const Load& load) {
+  // Fork takes a run apart of which a page is pinned: each repetition makes its own.
+  const auto measure = [&](std::uint64_t pins) {
+    Load some = load;
+    some.pins = pins;
+    return repeat(load, [&](bool) -> Figure {
+      Bed bed(some, load.pages / kRunPages * 4);
+      bed.map();
+      bed.fill();
+      bed.pin();
+      if (bed.failure()) return *bed.failure();
+      const std::uint64_t free = bed.free_frames();
+      Figure figure = time_fork(bed, some, nothing_more, [&](AddressSpace& child) -> const char* {
+        // To a pin a page and two tables, to the child what is above.
+        constexpr std::uint64_t kAbove = 64;
+        if (free - bed.free_frames() > pins * 3 + kAbove) return "more than the pinned pages was copied";
+        if (!bed.stamped(child)) return "the child did not find its memory";
+        return bed.pins_kept(child) ? nullptr : "a pinned page was parted from its device";
+      });
+      return bed.end(std::move(figure));
+    });
+  };
+  Figure without = measure(0);
+  if (!without.ok()) return without;
+  Figure with = measure(load.pins);
   if (!with.ok()) return with;
   if (with.value() <= without.value()) return Figure::unavailable(kLost);
   return Figure::measured((with.value() - without.value()) / static_cast<double>(load.pins) / 1e3);

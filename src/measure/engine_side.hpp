@@ -14,6 +14,10 @@ Figure fork_whole(const Load& load);
 /// As fork_whole(), of 1 GiB whatever the load's size.
 Figure fork_one_gib(const Load& load);
 Figure fork_per_pin(const Load& load);
+/// fork(), to each huge page: ns.
+Figure fork_per_run(const Load& load);
+/// As fork_per_pin(), of one page of a huge page: us/pin.
+Figure fork_per_piece_pin(const Load& load);
 Figure fork_per_vma(const Load& load);
 Figure fork_cycles(const Load& load);
 Figure fork_and_write(const Load& load);

@@ -17,8 +17,6 @@ inline Bound of_floor(double value) { return {Bound::Kind::kAtLeastTimesFloor, v
 inline Bound floor_plus(double value) { return {Bound::Kind::kAtMostFloorPlus, value}; }
 inline Bound times_linux(double value) { return {Bound::Kind::kTimesBetterThanLinux, value}; }
 
-inline constexpr std::string_view kNoHugePages = "the memory system has no huge pages yet";
-
 /// What differs between two lines that are one operation, on frames in order and on shuffled ones.
 struct Order {
   std::string_view row;

@@ -51,7 +51,18 @@ void add_classic(Lines& lines) {
                    .floor_there = 717,
                    .must = {floor_plus(200)},
                    .stretch = {floor_plus(80)}});
-  lines.push_back({.row = "3d", .what = "one pinned page of a 2 MiB mapping", .unit = "us", .missing = kNoHugePages});
+  lines.push_back({.row = "3d",
+                   .what = "one pinned page of a 2 MiB mapping",
+                   .unit = "us/pin",
+                   .extent = Extent::kFault,
+                   .pins = 16,
+                   .huge = true,
+                   .of_linux = on_linux::fork_per_piece_pin,
+                   .floor = floor::table_and_page,
+                   .ours = engine::fork_per_piece_pin,
+                   .floor_there = 2.8,
+                   .must = {at_most(15)},
+                   .stretch = {at_most(8)}});
 }
 
 /// Of forks that share tables. 64 GiB are tables over the zero page: see Load::tables_alone.

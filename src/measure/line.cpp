@@ -47,6 +47,7 @@ Load load_of(const Line& line, const Sizes& sizes, unsigned repetitions) {
   load.repetitions = repetitions;
   load.clock = line.clock;
   load.mode = line.mode;
+  load.huge = line.huge;
   load.tables_alone = line.extent == Extent::kTables;
   return load;
 }

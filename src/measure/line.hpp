@@ -47,6 +47,7 @@ struct Line {
   std::uint64_t pins = 0;
   Clock clock = Clock::kProcessor;
   ForkMode mode = ForkMode::kClassic;
+  bool huge = false;
   /// Null: there is nothing to measure on this side.
   Side of_linux = nullptr;
   Side floor = nullptr;
@@ -64,8 +65,6 @@ struct Line {
   bool timed = true;
   std::vector<Bound> must = {};
   std::vector<Bound> stretch = {};
-  /// Where `ours` is null: why.
-  std::string_view missing = {};
   /// The best figure of Linux that somebody else has published.
   std::string_view published = {};
 };

@@ -42,12 +42,17 @@ double children_ns() {
 /// A filled mapping and what is pinned of it.
 class Scene {
  public:
-  explicit Scene(const Load& load) : mapping_(load.pages) {
+  explicit Scene(const Load& load) : mapping_(load.pages, load.huge) {
     if (!mapping_.ok()) {
       failure_ = Figure::unavailable("no memory");
       return;
     }
+    const std::uint64_t before = faults();
     mapping_.fill(load.shuffled);
+    if (load.huge && faults() - before > load.pages / 16) {
+      failure_ = Figure::unavailable("this kernel gives no huge pages");
+      return;
+    }
     if (!mapping_.populate_write()) {
       failure_ = Figure::unavailable("no MADV_POPULATE_WRITE");
       return;
@@ -126,6 +131,31 @@ Figure fork_per_pin(const Load& load) {
   Figure base = in_child([&] { return time_forks(without); });
   if (!base.ok()) return base;
   Figure with = in_child([&] { return time_forks(load); });
+  if (!with.ok()) return with;
+  if (with.value() <= base.value()) return Figure::unavailable(kLost);
+  return Figure::measured((with.value() - base.value()) / static_cast<double>(load.pins) / 1e3);
+}
+
+Figure fork_per_run(const Load& load) {
+  return in_child([&] { return time_forks(load); }).over(static_cast<double>(load.pages) / kRunPages);
+}
+
+Figure fork_per_piece_pin(const Load& load) {
+  const auto measure = [&](std::uint64_t pins) {
+    Load some = load;
+    some.pins = pins;
+    return in_child([&, some] {
+      return repeat(some, [&](bool) -> Figure {
+        const Scene scene(some);
+        if (scene.failure()) return *scene.failure();
+        Figure figure = time_fork(some, [&] { return scene.mapping().stamped(); });
+        return !figure.ok() || scene.pins_kept() ? figure : Figure::wrong("a pinned page was write-protected");
+      });
+    });
+  };
+  Figure base = measure(0);
+  if (!base.ok()) return base;
+  Figure with = measure(load.pins);
   if (!with.ok()) return with;
   if (with.value() <= base.value()) return Figure::unavailable(kLost);
   return Figure::measured((with.value() - base.value()) / static_cast<double>(load.pins) / 1e3);

@@ -12,6 +12,7 @@
 #include <system_error>
 
 #include "measure/arrangement.hpp"
+#include "measure/load.hpp"
 
 #ifndef MADV_POPULATE_READ
 #define MADV_POPULATE_READ 22
@@ -22,12 +23,19 @@
 
 namespace cowherd::measure::on_linux {
 
-Mapping::Mapping(std::uint64_t pages) : bytes_(nullptr), pages_(pages) {
-  void* mapped =
-      ::mmap(nullptr, pages * kPage, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+Mapping::Mapping(std::uint64_t pages, bool huge) : bytes_(nullptr), pages_(pages) {
+  constexpr std::size_t kRun = kRunPages * kPage;
+  const std::size_t room = pages * kPage + (huge ? kRun : 0);
+  void* mapped = ::mmap(nullptr, room, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
   if (mapped == MAP_FAILED) return;
   bytes_ = static_cast<std::uint8_t*>(mapped);
-  ::madvise(mapped, pages * kPage, MADV_NOHUGEPAGE);
+  if (huge) {
+    const std::size_t skipped = (kRun - reinterpret_cast<std::uintptr_t>(mapped) % kRun) % kRun;
+    if (skipped != 0) ::munmap(bytes_, skipped);
+    ::munmap(bytes_ + skipped + pages * kPage, kRun - skipped);
+    bytes_ += skipped;
+  }
+  ::madvise(bytes_, pages * kPage, huge ? MADV_HUGEPAGE : MADV_NOHUGEPAGE);
 }
 
 Mapping::~Mapping() {

@@ -11,10 +11,10 @@ namespace cowherd::measure::on_linux {
 
 inline constexpr std::size_t kPage = 4096;
 
-/// Private anonymous memory of this process, in 4 KiB pages.
+/// Private anonymous memory of this process, in 4 KiB pages; or in huge pages, where the kernel has some.
 class Mapping {
  public:
-  explicit Mapping(std::uint64_t pages);
+  explicit Mapping(std::uint64_t pages, bool huge = false);
   ~Mapping();
   Mapping(const Mapping&) = delete;
   Mapping& operator=(const Mapping&) = delete;

@@ -6,7 +6,8 @@
 namespace cowherd::measure::on_linux {
 
 // What the kernel under this program needs for the operations of the table, in child processes. Private anonymous
-// memory in 4 KiB pages throughout. "Batch" calls reach the fault handler without an exception (MADV_POPULATE_*).
+// memory, in 4 KiB pages but where huge ones are said. "Batch" calls reach the fault handler without an exception
+// (MADV_POPULATE_*).
 
 /// Until fork() returns in the parent, each page written since the fork before: ns/page.
 Figure fork_latency(const Load& load);
@@ -14,6 +15,9 @@ Figure fork_latency(const Load& load);
 Figure fork_whole(const Load& load);
 /// As fork_latency(), what one pinned page adds: us/pin. Precondition: some pins.
 Figure fork_per_pin(const Load& load);
+/// fork(), to each huge page: ns; and what a pinned page of one adds: us/pin.
+Figure fork_per_run(const Load& load);
+Figure fork_per_piece_pin(const Load& load);
 /// What one more VMA of one page adds to fork: ns/VMA. `pages`: VMAs.
 Figure fork_per_vma(const Load& load);
 /// fork, eight pages dirtied in two tables by the parent, the child's exit and wait: cycles/s.

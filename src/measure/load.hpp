@@ -30,6 +30,11 @@ struct Load {
   /// without the RAM. Of what shares tables this is the same work. The pages of a lowest table below which something is
   /// pinned are written all the same, since such a table is copied entry by entry.
   bool tables_alone = false;
+  /// Mapped by huge entries.
+  bool huge = false;
 };
+
+/// Pages of a huge page, and of what a lowest table maps.
+inline constexpr std::uint64_t kRunPages = 512;
 
 }  // namespace cowherd::measure

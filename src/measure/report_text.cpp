@@ -151,8 +151,7 @@ std::string list_of(const std::vector<const Line*>& lines) {
   std::string text;
   for (const Line* line : lines) {
     text += fmt::format("{:<4} {:<58} {:<9} {}\n", line->row, line->what, line->unit,
-                        line->ours == nullptr ? fmt::format("not measured: {}", line->missing)
-                        : line->must.empty()  ? std::string("no goal")
+                        line->must.empty() ? std::string("no goal")
                         : line->stretch.empty()
                             ? text_of(line->must)
                             : fmt::format("{}; stretch {}", text_of(line->must), text_of(line->stretch)));

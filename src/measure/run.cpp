@@ -55,7 +55,6 @@ Pace measure_pace(const Plan& plan) {
 }
 
 std::string not_here(const Line& line, const Load& load) {
-  if (line.ours == nullptr) return std::string(line.missing);
   if (line.pins >= load.pages && line.pins != 0) return "more pins than pages";
   if (line.two_threads && processors() < 2) return "there is only one processor here";
   const std::size_t available = available_memory();

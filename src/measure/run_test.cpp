@@ -49,10 +49,11 @@ TEST(RunLine, AFailedCheckOfAnySideLeavesNoFiguresAtAll) {
   }
 }
 
-TEST(RunLine, WithoutOurSideNothingIsMeasured) {
-  const Line line = {.row = "1", .what = "x", .unit = "ns", .of_linux = wrong_side, .missing = "not built"};
+TEST(RunLine, WhereOursCannotBeMeasuredNothingIs) {
+  const Line line = {
+      .row = "1", .what = "x", .unit = "ns", .pins = kLoad.pages + 1, .of_linux = wrong_side, .ours = wrong_side};
   const Result result = run_line(line, kLoad, 2);
-  EXPECT_EQ(result.ours_missing, "not built");
+  EXPECT_EQ(result.ours_missing, "more pins than pages");
   EXPECT_TRUE(result.wrong.empty()) << "Linux's side was run for nothing";
 }
 

@@ -298,38 +298,48 @@ Result<Step> copy_table(Copying<G>& copying, Vpn& at, Vpn end) {
   return result;
 }
 
-/// The huge entry that covers `at`, the tables above it being the parent's own: the child gets one too, and neither may
-/// write; or the rules look at its pages one by one, and small entries take its place. Returns whether the child has
-/// what it gets. Compare Linux mm/huge_memory.c: copy_huge_pmd().
+/// The huge entries from `first` on, as far as they lie side by side in one table before `end`; the tables above are
+/// the parent's own. The child gets each too, and neither may write; or the rules look at its pages one by one, and
+/// small entries take its place. Returns where it has stopped. Compare Linux mm/huge_memory.c: copy_huge_pmd().
 template <class G>
-Result<bool> fork_huge(Copying<G>& copying, Vpn at) {
+Result<Vpn> fork_huge(Copying<G>& copying, Vpn first, Vpn end) {
   System<G>& system = copying.system;
-  const PageRange span = Tables<G>::covered(at, 1);
-  const EntrySlot from = system.tables(copying.parent).walk_to(at).slot;
-  const Entry entry = from.load();
-  const Live live(system, "fork-huge", span, entry);
-  const ForkHuge verdict = on_fork_huge(system, copying.parent, entry);
-  copying.copies_all = verdict == ForkHuge::kSplitAndCopyAll;
-  if (verdict != ForkHuge::kShare && verdict != ForkHuge::kShareHeld) {
-    COWHERD_TRY(split_huge(system, copying.parent, from, span.begin));
-    return false;
+  auto tables = system.tables(copying.child);
+  EntrySlot from = system.tables(copying.parent).walk_to(first).slot;
+  EntrySlot to;
+  Vpn at = first;
+  const Live live(system, "fork-huge", at);
+  end = std::min(end, Tables<G>::covered(first, 2).end);
+  for (; at < end; at = Tables<G>::table_end(at), from = from.after(1), to = to.after(1)) {
+    const Entry entry = from.load();
+    if (!entry.present() || !entry.huge()) break;
+    const Live one(system, "entry", entry);
+    const ForkHuge verdict = on_fork_huge(system, copying.parent, entry);
+    copying.copies_all = verdict == ForkHuge::kSplitAndCopyAll;
+    if (verdict != ForkHuge::kShare && verdict != ForkHuge::kShareHeld) {
+      COWHERD_TRY(split_huge(system, copying.parent, from, at));
+      break;
+    }
+    COWHERD_TRY(map_huge_once_more(system, entry.frame()));
+    if (at == first) {
+      auto place = tables.obtain(at, 1);
+      if (!place) {
+        put_huge(system, entry.frame());
+        return place.error();
+      }
+      to = *place;
+    }
+    if (verdict == ForkHuge::kShareHeld) forget_owner_of_huge(system, entry.frame());
+    if (entry.writable() && !COWHERD_MUTANT(huge_fork_keeps_writable)) {
+      point(system, copying.parent, Point::kProtectEntry);
+      (void)protect_entry<G>(from, entry);
+      if (!COWHERD_MUTANT(huge_fork_without_flush)) copying.flush.add({at, Tables<G>::table_end(at)});
+    }
+    tables.set(to, entry.with_writable(false).with_young(false));
+    system.note(
+        {.kind = EventKind::kHugeShared, .decision = Decision::kForkPinned, .page = at, .frame = entry.frame()});
   }
-  COWHERD_TRY(map_huge_once_more(system, entry.frame()));
-  auto to = system.tables(copying.child).obtain(span.begin, 1);
-  if (!to) {
-    put_huge(system, entry.frame());
-    return to.error();
-  }
-  if (verdict == ForkHuge::kShareHeld) forget_owner_of_huge(system, entry.frame());
-  if (entry.writable() && !COWHERD_MUTANT(huge_fork_keeps_writable)) {
-    point(system, copying.parent, Point::kProtectEntry);
-    (void)protect_entry<G>(from, entry);
-    if (!COWHERD_MUTANT(huge_fork_without_flush)) copying.flush.add(span);
-  }
-  system.tables(copying.child).set(*to, entry.with_writable(false).with_young(false));
-  system.note(
-      {.kind = EventKind::kHugeShared, .decision = Decision::kForkPinned, .page = span.begin, .frame = entry.frame()});
-  return true;
+  return at;
 }
 
 /// Copies what is mapped in `range` of one VMA, table by table; where an early copy needs a page, the locks are
@@ -355,9 +365,9 @@ Result<void> copy_page_range(Copying<G>& copying, PageRange range) COWHERD_NO_TH
         continue;
       }
       if (walk.huge) {
-        COWHERD_TRY_ASSIGN(shared, fork_huge(copying, at));
-        if (shared) {
-          at = parent_tables.next_used(end, range.end, true);
+        COWHERD_TRY_ASSIGN(shared_to, fork_huge(copying, at, range.end));
+        if (shared_to != at) {
+          at = parent_tables.next_used(shared_to, range.end, true);
           continue;
         }
       }

@@ -45,7 +45,8 @@ bool in_huge_page(System<G>& system, FrameNumber frame) {
 
 template <class G>
 bool is_huge_zero_page(System<G>& system, FrameNumber head) {
-  return system.descriptor(head).use() == FrameUse::kZeroPage;
+  // Its descriptor may be far away. No run begins with the zero page.
+  return head == system.huge_zero_page();
 }
 
 /// The frames of the run that begins with `head`, just allocated, as new pages of `vma` from `first` on, mapped by one

@@ -88,7 +88,7 @@ template <class G>
 Result<Grabbed> try_grab_huge(System<G>& system, Mm& mm, const Vma& vma, Vpn page, const Wanted& wanted,
                               const typename Tables<G>::Walk& walk, GupSoFar& so_far) {
   const Entry entry = walk.load();
-  const bool zeros = is_huge_zero_page(system, entry.frame());
+  const bool zeros = is_huge_zero_page(system, huge_head<G>(entry.frame()));
   so_far.on_huge = OnHuge::kOwn;
   if (!entry.writable() && !zeros) return Grabbed{Look::kOwnTables, {}};
   if (zeros) {
