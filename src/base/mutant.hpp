@@ -175,12 +175,10 @@ namespace cowherd {
   X(half_a_hugetlb_page_copied, "of a hugetlb page only the first half is copied")                              \
   X(hugetlb_faults_at_once, "two faults on hugetlb memory run at once")                                         \
   X(hugetlb_tables_shared, "fork shares tables above hugetlb pages")                                            \
-  X(hugetlb_copy_recheck_dropped, "a write fault replaces a hugetlb entry that has changed meanwhile")          \
   X(hugetlb_copy_without_flush, "a write fault replaces a hugetlb page, and CPUs go on reading the old")        \
   X(hugetlb_copy_takes_promised, "a copy of a hugetlb page is one that somebody else was promised")             \
   X(hugetlb_owner_fails, "who was promised a hugetlb page and finds none for a copy fails")                     \
   X(failed_hugetlb_copy_keeps_reference, "a hugetlb copy that finds no page keeps a reference to the old one")  \
-  X(given_up_hugetlb_copy_leaked, "a copy of a hugetlb page that is not needed after all is leaked")            \
   X(taken_page_comes_back, "who lost a hugetlb page to its owner reads zeros at its place")                     \
   X(taken_without_flush, "a hugetlb page is taken from an address space whose CPUs go on using it")             \
   X(protect_leaves_hugetlb_writable, "mprotect leaves hugetlb entries writable")                                \

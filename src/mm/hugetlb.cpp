@@ -118,11 +118,6 @@ struct HugetlbFault {
   [[nodiscard]] const Vma& area() const { return system.at(vma); }
   [[nodiscard]] bool writes() const { return kind == FaultKind::kWrite; }
   [[nodiscard]] PageRange span() const { return Tables<G>::covered(first, 1); }
-  /// Whether it has become another one; what a processor sets in it makes no difference.
-  [[nodiscard]] bool changed() const {
-    const Entry now = slot.load();
-    return now.with_young(true).with_dirty(true) != entry.with_young(true).with_dirty(true);
-  }
   /// What maps the page at `frame`. Until 6.2 a forced write made an entry writable whatever its VMA said.
   [[nodiscard]] Entry entry_of(FrameNumber frame) const {
     const Entry made = make_entry(frame, area(), writes()).with_huge(true);
@@ -196,12 +191,13 @@ void reuse_hugetlb_page(const HugetlbFault<G>& fault) {
                .frame = fault.head()});
 }
 
-/// Puts `copy` in place of the page, of which the caller has a reference. False: the entry has changed.
+/// Puts `copy` in place of the page, of which the caller has a reference. Nobody has changed the entry meanwhile, since
+/// the fault lock is held. False: a lock was left held for ever.
 template <class G>
 bool replace_hugetlb_page(const HugetlbFault<G>& fault, FrameNumber copy) {
   System<G>& system = fault.system;
   const UpperTableGuard<G> guard(system, fault.mm);
-  if (guard.blocked() || (fault.changed() && !COWHERD_MUTANT(hugetlb_copy_recheck_dropped))) return false;
+  if (guard.blocked()) return false;
   point(system, fault.mm, Point::kClearEntry);
   // Who looks without the lock finds neither a page nor a place without one.
   const Entry before = hide_entry<G>(fault.slot);
@@ -251,11 +247,9 @@ Result<Faulted> copy_mapped_hugetlb_page(const HugetlbFault<G>& fault, UpperTabl
   const Live copied(system, "copied", copy);
   copy_hugetlb_page(system, copy, old);
   const bool replaced = replace_hugetlb_page(fault, copy);
-  if (!replaced && !COWHERD_MUTANT(given_up_hugetlb_copy_leaked)) {
-    give_back_hugetlb_page(system, copy, Promised::kNo);
-  }
+  if (!replaced) give_back_hugetlb_page(system, copy, Promised::kNo);
   put_page(system, old, replaced ? 2 : 1);
-  return replaced ? Faulted::kMadeOwn : Faulted::kRetry;
+  return replaced ? Result<Faulted>(Faulted::kMadeOwn) : would_block(system, Point::kPageTableLock);
 }
 
 template <class G>
