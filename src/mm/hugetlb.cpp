@@ -238,7 +238,10 @@ Result<Faulted> copy_mapped_hugetlb_page(const HugetlbFault<G>& fault, UpperTabl
     bool any = false;
     if (fault.area().flags.reserved && !COWHERD_MUTANT(hugetlb_owner_fails)) {
       any = take_from_others(system, fault.mm, fault.vma, old);
-      any = any || system.descriptor(old).mapcount() > 1;
+      // Whoever has just left may have left him alone with it; who is leaving is waited for.
+      FrameState now = system.state(old);
+      --now.references;
+      any = any || now.mapcount > 1 || on_hugetlb_write_fault(system.rules(), now) == WriteFault::kReuse;
     }
     if (!COWHERD_MUTANT(failed_hugetlb_copy_keeps_reference)) put_page(system, old);
     return any ? Result<Faulted>(Faulted::kRetry) : taken.error();

@@ -113,25 +113,25 @@ TYPED_TEST(Hugetlb, AFastPinOfManyPiecesIsGivenBackWhole) {
 
 /// What fails leaves what can be observed as it was, and goes through when it is tried again.
 TYPED_TEST(Hugetlb, EveryAllocationFailsOnce) {
-  using Made = typename TestFixture::Made;
+  using Machine = typename TestFixture::Made;
   const std::uint64_t first = this->kFirst;
   const std::uint64_t behind = 2 * this->kFirst;
-  const std::vector<std::function<Errno(Made&, ProcessId)>> operations = {
-      [&](Made& m, ProcessId p) { return m.try_fork(p); },
-      [&](Made& m, ProcessId p) { return m.put(p, first + 2, 6); },
-      [&](Made& m, ProcessId p) { return m.put(p, behind + 2, 6); },
-      [&](Made& m, ProcessId p) { return m.error_of(munmap(*m, p, m.at(behind), m.bytes(this->kPieces))); },
-      [&](Made& m, ProcessId p) { return m.protect(p, behind, this->kPieces, Protection::kRead); },
-      [&](Made& m, ProcessId p) { return m.advise(p, first, this->kPieces, Advice::kDontFork); },
-      [&](Made& m, ProcessId p) { return m.try_pin(p, first + 2, 1, kDma); },
-      [&](Made& m, ProcessId p) { return m.try_pin(p, behind + 2, 1, PinFlags::kLongTerm); },
-      [&](Made& m, ProcessId p) { return m.map_huge(p, 4 * first, 1); },
+  const std::vector<std::function<Errno(Machine&, ProcessId)>> operations = {
+      [&](Machine& m, ProcessId p) { return m.try_fork(p); },
+      [&](Machine& m, ProcessId p) { return m.put(p, first + 2, 6); },
+      [&](Machine& m, ProcessId p) { return m.put(p, behind + 2, 6); },
+      [&](Machine& m, ProcessId p) { return m.error_of(munmap(*m, p, m.at(behind), m.bytes(this->kPieces))); },
+      [&](Machine& m, ProcessId p) { return m.protect(p, behind, this->kPieces, Protection::kRead); },
+      [&](Machine& m, ProcessId p) { return m.advise(p, first, this->kPieces, Advice::kDontFork); },
+      [&](Machine& m, ProcessId p) { return m.try_pin(p, first + 2, 1, kDma); },
+      [&](Machine& m, ProcessId p) { return m.try_pin(p, behind + 2, 1, PinFlags::kLongTerm); },
+      [&](Machine& m, ProcessId p) { return m.map_huge(p, 4 * first, 1); },
   };
   for (const bool shared : {false, true}) {
     for (std::size_t which = 0; which < operations.size(); ++which) {
       for (std::uint32_t nth = 1;; ++nth) {
         SCOPED_TRACE(testing::Message() << which << " " << shared << " " << nth);
-        Made m(5);
+        Machine m(5);
         const ProcessId p = m.spawn();
         ASSERT_EQ(m.map_huge(p, first, 2), Errno{0});
         ASSERT_EQ(m.put(p, first + 1, 4), Errno{0});
