@@ -96,9 +96,29 @@ void copy_hugetlb_page(System<G>& system, FrameNumber to, FrameNumber from) {
 
 template <class G>
 void put_hugetlb_entry(System<G>& system, FrameNumber head) {
-  if (head == Frames<G>::kZeroPage) return;
-  drop_mapcount(system, head);
-  put_page(system, head);
+  if (head != Frames<G>::kZeroPage) (void)drop_hugetlb_mapping(system, head, Promised::kNo);
+}
+
+/// Who asks whether he is alone with a page meets both or none:
+///
+///   exit of the child                      write fault of the owner, no page is free
+///   one mapping fewer
+///                                          is he alone? no: somebody has a reference
+///   one reference fewer
+///
+/// and he would fail for a page that is his. Allowed because the two are one access.
+template <class G>
+bool drop_hugetlb_mapping(System<G>& system, FrameNumber head, Promised promised) {
+  const Live live(system, "drop-hugetlb-mapping", head, promised);
+  point(system, Point::kDropReference);
+  const auto left = system.descriptor(head).drop_mapping();
+  if (!left || (left->counts.references == 0 && (left->mapcount != 0 || left->counts.pins != 0))) {
+    system.report(Violation::kBadPage);
+  }
+  if (!left || left->counts.references != 0) return false;
+  note_freed(system, head);
+  give_back_hugetlb_page(system, head, promised);
+  return true;
 }
 
 namespace {
@@ -312,9 +332,8 @@ bool take_from_others(System<G>& system, Mm& mm, Ref<Vma> vma, FrameNumber head)
       if (!COWHERD_MUTANT(taken_without_flush)) flush_range(system, other, Tables<G>::covered(page, 1));
       any = true;
       system.note({.kind = EventKind::kHugetlbTaken, .decision = Decision::kHugetlbReuse, .page = page, .frame = head});
-      drop_mapcount(system, head);
     }
-    put_page(system, head);
+    (void)drop_hugetlb_mapping(system, head, Promised::kNo);
   });
   return any;
 }
@@ -355,6 +374,7 @@ Result<Faulted> fault_hugetlb(System<G>& system, Mm& mm, Ref<Vma> vma, Vpn page,
   template void free_hugetlb_page<G>(System<G>&, FrameNumber);                          \
   template void copy_hugetlb_page<G>(System<G>&, FrameNumber, FrameNumber);             \
   template void put_hugetlb_entry<G>(System<G>&, FrameNumber);                          \
+  template bool drop_hugetlb_mapping<G>(System<G>&, FrameNumber, Promised);             \
   template Result<Faulted> fault_hugetlb<G>(System<G>&, Mm&, Ref<Vma>, Vpn, FaultKind); \
   template bool take_from_others<G>(System<G>&, Mm&, Ref<Vma>, FrameNumber);
 COWHERD_FOR_EACH_GEOMETRY(COWHERD_INSTANTIATE)

@@ -63,6 +63,10 @@ void free_hugetlb_page(System<G>& system, FrameNumber head);
 /// A huge entry of a hugetlb VMA is gone, and nobody reaches its page through it.
 template <class G>
 void put_hugetlb_entry(System<G>& system, FrameNumber head);
+/// The same of an entry that mapped a page: drops the mapping and its reference, and returns whether the page went back
+/// to the pool, with a reservation where `promised` says so.
+template <class G>
+bool drop_hugetlb_mapping(System<G>& system, FrameNumber head, Promised promised);
 
 /// As handle_fault(), which calls it. ENOMEM too where the page was taken away. Compare Linux mm/hugetlb.c:
 /// hugetlb_fault().

@@ -8,25 +8,6 @@
 
 namespace cowherd::mm {
 
-namespace {
-
-/// What was in a place that has been cleared goes. Returns whether its page went back to the pool, with a reservation.
-template <class G>
-bool put_with_reservation(System<G>& system, FrameNumber head) {
-  drop_mapcount(system, head);
-  const Live live(system, "put-with-reservation", head);
-  point(system, Point::kDropReference);
-  FrameDescriptor& page = system.descriptor(head);
-  const FrameDescriptor::Counts left = page.drop_references(1);
-  if (left.references == FrameDescriptor::kMaxReferences) system.report(Violation::kBadPage);
-  if (left.references != 0) return false;
-  note_freed(system, head);
-  give_back_hugetlb_page(system, head, Promised::kYes);
-  return true;
-}
-
-}  // namespace
-
 /// A page that its owner discards goes back to the pool, which promises it to him again; unless somebody holds it, and
 /// then none is promised to the place any more.
 template <class G>
@@ -53,7 +34,7 @@ void zap_hugetlb(System<G>& system, Mm& mm, const Vma& vma, PageRange part) {
     if (maps_no_hugetlb_page<G>(gone)) {
       // As it was: nothing is promised to the place.
     } else if (reserved && !COWHERD_MUTANT(discard_loses_reserve)) {
-      empty = put_with_reservation(system, gone.frame());
+      empty = drop_hugetlb_mapping(system, gone.frame(), Promised::kYes);
     } else {
       put_hugetlb_entry(system, gone.frame());
     }
