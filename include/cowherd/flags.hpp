@@ -8,7 +8,8 @@ namespace cowherd {
 /// What a mapping allows. Linux: PROT_*.
 enum class Protection : std::uint8_t { kNone = 0, kRead = 1, kWrite = 2, kReadWrite = 3 };
 
-/// How mmap places and fills a mapping. Linux: MAP_FIXED, MAP_FIXED_NOREPLACE, MAP_POPULATE, MAP_SHARED.
+/// How mmap places and fills a mapping. Linux: MAP_FIXED, MAP_FIXED_NOREPLACE, MAP_POPULATE, MAP_SHARED, MAP_HUGETLB,
+/// MAP_NORESERVE.
 enum class MapFlags : std::uint8_t {
   kNone = 0,
   kFixed = 1,
@@ -18,6 +19,10 @@ enum class MapFlags : std::uint8_t {
   kSecret = 8,
   /// Without it the mapping is private.
   kShared = 16,
+  /// Of pages of the machine's hugetlb pool; address and length are whole such pages.
+  kHugetlb = 32,
+  /// Of the pool no page is set aside for it: a first touch may find none.
+  kNoReserve = 64,
 };
 
 /// What mremap may do. Linux: MREMAP_MAYMOVE, MREMAP_FIXED, MREMAP_DONTUNMAP.
@@ -91,22 +96,6 @@ enum class PinFlags : std::uint8_t {
   kFast = 64,
 };
 
-/// Of which faults in a range of memory userfaultfd's handler decides, and what its registration outlives. Linux:
-/// UFFDIO_REGISTER_MODE_MISSING, _WP, _MINOR, and UFFD_FEATURE_EVENT_FORK, UFFD_FEATURE_EVENT_REMAP.
-enum class UffdFlags : std::uint8_t {
-  kNone = 0,
-  /// On a page that is not there: who accesses it waits until the handler brings one.
-  kMissing = 1,
-  /// On a page that the handler has write-protected: who writes waits until that is taken back.
-  kWriteProtect = 2,
-  /// On a page that its file has and nothing maps here: who accesses it waits until the handler lets it be mapped.
-  kMinor = 4,
-  /// The child's memory stays registered.
-  kEventFork = 8,
-  /// So does memory that mremap moves.
-  kEventRemap = 16,
-};
-
 template <class E>
 inline constexpr bool kIsFlagSet = false;
 template <>
@@ -117,8 +106,6 @@ template <>
 inline constexpr bool kIsFlagSet<RemapFlags> = true;
 template <>
 inline constexpr bool kIsFlagSet<PinFlags> = true;
-template <>
-inline constexpr bool kIsFlagSet<UffdFlags> = true;
 
 template <class E>
 requires kIsFlagSet<E>

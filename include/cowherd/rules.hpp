@@ -344,33 +344,35 @@ enum class HugePins : std::uint8_t {
   kEach,
 };
 
-/// Which entries of a child say that userfaultfd write-protects their page.
-enum class UffdFork : std::uint8_t {
-  /// Those of the parent, wherever the parent's memory is registered; early copies forget it.
-  kByParent,
-  /// Those of the parent, early copies too, wherever the child's memory is registered.
-  kByChild,
+/// Write fault on a hugetlb page without write permission: may the address space go on with it as it is?
+enum class HugetlbReuse : std::uint8_t {
+  /// Nobody else has a reference.
+  kCount,
+  /// One entry maps it, whatever other references there are, and whether it is a file's or not.
+  kMapcount,
+  /// The same, of anonymous pages alone.
+  kMapcountAnon,
+  /// It is marked exclusive; else as kCount, of anonymous pages alone.
+  kExclusive,
 };
 
-/// What a page that mremap moves keeps of userfaultfd's write protection where its registration stays behind.
-enum class UffdRemap : std::uint8_t { kKeep, kDrop };
-
-/// When CPUs hear that userfaultfd has write-protected a page.
-enum class UffdFlush : std::uint8_t {
-  /// After the lock of its table is gone: a write fault may copy the page before.
-  kAfterUnlock,
-  kBeforeUnlock,
+/// What fork does with a hugetlb page that counts as pinned.
+enum class HugetlbFork : std::uint8_t {
+  /// Shares it, whatever is decided about small pages.
+  kShare,
+  /// As with a small page.
+  kAsSmall,
 };
 
-/// Which entries UFFDIO_CONTINUE makes dirty.
-enum class UffdContinue : std::uint8_t { kDirtyIfWritable, kDirty };
-
-/// As what KSM gives a page of its own back.
-enum class KsmBreak : std::uint8_t {
-  /// As a write: one that userfaultfd has write-protected stays merged.
-  kWriteFault,
-  kUnshare,
+/// Whether FOLL_FORCE writes into a private hugetlb mapping that may not be written.
+enum class HugetlbForce : std::uint8_t {
+  /// Yes, and the entry lets everybody of the address space write from then on.
+  kWrite,
+  kRefuse,
 };
+
+/// Whether a fast pin of hugetlb pages looks at fork's sequence count, where others do.
+enum class HugetlbSequence : std::uint8_t { kIgnored, kAsSmall };
 
 /// The decisions of one kernel: data, compared and copied as such.
 struct Rules {
@@ -421,11 +423,10 @@ struct Rules {
   HugeCopy huge_copy = HugeCopy::kSplit;
   HugePins huge_pins = HugePins::kEach;
   HugeTouch huge_touch = HugeTouch::kAccessed;
-  UffdFork uffd_fork = UffdFork::kByChild;
-  UffdRemap uffd_remap = UffdRemap::kDrop;
-  UffdFlush uffd_flush = UffdFlush::kBeforeUnlock;
-  UffdContinue uffd_continue = UffdContinue::kDirtyIfWritable;
-  KsmBreak ksm_break = KsmBreak::kUnshare;
+  HugetlbReuse hugetlb_reuse = HugetlbReuse::kExclusive;
+  HugetlbFork hugetlb_fork = HugetlbFork::kAsSmall;
+  HugetlbForce hugetlb_force = HugetlbForce::kRefuse;
+  HugetlbSequence hugetlb_sequence = HugetlbSequence::kAsSmall;
 
   bool operator==(const Rules&) const = default;
 };
@@ -479,13 +480,12 @@ enum class Decision : std::uint8_t {
   kHugeCopy,
   kHugePins,
   kHugeTouch,
-  kUffdFork,
-  kUffdRemap,
-  kUffdFlush,
-  kUffdContinue,
-  kKsmBreak,
+  kHugetlbReuse,
+  kHugetlbFork,
+  kHugetlbForce,
+  kHugetlbSequence,
 };
-inline constexpr std::uint8_t kDecisionCount = 52;
+inline constexpr std::uint8_t kDecisionCount = 51;
 
 /// The `cowherd` row: the default of every tool. Equal to Rules{}.
 inline constexpr Rules kCowherdRules{};

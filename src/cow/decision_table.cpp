@@ -185,27 +185,19 @@ constexpr std::array kTable = {
     row<&Rules::huge_touch>(
         Decision::kHugeTouch, "huge-touch", "what a reference for reading leaves in the entry of the huge zero page",
         "Linux made it dirty until 4.15, which is CVE-2017-1000405 since 4.10 (a8f97366452e)", kHugeTouchValues),
-    row<&Rules::uffd_fork>(
-        Decision::kUffdFork, "uffd-fork", "which pages of a child userfaultfd write-protects",
-        "Linux looked at the parent's mapping from 5.7 on, which is CVE-2023-4732, and at the child's "
-        "since 5.14 (8f34f1eac382)",
-        kUffdForkValues),
-    row<&Rules::uffd_remap>(Decision::kUffdRemap, "uffd-remap",
-                            "what a moved page keeps of userfaultfd's write protection where its registration does not "
-                            "go along",
-                            "Linux kept the mark until 6.12, which is CVE-2025-21696, and drops it since 6.13",
-                            kUffdRemapValues),
-    row<&Rules::uffd_flush>(
-        Decision::kUffdFlush, "uffd-flush", "when CPUs hear of a page that userfaultfd write-protects",
-        "Until 5.11 a write fault could come before; since 5.12 it flushes first (6ce64428d620)", kUffdFlushValues),
-    row<&Rules::uffd_continue>(
-        Decision::kUffdContinue, "uffd-continue", "which entries UFFDIO_CONTINUE makes dirty",
-        "All of them since 5.16 (9ae0f87d009c), which FORCE writes took for a proof of their own "
-        "copy until 5.19.5: CVE-2022-2590",
-        kUffdContinueValues),
-    row<&Rules::ksm_break>(Decision::kKsmBreak, "ksm-break", "as what KSM gives a page of its own back",
-                           "As a write until 6.1; since 6.2 as a read that wants a page of its own (6cce3314b928)",
-                           kKsmBreakValues),
+    row<&Rules::hugetlb_reuse>(Decision::kHugetlbReuse, "hugetlb-reuse",
+                               "write fault on a hugetlb page: may the owner go on using it?",
+                               "Counts at first, mapcounts from 3.0 (0fe6e20b9c4c), by 4.4 of anonymous pages alone "
+                               "(37a2140dc214); 5.19 keeps that beside the exclusive mark",
+                               kHugetlbReuseValues),
+    row<&Rules::hugetlb_fork>(Decision::kHugetlbFork, "hugetlb-fork", "what fork does with a pinned hugetlb page",
+                              "Linux copies it since 5.13 (4eae4efa2c29)", kHugetlbForkValues),
+    row<&Rules::hugetlb_force>(Decision::kHugetlbForce, "hugetlb-force",
+                               "FOLL_FORCE writing into a private hugetlb mapping without write permission",
+                               "Linux refuses it since 6.2 (f347454d0341)", kHugetlbForceValues),
+    row<&Rules::hugetlb_sequence>(Decision::kHugetlbSequence, "hugetlb-sequence",
+                                  "whether a fast pin of hugetlb pages and fork agree by a sequence count",
+                                  "Linux's walk over hugetlb joined write_protect_seq in 5.19", kHugetlbSequenceValues),
 };
 
 static_assert(kTable.size() == kDecisionCount);

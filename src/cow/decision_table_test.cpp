@@ -78,12 +78,11 @@ TEST(DecisionTable, NamesMeanTheirEnumerators) {
   rules.huge_reuse = HugeReuse::kExclusive;
   rules.huge_copy = HugeCopy::kSplit;
   rules.huge_pins = HugePins::kEach;
-  rules.uffd_fork = UffdFork::kByChild;
-  rules.uffd_remap = UffdRemap::kDrop;
-  rules.uffd_flush = UffdFlush::kBeforeUnlock;
-  rules.uffd_continue = UffdContinue::kDirty;
-  rules.ksm_break = KsmBreak::kUnshare;
   rules.huge_touch = HugeTouch::kAccessed;
+  rules.hugetlb_reuse = HugetlbReuse::kExclusive;
+  rules.hugetlb_fork = HugetlbFork::kAsSmall;
+  rules.hugetlb_force = HugetlbForce::kRefuse;
+  rules.hugetlb_sequence = HugetlbSequence::kAsSmall;
   const std::pair<Decision, const char*> cases[] = {
       {Decision::kReuse, "reuse=directed"},
       {Decision::kPageLock, "page-lock=sleep"},
@@ -132,11 +131,10 @@ TEST(DecisionTable, NamesMeanTheirEnumerators) {
       {Decision::kHugeCopy, "huge-copy=split"},
       {Decision::kHugePins, "huge-pins=each"},
       {Decision::kHugeTouch, "huge-touch=accessed"},
-      {Decision::kUffdFork, "uffd-fork=by-child"},
-      {Decision::kUffdRemap, "uffd-remap=drop"},
-      {Decision::kUffdFlush, "uffd-flush=before-unlock"},
-      {Decision::kUffdContinue, "uffd-continue=dirty"},
-      {Decision::kKsmBreak, "ksm-break=unshare"},
+      {Decision::kHugetlbReuse, "hugetlb-reuse=exclusive"},
+      {Decision::kHugetlbFork, "hugetlb-fork=as-small"},
+      {Decision::kHugetlbForce, "hugetlb-force=refuse"},
+      {Decision::kHugetlbSequence, "hugetlb-sequence=as-small"},
   };
   ASSERT_EQ(std::size(cases), kDecisionCount);
   for (const auto& [decision, want] : cases) {

@@ -288,35 +288,27 @@ inline constexpr DecisionValue kHugePinsValues[] = {
     {"each", "fork copies the pinned pages and shares the others"},
 };
 
-inline constexpr DecisionValue kUffdForkValues[] = {
-    {"by-parent",
-     "a child's entries stay write-protected by userfaultfd where only the parent's memory is registered, and an early "
-     "copy is not where both are"},
-    {"by-child",
-     "a child's pages are write-protected by userfaultfd as the parent's where its own memory is registered"},
+inline constexpr DecisionValue kHugetlbReuseValues[] = {
+    {"count", "nobody else has a reference: a pin makes the owner part from its page"},
+    {"mapcount",
+     "one entry maps it: somebody else's reference reads on, and a private write may land in a file's page"},
+    {"mapcount-anon", "one entry maps it, and it is anonymous: somebody else's reference still reads on"},
+    {"exclusive", "a page that is the owner's is reused without looking at counts; others need that nobody holds them"},
 };
 
-inline constexpr DecisionValue kUffdRemapValues[] = {
-    {"keep", "a page that mremap takes out of registered memory stays marked, and nobody decides about it"},
-    {"drop", "a page that mremap takes out of registered memory is write-protected no more"},
+inline constexpr DecisionValue kHugetlbForkValues[] = {
+    {"share", "a pinned hugetlb page is shared like any other, and the next write decides who keeps it"},
+    {"as-small", "what is decided about small pages goes for hugetlb pages too, each with its pins as one"},
 };
 
-inline constexpr DecisionValue kUffdFlushValues[] = {
-    {"after-unlock",
-     "other threads fault on a page that userfaultfd has just write-protected while some CPU still writes it: what is "
-     "written then is not in the copy"},
-    {"before-unlock", "no CPU writes a page that userfaultfd has write-protected once anybody can fault on it"},
+inline constexpr DecisionValue kHugetlbForceValues[] = {
+    {"write", "the write makes the entry writable, and the process may go on writing what it may not"},
+    {"refuse", "nothing is forced: EFAULT"},
 };
 
-inline constexpr DecisionValue kUffdContinueValues[] = {
-    {"dirty-if-writable", "an entry that the handler lets be mapped is dirty only if it may be written"},
-    {"dirty", "an entry that the handler lets be mapped is dirty, read-only ones of a private mapping too"},
-};
-
-inline constexpr DecisionValue kKsmBreakValues[] = {
-    {"write-fault",
-     "a merged page that userfaultfd has write-protected stays merged: KSM's write is one for the handler"},
-    {"unshare", "a merged page is parted without a write: its entry stays read-only, and write-protected"},
+inline constexpr DecisionValue kHugetlbSequenceValues[] = {
+    {"ignored", "a fast pin can come between fork's question and its write protection"},
+    {"as-small", "a fast pin that fork has met is taken back"},
 };
 
 }  // namespace cowherd

@@ -100,7 +100,7 @@ TEST(LinuxVersions, StandForTheRowsOfTheHistory) {
       {"linux-6.5", "R14"},
       {"linux-6.8", "R14"},
       {"linux-6.9", "R15"},
-      {"linux-6.14", "linux-6.13"},
+      {"linux-6.14", "R15"},
       {"linux-6.15", "R16"},
       {"linux-7.1", "R16"},
       {"linux-6.0-rc3", "R12"},

@@ -38,6 +38,8 @@ class Generator {
   void declare();
   /// The variable maps the file, which gets as many pages as that takes; or is shared anonymous memory.
   void map_file(Variable& variable);
+  /// How many pages the pool has that the variable is of, and whether it is promised any.
+  void declare_pool(Variable& variable);
   [[nodiscard]] std::uint32_t weight(OpCode code) const { return options_.weights[static_cast<std::size_t>(code)]; }
   /// For a process block or a snapshot, beside a device block and a kernel block.
   [[nodiscard]] bool room_for_one() const { return program_.blocks.size() + (has_snapshot_ ? 1 : 0) < kMaxBlocks - 2; }
@@ -69,8 +71,6 @@ class Generator {
   void draw_lock();
   /// Of the own memory, or by the kernel, at any time.
   void draw_swap(std::uint8_t b, Operation op);
-  /// What userfaultfd's handler does, whom any block may play.
-  void draw_uffd(std::uint8_t b, Operation op);
   void draw_clear_refs(std::uint8_t b, Operation op);
   void draw_file(std::uint8_t b, Operation op);
   /// KSM scans by itself: in a block of its own. The mapping has to allow it.
@@ -88,7 +88,6 @@ class Generator {
   std::vector<BlockState> states_;
   std::vector<DeviceState> devices_;
   bool has_snapshot_ = false;
-  bool has_handler_ = false;
   std::uint32_t count_ = 0;
 };
 

@@ -185,11 +185,17 @@ bool Parser::parse_term_function(Term& term, Term::Kind kind) {
   take();
   term.kind = kind;
   if (kind == Term::Kind::kFinding) return parse_finding(term);
+  if (kind == Term::Kind::kPool) {
+    const Token count = peek();
+    if (!at_word("free") && !at_word("reserved")) return fail(count, "expected free or reserved", "free");
+    term.label = std::string(take().text);
+    return expect(TokenKind::kRightParen, "')'", "after what is counted of the pool");
+  }
   if (kind == Term::Kind::kDiskWord) {
     return parse_file_place(name.text, true, term.file, term.place) &&
            expect(TokenKind::kRightParen, "')'", fmt::format("after the argument of {}", name.text));
   }
-  const bool of_block = kind == Term::Kind::kFaults || kind == Term::Kind::kRss || kind == Term::Kind::kWaiting;
+  const bool of_block = kind == Term::Kind::kFaults || kind == Term::Kind::kRss;
   const Token block = peek();
   if (!parse_block_prefix(term, !of_block)) return false;
   if (program_.blocks[term.block].kind != BlockKind::kProcess) {

@@ -27,6 +27,8 @@ inline constexpr std::size_t kMaxFileBytes = 64 * 1024;
 inline constexpr std::size_t kMaxNesting = 32;
 /// Pages of a huge page, as tests count them.
 inline constexpr std::uint32_t kHugePages = 4;
+/// The most pages of the hugetlb pool that a test may ask for.
+inline constexpr std::uint32_t kMaxHugetlbPages = 16;
 /// The most references that one get or pin statement takes to each page (its `times N`).
 inline constexpr std::uint32_t kMaxTimes = 1u << 21;
 
@@ -53,7 +55,25 @@ enum class VariableKind : std::uint8_t {
   kThpValue,
   /// `x = f private;` `x = f[1] shared;` pages of a file are mapped, and never touched.
   kFile,
+  /// `x = hugetlb;` as kAnon, of whole pages of the hugetlb pool.
+  kHugetlb,
+  /// `x = hugetlb(v);` the same, written like kAnonValue.
+  kHugetlbValue,
 };
+
+/// Whether the variable is of the hugetlb pool.
+constexpr bool is_hugetlb(VariableKind kind) {
+  return kind == VariableKind::kHugetlb || kind == VariableKind::kHugetlbValue;
+}
+/// Whether it is of as many pages as a huge page has, unless told otherwise.
+constexpr bool is_huge(VariableKind kind) {
+  return kind == VariableKind::kThp || kind == VariableKind::kThpValue || is_hugetlb(kind);
+}
+/// Whether every page of it is written once before the test begins.
+constexpr bool is_written(VariableKind kind) {
+  return kind == VariableKind::kAnonValue || kind == VariableKind::kSecret || kind == VariableKind::kThpValue ||
+         kind == VariableKind::kHugetlbValue;
+}
 
 enum class FileKind : std::uint8_t {
   /// `f = memfd(v);` in memory alone.
@@ -83,6 +103,8 @@ struct Variable {
   Protection protection = Protection::kReadWrite;
   /// Mapped with MAP_SHARED: `x = anon shared;` `x = f shared;`
   bool shared = false;
+  /// Of the hugetlb pool without a reservation: `x = hugetlb noreserve;`
+  bool noreserve = false;
   /// For kFile: which, and from which of its pages on.
   std::uint8_t file = 0;
   std::uint8_t file_page = 0;
@@ -142,15 +164,6 @@ enum class OpCode : std::uint8_t {
   kCollapse,     // collapse(P0:x): a huge page takes the place of the pages around x
   kSplit,        // split(P0:x): the huge page there is mapped page by page
   kPoison,       // poison(P0:x): the memory of the page fails
-  // Userfaultfd, and what its handler does:
-  kUffdRegister,    // uffd_register(x, UFFD_…): the handler decides such faults there
-  kUffdUnregister,  // uffd_unregister(x)
-  kUffdCopy,        // uffd_copy(P0:x.k, v): a page that holds v in one word is put where none is
-  kUffdZeropage,    // uffd_zeropage(P0:x): a page of zeros is
-  kUffdContinue,    // uffd_continue(P0:x): the page that the file has may be mapped
-  kUffdWp,          // uffd_wp(P0:x): whoever writes the page waits
-  kUffdUnwp,        // uffd_unwp(P0:x): and no more
-  kUffdMove,        // uffd_move(x, y): the page at y goes to x, where none is
 };
 
 constexpr bool starts_block(OpCode code) {
@@ -197,7 +210,7 @@ struct Operation {
   /// For devices: `page` and `word` within what the device holds; for files: within the file, and `page` its new size
   /// for truncate.
   Place place;
-  /// mremap: where the pages go. ksm_merge: the second page. uffd_move: where the page comes from.
+  /// mremap: where the pages go. ksm_merge: the second page.
   Place to;
   Operand value;
   Protection protection = Protection::kReadWrite;
@@ -205,7 +218,6 @@ struct Operation {
   RemapFlags remap_flags = RemapFlags::kNone;
   Advice advice = Advice::kDontNeed;
   PinFlags pin_flags = PinFlags::kNone;
-  UffdFlags uffd = UffdFlags::kNone;
   std::uint32_t times = 1;
   /// Make the n-th allocation inside this operation fail; 0: none.
   std::uint32_t fail_nth = 0;
@@ -268,11 +280,8 @@ struct Term {
     kSwapCache,
     /// huge(0:x) — 1 if a huge entry maps the page.
     kHuge,
-    /// uffdwp(0:x) — 1 if the entry is write-protected by userfaultfd.
-    kUffdWp,
-    /// waiting(P0) — 1 if the block waits for a handler, or for who does, and nobody is left who could end that; of
-    /// what a run can observe.
-    kWaiting,
+    /// pool(free), pool(reserved) — hugetlb pages that are free, and that are promised; `label` is the word.
+    kPool,
   };
   Kind kind = Kind::kLiteral;
   std::int64_t literal = 0;
@@ -331,6 +340,8 @@ struct Program {
   std::string remark;
   std::vector<FileVariable> files;
   std::vector<Variable> variables;
+  /// `hugepages = N;` the pages of the hugetlb pool; enough for all where it does not say.
+  std::optional<std::uint8_t> hugepages;
   std::vector<std::string> devices;
   std::vector<Block> blocks;
   std::optional<Condition> filter;

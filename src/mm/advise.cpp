@@ -2,6 +2,7 @@
 #include "mm/areas.hpp"
 #include "mm/cold_pages.hpp"
 #include "mm/collapse.hpp"
+#include "mm/hugetlb.hpp"
 #include "mm/ksm.hpp"
 #include "mm/locks.hpp"
 #include "mm/mlock.hpp"
@@ -10,7 +11,6 @@
 #include "mm/page.hpp"
 #include "mm/populate.hpp"
 #include "mm/shared_tables.hpp"
-#include "mm/userfault.hpp"
 
 namespace cowherd::mm {
 
@@ -77,8 +77,51 @@ bool for_each_part(System<G>& system, Mm& mm, PageRange range, Visit&& visit) {
   return hole || at != range.end;
 }
 
+/// Whether hugetlb pages cannot be advised so. Compare Linux mm/madvise.c: madvise_dontneed_free_valid_vma(),
+/// can_madv_lru_vma(); mm/khugepaged.c: hugepage_madvise().
+bool is_not_of_hugetlb(Advice advice) {
+  switch (advice) {
+    case Advice::kWipeOnFork:
+    case Advice::kFree:
+    case Advice::kCold:
+    case Advice::kPageOut:
+    case Advice::kHugePage:
+    case Advice::kNoHugePage:
+      return true;
+    default:
+      return false;
+  }
+}
+
+/// Advice about hugetlb pages that cannot be taken, or about a part of one: EINVAL.
+template <class G>
+Result<void> check_hugetlb(System<G>& system, Mm& mm, PageRange range, Advice advice) COWHERD_REQUIRES(mm.mmap_lock) {
+  const bool populates = advice == Advice::kPopulateRead || advice == Advice::kPopulateWrite;
+  if (!populates && cuts_hugetlb(system, mm, range)) return Errno::kInvalid;
+  return is_not_of_hugetlb(advice) && any_hugetlb(system, mm, range) ? Result<void>(Errno::kInvalid) : Result<void>();
+}
+
+/// As discard(), where some VMA is of hugetlb pages.
+template <class G>
+Result<void> discard_with_hugetlb(System<G>& system, Mm& mm, PageRange range) COWHERD_NO_THREAD_SAFETY_ANALYSIS {
+  Result<void> done;
+  const bool hole =
+      for_each_part(system, mm, range, [&](Ref<Vma> vma, PageRange part) COWHERD_NO_THREAD_SAFETY_ANALYSIS {
+        if (system.at(vma).flags.hugetlb) return zap_hugetlb(system, mm, system.at(vma), part);
+        if (auto owned = own_edges(system, mm, part); !owned) {
+          done = owned;
+          return;
+        }
+        drop_shared_tables(system, mm, part);
+        zap_range(system, mm, part);
+      });
+  if (!done) return done;
+  return hole ? Result<void>(Errno::kNoMemory) : Result<void>();
+}
+
 template <class G>
 Result<void> discard(System<G>& system, Mm& mm, PageRange range) COWHERD_NO_THREAD_SAFETY_ANALYSIS {
+  if (any_hugetlb(system, mm, range)) return discard_with_hugetlb(system, mm, range);
   COWHERD_TRY(own_edges(system, mm, range));
   drop_shared_tables(system, mm, range);
   // The analysis does not see that the caller's lock is held in here too.
@@ -129,34 +172,15 @@ Result<void> leave_to_reclaim(System<G>& system, Mm& mm, PageRange range,
 }
 
 template <class G>
-Result<void> discard_or_populate(System<G>& system, Mm& mm, PageRange range, Advice advice, Vpn& at)
+Result<void> discard_or_populate(System<G>& system, Mm& mm, PageRange range, Advice advice)
     COWHERD_REQUIRES(mm.mmap_lock) {
+  COWHERD_TRY(check_hugetlb(system, mm, range, advice));
   if (advice == Advice::kDontNeed) {
     return discard(system, mm, range);
   }
   COWHERD_TRY(own_tables(system, mm, range, is_about_reclaim(advice) ? OnHuge::kSplit : OnHuge::kOwn));
   if (is_about_reclaim(advice)) return leave_to_reclaim(system, mm, range, advice);
-  return populate(system, mm, range, advice == Advice::kPopulateWrite ? FaultKind::kWrite : FaultKind::kRead, at);
-}
-
-/// What is about pages and not about VMAs; `at` says how far populating has come.
-template <class G>
-Result<void> treat_pages(System<G>& system, Mm& mm, PageRange range, Advice advice, Vpn& at) {
-  {
-    const MmapReadGuard<G> guard(system, mm);
-    if (guard.blocked() || stuck(mm)) {
-      return would_block(system, Point::kMmapLock);
-    }
-    if (!system.tables(mm).any_shared(range)) {
-      return discard_or_populate(system, mm, range, advice, at);
-    }
-  }
-  const Live live(system, "with-own-tables", range);
-  const MmapWriteGuard<G> guard(system, mm);
-  if (guard.blocked() || stuck(mm)) {
-    return would_block(system, Point::kMmapLock);
-  }
-  return discard_or_populate(system, mm, range, advice, at);
+  return populate(system, mm, range, advice == Advice::kPopulateWrite ? FaultKind::kWrite : FaultKind::kRead);
 }
 
 }  // namespace
@@ -175,13 +199,21 @@ Result<void> madvise(System<G>& system, ProcessId process, Vaddr address, ByteCo
     case Advice::kCold:
     case Advice::kPageOut:
     case Advice::kFree: {
-      Vpn at = range.begin;
-      const Live live(system, "treat-pages", range, at);
-      while (true) {
-        const Result<void> done = treat_pages(system, mm, range, advice, at);
-        if (done || !asks_handler(done.error())) return done;
-        COWHERD_TRY(wait_for_handler(system, mm, at, done.error()));
+      {
+        const MmapReadGuard<G> guard(system, mm);
+        if (guard.blocked() || stuck(mm)) {
+          return would_block(system, Point::kMmapLock);
+        }
+        if (!system.tables(mm).any_shared(range) && !any_hugetlb(system, mm, range)) {
+          return discard_or_populate(system, mm, range, advice);
+        }
       }
+      const Live live(system, "with-own-tables", range);
+      const MmapWriteGuard<G> guard(system, mm);
+      if (guard.blocked() || stuck(mm)) {
+        return would_block(system, Point::kMmapLock);
+      }
+      return discard_or_populate(system, mm, range, advice);
     }
     case Advice::kLock:
     case Advice::kUnlock:
@@ -195,6 +227,7 @@ Result<void> madvise(System<G>& system, ProcessId process, Vaddr address, ByteCo
       if (guard.blocked() || stuck(mm)) {
         return would_block(system, Point::kMmapLock);
       }
+      COWHERD_TRY(check_hugetlb(system, mm, range, advice));
       if (advice == Advice::kUnmergeable) COWHERD_TRY(part_merged(system, mm, range));
       return set_flags(system, mm, range, advice);
     }

@@ -2,6 +2,7 @@
 
 #include "base/mutant.hpp"
 #include "mm/huge.hpp"
+#include "mm/hugetlb.hpp"
 #include "mm/lifecycle.hpp"
 #include "mm/locks.hpp"
 #include "mm/operations.hpp"
@@ -14,14 +15,11 @@ namespace {
 /// Whether a huge page may take the place of what `table` maps: nobody holds a page besides the entries that map it,
 /// and there is one at least.
 template <class G>
-bool may_collapse(System<G>& system, FrameNumber table, UffdFlags uffd) {
+bool may_collapse(System<G>& system, FrameNumber table) {
   point(system, Point::kReadCounts);
   bool any = false;
   for (std::size_t i = 0; i < Geometry<G>::kEntries; ++i) {
     const Entry entry = Tables<G>::slot_at(system.frames(), table, i).load();
-    // What is missing, and what may not be written, userfaultfd's handler decides.
-    const bool decided = entry.none() ? has(uffd, UffdFlags::kMissing) : entry.uffd_wp();
-    if (decided && !COWHERD_MUTANT(collapse_ignores_uffd)) return false;
     if (entry.none()) continue;
     if (!entry.present() || !entry.user()) return false;
     if (entry.frame() == Frames<G>::kZeroPage) continue;
@@ -66,17 +64,16 @@ void copy_pieces(System<G>& system, FrameNumber table, FrameNumber head) {
 template <class G>
 Result<void> replace_table(System<G>& system, Mm& mm, Ref<Vma> vma, EntrySlot place, PageRange span, FrameNumber head) {
   const Entry table = place.load();
-  const UffdFlags uffd = system.at(vma).flags.uffd;
   const Live live(system, "replace-table", table);
   bool may = false;
   {
     // Who takes a page from all who map it finds it mapped here, or does not come.
     const AnonVmaGuard<G> guard(system, mm, vma);
-    if (COWHERD_MUTANT(collapse_counts_first) && !may_collapse(system, table.frame(), uffd)) return Errno::kAgain;
+    if (COWHERD_MUTANT(collapse_counts_first) && !may_collapse(system, table.frame())) return Errno::kAgain;
     point(system, mm, Point::kClearEntry);
     (void)place.exchange(Entry{});
     if (!COWHERD_MUTANT(collapse_without_flush)) flush_range(system, mm, span);
-    may = COWHERD_MUTANT(collapse_counts_first) || may_collapse(system, table.frame(), uffd);
+    may = COWHERD_MUTANT(collapse_counts_first) || may_collapse(system, table.frame());
     const Live asked(system, "may", may);
     if (may) {
       copy_pieces(system, table.frame(), head);
@@ -101,7 +98,8 @@ Result<void> collapse_locked(System<G>& system, Mm& mm, PageRange span) COWHERD_
   if (!system.has_huge() || !vma || system.at(vma).pages.end < span.end) return Errno::kInvalid;
   const VmaFlags flags = system.at(vma).flags;
   const bool both = has(flags.protection, Protection::kRead) && has(flags.protection, Protection::kWrite);
-  if (!both || flags.secret || system.at(vma).mapping || !system.at(vma).own_anon_vma()) return Errno::kInvalid;
+  if (!both || flags.secret || flags.hugetlb || system.at(vma).mapping || !system.at(vma).own_anon_vma())
+    return Errno::kInvalid;
   const Live live(system, "collapse-locked", vma, span);
   COWHERD_TRY(own_tables(system, mm, span.begin, OnHuge::kKeep));
   const EntrySlot place = system.tables(mm).walk_to(span.begin, 1).slot;
@@ -154,7 +152,8 @@ Result<void> split(System<G>& system, ProcessId process, Vaddr address) {
   const Live live(system, "split", held.ref());
   const MmapWriteGuard<G> guard(system, held.mm());
   if (guard.blocked() || stuck(held.mm())) return would_block(system, Point::kMmapLock);
-  if (!system.tables(held.mm()).walk_to(page).huge) return Errno::kFault;
+  const auto walk = system.tables(held.mm()).walk_to(page);
+  if (!walk.huge || is_of_hugetlb(system, walk.slot.load())) return Errno::kFault;
   COWHERD_TRY(own_tables(system, held.mm(), page));
   return {};
 }

@@ -5,17 +5,40 @@
 #include "mm/files.hpp"
 #include "mm/flush.hpp"
 #include "mm/huge.hpp"
+#include "mm/hugetlb.hpp"
 #include "mm/locks.hpp"
 #include "mm/migrate.hpp"
 #include "mm/numa.hpp"
 #include "mm/page.hpp"
 #include "mm/swap_fault.hpp"
-#include "mm/userfault.hpp"
 #include "mm/write_protect_fault.hpp"
 
 namespace cowherd::mm {
 
 namespace {
+
+/// Two faults may find that a VMA has no anon_vma yet: both make one, and the first to take the lock hangs its own in.
+/// Compare Linux mm/rmap.c: __anon_vma_prepare().
+template <class G>
+Result<void> prepare_anon_vma(System<G>& system, Mm& mm, Ref<Vma> vma) {
+  if (system.at(vma).own_anon_vma()) {
+    return {};
+  }
+  COWHERD_TRY_ASSIGN(fresh, make_anon_vma(system.frames()));
+  const Live live(system, "prepare-anon-vma", fresh);
+  bool used = false;
+  {
+    const UpperTableGuard<G> guard(system, mm);
+    if (!guard.blocked() && !system.at(vma).own_anon_vma()) {
+      adopt_fresh(system.frames(), vma, fresh);
+      used = true;
+    }
+  }
+  if (!used && !COWHERD_MUTANT(unused_anon_vma_leaked)) {
+    destroy_fresh(system.frames(), fresh);
+  }
+  return {};
+}
 
 /// A page that was never touched; `slot` is the place of its entry, or null. Compare Linux mm/memory.c:
 /// do_anonymous_page().
@@ -95,29 +118,6 @@ void prefetch_pages_after(System<G>& system, EntrySlot slot, Vpn page) {
 
 }  // namespace
 
-/// Two faults may find that a VMA has no anon_vma yet: both make one, and the first to take the lock hangs its own in.
-///
-template <class G>
-Result<void> prepare_anon_vma(System<G>& system, Mm& mm, Ref<Vma> vma) {
-  if (system.at(vma).own_anon_vma()) {
-    return {};
-  }
-  COWHERD_TRY_ASSIGN(fresh, make_anon_vma(system.frames()));
-  const Live live(system, "prepare-anon-vma", fresh);
-  bool used = false;
-  {
-    const UpperTableGuard<G> guard(system, mm);
-    if (!guard.blocked() && !system.at(vma).own_anon_vma()) {
-      adopt_fresh(system.frames(), vma, fresh);
-      used = true;
-    }
-  }
-  if (!used && !COWHERD_MUTANT(unused_anon_vma_leaked)) {
-    destroy_fresh(system.frames(), fresh);
-  }
-  return {};
-}
-
 template <class G>
 Result<EntrySlot> make_slot(System<G>& system, Mm& mm, Vpn page) {
   auto tables = system.tables(mm);
@@ -137,6 +137,10 @@ Result<Faulted> handle_fault(System<G>& system, Mm& mm, Ref<Vma> vma, Vpn page, 
     return would_block(system, Point::kPageTableLock);
   }
   point(system, mm, Point::kReadEntry);
+  if (system.at(vma).flags.hugetlb) [[unlikely]] {
+    COWHERD_TRY(prepare_anon_vma(system, mm, vma));
+    return fault_hugetlb(system, mm, vma, page, kind);
+  }
   const auto walk = system.tables(mm).walk_to(page);
   const Entry entry = walk.load();
   const bool hint = is_hint(entry, system.at(vma));
@@ -164,9 +168,6 @@ Result<Faulted> handle_fault(System<G>& system, Mm& mm, Ref<Vma> vma, Vpn page, 
     COWHERD_TRY(fault_on_hint(system, mm, system.at(vma), walk.slot, entry));
     return Faulted::kRetry;
   }
-  if (entry.none() && system.at(vma).flags.uffd != UffdFlags::kNone) [[unlikely]] {
-    if (is_userfault(system, system.at(vma), page, entry, kind)) return asks_for(kind);
-  }
   if (system.at(vma).mapping) {
     const bool shared = system.at(vma).flags.shared;
     if (!shared && kind != FaultKind::kRead) COWHERD_TRY(prepare_anon_vma(system, mm, vma));
@@ -193,7 +194,6 @@ Result<Faulted> handle_fault(System<G>& system, Mm& mm, Ref<Vma> vma, Vpn page, 
 
 #define COWHERD_INSTANTIATE(G)                                                                      \
   template Result<Faulted> handle_fault<G>(System<G>&, Mm&, Ref<Vma>, Vpn, FaultKind, std::size_t); \
-  template Result<void> prepare_anon_vma<G>(System<G>&, Mm&, Ref<Vma>);                             \
   template Result<EntrySlot> make_slot<G>(System<G>&, Mm&, Vpn);
 COWHERD_FOR_EACH_GEOMETRY(COWHERD_INSTANTIATE)
 #undef COWHERD_INSTANTIATE

@@ -3,10 +3,10 @@
 #include <cstdint>
 
 #include "mm/flush.hpp"
+#include "mm/hugetlb.hpp"
 #include "mm/locks.hpp"
 #include "mm/page.hpp"
 #include "mm/shared_tables.hpp"
-#include "mm/userfault.hpp"
 
 namespace cowherd::mm {
 
@@ -23,9 +23,6 @@ bool inherited_whole(System<G>& system, Mm& parent, PageRange span) {
   for (Ref<Vma> vma = areas.find(span.begin); vma && system.at(vma).pages.begin < span.end; vma = areas.next(vma)) {
     const VmaFlags flags = system.at(vma).flags;
     if (flags.dont_fork || flags.wipe_on_fork) return false;
-    // The child's entries may say less.
-    const bool marks = has(flags.uffd, UffdFlags::kWriteProtect) && !stays_registered(flags.uffd);
-    if (marks && !COWHERD_MUTANT(fork_shares_uffd_wp)) return false;
   }
   return true;
 }
@@ -58,8 +55,11 @@ void forget_pins_below(System<G>& system, Mm& mm, Vpn page) {
     for (std::size_t i = Geometry<G>::kEntries; level != 1 && !held && i-- != 0;) {
       const Entry below = Tables<G>::slot_at(system.frames(), entry.frame(), i).load();
       if (!below.present()) continue;
-      held = below.huge() ? system.frames().huge(below.frame()).pieces_used()
-                          : system.descriptor(below.frame()).pins_below();
+      if (below.huge()) {
+        held = is_of_hugetlb(system, below) || system.frames().huge(below.frame()).pieces_used();
+      } else {
+        held = system.descriptor(below.frame()).pins_below();
+      }
     }
     if (held) return;
     system.descriptor(entry.frame()).set_pins_below(false);

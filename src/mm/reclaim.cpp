@@ -100,8 +100,7 @@ bool unmap_entry(const Leaving<G>& leaving, Mm& mm, Vpn page, EntrySlot place, b
       return false;
     }
     left = Entry::swapped(slot, exclusive && rules.swap_exclusive == SwapExclusive::kKept)
-               .with_soft_dirty(entry.soft_dirty())
-               .with_uffd_wp(entry.uffd_wp() && !COWHERD_MUTANT(swap_out_loses_uffd_wp));
+               .with_soft_dirty(entry.soft_dirty());
   }
   point(system, Point::kExclusive);
   if (exclusive) descriptor.set_exclusive(false);
@@ -220,6 +219,7 @@ template <class G>
 Result<void> reclaim_page(System<G>& system, Mm& mm, Ref<Vma> vma, Vpn page) {
   const auto walk = system.tables(mm).walk_to(page);
   if (!walk.slot) return Errno::kFault;
+  if (walk.huge && is_of_hugetlb(system, walk.slot.load())) return Errno::kBusy;
   if (walk.shared) return Errno::kAgain;
   FrameNumber frame = Frames<G>::kZeroPage;
   {

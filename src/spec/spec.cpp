@@ -29,6 +29,9 @@ Grant grants(const Page* page, PinFlags flags) {
   // A private mapping may always be read and written by force: VM_MAYREAD and VM_MAYWRITE are set. Of a shared one no
   // copy is made for that.
   const bool shared_write = page->view == View::kShared && has(flags, PinFlags::kWrite);
+  // Whether hugetlb memory may be written by force is the rules' business.
+  const bool hugetlb_write = page->hugetlb != 0 && has(flags, PinFlags::kWrite) && !can_write(page);
+  if (has(flags, PinFlags::kForce) && hugetlb_write && !shared_write) return Grant::kEither;
   if (has(flags, PinFlags::kForce) && !shared_write) return Grant::kYes;
   return has(flags, PinFlags::kWrite) ? kernel_writes(page) : kernel_reads(page);
 }
@@ -129,6 +132,10 @@ std::optional<std::int64_t> Spec::peek(SpaceId space, std::uint8_t page, std::ui
   return state_.load(space, page, word);
 }
 
+bool Spec::may_refuse_force(SpaceId space, std::uint8_t page) const {
+  return grants(state_.find(space, page), PinFlags::kForce | PinFlags::kWrite) == Grant::kEither;
+}
+
 Judgement Spec::mmap(SpaceId space, std::uint8_t first, std::uint8_t count, Protection protection, MapFlags flags,
                      Observation seen, Backing backing) {
   if (seen.for_shortage()) return {};
@@ -148,10 +155,11 @@ Judgement Spec::mmap(SpaceId space, std::uint8_t first, std::uint8_t count, Prot
       } else {
         change().map(space, page, protection);
       }
-      Page& mapped = *state_.find(space, page);
-      mapped.secret = has(flags, MapFlags::kSecret);
-      // A mapping that could not be filled is one, too.
-      if (has(flags, MapFlags::kPopulate) && mapped.presence == Presence::kAbsent) mapped.presence = Presence::kMaybe;
+      Page& made = *state_.find(space, page);
+      made.secret = has(flags, MapFlags::kSecret);
+      if (has(flags, MapFlags::kHugetlb)) {
+        made.hugetlb = static_cast<std::uint8_t>((backing.first + (page - first)) % kHugetlbPages + 1);
+      }
     }
   }
   return judge_result(expected, seen);
@@ -203,15 +211,13 @@ Judgement Spec::madvise(SpaceId space, std::uint8_t first, std::uint8_t count, A
       hole = true;
       if (populates) break;
     } else if (locks) {
-      const bool shut = page->protection == Protection::kNone || state_.beyond_end(*page);
-      closed = closed || (advice == Advice::kLock && shut);
-      if (advice == Advice::kLock && !shut && !meets(space, i, can_write(page))) return unasked();
+      closed =
+          closed || (advice == Advice::kLock && (page->protection == Protection::kNone || state_.beyond_end(*page)));
     } else if (populates) {
       const Grant grant = advice == Advice::kPopulateWrite ? kernel_writes(page) : kernel_reads(page);
       const bool granted = grant == Grant::kYes || (grant == Grant::kEither && seen.error != Errno::kInvalid);
       if (!granted) return judge_result(Errno::kInvalid, seen);
       if (state_.beyond_end(*page)) return judge_result(Errno::kFault, seen);
-      if (!meets(space, i, advice == Advice::kPopulateWrite)) return unasked();
     } else if (advice == Advice::kDontNeed) {
       state_.wipe(space, i);
     } else if (advice == Advice::kFree) {
@@ -234,6 +240,66 @@ Judgement Spec::judge_lazy_view(SpaceId space, std::uint8_t page, std::uint8_t w
   if (judgement.ok() && may_be_lost) change().keep(space, page);
   if (!judgement.ok() && may_be_lost) allow_too(judgement, 0);
   return judgement;
+}
+
+Errno Spec::remap_error(SpaceId space, const Remap& remap) const {
+  const bool fixed = has(remap.flags, RemapFlags::kFixed);
+  const bool leaves = has(remap.flags, RemapFlags::kDontUnmap);
+  if ((fixed || leaves) && !has(remap.flags, RemapFlags::kMayMove)) return Errno::kInvalid;
+  if (leaves && remap.count != remap.to_count) return Errno::kInvalid;
+  const bool overlap = remap.to < remap.first + remap.count && remap.first < remap.to + remap.to_count;
+  if (fixed && overlap) return Errno::kInvalid;
+  const Page* first = state_.find(space, remap.first);
+  if (first == nullptr) return Errno::kFault;
+  for (std::uint8_t i = 0; i < remap.count; ++i) {
+    // What is shared, a file's, or of hugetlb, stays where it is.
+    const Page* page = state_.find(space, static_cast<std::uint8_t>(remap.first + i));
+    const bool stays = page != nullptr && (page->view != View::kOwn || page->file != kAnonymous || page->hugetlb != 0);
+    if (stays) return Errno::kInvalid;
+  }
+  if (fixed && cuts_hugetlb(space, remap.to, remap.to_count)) return Errno::kInvalid;
+  if (remap.to_count <= remap.count) return kSuccess;
+  for (std::uint8_t i = 1; i < remap.count; ++i) {
+    const Page* page = state_.find(space, static_cast<std::uint8_t>(remap.first + i));
+    const bool alike = page != nullptr && page->protection == first->protection &&
+                       page->dont_fork == first->dont_fork && page->wipe_on_fork == first->wipe_on_fork &&
+                       page->secret == first->secret;
+    if (!alike) return Errno::kFault;
+  }
+  for (std::uint8_t i = remap.count; !fixed && i < remap.to_count; ++i) {
+    if (state_.find(space, static_cast<std::uint8_t>(remap.first + i)) != nullptr) return Errno::kNoMemory;
+  }
+  return kSuccess;
+}
+
+void Spec::remap_part(SpaceId space, const Remap& remap, std::uint8_t part, bool last_moved) {
+  const auto from = static_cast<std::uint8_t>(remap.first + part);
+  const auto to = static_cast<std::uint8_t>(remap.to + part);
+  if (part >= remap.to_count) return change().unmap(space, from);
+  if (part >= remap.count) {
+    const int last = (last_moved ? remap.to : remap.first) + remap.count - 1;
+    const Page like = *state_.find(space, static_cast<std::uint8_t>(last));
+    change().map(space, to, like.protection);
+    Page& page = *state_.find(space, to);
+    page.dont_fork = like.dont_fork;
+    page.wipe_on_fork = like.wipe_on_fork;
+    page.secret = like.secret;
+    return;
+  }
+  if (from == to) return;
+  if (state_.find(space, from) == nullptr) return change().unmap(space, to);
+  change().move(space, from, to, has(remap.flags, RemapFlags::kDontUnmap));
+}
+
+Judgement Spec::mremap(SpaceId space, const Remap& remap, Observation seen) {
+  if (seen.for_shortage()) return {};
+  const Errno expected = remap_error(space, remap);
+  const bool several = remap.count > 1 && (expected == kSuccess || expected == Errno::kNoMemory);
+  if (several && seen.error == Errno::kFault) return {};
+  if (expected == kSuccess) {
+    for (std::uint8_t part = 0; part < remap.parts(); ++part) remap_part(space, remap, part, part >= remap.kept());
+  }
+  return judge_result(expected, seen);
 }
 
 bool Spec::failed(SpaceId space, std::uint8_t page) const {
@@ -278,7 +344,6 @@ Judgement Spec::read(SpaceId space, std::uint8_t page, std::uint8_t word, Observ
     return judge_failed(space, page, Errno::kSigBus, seen);
   }
   if (expected != kSuccess || seen.error != kSuccess) return judge_result(expected, seen);
-  if (!meets(space, page, false)) return unasked();
   if (at->lazy.words != 0) return judge_lazy_view(space, page, word, seen.value);
   return judge_view(space, page, word, seen.value);
 }
@@ -291,9 +356,8 @@ Judgement Spec::write(SpaceId space, std::uint8_t page, std::uint8_t word, std::
     return judge_failed(space, page, Errno::kSigBus, seen);
   }
   if (expected != kSuccess) return judge_result(expected, seen);
-  const bool asked = seen.error != kSuccess || meets(space, page, true);
   change().store(space, page, word, value, Writer::kCpu);
-  return asked ? judge_result(kSuccess, seen) : unasked();
+  return judge_result(kSuccess, seen);
 }
 
 Judgement Spec::force_read(SpaceId space, std::uint8_t page, std::uint8_t word, Observation seen) {
@@ -304,7 +368,6 @@ Judgement Spec::force_read(SpaceId space, std::uint8_t page, std::uint8_t word, 
     return judge_failed(space, page, Errno::kFault, seen);
   }
   if (expected != kSuccess || seen.error != kSuccess) return judge_result(expected, seen);
-  if (!meets(space, page, false)) return unasked();
   if (at->lazy.words != 0) return judge_lazy_view(space, page, word, seen.value);
   return judge_view(space, page, word, seen.value);
 }
@@ -313,9 +376,9 @@ Judgement Spec::force_write(SpaceId space, std::uint8_t page, std::uint8_t word,
   if (seen.for_shortage()) return {};
   if (is_told_of_failure(space, page, Errno::kFault, seen)) return judge_failed(space, page, Errno::kFault, seen);
   if (!allows_force(space, page)) return judge_result(Errno::kFault, seen);
-  const bool asked = seen.error != kSuccess || meets(space, page, true);
+  if (seen.error == Errno::kFault && may_refuse_force(space, page)) return {};
   change().store(space, page, word, value, Writer::kForce);
-  return asked ? judge_result(kSuccess, seen) : unasked();
+  return judge_result(kSuccess, seen);
 }
 
 bool Spec::allows_force(SpaceId space, std::uint8_t page) const {
@@ -331,26 +394,6 @@ Grant Spec::grant(SpaceId space, std::uint8_t page, PinFlags flags) const {
   const bool long_write = has(flags, PinFlags::kWrite | PinFlags::kLongTerm);
   const bool tracked = at != nullptr && at->view == View::kShared && state_.on_disk(*at);
   return granted == Grant::kYes && long_write && tracked ? Grant::kEither : granted;
-}
-
-Judgement Spec::write_file(FileNumber file, std::uint8_t page, std::uint8_t word, std::int64_t value,
-                           Observation seen) {
-  if (seen.for_shortage()) return {};
-  if (page >= state_.size(file)) change().set_size(file, static_cast<std::uint8_t>(page + 1));
-  change().store(file, page, word, value);
-  return judge_result(kSuccess, seen);
-}
-
-Judgement Spec::truncate(FileNumber file, std::uint8_t pages, Observation seen) {
-  if (seen.for_shortage()) return {};
-  change().set_size(file, pages);
-  return judge_result(kSuccess, seen);
-}
-
-Judgement Spec::punch(FileNumber file, std::uint8_t first, std::uint8_t count, Observation seen) {
-  if (seen.for_shortage()) return {};
-  for (std::uint8_t page = first; page < first + count && page < state_.size(file); ++page) change().punch(file, page);
-  return judge_result(kSuccess, seen);
 }
 
 Judgement Spec::pin(SpaceId space, std::uint8_t first, std::uint8_t count, PinFlags flags, Observation seen,
@@ -392,11 +435,7 @@ Judgement Spec::pin(SpecPinId name, SpaceId space, std::uint8_t first, std::uint
     judgement.harm = Harm::kWrongResult;
   }
   if (so_far.bound == 0) change().bind(name, space, first, strength_of(flags), has(flags, PinFlags::kGet));
-  for (std::uint8_t page = so_far.bound; page < held; ++page) {
-    const bool asked = meets(space, static_cast<std::uint8_t>(first + page), has(flags, PinFlags::kWrite));
-    if (!asked && judgement.ok()) judgement = unasked();
-    change().extend(name);
-  }
+  for (std::uint8_t page = so_far.bound; page < held; ++page) change().extend(name);
   return judgement;
 }
 
@@ -404,9 +443,7 @@ bool Spec::pin_next(SpecPinId name, SpaceId space, std::uint8_t first, PinFlags 
   const std::uint8_t bound = state_.held(name);
   // An address space has to end before its name is another one's, and what is bound in it stays there.
   if (bound > 0 && state_.owner(name) != space) return false;
-  const auto page = static_cast<std::uint8_t>(first + bound);
-  if (grant(space, page, flags) == Grant::kNo || must_wait(space, page, has(flags, PinFlags::kWrite))) return false;
-  (void)meets(space, page, has(flags, PinFlags::kWrite));
+  if (grant(space, static_cast<std::uint8_t>(first + bound), flags) == Grant::kNo) return false;
   if (bound == 0) change().bind(name, space, first, strength_of(flags), has(flags, PinFlags::kGet));
   change().extend(name);
   return true;

@@ -51,12 +51,8 @@ struct Lazy {
 /// next access, or had another one by then.
 enum class Failure : std::uint8_t { kNone, kMaybe, kFailed };
 
-/// Whether an access to private memory meets a page, which userfaultfd's handler may have to bring. kFreed: it did, and
-/// MADV_FREE may have lost it since; until it is written nobody knows.
-enum class Presence : std::uint8_t { kPresent, kAbsent, kMaybe, kFreed };
-
-/// Whether userfaultfd's handler has write-protected the page: kMaybe where it may have had none to protect.
-enum class Mark : std::uint8_t { kNo, kMaybe, kYes };
+/// Pages of a hugetlb page.
+inline constexpr std::uint8_t kHugetlbPages = 4;
 
 /// What one page holds, and who put it there last.
 struct Page {
@@ -67,6 +63,8 @@ struct Page {
   bool wipe_on_fork = false;
   /// No reference may be taken to it.
   bool secret = false;
+  /// Number of the page in its hugetlb page, from one; 0: it is none.
+  std::uint8_t hugetlb = 0;
   View view = View::kOwn;
   /// Where the page is of a file with a name, also once it has words of its own.
   FileNumber file = kAnonymous;
@@ -75,10 +73,6 @@ struct Page {
   std::uint16_t slot = 0;
   Lazy lazy{};
   Failure failure = Failure::kNone;
-  UffdFlags uffd = UffdFlags::kNone;
-  /// Meaningful where State::tracks_handlers(), and nothing of a file or shared is mapped.
-  Presence presence = Presence::kPresent;
-  Mark mark = Mark::kNo;
 };
 
 /// What a reference promises its holder.
@@ -216,20 +210,6 @@ class State {
   [[nodiscard]] bool may_be_lost(SpecPinId pin, std::uint8_t page, std::uint8_t word) const;
   void lose(SpecPinId pin, std::uint8_t page);
   void keep(SpecPinId pin, std::uint8_t page);
-
-  // Userfaultfd.
-
-  /// From now on it is known which pages an access meets. `huge`: huge pages may bring others along, so that only what
-  /// was given up while it was registered is known to be missing.
-  void track_handlers(bool huge) {
-    tracks_handlers_ = true;
-    huge_ = huge;
-  }
-  [[nodiscard]] bool tracks_handlers() const { return tracks_handlers_; }
-  /// The page was accessed: it is there. Precondition: mapped.
-  void touch(SpaceId space, std::uint8_t page, bool write);
-  /// What the page holds goes to another one that is mapped already, in place of what that holds; both stay mapped.
-  void move_content(SpaceId space, std::uint8_t page, std::uint8_t to);
 
   // Stale pages.
 
@@ -370,10 +350,6 @@ class State {
   }
   class DetachedPacker;
   class DetachedUnpacker;
-  /// Whether something of it is to be remembered for userfaultfd.
-  [[nodiscard]] bool is_handled(const Page& page) const;
-  /// Of a page that was never accessed, or given up.
-  [[nodiscard]] Presence absence() const;
   void pack_page(Packer& out, DetachedPacker& detached, const Page& page) const;
   void unpack_page(Unpacker& in, DetachedUnpacker& detached, Page& page);
   void pack_files(Packer& out, DetachedPacker& detached) const;
@@ -392,8 +368,6 @@ class State {
   /// Of those, the words that may have been lost before.
   std::array<std::uint8_t, kMaxDetached> detached_lazy_;
   std::vector<StalePage> stale_;
-  bool tracks_handlers_ = false;
-  bool huge_ = false;
   std::uint8_t keeper_ = kNobody;
   /// Sorted.
   std::vector<PastValue> past_;
