@@ -79,6 +79,10 @@ TEST(DecisionTable, NamesMeanTheirEnumerators) {
   rules.huge_copy = HugeCopy::kSplit;
   rules.huge_pins = HugePins::kEach;
   rules.huge_touch = HugeTouch::kAccessed;
+  rules.hugetlb_reuse = HugetlbReuse::kExclusive;
+  rules.hugetlb_fork = HugetlbFork::kAsSmall;
+  rules.hugetlb_force = HugetlbForce::kRefuse;
+  rules.hugetlb_sequence = HugetlbSequence::kAsSmall;
   const std::pair<Decision, const char*> cases[] = {
       {Decision::kReuse, "reuse=directed"},
       {Decision::kPageLock, "page-lock=sleep"},
@@ -127,6 +131,10 @@ TEST(DecisionTable, NamesMeanTheirEnumerators) {
       {Decision::kHugeCopy, "huge-copy=split"},
       {Decision::kHugePins, "huge-pins=each"},
       {Decision::kHugeTouch, "huge-touch=accessed"},
+      {Decision::kHugetlbReuse, "hugetlb-reuse=exclusive"},
+      {Decision::kHugetlbFork, "hugetlb-fork=as-small"},
+      {Decision::kHugetlbForce, "hugetlb-force=refuse"},
+      {Decision::kHugetlbSequence, "hugetlb-sequence=as-small"},
   };
   ASSERT_EQ(std::size(cases), kDecisionCount);
   for (const auto& [decision, want] : cases) {
