@@ -231,6 +231,16 @@ Judgement Spec::judge_lazy_view(SpaceId space, std::uint8_t page, std::uint8_t w
   return judgement;
 }
 
+namespace {
+
+/// Whether `page`, `distance` pages behind `first`, shows what a mapping of both would show there.
+bool continues(const Page& first, std::uint8_t distance, const Page& page) {
+  if (page.file != first.file || (page.view == View::kShared) != (first.view == View::kShared)) return false;
+  return page.file == kAnonymous || page.file_page == first.file_page + distance;
+}
+
+}  // namespace
+
 Errno Spec::remap_error(SpaceId space, const Remap& remap) const {
   const bool fixed = has(remap.flags, RemapFlags::kFixed);
   const bool leaves = has(remap.flags, RemapFlags::kDontUnmap);
@@ -240,17 +250,12 @@ Errno Spec::remap_error(SpaceId space, const Remap& remap) const {
   if (fixed && overlap) return Errno::kInvalid;
   const Page* first = state_.find(space, remap.first);
   if (first == nullptr) return Errno::kFault;
-  for (std::uint8_t i = 0; i < remap.count; ++i) {
-    // What is shared, or a file's, stays where it is.
-    const Page* page = state_.find(space, static_cast<std::uint8_t>(remap.first + i));
-    if (page != nullptr && (page->view != View::kOwn || page->file != kAnonymous)) return Errno::kInvalid;
-  }
   if (remap.to_count <= remap.count) return kSuccess;
   for (std::uint8_t i = 1; i < remap.count; ++i) {
     const Page* page = state_.find(space, static_cast<std::uint8_t>(remap.first + i));
     const bool alike = page != nullptr && page->protection == first->protection &&
                        page->dont_fork == first->dont_fork && page->wipe_on_fork == first->wipe_on_fork &&
-                       page->secret == first->secret;
+                       page->secret == first->secret && continues(*first, i, *page);
     if (!alike) return Errno::kFault;
   }
   for (std::uint8_t i = remap.count; !fixed && i < remap.to_count; ++i) {
@@ -266,7 +271,15 @@ void Spec::remap_part(SpaceId space, const Remap& remap, std::uint8_t part, bool
   if (part >= remap.count) {
     const int last = (last_moved ? remap.to : remap.first) + remap.count - 1;
     const Page like = *state_.find(space, static_cast<std::uint8_t>(last));
-    change().map(space, to, like.protection);
+    const bool shared = like.view == View::kShared;
+    if (like.file != kAnonymous) {
+      const auto file_page = static_cast<std::uint8_t>(like.file_page + part - remap.count + 1);
+      change().map_file(space, to, like.protection, like.file, file_page, shared);
+    } else if (shared) {
+      change().map_beyond_end(space, to, like.protection);
+    } else {
+      change().map(space, to, like.protection);
+    }
     Page& page = *state_.find(space, to);
     page.dont_fork = like.dont_fork;
     page.wipe_on_fork = like.wipe_on_fork;
