@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <array>
 #include <atomic>
 #include <string_view>
@@ -35,10 +36,18 @@ std::vector<std::string> words_for_guest(const std::vector<std::string>& words) 
   return left;
 }
 
+unsigned processors_for_guest(const std::vector<std::string>& words) {
+  for (const std::string_view word : words) {
+    const std::string_view name = word.substr(std::min(word.find_first_not_of('-'), word.size()));
+    if (word.starts_with('-') && (name == "free" || name.starts_with("free="))) return 2;
+  }
+  return 1;
+}
+
 int run_elsewhere(const GuestArguments& guest, const std::vector<std::string>& words, const std::string& output) {
   const bool user_mode = !guest.uml.empty();
   const live::GuestKernel kernel{user_mode ? live::GuestKernel::Kind::kUserMode : live::GuestKernel::Kind::kEmulated,
-                                 user_mode ? guest.uml : guest.vm};
+                                 user_mode ? guest.uml : guest.vm, processors_for_guest(words)};
   const std::atomic<bool>& interrupted = catch_interrupts();
   const live::GuestRun run =
       live::run_in_guest(kernel, words_for_guest(words), [&interrupted] { return interrupted.load(); });

@@ -13,5 +13,7 @@ int run_elsewhere(const GuestArguments& guest, const std::vector<std::string>& w
 
 /// The words without those that say where to run and where to write.
 std::vector<std::string> words_for_guest(const std::vector<std::string>& words);
+/// Two where operations are to be under way at the same time.
+unsigned processors_for_guest(const std::vector<std::string>& words);
 
 }  // namespace cowherd::cli

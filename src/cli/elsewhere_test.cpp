@@ -15,5 +15,11 @@ TEST(Elsewhere, TheGuestIsNotToldWhereItRunsNorWhereResultsGo) {
   EXPECT_EQ(words_for_guest({"live", "--vmx", "x-o"}), (Words{"live", "--vmx", "x-o"}));
 }
 
+TEST(Elsewhere, WhatIsToOverlapHasTwoProcessors) {
+  EXPECT_EQ(processors_for_guest({"live", "--free", "10", "a"}), 2u);
+  EXPECT_EQ(processors_for_guest({"live", "-free=10", "a"}), 2u);
+  EXPECT_EQ(processors_for_guest({"live", "--random", "10", "free", "a"}), 1u);
+}
+
 }  // namespace
 }  // namespace cowherd::cli

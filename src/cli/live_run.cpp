@@ -248,7 +248,8 @@ class Runner {
     call.map_flags = scene_.map_flags_of(all, secret ? MapFlags::kFixed | MapFlags::kSecret : MapFlags::kFixed);
     call.backing = scene_.backing_of(all);
     (void)reference_.run(process, call, {});
-    const bool written = secret || variable.kind == litmus::VariableKind::kAnonValue;
+    const bool written =
+        secret || variable.kind == litmus::VariableKind::kAnonValue || variable.kind == litmus::VariableKind::kThpValue;
     for (std::uint32_t page = 0; page < variable.pages && written; ++page) {
       check::Call write{.kind = Kind::kWrite, .process = process, .value = variable.value};
       write.page = static_cast<std::uint8_t>(variable.first_page + page);

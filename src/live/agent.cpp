@@ -299,10 +299,13 @@ class Agent {
 
   /// The bytes that went in, at once or in parts.
   static Reply splice(const Request& request) {
+    std::vector<iovec> pages;
+    for (std::uint64_t at = 0; at < request.length / kPageBytes; ++at) {
+      pages.push_back({reinterpret_cast<void*>(request.address + at * request.stride), kPageBytes});
+    }
     std::int64_t bytes = 0;
     for (std::uint32_t i = 0; i < request.times; ++i) {
-      iovec pages{reinterpret_cast<void*>(request.address), request.length};
-      const ssize_t part = ::vmsplice(request.first, &pages, 1, SPLICE_F_NONBLOCK);
+      const ssize_t part = ::vmsplice(request.first, pages.data(), pages.size(), SPLICE_F_NONBLOCK);
       if (part < 0) return bytes == 0 ? Reply{0, errno} : Reply{bytes, 0};
       bytes += part;
     }

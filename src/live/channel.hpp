@@ -48,7 +48,7 @@ enum class Ask : std::uint32_t {
   kReap,
   /// The pages are given to an io_uring, whose descriptor is `first`, as fixed buffers: `times` buffers of the same.
   kRegister,
-  /// The pages are spliced `times` times into the pipe `first`.
+  /// The pages are spliced `times` times into the pipe `first`, `stride` bytes from the one to the next.
   kSplice,
   /// What lies in the io_uring `first` is submitted.
   kSubmit,
@@ -73,6 +73,7 @@ struct Request {
   std::int32_t second = 0;
   std::uint32_t block = 0;
   std::int32_t file = -1;
+  std::uint64_t stride = 0;
   /// Not to be done before this time of the monotonic clock, in nanoseconds; 0: at once.
   std::int64_t not_before = 0;
 };

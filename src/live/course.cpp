@@ -164,6 +164,10 @@ Answer Course::perform(std::uint8_t block, const Operation& op) {
     case OpCode::kSwapOut:
     case OpCode::kSwapIn:
     case OpCode::kKsmUnmerge:
+    case OpCode::kCollapse:
+    case OpCode::kSplit:
+    case OpCode::kMigrate:
+    case OpCode::kPoison:
       return alive(op.target.value_or(process_of_[block])) ? ask(block, op) : refused(Errno::kNoProcess);
     case OpCode::kKsmMerge: {
       const bool both =

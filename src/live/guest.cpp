@@ -29,7 +29,7 @@ namespace {
 
 namespace fs = std::filesystem;
 
-constexpr const char* kMemoryMiB = "768";
+constexpr unsigned kMemoryMiB = 768;
 /// A guest that says nothing for so long is given up.
 constexpr std::chrono::minutes kLongestSilence{30};
 constexpr int kLookMilliseconds = 100;
@@ -114,7 +114,7 @@ std::string root_folder(const std::vector<std::string>& words, const std::vector
 
 std::vector<std::string> command_of(const GuestKernel& kernel, const std::string& root) {
   // Nothing but panics from the kernel: the console is ours. An emulated timer looks broken to a kernel that tries it
-  // while this machine is busy.
+  // while this machine is busy. Pages can move where there are two nodes of memory.
   const std::string common = "quiet loglevel=0 rdinit=/init panic=-1";
   if (kernel.kind == GuestKernel::Kind::kUserMode) {
     std::vector<std::string> command = {kernel.path, fmt::format("mem={}M", kMemoryMiB), "initrd=" + root,
@@ -122,11 +122,22 @@ std::vector<std::string> command_of(const GuestKernel& kernel, const std::string
     for (const char* word : {"quiet", "loglevel=0", "rdinit=/init", "panic=-1"}) command.emplace_back(word);
     return command;
   }
-  return {"qemu-system-x86_64", "-accel", "tcg", "-cpu", "max",
-          // Its memory is no business of the KSM here.
-          "-machine", "mem-merge=off", "-smp", "1", "-m", kMemoryMiB, "-nodefaults", "-no-reboot", "-display", "none",
-          "-serial", "stdio", "-kernel", kernel.path, "-initrd", root, "-append",
-          "console=ttyS0 no_timer_check " + common};
+  const std::string processors = std::to_string(kernel.processors);
+  std::vector<std::string> command = {"qemu-system-x86_64", "-accel", "tcg", "-cpu", "max",
+                                      // Its memory is no business of the KSM here.
+                                      "-machine", "mem-merge=off", "-smp", processors, "-m", std::to_string(kMemoryMiB),
+                                      "-nodefaults", "-no-reboot", "-display", "none", "-serial", "stdio", "-kernel",
+                                      kernel.path, "-initrd", root, "-append",
+                                      // Where there is no ACPI, the kernel is to see two nodes of memory by itself.
+                                      "console=ttyS0 no_timer_check numa=fake=2 " + common};
+  for (const char* node : {"0", "1"}) {
+    command.insert(command.end(), {"-object", fmt::format("memory-backend-ram,id=m{},size={}M", node, kMemoryMiB / 2),
+                                   "-numa", fmt::format("node,nodeid={0},memdev=m{0}", node)});
+  }
+  for (unsigned i = 0; i < kernel.processors; ++i) {
+    command.insert(command.end(), {"-numa", fmt::format("cpu,node-id=0,socket-id={}", i)});
+  }
+  return command;
 }
 
 /// A file that is gone when this object is.

@@ -17,6 +17,8 @@ struct GuestKernel {
   };
   Kind kind = Kind::kEmulated;
   std::string path;
+  /// Of the guest; User Mode Linux has one.
+  unsigned processors = 1;
 };
 
 /// What came of a run in a guest.

@@ -99,6 +99,19 @@ std::string Keeper::set(const std::string& path, std::string_view text) {
   return write_into(path, text) ? std::string() : fmt::format("{}: {}", path, in_words(errno));
 }
 
+std::string Keeper::set_choice(const std::string& path, std::string_view text) {
+  std::ifstream file(path);
+  std::string choices;
+  std::getline(file, choices);
+  const std::size_t first = choices.find('[');
+  const std::size_t last = choices.find(']');
+  if (first == std::string::npos || last == std::string::npos) return fmt::format("{} cannot be read", path);
+  const std::string before = choices.substr(first + 1, last - first - 1);
+  if (before == text) return {};
+  if (!later_write(path, before)) return "no process that puts back what is changed";
+  return write_into(path, text) ? std::string() : fmt::format("{}: {}", path, in_words(errno));
+}
+
 bool Keeper::later_write(const std::string& path, std::string_view text) { return tell(kWrite, path, text); }
 bool Keeper::later_swapoff(const std::string& device) { return tell(kSwapOff, device, {}); }
 bool Keeper::later_remove(const std::string& path) { return tell(kRemove, path, {}); }

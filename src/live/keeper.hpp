@@ -23,6 +23,8 @@ class Keeper {
   std::string lock(const char* path);
   /// Writes `text` to a file of /proc or /sys; what it says now comes back. Empty, or why it cannot be done.
   std::string set(const std::string& path, std::string_view text);
+  /// The same of a file that shows all choices, the one that holds in brackets: "always [madvise] never".
+  std::string set_choice(const std::string& path, std::string_view text);
   /// At the end `text` is written to the file. False: nobody will do so.
   [[nodiscard]] bool later_write(const std::string& path, std::string_view text);
   [[nodiscard]] bool later_swapoff(const std::string& device);

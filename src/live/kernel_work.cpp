@@ -1,6 +1,22 @@
 #include "live/kernel_work.hpp"
 
+#include <fstream>
+
 namespace cowherd::live {
+
+namespace {
+
+std::string advise_huge(Keeper& keeper) {
+  constexpr const char* kEnabled = "/sys/kernel/mm/transparent_hugepage/enabled";
+  std::ifstream file(kEnabled);
+  std::string now;
+  std::getline(file, now);
+  if (now.find("[madvise]") != std::string::npos) return {};
+  if (std::string problem = keeper.lock(kEnabled); !problem.empty()) return problem;
+  return keeper.set_choice(kEnabled, "madvise");
+}
+
+}  // namespace
 
 std::string KernelWork::open(const KernelUses& uses) {
   if (uses.swap) {
@@ -10,6 +26,10 @@ std::string KernelWork::open(const KernelUses& uses) {
   if (uses.merging) {
     if (!merging_problem_) merging_problem_ = same_pages_.open(keeper_);
     if (!merging_problem_->empty()) return *merging_problem_;
+  }
+  if (uses.huge) {
+    if (!huge_problem_) huge_problem_ = advise_huge(keeper_);
+    if (!huge_problem_->empty()) return *huge_problem_;
   }
   if (uses.disk) {
     if (!disk_problem_) disk_problem_ = disk_.open();
@@ -24,6 +44,7 @@ void KernelWork::put_back() {
   merging_problem_.reset();
   disk_.close();
   disk_problem_.reset();
+  huge_problem_.reset();
 }
 
 }  // namespace cowherd::live

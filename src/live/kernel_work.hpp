@@ -16,6 +16,8 @@ struct KernelUses {
   bool merging = false;
   /// Files on a disk.
   bool disk = false;
+  /// Huge pages where they are advised, and nowhere else.
+  bool huge = false;
 
   bool operator==(const KernelUses&) const = default;
 };
@@ -45,6 +47,7 @@ class KernelWork {
   std::optional<std::string> swap_problem_;
   std::optional<std::string> merging_problem_;
   std::optional<std::string> disk_problem_;
+  std::optional<std::string> huge_problem_;
   Keeper keeper_;
 };
 

@@ -67,6 +67,10 @@ constexpr std::array kStatements{
     Known{OpCode::kPunch, InC::kNo},
     Known{OpCode::kWriteback, InC::kNo},
     Known{OpCode::kDropCache, InC::kNo},
+    Known{OpCode::kCollapse, InC::kNo},
+    Known{OpCode::kSplit, InC::kNo},
+    Known{OpCode::kMigrate, InC::kNo},
+    Known{OpCode::kPoison, InC::kNo},
     Known{OpCode::kLockPage, InC::kNo, kPageLock},
     Known{OpCode::kUnlockPage, InC::kNo, kPageLock},
     Known{OpCode::kTryShare, InC::kNo, "the exclusive mark cannot be taken alone from user space"},
@@ -76,12 +80,13 @@ constexpr std::array kStatements{
 };
 
 constexpr std::array kVariables{VariableKind::kAnon,     VariableKind::kAnonValue, VariableKind::kZeroPage,
-                                VariableKind::kUnmapped, VariableKind::kSecret,    VariableKind::kFile};
+                                VariableKind::kUnmapped, VariableKind::kSecret,    VariableKind::kFile,
+                                VariableKind::kThp,      VariableKind::kThpValue};
 
 constexpr std::array kTerms{
     Term::Kind::kLiteral, Term::Kind::kRegister,  Term::Kind::kMemory,   Term::Kind::kFaults,    Term::Kind::kFinding,
     Term::Kind::kFrame,   Term::Kind::kMapcount,  Term::Kind::kRss,      Term::Kind::kExclusive, Term::Kind::kSoftDirty,
-    Term::Kind::kSwapped, Term::Kind::kSwapCache, Term::Kind::kFileWord, Term::Kind::kDiskWord};
+    Term::Kind::kSwapped, Term::Kind::kSwapCache, Term::Kind::kFileWord, Term::Kind::kDiskWord,  Term::Kind::kHuge};
 /// Only a kernel's debugger sees them.
 constexpr std::array kHidden{Term::Kind::kRefcount, Term::Kind::kPins, Term::Kind::kWritable, Term::Kind::kDirty,
                              Term::Kind::kSwapCount};

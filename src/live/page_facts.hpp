@@ -14,6 +14,10 @@ struct PageEntry {
   /// What is not present lies in swap.
   bool swapped = false;
   bool soft_dirty = false;
+  /// Mapped by a huge entry; where the kernel does not say that of each page (before Linux 6.7), not known.
+  std::optional<bool> huge;
+  /// Nobody has written it, and it is the page of zeros that all have in common.
+  bool zero = false;
   /// A file's, or shared.
   bool of_file = false;
   /// Of a page that is present; 0 without CAP_SYS_ADMIN.
@@ -23,7 +27,8 @@ struct PageEntry {
   [[nodiscard]] std::optional<std::uint64_t> mapped() const { return present ? std::optional(frame) : std::nullopt; }
 };
 
-/// The page table of a process as /proc/PID/pagemap shows it; frame numbers need CAP_SYS_ADMIN.
+/// The page table of a process as /proc/PID/pagemap shows it, and PAGEMAP_SCAN where that is there; frame numbers need
+/// CAP_SYS_ADMIN.
 class PageFacts {
  public:
   explicit PageFacts(pid_t process);
@@ -32,6 +37,8 @@ class PageFacts {
   ~PageFacts();
 
   [[nodiscard]] PageEntry entry_at(std::uint64_t address) const;
+  /// What PAGEMAP_SCAN says of the page, PAGE_IS_*; nothing where that is not there.
+  [[nodiscard]] std::optional<std::uint64_t> categories_at(std::uint64_t address) const;
 
  private:
   int file_;
@@ -39,6 +46,9 @@ class PageFacts {
 
 /// VmFlags of the mapping there, as /proc/PID/smaps says ("rd wr mr mw me ac mg"); nothing where none is.
 std::optional<std::string> area_flags(pid_t process, std::uint64_t address);
+
+/// Whether the mapping there is huge pages all over (AnonHugePages is its Size) or has none; nothing where it has some.
+std::optional<bool> all_or_none_is_huge(pid_t process, std::uint64_t address);
 
 /// How many page-table entries map the frame, as /proc/kpagecount says; 0 where that cannot be read.
 std::uint64_t mappings_of(std::uint64_t frame);

@@ -10,6 +10,7 @@
 #include "litmus/spelling.hpp"
 #include "live/card_use.hpp"
 #include "live/known.hpp"
+#include "live/layout.hpp"
 #include "live/one_transfer.hpp"
 
 namespace cowherd::live {
@@ -52,6 +53,7 @@ class Planner {
   }
 
   Plan make() && {
+    if (names_huge_pages(program_)) use_huge_pages();
     for (const litmus::FileVariable& file : program_.files) look_at_file(file);
     for (const litmus::Variable& variable : program_.variables) look_at_variable(variable);
     for (const litmus::Term& term : litmus::observed_terms(program_)) look_at_term(term);
@@ -86,6 +88,17 @@ class Planner {
     }
   }
 
+  void use_huge_pages() {
+    constexpr const char* kWhat = "huge pages";
+    need(Need::kHugePages, kWhat);
+    plan_.uses.huge = true;
+    note("a page of the test is a quarter of a huge page, 512 KiB: its words are those of the first 4 KiB");
+    const bool of_files = std::any_of(program_.variables.begin(), program_.variables.end(), [](const auto& variable) {
+      return variable.shared || variable.kind == litmus::VariableKind::kFile;
+    });
+    if (of_files || !program_.files.empty()) skip("huge pages of files are other ones than these", kWhat);
+  }
+
   void look_at_file(const litmus::FileVariable& file) {
     if (file.kind != litmus::FileKind::kDisk) return;
     need(Need::kDisk, file.name);
@@ -96,8 +109,11 @@ class Planner {
     const std::string text = litmus::print_term(program_, term);
     refuse(refusal_of(term), text);
     switch (term.kind) {
-      case litmus::Term::Kind::kFrame:
       case litmus::Term::Kind::kRss:
+        // Which page is the one of zeros, either says.
+        if (here(Need::kPageScan)) return;
+        return need(Need::kPageFrames, text);
+      case litmus::Term::Kind::kFrame:
         return need(Need::kPageFrames, text);
       case litmus::Term::Kind::kMapcount:
         need(Need::kPageFrames, text);
@@ -141,9 +157,22 @@ class Planner {
       case OpCode::kSwapOut:
       case OpCode::kSwapIn:
         return use_swap(text);
+      case OpCode::kMremap:
+        if (is_shared(op.place)) skip("no rule set moves shared memory or a file's, as Linux does", text);
+        return;
       case OpCode::kKsmMerge:
+        if (is_shared(op.place) || is_shared(op.to)) return skip("KSM merges private memory", text);
+        return use_merging(text);
       case OpCode::kKsmUnmerge:
         return use_merging(text);
+      case OpCode::kCollapse:
+        return need(Need::kCollapse, text);
+      case OpCode::kMigrate:
+        need(Need::kPageFrames, text);
+        return need(Need::kOtherNode, text);
+      case OpCode::kPoison:
+        need(Need::kPageFrames, text);
+        return need(Need::kPoison, text);
       case OpCode::kDropCache:
         if (program_.files[op.file].kind == litmus::FileKind::kDisk) need(Need::kCacheFacts, text);
         return;
@@ -169,6 +198,12 @@ class Planner {
     }
   }
 
+  /// Or a file's.
+  [[nodiscard]] bool is_shared(const litmus::Place& place) const {
+    const litmus::Variable& variable = program_.variables[place.variable];
+    return variable.shared || variable.kind == litmus::VariableKind::kFile;
+  }
+
   void look_at_advice(Advice advice, const std::string& text) {
     switch (advice) {
       case Advice::kPopulateRead:
@@ -177,6 +212,8 @@ class Planner {
       case Advice::kCold:
       case Advice::kFree:
         return need(Need::kColdPages, text);
+      case Advice::kCollapse:
+        return need(Need::kCollapse, text);
       case Advice::kPageOut:
         return use_swap(text);
       case Advice::kMergeable:
@@ -212,9 +249,13 @@ class Planner {
   /// A dirty page that a file system has not heard of was a BUG there once.
   void look_at_disk_page(const Operation& op, const std::string& text) {
     const litmus::Variable& variable = program_.variables[op.place.variable];
-    const bool on_disk =
-        variable.kind == litmus::VariableKind::kFile && program_.files[variable.file].kind == litmus::FileKind::kDisk;
-    if (on_disk && variable.shared) need(Need::kDiskPins, text);
+    if (is_disks(variable)) need(Need::kDiskPins, text);
+  }
+
+  /// Whether who writes it writes a disk's file.
+  [[nodiscard]] bool is_disks(const litmus::Variable& variable) const {
+    return variable.shared && variable.kind == litmus::VariableKind::kFile &&
+           program_.files[variable.file].kind == litmus::FileKind::kDisk;
   }
 
   void look_at_pin(const Operation& op, const std::string& text) {
@@ -235,6 +276,9 @@ class Planner {
       if (op.times * op.place.pages > kMostSpliced) return skip("more references than a pipe holds", text);
       return use(op, Way::kPipe, std::size_t{op.times} * op.place.pages, text);
     }
+    if (pin_by_ == PinBy::kCard && writes && !long_term && is_disks(program_.variables[op.place.variable])) {
+      return skip("a card holds pages for long, as no page of a disk is since 6.5", text);
+    }
     if (pin_by_ == PinBy::kCard && !writes && !long_term) return skip("a card holds pages for long", text);
     if (pin_by_ == PinBy::kCard) return use_card(op, text);
     if (pin_by_ == PinBy::kRing && !writes) return skip("io_uring pins for writing alone", text);
@@ -244,13 +288,17 @@ class Planner {
       if (!here(Need::kDirectPins)) return skip("nothing pins for reading: O_DIRECT does since 6.5", text);
       return use_direct(op, direct, text);
     }
-    if (pin_by_ == PinBy::kClosest && !long_term && here(Need::kDirectIo) && here(Need::kDirectPins) &&
+    const bool in_parts = op.place.pages > 1 && plan_.uses.huge;
+    if (pin_by_ == PinBy::kClosest && !long_term && here(Need::kDirectIo) && here(Need::kDirectPins) && !in_parts &&
         beyond_one_transfer(program_, op.device).empty()) {
       return use_direct(op, direct, text);
     }
     need(Need::kIoUring, text);
     if (op.times > kMostBuffers) return skip("more references than an io_uring holds", text);
     if (!long_term) {
+      if (is_disks(program_.variables[op.place.variable])) {
+        return skip("fixed buffers are held for long, as no page of a disk is since 6.5", text);
+      }
       note(fmt::format("{} pins long-term here: fixed buffers always do", program_.devices[op.device]));
     }
     use(op, Way::kRing, op.place.pages, text);
@@ -276,6 +324,7 @@ class Planner {
   void use_direct(const Operation& op, Way way, const std::string& text) {
     need(Need::kDirectIo, text);
     if (const std::string reason = beyond_one_transfer(program_, op.device); !reason.empty()) return skip(reason, text);
+    if (op.place.pages > 1 && plan_.uses.huge) return skip("an O_DIRECT transfer is of one part of a huge page", text);
     use(op, way, op.place.pages, text);
   }
 

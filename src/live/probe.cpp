@@ -27,7 +27,10 @@
 #include "live/gup_pins.hpp"
 #include "live/host.hpp"
 #include "live/kernel_work.hpp"
+#include "live/layout.hpp"
+#include "live/other_node.hpp"
 #include "live/page_facts.hpp"
+#include "live/poison.hpp"
 #include "live/spelling.hpp"
 
 namespace cowherd::live {
@@ -52,7 +55,8 @@ constexpr std::array<NeedInfo, kNeeds> kInfos = {{
      "CONFIG_GUP_TEST, then: mount -t debugfs none /sys/kernel/debug"},
     {"fail-nth", "allocations that fail: fail_nth", "CONFIG_FAULT_INJECTION, CONFIG_FAILSLAB, CONFIG_FAIL_PAGE_ALLOC"},
     {"huge-pages", "transparent huge pages",
-     "CONFIG_TRANSPARENT_HUGEPAGE, then: echo madvise > /sys/kernel/mm/transparent_hugepage/enabled"},
+     "run as root, or: echo madvise > "
+     "/sys/kernel/mm/transparent_hugepage/enabled; CONFIG_TRANSPARENT_HUGEPAGE"},
     {"hugetlb", "a pool of huge pages", "sysctl vm.nr_hugepages=16"},
     {"ksm", "same-page merging: MADV_MERGEABLE, ksm_merge", "run as root; CONFIG_KSM"},
     {"swap", "pages that leave memory: MADV_PAGEOUT, swapout",
@@ -69,19 +73,17 @@ constexpr std::array<NeedInfo, kNeeds> kInfos = {{
      "run as root; CONFIG_EXT4_FS, CONFIG_BLK_DEV_LOOP"},
     {"disk-pins", "pins of a disk's pages, without a file system that stops over them", "Linux 5.18"},
     {"cache-facts", "which pages of a file are clean, before they leave the cache: cachestat()", "Linux 6.5"},
+    {"other-node", "pages that move: migrate", "a second node of memory; or boot with numa=fake=2 (CONFIG_NUMA_EMU)"},
+    {"poison", "memory that fails: poison",
+     "run as root; CONFIG_MEMORY_FAILURE, CONFIG_HWPOISON_INJECT; mount -t debugfs none /sys/kernel/debug"},
+    {"collapse", "huge pages made of small ones: MADV_COLLAPSE", "CONFIG_TRANSPARENT_HUGEPAGE; Linux 6.1"},
+    {"page-scan", "which page is huge, which the page of zeros: PAGEMAP_SCAN", "Linux 6.7; CONFIG_PROC_PAGE_MONITOR"},
     {"rdma", "pins by a network card", "a card, or: modprobe rdma_rxe && rdma link add rxe0 type rxe netdev eth0"},
     {"cuda", "memory held by a graphics card: cuMemHostRegister()", "an NVIDIA card and its driver, libcuda.so.1"},
 }};
 
 Offer yes(std::string found) { return {true, std::move(found)}; }
 Offer no(std::string found) { return {false, std::move(found)}; }
-
-std::string first_line(const char* path) {
-  std::string line;
-  std::ifstream file(path);
-  std::getline(file, line);
-  return line;
-}
 
 bool exists(const char* path) {
   std::error_code ignored;
@@ -211,10 +213,23 @@ Offer try_file(const char* path, int flags) {
   return yes(path);
 }
 
-Offer look_at_huge_pages() {
-  const std::string enabled = first_line("/sys/kernel/mm/transparent_hugepage/enabled");
-  if (enabled.empty()) return no("not in this kernel");
-  return {enabled.find("[never]") == std::string::npos, enabled};
+/// Has a page of 2 MiB come to be where it is advised.
+Offer try_huge_pages() {
+  if (!exists("/sys/kernel/mm/transparent_hugepage/enabled")) return no("not in this kernel");
+  KernelWork work;
+  if (std::string problem = work.open({.huge = true}); !problem.empty()) return no(problem);
+  constexpr std::uint64_t kRoom = 2 * kHugeBytes;
+  void* const at = ::mmap(nullptr, kRoom, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  if (at == MAP_FAILED) return no(in_words(errno));
+  const std::uint64_t first = (reinterpret_cast<std::uint64_t>(at) + kHugeBytes - 1) / kHugeBytes * kHugeBytes;
+  auto* const run = reinterpret_cast<volatile char*>(first);
+  const bool advised = ::madvise(reinterpret_cast<void*>(first), kHugeBytes, MADV_HUGEPAGE) == 0;
+  const int error = errno;
+  run[kPageBytes] = 1;
+  const bool huge = all_or_none_is_huge(::getpid(), first).value_or(true);
+  ::munmap(at, kRoom);
+  if (!advised) return no("MADV_HUGEPAGE: " + in_words(error));
+  return huge ? yes("works") : no("no huge page comes where one could lie");
 }
 
 Offer look_at_hugetlb() {
@@ -255,6 +270,14 @@ Offer try_swap() {
   }
   if (!out) return no("MADV_PAGEOUT leaves the page where it is: " + work.swap().found());
   return *page.word() == 1 ? yes(work.swap().found()) : no("what came from swap is not what went there");
+}
+
+Offer works_unless(std::string problem) { return problem.empty() ? yes("works") : no(std::move(problem)); }
+
+Offer try_page_scan() {
+  const OwnPage page;
+  const bool here = PageFacts(::getpid()).categories_at(page.address()).value_or(0) != 0;
+  return here ? yes("works") : no("/proc/self/pagemap cannot be scanned");
 }
 
 Offer try_disk() {
@@ -356,7 +379,7 @@ Offers probe() {
   set(Need::kExclusiveMark, try_exclusive_mark());
   set(Need::kGupTest, try_device(Way::kGupTest));
   set(Need::kFailNth, try_file("/proc/self/fail-nth", O_RDWR));
-  set(Need::kHugePages, look_at_huge_pages());
+  set(Need::kHugePages, try_huge_pages());
   set(Need::kHugetlb, look_at_hugetlb());
   set(Need::kKsm, try_ksm());
   set(Need::kSwap, try_swap());
@@ -368,6 +391,10 @@ Offers probe() {
   set(Need::kDisk, try_disk());
   set(Need::kDiskPins, since(5, 18));
   set(Need::kCacheFacts, try_cache_facts());
+  set(Need::kOtherNode, works_unless(try_other_node()));
+  set(Need::kPoison, works_unless(try_poison()));
+  set(Need::kCollapse, since(6, 1));
+  set(Need::kPageScan, try_page_scan());
   set(Need::kRdma, look_at_rdma());
   set(Need::kCuda, look_at_card());
   return offers;

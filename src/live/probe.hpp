@@ -32,6 +32,10 @@ enum class Need : std::uint8_t {
   kDisk,
   kDiskPins,
   kCacheFacts,
+  kOtherNode,
+  kPoison,
+  kCollapse,
+  kPageScan,
   kRdma,
   kCuda,
 };

@@ -14,6 +14,10 @@
 #define MADV_POPULATE_WRITE 23
 #endif
 
+#ifndef MADV_COLLAPSE
+#define MADV_COLLAPSE 25
+#endif
+
 namespace cowherd::live {
 
 int protection_of(Protection protection) {
@@ -64,6 +68,12 @@ int advice_of(Advice advice) {
       return MADV_PAGEOUT;
     case Advice::kFree:
       return MADV_FREE;
+    case Advice::kHugePage:
+      return MADV_HUGEPAGE;
+    case Advice::kNoHugePage:
+      return MADV_NOHUGEPAGE;
+    case Advice::kCollapse:
+      return MADV_COLLAPSE;
     default:
       return -1;
   }

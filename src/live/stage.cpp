@@ -19,6 +19,7 @@
 #include "litmus/spelling.hpp"
 #include "live/agent.hpp"
 #include "live/host.hpp"
+#include "live/poison.hpp"
 #include "live/spelling.hpp"
 
 namespace cowherd::live {
@@ -31,7 +32,7 @@ using litmus::Operation;
 /// randomization and under AddressSanitizer too; and where User Mode Linux has only 39 bits of addresses.
 constexpr std::uint64_t kBases[] = {0x200000000000, 0x2000000000};
 constexpr unsigned kSliceMilliseconds = 50;
-constexpr useconds_t kLookMicroseconds = 200;
+constexpr useconds_t kLookAgainMicroseconds = 200;
 
 /// 0: none of them can be had.
 std::uint64_t usable_base() {
@@ -73,8 +74,9 @@ Stage::~Stage() {
 std::string Stage::open(const litmus::Program& program, const std::vector<DevicePlan>& devices,
                         const KernelUses& uses) {
   if (::sysconf(_SC_PAGESIZE) != static_cast<long>(kPageBytes)) return "pages are not of 4096 bytes here";
-  base_ = usable_base();
-  if (base_ == 0) return "no room in the address space";
+  const std::uint64_t base = usable_base();
+  if (base == 0) return "no room in the address space";
+  layout_ = Layout(program, base);
   if (std::string problem = work_->open(uses); !problem.empty()) return problem;
   program_ = &program;
   watch_.fill(-1);
@@ -120,13 +122,9 @@ void Stage::clear() {
     watch = -1;
   }
   for (const auto& device : devices_) device->release();
-}
-
-std::uint64_t Stage::address_of(const litmus::Place& place) const {
-  // A gap before each variable: pages that lie side by side are one variable's.
-  const litmus::Variable& variable = program_->variables[place.variable];
-  const std::uint64_t page = variable.first_page + place.page + place.variable + 1u;
-  return base_ + page * kPageBytes + place.word * sizeof(std::int64_t);
+  // Not before nobody has them any more.
+  for (const std::uint64_t frame : poisoned_) heal_frame(frame);
+  poisoned_.clear();
 }
 
 pid_t Stage::pid_of(std::uint8_t process) const { return region_->channels[server_[process]].process.load(); }
@@ -135,7 +133,7 @@ Request Stage::on_pages(Ask ask, const litmus::Place& place) const {
   Request request;
   request.ask = ask;
   request.address = address_of(place);
-  request.length = place.pages * kPageBytes;
+  request.length = place.pages * layout_.page_bytes();
   return request;
 }
 
@@ -171,8 +169,8 @@ Answer Stage::spawn(std::uint8_t block) {
     work_->leave_to_parent();
     ::setpgid(0, group_);
     ::prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0);
-    // Base pages are meant, whatever the machine prefers.
-    ::prctl(PR_SET_THP_DISABLE, 1, 0, 0, 0);
+    // Base pages are meant, whatever the machine prefers, where the test does not say otherwise.
+    ::prctl(PR_SET_THP_DISABLE, layout_.huge() ? 0 : 1, 0, 0, 0);
     for (const int signal : {SIGINT, SIGTERM, SIGPIPE}) ::signal(signal, SIG_DFL);
     serve(*region_, region_fd_, block);
   }
@@ -191,10 +189,17 @@ Answer Stage::build(std::uint8_t block, const litmus::Variable& variable) {
   request.first = PROT_READ | PROT_WRITE;
   request.second = MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE;
   say_backing(request, place);
-  const bool is_written = variable.kind == VariableKind::kAnonValue || variable.kind == VariableKind::kSecret;
+  const bool is_thp = variable.kind == VariableKind::kThp || variable.kind == VariableKind::kThpValue;
+  const bool is_written = variable.kind == VariableKind::kAnonValue || variable.kind == VariableKind::kSecret ||
+                          variable.kind == VariableKind::kThpValue;
   const bool is_read = variable.kind == VariableKind::kZeroPage;
   if (variable.kind == VariableKind::kSecret) request.ask = Ask::kMapSecret;
   Answer built = ask(block, request);
+  if (is_thp && built.error == Errno{0} && built.lost.empty()) {
+    Request advice = on_pages(Ask::kAdvise, place);
+    advice.first = advice_of(Advice::kHugePage);
+    built = ask(block, advice);
+  }
   for (std::uint32_t page = 0; page < variable.pages && (is_written || is_read); ++page) {
     place.page = static_cast<std::uint8_t>(page);
     Request access = on_pages(is_read ? Ask::kLoad : Ask::kStore, place);
@@ -230,7 +235,7 @@ bool Stage::await_end(std::uint8_t block) const {
   while (std::chrono::steady_clock::now() < until) {
     pollfd ended{watch_[block], POLLIN, 0};
     if (watch_[block] >= 0 ? ::poll(&ended, 1, kSliceMilliseconds) > 0 : gone(block)) return true;
-    if (watch_[block] < 0) ::usleep(kLookMicroseconds);
+    if (watch_[block] < 0) ::usleep(kLookAgainMicroseconds);
   }
   return false;
 }
@@ -371,7 +376,7 @@ Answer Stage::perform(std::uint8_t block, std::uint8_t process, const Operation&
     case OpCode::kMremap:
       request.ask = Ask::kRemap;
       request.first = remap_flags_of(op.remap_flags);
-      request.second = static_cast<std::int32_t>(op.to.pages * kPageBytes);
+      request.second = static_cast<std::int32_t>(op.to.pages * layout_.page_bytes());
       request.value = static_cast<std::int64_t>(address_of(op.to));
       return ask(block, request);
     case OpCode::kMprotect:
@@ -404,6 +409,14 @@ Answer Stage::perform(std::uint8_t block, std::uint8_t process, const Operation&
       return merge(process, op);
     case OpCode::kKsmUnmerge:
       return part(op.target.value_or(process), op.place);
+    case OpCode::kCollapse:
+      return collapse(op.target.value_or(process), op.place);
+    case OpCode::kSplit:
+      return split(op.target.value_or(process), op.place);
+    case OpCode::kMigrate:
+      return migrate(op.target.value_or(process), op.place);
+    case OpCode::kPoison:
+      return poison(op.target.value_or(process), op.place);
     case OpCode::kFork:
     case OpCode::kVfork:
     case OpCode::kThread:

@@ -20,6 +20,8 @@
 #include "live/device.hpp"
 #include "live/files.hpp"
 #include "live/kernel_work.hpp"
+#include "live/layout.hpp"
+#include "live/page_facts.hpp"
 
 namespace cowherd::live {
 
@@ -68,7 +70,7 @@ class Stage final : public Executor {
   /// The process number of a process of the test; 0 where it is not there.
   [[nodiscard]] pid_t pid_of(std::uint8_t process) const;
   /// Where a word of the test lies, in every process.
-  [[nodiscard]] std::uint64_t address_of(const litmus::Place& place) const;
+  [[nodiscard]] std::uint64_t address_of(const litmus::Place& place) const { return layout_.address_of(place); }
 
  private:
   Answer spawn(std::uint8_t block);
@@ -96,9 +98,19 @@ class Stage final : public Executor {
   Answer debug(const litmus::Operation& operation, std::int64_t value) const;
   Answer clear_refs(std::uint8_t process) const;
   Answer swap_out(std::uint8_t process, const litmus::Place& place);
+  bool await_swapped(std::uint8_t process, const litmus::Place& place);
   Answer swap_in(std::uint8_t process, const litmus::Place& place);
   Answer merge(std::uint8_t process, const litmus::Operation& operation);
   Answer part(std::uint8_t process, const litmus::Place& place);
+  Answer collapse(std::uint8_t process, const litmus::Place& place);
+  Answer split(std::uint8_t process, const litmus::Place& place);
+  Answer migrate(std::uint8_t process, const litmus::Place& place) const;
+  Answer poison(std::uint8_t process, const litmus::Place& place);
+  /// The flags of the page are those of the first one of its huge page.
+  [[nodiscard]] std::uint64_t frame_with_flags(std::uint64_t address, const PageEntry& entry) const;
+  /// Where a device finds a word of what it holds.
+  [[nodiscard]] std::uint64_t offset_in(const Device& device, const litmus::Place& place) const;
+  [[nodiscard]] std::uint64_t bytes_held(const Device& device, std::uint64_t pages) const;
   [[nodiscard]] std::int64_t pages_of(std::uint8_t process) const;
   /// A transfer that finds a bad page goes on with those before it, and does not say so before its end, and a card
   /// takes all or none: those before it are asked for.
@@ -118,7 +130,7 @@ class Stage final : public Executor {
   std::chrono::milliseconds patience_;
   bool all_processors_;
   const litmus::Program* program_ = nullptr;
-  std::uint64_t base_ = 0;
+  Layout layout_;
   Region* region_ = nullptr;
   int region_fd_ = -1;
   int lifeline_ = -1;
@@ -132,6 +144,8 @@ class Stage final : public Executor {
   std::array<std::int64_t, kChannels> not_before_{};
   /// Process and address of each page that the test has had merged in this run.
   std::set<std::pair<std::uint8_t, std::uint64_t>> merged_;
+  /// Frames that the test has had fail in this run.
+  std::vector<std::uint64_t> poisoned_;
   std::array<int, kChannels> watch_{};
   std::array<std::uint8_t, litmus::kMaxBlocks> server_{};
   /// The child of vfork that the block waits for.

@@ -21,12 +21,22 @@ bool Stage::is_mapped(std::uint8_t server, const Operation& op, std::uint64_t ad
   return area_flags(process, address).value_or("").find(wanted) != std::string::npos;
 }
 
+/// A pipe or a transfer has the first page of each of the test's.
+std::uint64_t Stage::bytes_held(const Device& device, std::uint64_t pages) const {
+  const bool has_all = device.way() != Way::kPipe && !is_direct(device.way());
+  return pages * (has_all ? layout_.page_bytes() : kPageBytes);
+}
+
+std::uint64_t Stage::offset_in(const Device& device, const litmus::Place& place) const {
+  return bytes_held(device, place.page) + place.word * sizeof(std::int64_t);
+}
+
 std::uint64_t Stage::pages_to_ask_for(std::uint8_t server, const Operation& op) const {
   std::uint64_t pages = op.place.pages;
   const Way way = devices_[op.device]->way();
   if (pages == 1 || (!is_direct(way) && way != Way::kCard)) return pages;
   for (std::uint64_t page = 1; page < pages; ++page) {
-    if (!is_mapped(server, op, address_of(op.place) + page * kPageBytes)) pages = page;
+    if (!is_mapped(server, op, address_of(op.place) + page * layout_.page_bytes())) pages = page;
   }
   return pages;
 }
@@ -38,7 +48,8 @@ Answer Stage::take(std::uint8_t block, std::uint8_t process, const Operation& op
   const std::uint64_t address = address_of(op.place);
   // Whoever pins in one call keeps what it got before the first bad page; a ring gives that back, so it is asked again.
   for (std::uint64_t pages = pages_to_ask_for(server, op); pages > 0; --pages) {
-    Request request = device.take_request(address, pages * kPageBytes, op.times, op.pin_flags);
+    Request request = device.take_request(address, bytes_held(device, pages), op.times, op.pin_flags);
+    request.stride = layout_.page_bytes();
     request.block = channel_of_device(op.device);
     Answer got = ask(server, request);
     if (!got.lost.empty()) return got;
@@ -49,7 +60,7 @@ Answer Stage::take(std::uint8_t block, std::uint8_t process, const Operation& op
       if (device.way() == Way::kPipe) {
         pages = std::min<std::uint64_t>(pages, static_cast<std::uint64_t>(got.value) / kPageBytes);
       }
-      device.hold(address, pages * kPageBytes);
+      device.hold(address, bytes_held(device, pages));
       return {Errno{0}, static_cast<std::int64_t>(pages), {}};
     }
     // Before Linux 6.5 fixed buffers were of no files.
@@ -65,7 +76,7 @@ Answer Stage::take(std::uint8_t block, std::uint8_t process, const Operation& op
 /// What a driver refuses is refused before; what fails here is the device itself.
 Answer Stage::transfer(std::uint8_t block, const Operation& op, std::int64_t value) {
   Device& device = *devices_[op.device];
-  const std::uint64_t offset = op.place.page * kPageBytes + op.place.word * sizeof(std::int64_t);
+  const std::uint64_t offset = offset_in(device, op.place);
   if (device.way() == Way::kCard) {
     Request request;
     request.ask = op.code == OpCode::kDmaRead ? Ask::kCardRead : Ask::kCardWrite;

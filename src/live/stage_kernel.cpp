@@ -1,8 +1,11 @@
 #include <sys/mman.h>
+#include <unistd.h>
 
 #include "litmus/resolve.hpp"
 #include "live/host.hpp"
+#include "live/other_node.hpp"
 #include "live/page_facts.hpp"
+#include "live/poison.hpp"
 #include "live/spelling.hpp"
 #include "live/stage.hpp"
 
@@ -12,6 +15,15 @@ namespace cowherd::live {
 namespace {
 
 Answer refused_with(Errno error) { return {error, 0, {}}; }
+
+constexpr unsigned kTriesToLeave = 20;
+constexpr const char* kNotKnown = "the kernel does not say which page of a mapping is huge";
+
+/// Before Linux 6.7 a mapping says how much of it is; nothing where that is a part.
+std::optional<bool> is_huge(pid_t process, std::uint64_t address, const PageEntry& entry) {
+  if (!entry.present) return false;
+  return entry.huge ? entry.huge : all_or_none_is_huge(process, address);
+}
 
 Answer unfit(std::string why) { return {Errno{0}, 0, std::move(why), true}; }
 
@@ -34,18 +46,28 @@ Answer Stage::swap_out(std::uint8_t process, const litmus::Place& place) {
   const PageFacts facts(pid_of(process));
   const std::uint64_t address = address_of(place);
   const PageEntry before = facts.entry_at(address);
-  if (!before.present || before.of_file || is_zero_page(before.frame)) return refused_with(Errno::kFault);
+  if (!before.present || before.zero) return refused_with(Errno::kFault);
+  if (before.of_file) return unfit("a page of a file goes to the file, and not to swap");
   const std::size_t mappings = mappings_in_test(before.frame);
   Request request = on_pages(Ask::kAdvise, place);
   request.length = kPageBytes;
   request.first = advice_of(Advice::kPageOut);
   Answer advised = ask(server_of(process), request);
   if (!advised.lost.empty()) return advised;
-  if (!facts.entry_at(address).present) return {};
+  if (!facts.entry_at(address).present) return refused_with(await_swapped(process, place) ? Errno{0} : Errno::kBusy);
   // The advice of one process takes nothing from another one, as reclaim would.
   if (mappings > 1)
     return unfit("a page that several processes map leaves memory when the kernel wants, and not when told");
   return refused_with(Errno::kBusy);
+}
+
+/// Whoever holds the page keeps it in the swap cache; whoever only writes it to swap, for a moment.
+bool Stage::await_swapped(std::uint8_t process, const litmus::Place& place) {
+  for (unsigned tries = 0; tries < kTriesToLeave; ++tries) {
+    if (ask(server_of(process), on_pages(Ask::kInCore, place)).value == 0) return true;
+    ::usleep(1000);
+  }
+  return false;
 }
 
 Answer Stage::swap_in(std::uint8_t process, const litmus::Place& place) {
@@ -80,9 +102,60 @@ Answer Stage::part(std::uint8_t process, const litmus::Place& place) {
   return ask(server_of(process), request);
 }
 
+/// Of a page that a huge entry maps, the kernel keeps what it knows with the first of all.
+std::uint64_t Stage::frame_with_flags(std::uint64_t address, const PageEntry& entry) const {
+  return entry.huge.value_or(false) ? entry.frame - address % kHugeBytes / kPageBytes : entry.frame;
+}
+
+Answer Stage::collapse(std::uint8_t process, const litmus::Place& place) {
+  Request request = on_pages(Ask::kAdvise, place);
+  request.address -= request.address % kHugeBytes;
+  request.length = kHugeBytes;
+  request.first = advice_of(Advice::kCollapse);
+  return ask(server_of(process), request);
+}
+
+/// Advice for a part of what a huge entry maps makes a mapping of it, which no huge entry can be of.
+Answer Stage::split(std::uint8_t process, const litmus::Place& place) {
+  const pid_t pid = pid_of(process);
+  const std::uint64_t address = address_of(place);
+  const std::optional<bool> before = is_huge(pid, address, PageFacts(pid).entry_at(address));
+  if (!before) return unfit(kNotKnown);
+  if (!*before) return refused_with(Errno::kFault);
+  Request request = on_pages(Ask::kAdvise, place);
+  request.address += kPageBytes;
+  request.length = kPageBytes;
+  for (const int advice : {MADV_RANDOM, MADV_NORMAL}) {
+    request.first = advice;
+    Answer advised = ask(server_of(process), request);
+    if (!advised.lost.empty() || advised.error != Errno{0}) return advised;
+  }
+  return refused_with(is_huge(pid, address, PageFacts(pid).entry_at(address)).value_or(true) ? Errno::kBusy : Errno{0});
+}
+
+Answer Stage::migrate(std::uint8_t process, const litmus::Place& place) const {
+  const pid_t pid = pid_of(process);
+  const std::uint64_t address = address_of(place);
+  const PageEntry before = PageFacts(pid).entry_at(address);
+  // Secret memory is a file's, and a process's own to a test.
+  const bool secret = program_->variables[place.variable].kind == litmus::VariableKind::kSecret;
+  if (!before.present || (before.of_file && !secret) || before.zero) return refused_with(Errno::kFault);
+  if (move_to_another_node(pid, address) == Errno::kNoMemory) return refused_with(Errno::kNoMemory);
+  const PageEntry after = PageFacts(pid).entry_at(address);
+  return refused_with(after.present && after.frame == before.frame ? Errno::kBusy : Errno{0});
+}
+
+Answer Stage::poison(std::uint8_t process, const litmus::Place& place) {
+  const PageEntry entry = PageFacts(pid_of(process)).entry_at(address_of(place));
+  if (!entry.present || entry.of_file || entry.zero) return refused_with(Errno::kFault);
+  const Errno failed = poison_frame(entry.frame);
+  if (failed == Errno{0}) poisoned_.push_back(entry.frame);
+  return refused_with(failed);
+}
+
 std::int64_t Stage::pages_of(std::uint8_t process) const {
   std::int64_t pages = 0;
-  for_each_page(process, [&pages](const PageEntry& entry) { pages += entry.present && !is_zero_page(entry.frame); });
+  for_each_page(process, [&pages](const PageEntry& entry) { pages += entry.present && !entry.zero; });
   return pages;
 }
 
@@ -123,10 +196,14 @@ Answer Stage::inspect(std::uint8_t process, const litmus::Term& term) {
   switch (term.kind) {
     case Kind::kFrame:
       return answer(static_cast<std::int64_t>(entry.frame));
+    case Kind::kHuge: {
+      const std::optional<bool> huge = is_huge(pid, address, entry);
+      return huge ? answer(*huge ? 1 : 0) : Answer{Errno{0}, 0, kNotKnown, true};
+    }
     case Kind::kMapcount:
       return answer(static_cast<std::int64_t>(mappings_of(entry.frame)));
     case Kind::kExclusive:
-      return answer(is_exclusive(entry.frame) ? 1 : 0);
+      return answer(is_exclusive(frame_with_flags(address, entry)) ? 1 : 0);
     default:
       return answer(0);
   }

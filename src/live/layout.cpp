@@ -1,0 +1,43 @@
+#include "live/layout.hpp"
+
+#include "litmus/condition.hpp"
+
+namespace cowherd::live {
+
+using litmus::OpCode;
+
+bool names_huge_pages(const litmus::Program& program) {
+  for (const litmus::Variable& variable : program.variables) {
+    if (variable.kind == litmus::VariableKind::kThp || variable.kind == litmus::VariableKind::kThpValue) return true;
+  }
+  for (const litmus::Block& block : program.blocks) {
+    for (const litmus::Operation& op : block.operations) {
+      const bool advises =
+          op.code == OpCode::kMadvise &&
+          (op.advice == Advice::kHugePage || op.advice == Advice::kNoHugePage || op.advice == Advice::kCollapse);
+      if (advises || op.code == OpCode::kCollapse || op.code == OpCode::kSplit) return true;
+    }
+  }
+  for (const litmus::Term& term : litmus::observed_terms(program)) {
+    if (term.kind == litmus::Term::Kind::kHuge) return true;
+  }
+  return false;
+}
+
+Layout::Layout(const litmus::Program& program, std::uint64_t base) {
+  const bool huge = names_huge_pages(program);
+  if (huge) page_bytes_ = kHugeBytes / litmus::kHugePages;
+  std::uint64_t next = 0;
+  std::size_t number = 0;
+  for (const litmus::Variable& variable : program.variables) {
+    // A gap before each variable: pages that lie side by side are one variable's.
+    ++next;
+    if (huge && variable.pages >= litmus::kHugePages) {
+      next = (next + litmus::kHugePages - 1) / litmus::kHugePages * litmus::kHugePages;
+    }
+    first_[number++] = base + next * page_bytes_;
+    next += variable.pages;
+  }
+}
+
+}  // namespace cowherd::live
