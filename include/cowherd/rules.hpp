@@ -329,6 +329,14 @@ enum class HugeCopy : std::uint8_t {
   kSplit,
 };
 
+/// What who splits a huge page that others map too counts first.
+enum class HugeSplit : std::uint8_t {
+  /// His huge entry, which is gone: for a moment the pages have fewer mappings than there are.
+  kCountsLate,
+  /// His small entries.
+  kCountsFirst,
+};
+
 /// What a reference for reading leaves in the entry of the huge zero page.
 enum class HugeTouch : std::uint8_t {
   /// It is dirty, as what FORCE copied for itself is.
@@ -393,6 +401,7 @@ struct Rules {
   HugeCopy huge_copy = HugeCopy::kSplit;
   HugePins huge_pins = HugePins::kEach;
   HugeTouch huge_touch = HugeTouch::kAccessed;
+  HugeSplit huge_split = HugeSplit::kCountsFirst;
 
   bool operator==(const Rules&) const = default;
 };
@@ -446,8 +455,9 @@ enum class Decision : std::uint8_t {
   kHugeCopy,
   kHugePins,
   kHugeTouch,
+  kHugeSplit,
 };
-inline constexpr std::uint8_t kDecisionCount = 47;
+inline constexpr std::uint8_t kDecisionCount = 48;
 
 /// The `cowherd` row: the default of every tool. Equal to Rules{}.
 inline constexpr Rules kCowherdRules{};

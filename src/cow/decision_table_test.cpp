@@ -79,6 +79,7 @@ TEST(DecisionTable, NamesMeanTheirEnumerators) {
   rules.huge_copy = HugeCopy::kSplit;
   rules.huge_pins = HugePins::kEach;
   rules.huge_touch = HugeTouch::kAccessed;
+  rules.huge_split = HugeSplit::kCountsFirst;
   const std::pair<Decision, const char*> cases[] = {
       {Decision::kReuse, "reuse=directed"},
       {Decision::kPageLock, "page-lock=sleep"},
@@ -127,6 +128,7 @@ TEST(DecisionTable, NamesMeanTheirEnumerators) {
       {Decision::kHugeCopy, "huge-copy=split"},
       {Decision::kHugePins, "huge-pins=each"},
       {Decision::kHugeTouch, "huge-touch=accessed"},
+      {Decision::kHugeSplit, "huge-split=counts-first"},
   };
   ASSERT_EQ(std::size(cases), kDecisionCount);
   for (const auto& [decision, want] : cases) {
