@@ -1,5 +1,7 @@
 #pragma once
 
+// Long file: every decision with its values, in one place for who embeds the library.
+
 #include <cstdint>
 
 namespace cowherd {
@@ -352,6 +354,36 @@ enum class HugePins : std::uint8_t {
   kEach,
 };
 
+/// Write fault on a hugetlb page without write permission: may the address space go on with it as it is?
+enum class HugetlbReuse : std::uint8_t {
+  /// Nobody else has a reference.
+  kCount,
+  /// One entry maps it, whatever other references there are, and whether it is a file's or not.
+  kMapcount,
+  /// The same, of anonymous pages alone.
+  kMapcountAnon,
+  /// It is marked exclusive; else as kCount, of anonymous pages alone.
+  kExclusive,
+};
+
+/// What fork does with a hugetlb page that counts as pinned.
+enum class HugetlbFork : std::uint8_t {
+  /// Shares it, whatever is decided about small pages.
+  kShare,
+  /// As with a small page.
+  kAsSmall,
+};
+
+/// Whether FOLL_FORCE writes into a private hugetlb mapping that may not be written.
+enum class HugetlbForce : std::uint8_t {
+  /// Yes, and the entry lets everybody of the address space write from then on.
+  kWrite,
+  kRefuse,
+};
+
+/// Whether a fast pin of hugetlb pages looks at fork's sequence count, where others do.
+enum class HugetlbSequence : std::uint8_t { kIgnored, kAsSmall };
+
 /// The decisions of one kernel: data, compared and copied as such.
 struct Rules {
   Reuse reuse = Reuse::kExclusive;
@@ -402,6 +434,10 @@ struct Rules {
   HugePins huge_pins = HugePins::kEach;
   HugeTouch huge_touch = HugeTouch::kAccessed;
   HugeSplit huge_split = HugeSplit::kCountsFirst;
+  HugetlbReuse hugetlb_reuse = HugetlbReuse::kExclusive;
+  HugetlbFork hugetlb_fork = HugetlbFork::kAsSmall;
+  HugetlbForce hugetlb_force = HugetlbForce::kRefuse;
+  HugetlbSequence hugetlb_sequence = HugetlbSequence::kAsSmall;
 
   bool operator==(const Rules&) const = default;
 };
@@ -456,8 +492,12 @@ enum class Decision : std::uint8_t {
   kHugePins,
   kHugeTouch,
   kHugeSplit,
+  kHugetlbReuse,
+  kHugetlbFork,
+  kHugetlbForce,
+  kHugetlbSequence,
 };
-inline constexpr std::uint8_t kDecisionCount = 48;
+inline constexpr std::uint8_t kDecisionCount = 52;
 
 /// The `cowherd` row: the default of every tool. Equal to Rules{}.
 inline constexpr Rules kCowherdRules{};

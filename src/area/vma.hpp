@@ -37,6 +37,11 @@ struct VmaFlags {
   bool mergeable : 1 = false;
   /// MADV_HUGEPAGE (VM_HUGEPAGE).
   bool huge : 1 = false;
+  /// Pages of the hugetlb pool (VM_HUGETLB); the VMA begins and ends with one.
+  bool hugetlb : 1 = false;
+  /// Of a hugetlb mapping: a page of the pool is promised to each place that has no entry, and was to each that has one
+  /// (HPAGE_RESV_OWNER). A child does not inherit it.
+  bool reserved : 1 = false;
 
   /// For who comes by a reverse map, without a mmap lock: as of some moment.
   [[nodiscard]] Protection protection_unlocked() const {
@@ -47,7 +52,8 @@ struct VmaFlags {
 
   [[nodiscard]] bool like(const VmaFlags& other) const {
     return protection == other.protection && dont_fork == other.dont_fork && wipe_on_fork == other.wipe_on_fork &&
-           locked == other.locked && secret == other.secret && mergeable == other.mergeable && huge == other.huge;
+           locked == other.locked && secret == other.secret && mergeable == other.mergeable && huge == other.huge &&
+           hugetlb == other.hugetlb && reserved == other.reserved;
   }
 };
 

@@ -19,6 +19,11 @@ std::uint16_t range(unsigned first, unsigned count) {
   return static_cast<std::uint16_t>(((1u << count) - 1u) << first);
 }
 
+/// The first page of a range, and the one behind it.
+std::uint16_t edges(unsigned first, unsigned count) {
+  return static_cast<std::uint16_t>(range(first, 1u) | (first + count < 16 ? range(first + count, 1u) : 0u));
+}
+
 /// Goes from page to page, changes no contents, and ends at the first one that is in the way.
 bool populates(Advice advice) {
   return advice == Advice::kPopulateRead || advice == Advice::kPopulateWrite || advice == Advice::kLock ||
@@ -158,7 +163,10 @@ Footprint Configuration::footprint_in_space(const InFlight& in_flight, const Eff
   const Pending& pending = in_flight.pending[effect.agent];
   const Call& call = pending.call;
   Footprint print{.space = pending.space, .pages = range(call.page, 1u), .word_pages = 0, .touches = 0};
-  if (by_page(call.kind)) print.pages = range(call.page + unsigned{effect.index}, 1u);
+  if (by_page(call.kind)) {
+    print.pages = range(call.page + unsigned{effect.index}, 1u);
+    if (asks_for_hugetlb(in_flight, pending)) print.pages |= edges(call.page, call.count);
+  }
   switch (call.kind) {
     case Kind::kMmap:
     case Kind::kMunmap:
@@ -314,6 +322,13 @@ void Configuration::apply(const InFlight& in_flight, const Effect& effect) {
 }
 
 void Configuration::apply_to_page(const Pending& pending, PartsDone& done, std::uint8_t index) {
+  if (done.taken) return;
+  if (done.pages == 0 && !done.refused && refused_by_hugetlb(pending)) {
+    // As a whole, before its first part.
+    done.taken = true;
+    done.refused = true;
+    return;
+  }
   const Call& call = pending.call;
   const auto page = static_cast<std::uint8_t>(call.page + index);
   const std::uint16_t later = static_cast<std::uint16_t>(done.pages >> index);
@@ -374,6 +389,11 @@ void Configuration::remap_page(const Pending& pending, PartsDone& done, std::uin
 
 void Configuration::populate(const Pending& pending, PartsDone& done, const Effect& effect) {
   if (done.refused) return;
+  if (done.pages == 0 && refused_by_hugetlb(pending)) {
+    done.taken = true;
+    done.refused = true;
+    return;
+  }
   const Call& call = pending.call;
   const auto page = static_cast<std::uint8_t>(call.page + effect.index);
   const spec::Judgement judgement = spec.madvise(pending.space, page, 1, call.advice, {});

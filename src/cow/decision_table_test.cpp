@@ -80,6 +80,10 @@ TEST(DecisionTable, NamesMeanTheirEnumerators) {
   rules.huge_pins = HugePins::kEach;
   rules.huge_touch = HugeTouch::kAccessed;
   rules.huge_split = HugeSplit::kCountsFirst;
+  rules.hugetlb_reuse = HugetlbReuse::kExclusive;
+  rules.hugetlb_fork = HugetlbFork::kAsSmall;
+  rules.hugetlb_force = HugetlbForce::kRefuse;
+  rules.hugetlb_sequence = HugetlbSequence::kAsSmall;
   const std::pair<Decision, const char*> cases[] = {
       {Decision::kReuse, "reuse=directed"},
       {Decision::kPageLock, "page-lock=sleep"},
@@ -129,6 +133,10 @@ TEST(DecisionTable, NamesMeanTheirEnumerators) {
       {Decision::kHugePins, "huge-pins=each"},
       {Decision::kHugeTouch, "huge-touch=accessed"},
       {Decision::kHugeSplit, "huge-split=counts-first"},
+      {Decision::kHugetlbReuse, "hugetlb-reuse=exclusive"},
+      {Decision::kHugetlbFork, "hugetlb-fork=as-small"},
+      {Decision::kHugetlbForce, "hugetlb-force=refuse"},
+      {Decision::kHugetlbSequence, "hugetlb-sequence=as-small"},
   };
   ASSERT_EQ(std::size(cases), kDecisionCount);
   for (const auto& [decision, want] : cases) {

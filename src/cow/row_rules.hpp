@@ -44,6 +44,10 @@ inline constexpr Rules kR0 = changed(Rules{}, [](Rules& r) {
   r.huge_copy = HugeCopy::kWhole;
   r.huge_pins = HugePins::kWhole;
   r.huge_touch = HugeTouch::kDirty;
+  r.hugetlb_reuse = HugetlbReuse::kCount;
+  r.hugetlb_fork = HugetlbFork::kShare;
+  r.hugetlb_force = HugetlbForce::kWrite;
+  r.hugetlb_sequence = HugetlbSequence::kIgnored;
 });
 inline constexpr Rules kR1 = changed(kR0, [](Rules& r) {
   r.reuse = Reuse::kMapcount;
@@ -53,10 +57,14 @@ inline constexpr Rules kR1 = changed(kR0, [](Rules& r) {
 });
 inline constexpr Rules kR1Rc5 = changed(kR1, [](Rules& r) { r.gup_force = GupForce::kDirtyEntry; });
 inline constexpr Rules kR2 = changed(kR1, [](Rules& r) { r.page_lock = PageLock::kSleep; });
-inline constexpr Rules kLinux3_2 = changed(kR2, [](Rules& r) { r.remap_flush = RemapFlush::kLate; });
+inline constexpr Rules kLinux3_2 = changed(kR2, [](Rules& r) {
+  r.remap_flush = RemapFlush::kLate;
+  r.hugetlb_reuse = HugetlbReuse::kMapcount;
+});
 inline constexpr Rules kR3 = changed(kLinux3_2, [](Rules& r) {
   r.gup_force = GupForce::kDirtyAfterFault;
   r.huge_split = HugeSplit::kCountsLate;
+  r.hugetlb_reuse = HugetlbReuse::kMapcountAnon;
 });
 inline constexpr Rules kLinux4_15 = changed(kR3, [](Rules& r) { r.huge_touch = HugeTouch::kAccessed; });
 inline constexpr Rules kLinux4_19 = changed(kLinux4_15, [](Rules& r) { r.remap_flush = RemapFlush::kEarly; });
@@ -91,7 +99,8 @@ inline constexpr Rules kR8 = changed(kLinux5_10_7, [](Rules& r) {
   r.clear_refs_pinned = ClearRefsPinned::kSkip;
   r.reclaim_pinned = ReclaimPinned::kSkip;
 });
-inline constexpr Rules kLinux5_17 = changed(kR8, [](Rules& r) { r.numa_skip = NumaSkip::kHeld; });
+inline constexpr Rules kR9 = changed(kR8, [](Rules& r) { r.hugetlb_fork = HugetlbFork::kAsSmall; });
+inline constexpr Rules kLinux5_17 = changed(kR9, [](Rules& r) { r.numa_skip = NumaSkip::kHeld; });
 inline constexpr Rules kR10 = changed(kLinux5_17, [](Rules& r) {
   r.dirty_unprepared = DirtyUnprepared::kSkip;
   r.swap_reuse = SwapReuse::kCount;
@@ -109,6 +118,7 @@ inline constexpr Rules kR11 = changed(kR10, [](Rules& r) {
   r.swap_exclusive = SwapExclusive::kKept;
   r.reclaim_unmap = ReclaimUnmap::kTryShare;
   r.migrate_unmap = MigrateUnmap::kTryShare;
+  r.hugetlb_sequence = HugetlbSequence::kAsSmall;
 });
 inline constexpr Rules kLinux5_19_6 = changed(kR11, [](Rules& r) { r.gup_force = GupForce::kExclusive; });
 inline constexpr Rules kLinux6_0Rc1 = changed(kR11, [](Rules& r) { r.protect_upgrade = ProtectUpgrade::kMapWritable; });
@@ -117,7 +127,10 @@ inline constexpr Rules kLinux6_1 = changed(kR12, [](Rules& r) {
   r.gup_recheck = GupRecheck::kEntryAndTable;
   r.gup_hint = GupHint::kFollow;
 });
-inline constexpr Rules kR13 = changed(kLinux6_1, [](Rules& r) { r.gup_read = GupRead::kUnshareAny; });
+inline constexpr Rules kR13 = changed(kLinux6_1, [](Rules& r) {
+  r.gup_read = GupRead::kUnshareAny;
+  r.hugetlb_force = HugetlbForce::kRefuse;
+});
 inline constexpr Rules kR14 = changed(kR13, [](Rules& r) {
   r.zero_page = ZeroPage::kUncounted;
   r.longterm_file = LongtermFile::kRefuse;

@@ -78,6 +78,8 @@ enum class EventKind : std::uint8_t {
   kCollapseRefused,
   /// The memory of the page has failed.
   kPoisoned,
+  /// A hugetlb page was taken from an address space for the one that was promised it.
+  kHugetlbTaken,
 };
 
 struct Event {

@@ -52,6 +52,7 @@ Result<Ref<Vma>> duplicate_vma(System<G>& system, Mm& parent, Ref<Mm> child_ref,
   copy = system.at(vma);
   copy.mm = child_ref;
   copy.flags.locked = COWHERD_MUTANT(fork_keeps_lock) && copy.flags.locked;
+  copy.flags.reserved = COWHERD_MUTANT(child_inherits_reserves) && copy.flags.reserved;
   copy.anon_vma = {};
   copy.chain = {};
   copy.mapping = {};

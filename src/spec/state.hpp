@@ -51,6 +51,9 @@ struct Lazy {
 /// next access, or had another one by then.
 enum class Failure : std::uint8_t { kNone, kMaybe, kFailed };
 
+/// Pages of a hugetlb page.
+inline constexpr std::uint8_t kHugetlbPages = 4;
+
 /// What one page holds, and who put it there last.
 struct Page {
   std::array<std::int64_t, kWordsPerPage> words{};
@@ -60,6 +63,8 @@ struct Page {
   bool wipe_on_fork = false;
   /// No reference may be taken to it.
   bool secret = false;
+  /// Number of the page in its hugetlb page, from one; 0: it is none.
+  std::uint8_t hugetlb = 0;
   View view = View::kOwn;
   /// Where the page is of a file with a name, also once it has words of its own.
   FileNumber file = kAnonymous;

@@ -54,6 +54,7 @@ constexpr unsigned kHasMore = 1u << 15;
 constexpr unsigned kMayGo = 1;
 constexpr unsigned kHasFile = 2;
 constexpr unsigned kFailureShift = 2;
+constexpr unsigned kHugetlbShift = 4;
 /// Of a file's number of pages.
 constexpr unsigned kOnDisk = 0x80;
 
@@ -126,7 +127,7 @@ void State::pack_page(Packer& out, DetachedPacker& detached, const Page& page) c
   out.put(static_cast<std::uint8_t>(static_cast<unsigned>(page.protection) | flags | set_words(page.words) << 4));
   const bool has_file = page.view != View::kOwn || page.file != kAnonymous;
   const unsigned more = (page.lazy.may_go ? kMayGo : 0u) | (has_file ? kHasFile : 0u) |
-                        static_cast<unsigned>(page.failure) << kFailureShift;
+                        static_cast<unsigned>(page.failure) << kFailureShift | unsigned{page.hugetlb} << kHugetlbShift;
   out.put(static_cast<std::uint16_t>(pack_writers(page.writers) | unsigned{page.lazy.words} << kLazyShift |
                                      (page.secret ? kSecret : 0u) | (more != 0 ? kHasMore : 0u)));
   if (more != 0) out.put(static_cast<std::uint8_t>(more));
@@ -149,6 +150,7 @@ void State::unpack_page(Unpacker& in, DetachedUnpacker& detached, Page& page) {
   page.secret = (writers & kSecret) != 0;
   page.lazy = {static_cast<std::uint8_t>(writers >> kLazyShift & 0xFu), (more & kMayGo) != 0};
   page.failure = static_cast<Failure>(more >> kFailureShift & 3u);
+  page.hugetlb = static_cast<std::uint8_t>(more >> kHugetlbShift & 7u);
   unpack_words(in, page.words, head >> 4);
   page.view = View::kOwn;
   page.file = kAnonymous;
