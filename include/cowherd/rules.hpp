@@ -1,5 +1,7 @@
 #pragma once
 
+// Long file: every decision with its values, in one place for who embeds the library.
+
 #include <cstdint>
 
 namespace cowherd {
@@ -329,6 +331,14 @@ enum class HugeCopy : std::uint8_t {
   kSplit,
 };
 
+/// What who splits a huge page that others map too counts first.
+enum class HugeSplit : std::uint8_t {
+  /// His huge entry, which is gone: for a moment the pages have fewer mappings than there are.
+  kCountsLate,
+  /// His small entries.
+  kCountsFirst,
+};
+
 /// What a reference for reading leaves in the entry of the huge zero page.
 enum class HugeTouch : std::uint8_t {
   /// It is dirty, as what FORCE copied for itself is.
@@ -423,6 +433,7 @@ struct Rules {
   HugeCopy huge_copy = HugeCopy::kSplit;
   HugePins huge_pins = HugePins::kEach;
   HugeTouch huge_touch = HugeTouch::kAccessed;
+  HugeSplit huge_split = HugeSplit::kCountsFirst;
   HugetlbReuse hugetlb_reuse = HugetlbReuse::kExclusive;
   HugetlbFork hugetlb_fork = HugetlbFork::kAsSmall;
   HugetlbForce hugetlb_force = HugetlbForce::kRefuse;
@@ -480,12 +491,13 @@ enum class Decision : std::uint8_t {
   kHugeCopy,
   kHugePins,
   kHugeTouch,
+  kHugeSplit,
   kHugetlbReuse,
   kHugetlbFork,
   kHugetlbForce,
   kHugetlbSequence,
 };
-inline constexpr std::uint8_t kDecisionCount = 51;
+inline constexpr std::uint8_t kDecisionCount = 52;
 
 /// The `cowherd` row: the default of every tool. Equal to Rules{}.
 inline constexpr Rules kCowherdRules{};

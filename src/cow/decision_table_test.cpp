@@ -79,6 +79,7 @@ TEST(DecisionTable, NamesMeanTheirEnumerators) {
   rules.huge_copy = HugeCopy::kSplit;
   rules.huge_pins = HugePins::kEach;
   rules.huge_touch = HugeTouch::kAccessed;
+  rules.huge_split = HugeSplit::kCountsFirst;
   rules.hugetlb_reuse = HugetlbReuse::kExclusive;
   rules.hugetlb_fork = HugetlbFork::kAsSmall;
   rules.hugetlb_force = HugetlbForce::kRefuse;
@@ -131,6 +132,7 @@ TEST(DecisionTable, NamesMeanTheirEnumerators) {
       {Decision::kHugeCopy, "huge-copy=split"},
       {Decision::kHugePins, "huge-pins=each"},
       {Decision::kHugeTouch, "huge-touch=accessed"},
+      {Decision::kHugeSplit, "huge-split=counts-first"},
       {Decision::kHugetlbReuse, "hugetlb-reuse=exclusive"},
       {Decision::kHugetlbFork, "hugetlb-fork=as-small"},
       {Decision::kHugetlbForce, "hugetlb-force=refuse"},
