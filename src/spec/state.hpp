@@ -144,7 +144,8 @@ class State {
   /// The page at a mapped address is discarded and reads as zeros; the mapping stays.
   void wipe(SpaceId space, std::uint8_t page);
   /// The page goes to address `to`, with those who hold it, in place of what is there; where it was nothing is mapped
-  /// then, or what the same mapping shows there, which is zeros where it is of no file. Precondition: mapped, and not at `to`.
+  /// then, or what the same mapping shows there, which is zeros where it is of no file. Precondition: mapped, and not
+  /// at `to`.
   void move(SpaceId space, std::uint8_t page, std::uint8_t to, bool stays_mapped);
   /// A page of zeros that others can have too, by fork.
   void map_shared(SpaceId space, std::uint8_t page, Protection protection);
