@@ -52,7 +52,7 @@ INSTANTIATE_TEST_SUITE_P(
         Case{"COW t { x = anon noreserve; } P0() {}", "1:18: 'anon' has no reservation"},
         Case{"COW t { hugepages = 2; hugepages = 1; } P0() {}", "1:24: 'hugepages' is said twice"},
         Case{"COW t { x = hugetlb; } P0() {} exists (pool(used)=1)",
-             "1:46: expected free or reserved; did you mean 'free'?"},
+             "1:45: expected free or reserved; did you mean 'free'?"},
         Case{"COW t { x = anno(1); } P0() { READ_ONCE(*x); }",
              "1:13: a variable is anon, zeropage, secret, thp, hugetlb, unmapped or a file's, a device is device, a "
              "file memfd "
