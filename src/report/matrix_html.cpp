@@ -4,6 +4,7 @@
 #include <cstddef>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "litmus/spelling.hpp"
@@ -26,10 +27,11 @@ td { text-align: center; min-width: 1.4em; border: 1px solid #ddd }
 section { border-top: 1px solid #ddd; margin-top: 2em } pre { overflow-x: auto; background: #f7f7f7; padding: .8em }
 )";
 
-/// What a cell with findings leads to.
+/// What a marked cell leads to.
 struct Explanation {
   std::string rules;
   const MatrixCell* cell = nullptr;
+  std::string text;
   /// The explanation with this rule set's name taken out: what it is compared by.
   std::string key;
   /// Further rule sets under which it reads the same.
@@ -41,15 +43,25 @@ std::string without(std::string text, std::string_view name) {
   return text;
 }
 
-/// Adds the cell's explanation to those of its row, and returns its number.
-std::size_t place(std::vector<Explanation>& known, const std::string& rules, const MatrixCell& cell) {
-  std::string key = without(cell.explanation, rules);
+/// Empty where nothing has to be said, or nobody asked for it.
+std::string explanation_of(const MatrixCell& cell) {
+  if (!cell.bad || !cell.findings.empty()) return cell.explanation;
+  return fmt::format(
+      "Seen: {}. That is not what the test asks for, and breaks no promise: it costs memory or time, or is an error "
+      "that "
+      "these rules return.\n",
+      litmus::name_of(cell.observation));
+}
+
+/// Adds the text to those of its row, and returns its number.
+std::size_t place(std::vector<Explanation>& known, const std::string& rules, const MatrixCell& cell, std::string text) {
+  std::string key = without(text, rules);
   for (std::size_t i = 0; i < known.size(); ++i) {
     if (known[i].key != key) continue;
     known[i].same_under.push_back(rules);
     return i;
   }
-  known.push_back({rules, &cell, std::move(key), {}});
+  known.push_back({rules, &cell, std::move(text), std::move(key), {}});
   return known.size() - 1;
 }
 
@@ -76,25 +88,36 @@ std::string hint_of(const std::string& rules, const MatrixCell& cell) {
   return text;
 }
 
-/// Where one row's explanation stands in the page.
-std::string anchor(const MatrixRow& row, std::size_t number) { return fmt::format("{}-{}", row.test, number + 1); }
+/// Where a row stands in the page: two tests of one name lie in two folders.
+std::string anchor(const MatrixRow& row) { return row.file.substr(0, row.file.rfind(".litmus")); }
+/// Where one of its explanations stands.
+std::string anchor(const MatrixRow& row, std::size_t number) { return fmt::format("{}-{}", anchor(row), number + 1); }
 
 std::string cell_html(const MatrixRow& row, const std::string& rules, const MatrixCell& cell,
                       std::vector<Explanation>& known) {
   std::string mark = xml_text(mark_of(cell));
-  if (!cell.explanation.empty()) {
-    mark = fmt::format("<a href=\"#{}\">{}</a>", xml_text(anchor(row, place(known, rules, cell))), mark);
+  if (std::string text = explanation_of(cell); !text.empty()) {
+    const std::size_t number = place(known, rules, cell, std::move(text));
+    mark = fmt::format("<a href=\"#{}\">{}</a>", xml_text(anchor(row, number)), mark);
   }
   return fmt::format("<td class=\"{}{}\" title=\"{}\">{}</td>", kind_of(cell), disagrees(cell) ? " disagrees" : "",
                      xml_text(hint_of(rules, cell)), mark);
 }
 
-std::string explanations_html(const MatrixRow& row, const std::vector<Explanation>& known) {
+/// "R5 (5.9-rc5-5.9-rc7)"
+std::string with_kernels(const Matrix& matrix, const std::string& rules) {
+  for (const Matrix::Column& column : matrix.columns) {
+    if (column.name == rules && !column.kernels.empty()) return fmt::format("{} ({})", rules, column.kernels);
+  }
+  return rules;
+}
+
+std::string explanations_html(const Matrix& matrix, const MatrixRow& row, const std::vector<Explanation>& known) {
   std::string text;
   for (std::size_t i = 0; i < known.size(); ++i) {
     const Explanation& one = known[i];
-    text += fmt::format("<section id=\"{}\"><h3>{} under {}</h3>\n", xml_text(anchor(row, i)), xml_text(row.test),
-                        xml_text(one.rules));
+    text += fmt::format("<section id=\"{}\"><h3><a href=\"#{}\">{}</a> under {}</h3>\n", xml_text(anchor(row, i)),
+                        xml_text(anchor(row)), xml_text(row.test), xml_text(with_kernels(matrix, one.rules)));
     if (!row.doc.empty()) text += fmt::format("<p>{}</p>\n", xml_text(row.doc));
     if (!row.source.empty()) text += fmt::format("<p>Source: {}</p>\n", xml_text(row.source));
     if (!one.same_under.empty()) {
@@ -103,7 +126,7 @@ std::string explanations_html(const MatrixRow& row, const std::vector<Explanatio
       text += ".</p>\n";
     }
     if (disagrees(*one.cell)) text += fmt::format("<p class=\"bad\">{}</p>\n", xml_text(hint_of(one.rules, *one.cell)));
-    text += fmt::format("<pre>{}</pre></section>\n", xml_text(one.cell->explanation));
+    text += fmt::format("<pre>{}</pre></section>\n", xml_text(one.text));
   }
   return text;
 }
@@ -145,7 +168,8 @@ std::string matrix_html(const Matrix& matrix) {
                            xml_text(family));
     }
     std::vector<Explanation> known;
-    table += fmt::format("<tr><th title=\"{}\">{}</th>", xml_text(row.doc), xml_text(row.test));
+    table += fmt::format("<tr><th id=\"{}\" title=\"{}\">{}</th>", xml_text(anchor(row)), xml_text(row.doc),
+                         xml_text(row.test));
     for (std::size_t i = 0; i < row.cells.size(); ++i) {
       table += cell_html(row, matrix.columns[i].name, row.cells[i], known);
     }
@@ -153,7 +177,7 @@ std::string matrix_html(const Matrix& matrix) {
     std::vector<std::string> cells;
     for (const MatrixRow::Changed& other : row.changed) cells.push_back(cell_html(row, other.rules, other.cell, known));
     changed += changed_html(row, cells);
-    explanations += explanations_html(row, known);
+    explanations += explanations_html(matrix, row, known);
   }
   std::string text = fmt::format(
       "<!DOCTYPE html>\n<html lang=\"en\" xmlns=\"http://www.w3.org/1999/xhtml\"><head><meta charset=\"utf-8\"/>"

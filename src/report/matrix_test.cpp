@@ -133,11 +133,15 @@ TEST(Matrix, ThePageHasALinkToEachFindingAndOneTextForAllThatReadTheSame) {
   for (std::size_t at = other.find("R5"); at != std::string::npos; at = other.find("R5")) other.replace(at, 2, "R10");
   matrix.rows[0].doc = "a < b";
   const std::string text = matrix_html(matrix);
-  EXPECT_NE(text.find("<a href=\"#one-1\">X</a>"), std::string::npos) << text;
-  EXPECT_NE(text.find("<section id=\"one-1\"><h3>one under R5</h3>\n<p>a &lt; b</p>\n<p>The same under R10.</p>"),
+  EXPECT_NE(text.find("<th id=\"dir/one\" title=\"a &lt; b\">one</th>"), std::string::npos) << text;
+  EXPECT_NE(text.find("<a href=\"#dir/one-1\">X</a>"), std::string::npos) << text;
+  EXPECT_NE(text.find("<section id=\"dir/one-1\"><h3><a href=\"#dir/one\">one</a> under R5 (5.9-rc5)</h3>\n"
+                      "<p>a &lt; b</p>\n<p>The same under R10.</p>"),
             std::string::npos)
       << text;
   EXPECT_EQ(text.find("one-2"), std::string::npos);
+  EXPECT_NE(text.find("<a href=\"#dir/second-1\">X!</a>"), std::string::npos);
+  EXPECT_NE(text.find("<pre>Seen: Always. That is not what the test asks for"), std::string::npos);
   EXPECT_NE(text.find("title=\"R5: Always; sources say Sometimes; wrong COW: stale DMA\""), std::string::npos);
   EXPECT_NE(text.find("<th class=\"family\" colspan=\"4\">dir</th>"), std::string::npos);
   EXPECT_NE(text.find("2 tests under 3 rule sets"), std::string::npos);
