@@ -331,6 +331,14 @@ enum class HugeCopy : std::uint8_t {
   kSplit,
 };
 
+/// What a write fault does with the huge zero page.
+enum class HugeZero : std::uint8_t {
+  /// Maps the zero page everywhere, and copies the page that is written.
+  kSplit,
+  /// Maps a huge page of zeros in its place, where there is room for one.
+  kWhole,
+};
+
 /// What who splits a huge page that others map too counts first.
 enum class HugeSplit : std::uint8_t {
   /// His huge entry, which is gone: for a moment the pages have fewer mappings than there are.
@@ -434,6 +442,7 @@ struct Rules {
   HugePins huge_pins = HugePins::kEach;
   HugeTouch huge_touch = HugeTouch::kAccessed;
   HugeSplit huge_split = HugeSplit::kCountsFirst;
+  HugeZero huge_zero = HugeZero::kWhole;
   HugetlbReuse hugetlb_reuse = HugetlbReuse::kExclusive;
   HugetlbFork hugetlb_fork = HugetlbFork::kAsSmall;
   HugetlbForce hugetlb_force = HugetlbForce::kRefuse;
@@ -492,12 +501,13 @@ enum class Decision : std::uint8_t {
   kHugePins,
   kHugeTouch,
   kHugeSplit,
+  kHugeZero,
   kHugetlbReuse,
   kHugetlbFork,
   kHugetlbForce,
   kHugetlbSequence,
 };
-inline constexpr std::uint8_t kDecisionCount = 52;
+inline constexpr std::uint8_t kDecisionCount = 53;
 
 /// The `cowherd` row: the default of every tool. Equal to Rules{}.
 inline constexpr Rules kCowherdRules{};

@@ -190,6 +190,10 @@ constexpr std::array kTable = {
                             "Linux let mapcounts be read while a split changed them from 4.6 to 5.7.4, which is "
                             "CVE-2020-29368 (c444eb564fb1)",
                             kHugeSplitValues),
+    row<&Rules::huge_zero>(Decision::kHugeZero, "huge-zero", "what a write fault does with the huge zero page",
+                           "Linux replaced it as a whole until 5.8, splits it from 5.9 on, and replaces it again "
+                           "since 6.13",
+                           kHugeZeroValues),
     row<&Rules::hugetlb_reuse>(Decision::kHugetlbReuse, "hugetlb-reuse",
                                "write fault on a hugetlb page: may the owner go on using it?",
                                "Counts at first, mapcounts from 3.0 (0fe6e20b9c4c), by 4.4 of anonymous pages alone "

@@ -80,6 +80,7 @@ TEST(DecisionTable, NamesMeanTheirEnumerators) {
   rules.huge_pins = HugePins::kEach;
   rules.huge_touch = HugeTouch::kAccessed;
   rules.huge_split = HugeSplit::kCountsFirst;
+  rules.huge_zero = HugeZero::kWhole;
   rules.hugetlb_reuse = HugetlbReuse::kExclusive;
   rules.hugetlb_fork = HugetlbFork::kAsSmall;
   rules.hugetlb_force = HugetlbForce::kRefuse;
@@ -133,6 +134,7 @@ TEST(DecisionTable, NamesMeanTheirEnumerators) {
       {Decision::kHugePins, "huge-pins=each"},
       {Decision::kHugeTouch, "huge-touch=accessed"},
       {Decision::kHugeSplit, "huge-split=counts-first"},
+      {Decision::kHugeZero, "huge-zero=whole"},
       {Decision::kHugetlbReuse, "hugetlb-reuse=exclusive"},
       {Decision::kHugetlbFork, "hugetlb-fork=as-small"},
       {Decision::kHugetlbForce, "hugetlb-force=refuse"},

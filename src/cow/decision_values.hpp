@@ -284,6 +284,11 @@ inline constexpr DecisionValue kHugeSplitValues[] = {
     {"counts-first", "the counts are at no time lower than what they count"},
 };
 
+inline constexpr DecisionValue kHugeZeroValues[] = {
+    {"split", "the zero page takes its place everywhere, and the page that is written is copied"},
+    {"whole", "the writer gets a huge page of zeros, as if he had written first"},
+};
+
 inline constexpr DecisionValue kHugeTouchValues[] = {
     {"dirty", "a reference for reading makes it dirty, and FORCE takes a dirty entry for its own copy"},
     {"accessed", "it is dirty only when it was written"},

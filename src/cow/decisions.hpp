@@ -162,7 +162,9 @@ constexpr HugeFault on_huge_write_fault(const Rules& rules, const HugeState& pag
       reuse = reuse || (alone && (!page.referenced || COWHERD_MUTANT(huge_reuse_ignores_references)));
       break;
   }
-  if (reuse && (!page.zero_page || COWHERD_MUTANT(huge_zero_page_reused))) return HugeFault::kReuse;
+  if (page.zero_page && !COWHERD_MUTANT(huge_zero_page_reused))
+    return rules.huge_zero == HugeZero::kWhole ? HugeFault::kCopyWhole : HugeFault::kSplit;
+  if (reuse) return HugeFault::kReuse;
   return rules.huge_copy == HugeCopy::kWhole ? HugeFault::kCopyWhole : HugeFault::kSplit;
 }
 

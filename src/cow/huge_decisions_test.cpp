@@ -35,6 +35,16 @@ TEST(HugeWriteFault, FollowsTheRule) {
   }
 }
 
+TEST(HugeWriteFault, NobodyGoesOnWithTheZeroPage) {
+  for (const HugeReuse reuse : {HugeReuse::kMapcount, HugeReuse::kCount, HugeReuse::kExclusive}) {
+    Rules rules = with(reuse, HugeCopy::kSplit);
+    const HugeState zeros{.mapcount = 1, .zero_page = true};
+    EXPECT_EQ(on_huge_write_fault(rules, zeros), HugeFault::kCopyWhole);
+    rules.huge_zero = HugeZero::kSplit;
+    EXPECT_EQ(on_huge_write_fault(rules, zeros), HugeFault::kSplit);
+  }
+}
+
 TEST(HugeRules, FollowTheHistory) {
   const auto rules = [](const char* name) { return find_rules(name)->rules; };
   for (const char* name : {"linux-2.6.29", "linux-4.9", "linux-5.1", "linux-5.8"}) {

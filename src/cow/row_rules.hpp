@@ -85,6 +85,7 @@ inline constexpr Rules kR5 = changed(kR4, [](Rules& r) {
   r.ksm_reuse = KsmReuse::kNever;
   r.swap_cache = SwapCache::kCounted;
   r.huge_copy = HugeCopy::kSplit;
+  r.huge_zero = HugeZero::kSplit;
 });
 inline constexpr Rules kR6 = changed(kR5, [](Rules& r) {
   r.fork_pinned = ForkPinned::kCopy;
@@ -135,6 +136,7 @@ inline constexpr Rules kR14 = changed(kR13, [](Rules& r) {
   r.zero_page = ZeroPage::kUncounted;
   r.longterm_file = LongtermFile::kRefuse;
 });
+inline constexpr Rules kR16 = changed(kR14, [](Rules& r) { r.huge_zero = HugeZero::kWhole; });
 
 /// R5 with the patch of the mail of 17 September 2020 on top.
 inline constexpr Rules kSketch = changed(kR5, [](Rules& r) {

@@ -243,6 +243,10 @@ constexpr RowNote kLinux6_1Notes[] = {
      "Fast GUP checks the PMD again too (70cbc3cc78a9); barriers order clearing the mark against it (088b8aa537c2)"},
 };
 
+constexpr RowNote kLinux6_13Notes[] = {
+    {kM, "That 6.13 is the first which gives who writes to the huge zero page a huge page; 6.12 does not, 6.18 does"},
+};
+
 // The columns are those of RuleRow. The lines read as a table, hence no wrapping by the formatter.
 // clang-format off
 constexpr RuleRow kRows[] = {
@@ -264,8 +268,8 @@ constexpr RuleRow kRows[] = {
     {"R12", "R11, FORCE needs an exclusive page", rows::kR12, "6.0", "linux-6.0", "5535be309971 64fe24a3e05e", kR12Notes, ""},
     {"R13", "R12, long-term read pins unshare any page", rows::kR13, "6.2-6.4", "linux-6.2", "b9086fde6d44 aea06577a900 8d6a0ac09a16 84209e87c696", kR13Notes, ""},
     {"R14", "R13, the zero page is not counted", rows::kR14, "6.5-6.8", "linux-6.5", "c8070b787519", kR14Notes, ""},
-    {"R15", "R14, fork in batches", rows::kR14, "6.9-6.14", "linux-6.9", "f8d937761d65", kR15Notes, ""},
-    {"R16", "R15, large folios know their owners", rows::kR14, "6.15-7.1", "linux-6.15", "6af8cb80d3a9 003fde4492c8 1da190f4d0a6", kR16Notes, ""},
+    {"R15", "R14, fork in batches", rows::kR14, "6.9-6.12", "linux-6.9", "f8d937761d65", kR15Notes, ""},
+    {"R16", "R15, large folios know their owners", rows::kR16, "6.15-7.1", "linux-6.15", "6af8cb80d3a9 003fde4492c8 1da190f4d0a6", kR16Notes, ""},
 
     {"sketch", "the patch of 17 September 2020 as posted", rows::kSketch, "on 5.9-rc5", "", "", kSketchNotes, ""},
     {"X2", "the sketch with its bookkeeping put right", rows::kX2, "on 5.9-rc5", "", "", kX2Notes, ""},
@@ -296,6 +300,7 @@ constexpr RuleRow kVariants[] = {
     {"linux-5.19.6", "R11 with R12's FORCE", rows::kLinux5_19_6, "5.19.6", "linux-5.19.6", "5535be309971", kLinux5_19_6Notes, "R11"},
     {"linux-6.0-rc1", "R11 with R12's mprotect", rows::kLinux6_0Rc1, "6.0-rc1-6.0-rc2", "linux-6.0-rc1", "64fe24a3e05e", kLinux6_0Rc1Notes, "R11"},
     {"linux-6.1", "R12, a fast pin checks the table too", rows::kLinux6_1, "6.1", "linux-6.1", "70cbc3cc78a9 088b8aa537c2", kLinux6_1Notes, "R12"},
+    {"linux-6.13", "R15 with R16's huge zero page", rows::kR16, "6.13-6.14", "linux-6.13", "", kLinux6_13Notes, "R15"},
     {"haiku", "page, a read pin holds up the writer", rows::kHaiku, "Haiku since 2010", "", "", kHaikuNotes, "page"},
     {"gvisor", "page, asked only after a first pin", rows::kGvisor, "gVisor since August 2026", "", "", kGvisorNotes, "page"},
     {"serenity", "none, but knows its own pages", rows::kSerenity, "SerenityOS", "", "", kSerenityNotes, "none"},
