@@ -8,7 +8,8 @@ namespace cowherd {
 /// What a mapping allows. Linux: PROT_*.
 enum class Protection : std::uint8_t { kNone = 0, kRead = 1, kWrite = 2, kReadWrite = 3 };
 
-/// How mmap places and fills a mapping. Linux: MAP_FIXED, MAP_FIXED_NOREPLACE, MAP_POPULATE, MAP_SHARED.
+/// How mmap places and fills a mapping. Linux: MAP_FIXED, MAP_FIXED_NOREPLACE, MAP_POPULATE, MAP_SHARED, MAP_HUGETLB,
+/// MAP_NORESERVE.
 enum class MapFlags : std::uint8_t {
   kNone = 0,
   kFixed = 1,
@@ -18,6 +19,10 @@ enum class MapFlags : std::uint8_t {
   kSecret = 8,
   /// Without it the mapping is private.
   kShared = 16,
+  /// Of pages of the machine's hugetlb pool; address and length are whole such pages.
+  kHugetlb = 32,
+  /// Of the pool no page is set aside for it: a first touch may find none.
+  kNoReserve = 64,
 };
 
 /// What mremap may do. Linux: MREMAP_MAYMOVE, MREMAP_FIXED, MREMAP_DONTUNMAP.

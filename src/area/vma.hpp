@@ -37,6 +37,11 @@ struct VmaFlags {
   bool mergeable : 1 = false;
   /// MADV_HUGEPAGE (VM_HUGEPAGE).
   bool huge : 1 = false;
+  /// Pages of the hugetlb pool (VM_HUGETLB); the VMA begins and ends with one.
+  bool hugetlb : 1 = false;
+  /// Of a hugetlb mapping: a page of the pool is promised to each place that has no entry, and was to each that has one
+  /// (HPAGE_RESV_OWNER). A child does not inherit it.
+  bool reserved : 1 = false;
   /// Which faults userfaultfd's handler decides. Compare Linux VM_UFFD_MISSING, VM_UFFD_WP, VM_UFFD_MINOR.
   UffdFlags uffd = UffdFlags::kNone;
 
@@ -50,7 +55,7 @@ struct VmaFlags {
   [[nodiscard]] bool like(const VmaFlags& other) const {
     return protection == other.protection && dont_fork == other.dont_fork && wipe_on_fork == other.wipe_on_fork &&
            locked == other.locked && secret == other.secret && mergeable == other.mergeable && huge == other.huge &&
-           uffd == other.uffd;
+           hugetlb == other.hugetlb && reserved == other.reserved && uffd == other.uffd;
   }
 };
 

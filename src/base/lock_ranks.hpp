@@ -13,6 +13,8 @@ namespace cowherd {
   X(kMmapLock, "mmap_lock", true, true,                                                                                \
     "one per address space, for reading or writing: VMAs and which tables exist; fork holds the parent's, then the "   \
     "child's")                                                                                                         \
+  X(kHugetlbFaultLock, "hugetlb fault lock", true, false,                                                              \
+    "one per machine, where it has hugetlb pages: what a fault puts into a place that has none, or a copy")            \
   X(kFileLock, "file lock", true, false, "one per file: its size, and changes to it as a whole")                       \
   X(kPageLock, "page lock", true, false,                                                                               \
     "one per frame: held across reuse decisions, and while a file's page comes, is mapped for writing, is cleaned or " \
@@ -27,6 +29,8 @@ namespace cowherd {
     "one per lowest table: its entries; fork holds the child's, then the parent's")                                    \
   X(kSwapLock, "swap lock", false, false, "one per swap area: its slots, and which pages are in the swap cache")       \
   X(kLruLock, "lru lock", false, false, "one per machine, once there is reclaim: the order of pages")                  \
+  X(kPoolLock, "pool lock", false, false,                                                                              \
+    "one per machine, where it has hugetlb pages: which of them are free, and how many are promised")                  \
   X(kListLock, "list lock", false, false, "one per machine: its list of processes")
 
 enum class LockRank : std::uint8_t {

@@ -167,6 +167,29 @@ namespace cowherd {
   X(huge_split_counts_late, "a split gives up the huge entry before the small ones are counted")                     \
   X(huge_vma_split_keeps_entry, "a VMA is split, and a huge entry lies in both")                                     \
   X(huge_fast_pin_recheck_dropped, "a fast pin does not read a huge entry again")                                    \
+  X(reserve_unchecked, "hugetlb pages are promised that are not there")                                              \
+  X(reserve_kept_by_munmap, "munmap does not give back what a mapping was promised")                                 \
+  X(child_inherits_reserves, "the child's mapping counts as promised what its parent's is")                          \
+  X(given_up_reserve_lost, "a hugetlb page that is not needed after all goes back without its reservation")          \
+  X(discard_loses_reserve, "MADV_DONTNEED gives a hugetlb page back without its reservation")                        \
+  X(half_a_hugetlb_page_copied, "of a hugetlb page only the first half is copied")                                   \
+  X(hugetlb_faults_at_once, "two faults on hugetlb memory run at once")                                              \
+  X(hugetlb_tables_shared, "fork shares tables above hugetlb pages")                                                 \
+  X(hugetlb_copy_without_flush, "a write fault replaces a hugetlb page, and CPUs go on reading the old")             \
+  X(hugetlb_copy_takes_promised, "a copy of a hugetlb page is one that somebody else was promised")                  \
+  X(hugetlb_owner_fails, "who was promised a hugetlb page and finds none for a copy fails")                          \
+  X(failed_hugetlb_copy_keeps_reference, "a hugetlb copy that finds no page keeps a reference to the old one")       \
+  X(taken_page_comes_back, "who lost a hugetlb page to its owner reads zeros at its place")                          \
+  X(taken_without_flush, "a hugetlb page is taken from an address space whose CPUs go on using it")                  \
+  X(protect_leaves_hugetlb_writable, "mprotect leaves hugetlb entries writable")                                     \
+  X(fork_keeps_hugetlb_writable, "fork shares a hugetlb page and leaves the parent's entry writable")                \
+  X(child_takes_promised_page, "the early copy of a hugetlb page is one that somebody was promised")                 \
+  X(early_hugetlb_recheck_dropped, "the early copy of a hugetlb page is used whatever its entry has become")         \
+  X(early_hugetlb_copy_leaked, "an early copy of a hugetlb page that is not needed after all is leaked")             \
+  X(hugetlb_fast_pin_recheck_dropped, "a fast pin does not read the entry of a hugetlb page again")                  \
+  X(hugetlb_fast_pin_mark_dropped, "a fast pin for reading does not ask for a hugetlb page's mark")                  \
+  X(hugetlb_reuse_ignores_references, "a write fault goes on with a hugetlb page that others hold")                  \
+  X(hugetlb_fork_ignores_pins, "fork shares a pinned hugetlb page")                                                  \
   X(collapse_ignores_references, "collapse replaces pages that somebody holds")                                      \
   X(collapse_counts_first, "collapse asks who holds the pages before it has taken the table out")                    \
   X(collapse_without_flush, "collapse copies pages that CPUs go on writing")                                         \

@@ -48,6 +48,8 @@ namespace cowherd {
   X(kDirty, "dirty", "set or clear what says that a page of a file was written")             \
   X(kWriteback, "writeback", "wait until a page is not on its way to the disk")              \
   X(kDisk, "disk", "read or write a block")                                                  \
+  X(kHugetlbFaultLock, "hugetlb-fault-lock", "take the lock of faults on hugetlb memory")    \
+  X(kPoolLock, "pool-lock", "take the lock of the hugetlb pool")                             \
   X(kUserfault, "userfault", "wait until userfaultfd's handler has decided about the fault") \
   X(kAllocate, "allocate", "an allocation that may fail by choice")
 
@@ -68,6 +70,8 @@ constexpr bool takes_lock(Point point) {
     case Point::kAnonVmaLock:
     case Point::kPageTableLock:
     case Point::kProcesses:
+    case Point::kPoolLock:
+    case Point::kHugetlbFaultLock:
       return true;
     default:
       return false;

@@ -175,6 +175,13 @@ void Configuration::apply_of_handler(const Effect& effect, const Pending& pendin
 }
 
 void Configuration::apply_to_page(const Pending& pending, PartsDone& done, std::uint8_t index) {
+  if (done.taken) return;
+  if (done.pages == 0 && !done.refused && refused_by_hugetlb(pending)) {
+    // As a whole, before its first part.
+    done.taken = true;
+    done.refused = true;
+    return;
+  }
   const Call& call = pending.call;
   const auto page = static_cast<std::uint8_t>(call.page + index);
   const std::uint16_t later = static_cast<std::uint16_t>(done.pages >> index);
@@ -235,6 +242,11 @@ void Configuration::remap_page(const Pending& pending, PartsDone& done, std::uin
 
 void Configuration::populate(const Pending& pending, PartsDone& done, const Effect& effect) {
   if (done.refused) return;
+  if (done.pages == 0 && refused_by_hugetlb(pending)) {
+    done.taken = true;
+    done.refused = true;
+    return;
+  }
   const Call& call = pending.call;
   const auto page = static_cast<std::uint8_t>(call.page + effect.index);
   const spec::Judgement judgement = spec.madvise(pending.space, page, 1, call.advice, {});

@@ -53,6 +53,10 @@ class Configuration {
   /// Precondition: among effects().
   void apply(const InFlight& in_flight, const Effect& effect);
 
+  /// Whether the operation, of which nothing has taken effect, fails with EINVAL for what is true of hugetlb memory:
+  /// it would cut a page, or advises what cannot be.
+  [[nodiscard]] bool refused_by_hugetlb(const Pending& pending) const;
+
   /// Notes for every fork under way which of its pages pins hold now.
   void note_pinned(const InFlight& in_flight);
   /// The word of a page was stored to: what a fork under way copies of a pinned page may be either value.
@@ -77,6 +81,8 @@ class Configuration {
   void forget(std::uint8_t agent);
 
  private:
+  /// Whether refused_by_hugetlb() may come to be true.
+  [[nodiscard]] bool asks_for_hugetlb(const InFlight& in_flight, const Pending& pending) const;
   [[nodiscard]] Footprint footprint_in_space(const InFlight& in_flight, const Effect& effect) const;
   [[nodiscard]] Footprint footprint_in_space(const Pending& pending) const;
   /// With what of it others may have too.

@@ -16,6 +16,11 @@ std::uint16_t page_bits(unsigned first, unsigned count) {
   return static_cast<std::uint16_t>(((1u << count) - 1u) << first);
 }
 
+/// The first page of a range, and the one behind it.
+std::uint16_t edges(unsigned first, unsigned count) {
+  return static_cast<std::uint16_t>(page_bits(first, 1u) | (first + count < 16 ? page_bits(first + count, 1u) : 0u));
+}
+
 /// Whether the operation takes effect page by page.
 bool by_page(Kind kind) {
   return kind == Kind::kMmap || kind == Kind::kMunmap || kind == Kind::kMprotect || kind == Kind::kMadvise ||
@@ -93,7 +98,10 @@ Footprint Configuration::footprint_in_space(const InFlight& in_flight, const Eff
   const Pending& pending = in_flight.pending[effect.agent];
   const Call& call = pending.call;
   Footprint print{.space = pending.space, .pages = page_bits(call.page, 1u), .word_pages = 0, .touches = 0};
-  if (by_page(call.kind)) print.pages = page_bits(call.page + unsigned{effect.index}, 1u);
+  if (by_page(call.kind)) {
+    print.pages = page_bits(call.page + unsigned{effect.index}, 1u);
+    if (asks_for_hugetlb(in_flight, pending)) print.pages |= edges(call.page, call.count);
+  }
   switch (call.kind) {
     case Kind::kMmap:
     case Kind::kMunmap:

@@ -120,7 +120,11 @@ class Ending {
   }
 
   Judgement change_mapping() {
-    if (done_.pages == 0 && !done_.refused) return change_whole_mapping();
+    if (done_.taken) return seen_.for_shortage() ? Judgement{} : judge_result(Errno::kInvalid, seen_);
+    if (done_.pages == 0 && !done_.refused) {
+      return past_.refused_by_hugetlb(pending_) && !seen_.for_shortage() ? judge_result(Errno::kInvalid, seen_)
+                                                                         : change_whole_mapping();
+    }
     if (call_.kind == Kind::kMadvise &&
         (call_.advice == Advice::kPopulateRead || call_.advice == Advice::kPopulateWrite ||
          call_.advice == Advice::kLock || call_.advice == Advice::kUnlock)) {
@@ -162,11 +166,15 @@ class Ending {
     }
   }
 
+  [[nodiscard]] MapFlags without_no_replace() const {
+    return has(call_.map_flags, MapFlags::kHugetlb) ? MapFlags::kFixed | MapFlags::kHugetlb : MapFlags::kFixed;
+  }
+
   Judgement map_rest() {
     if (done_.refused) return judge_result(Errno::kExist, seen_);
     for (std::uint8_t i = 0; i < call_.count; ++i) {
       if (!done(i))
-        (void)spec_.mmap(pending_.space, page(i), 1, call_.protection, MapFlags::kFixed, {}, call_.backing_of(i));
+        (void)spec_.mmap(pending_.space, page(i), 1, call_.protection, without_no_replace(), {}, call_.backing_of(i));
     }
     return judge_result(kSuccess, seen_);
   }
@@ -260,6 +268,10 @@ class Ending {
   Judgement force() {
     if (met_nobody()) return {};
     if (done_.refused) return seen_.for_shortage() ? Judgement{} : judge_result(Errno::kFault, seen_);
+    if (seen_.error == Errno::kFault && !done_.taken && call_.kind == Kind::kForceWrite &&
+        spec_.may_refuse_force(pending_.space, call_.page)) {
+      return {};
+    }
     // It may have met the page after it failed.
     if (seen_.error == Errno::kFault && spec_.may_have_failed(pending_.space, call_.page)) return {};
     const bool reads = call_.kind == Kind::kForceRead;

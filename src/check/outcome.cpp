@@ -72,7 +72,8 @@ std::int64_t inspect(World& world, std::uint8_t process, const Term& term) {
 
 std::int64_t value_of(World& world, const Term& term) {
   const bool of_block = term.kind != Term::Kind::kLiteral && term.kind != Term::Kind::kFinding &&
-                        term.kind != Term::Kind::kFileWord && term.kind != Term::Kind::kDiskWord;
+                        term.kind != Term::Kind::kPool && term.kind != Term::Kind::kFileWord &&
+                        term.kind != Term::Kind::kDiskWord;
   const std::uint8_t process = of_block ? world.scene().process_of(term.block) : std::uint8_t{0};
   switch (term.kind) {
     case Term::Kind::kLiteral:
@@ -88,6 +89,10 @@ std::int64_t value_of(World& world, const Term& term) {
       return disk_word(world, term.file, term.place);
     case Term::Kind::kFaults:
       return world.control.agents[term.block].faults;
+    case Term::Kind::kPool: {
+      const HugePool& pool = world.system().pool();
+      return term.label == "free" ? pool.free : pool.reserved;
+    }
     case Term::Kind::kFinding:
       return broke(world.control, term.label) ? 1 : 0;
     case Term::Kind::kWaiting:

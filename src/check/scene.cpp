@@ -45,7 +45,7 @@ bool needs_userfault(const litmus::Program& program) {
 bool needs_huge(const litmus::Program& program) {
   using litmus::VariableKind;
   for (const litmus::Variable& variable : program.variables) {
-    if (variable.kind == VariableKind::kThp || variable.kind == VariableKind::kThpValue) return true;
+    if (litmus::is_huge(variable.kind) && !litmus::is_hugetlb(variable.kind)) return true;
   }
   for (const litmus::Block& block : program.blocks) {
     for (const litmus::Operation& op : block.operations) {
@@ -55,6 +55,18 @@ bool needs_huge(const litmus::Program& program) {
     }
   }
   return false;
+}
+
+/// Pages of the hugetlb pool: where the test does not say, as many as anybody could want at once.
+std::uint32_t pool_pages(const litmus::Program& program, std::uint64_t processes) {
+  std::uint64_t pages = 0;
+  for (const litmus::Variable& variable : program.variables) {
+    if (litmus::is_hugetlb(variable.kind)) pages += variable.pages / litmus::kHugePages;
+  }
+  if (pages == 0) return 0;
+  // To each process its own, and to those who hold pages that are no longer; some on their way.
+  const std::uint64_t enough = pages * (processes + program.devices.size()) + program.blocks.size();
+  return program.hugepages ? *program.hugepages : static_cast<std::uint32_t>(enough);
 }
 
 }  // namespace
@@ -87,7 +99,8 @@ Scene::Scene(const litmus::Program& program) : program_(&program) {
   for (const litmus::Variable& variable : program.variables) {
     ++next;
     // Where a huge page may lie in it.
-    if (uses_huge_ && variable.pages >= litmus::kHugePages) {
+    const bool may_be_huge = uses_huge_ && variable.pages >= litmus::kHugePages;
+    if (may_be_huge || litmus::is_hugetlb(variable.kind)) {
       next = (next + litmus::kHugePages - 1) / litmus::kHugePages * litmus::kHugePages;
     }
     for (std::uint32_t i = 0; i < variable.pages; ++i) vpn_[page++] = Vpn{next++};
@@ -95,6 +108,7 @@ Scene::Scene(const litmus::Program& program) : program_(&program) {
   has_files_ = !program.files.empty();
   for (const litmus::Variable& variable : program.variables) has_files_ = has_files_ || variable.shared;
   uses_swap_ = needs_swap(program);
+  hugetlb_pages_ = pool_pages(program, processes);
   uses_migration_ = needs_migration(program);
   look_at_accesses();
   // To each process its pages, its tables and, at worst, an object or two of several frames to each page; a pin of a
@@ -126,7 +140,8 @@ Scene::Scene(const litmus::Program& program) : program_(&program) {
   }
   if (has_files_) for_files += (processes + program.operation_count()) * 3 * (pages + program.variables.size());
   constexpr std::uint64_t kStep = 64;
-  frames_ = PageCount{(wanted + runs + for_files + kStep - 1) / kStep * kStep};
+  const std::uint64_t pool = pool_frames<G>(hugetlb_pages_);
+  frames_ = PageCount{(wanted + runs + for_files + pool + kStep - 1) / kStep * kStep};
   if (uses_swap_) swap_ = swap_ + PageCount{pages * (processes + 1)};
 }
 
@@ -165,6 +180,7 @@ bool Scene::others_reach(std::uint8_t process) const {
 spec::Backing Scene::backing_of(const litmus::Place& place) const {
   const litmus::Variable& variable = program_->variables[place.variable];
   spec::Backing backing{.shared = variable.shared};
+  if (litmus::is_hugetlb(variable.kind)) backing.first = place.page;
   if (variable.kind != litmus::VariableKind::kFile) return backing;
   backing.file = spec::FileNumber{variable.file};
   backing.first = static_cast<std::uint8_t>(variable.file_page + place.page);

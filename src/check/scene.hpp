@@ -60,7 +60,10 @@ class Scene {
   /// What an mmap of these pages of a variable maps, and with which flags.
   [[nodiscard]] spec::Backing backing_of(const litmus::Place& place) const;
   [[nodiscard]] MapFlags map_flags_of(const litmus::Place& place, MapFlags flags) const {
-    return program_->variables[place.variable].shared ? flags | MapFlags::kShared : flags;
+    const litmus::Variable& variable = program_->variables[place.variable];
+    if (variable.shared) flags = flags | MapFlags::kShared;
+    if (litmus::is_hugetlb(variable.kind)) flags = flags | MapFlags::kHugetlb;
+    return variable.noreserve ? flags | MapFlags::kNoReserve : flags;
   }
   /// Where page number `page` is mapped, in every process that has it.
   [[nodiscard]] Vaddr address_of_page(std::uint8_t page) const { return Geometry<G>::address_of(vpn_[page]); }
@@ -91,10 +94,12 @@ class Scene {
   [[nodiscard]] bool uses_userfault() const { return uses_userfault_; }
   /// Whether huge pages may come to be.
   [[nodiscard]] bool uses_huge() const { return uses_huge_; }
+  /// Pages of the hugetlb pool; none where nothing is of it.
+  [[nodiscard]] std::uint32_t hugetlb_pages() const { return hugetlb_pages_; }
   /// Enough for every process to have every page there; none where no statement can bring one there.
   [[nodiscard]] PageCount swap() const { return swap_; }
   /// Whether a statement goes by reverse maps to whoever has a page.
-  [[nodiscard]] bool others_come_by_rmap() const { return uses_swap_ || uses_migration_; }
+  [[nodiscard]] bool others_come_by_rmap() const { return uses_swap_ || uses_migration_ || hugetlb_pages_ != 0; }
 
  private:
   void look_at_accesses();
@@ -117,6 +122,7 @@ class Scene {
   bool uses_migration_ = false;
   bool uses_huge_ = false;
   bool uses_userfault_ = false;
+  std::uint32_t hugetlb_pages_ = 0;
   PageCount swap_{0};
 };
 

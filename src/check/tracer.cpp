@@ -294,6 +294,8 @@ std::string Tracer::describe(const mm::Event& event) const {
       return fmt::format("{}: {} moved here by the handler", name, frame(event.frame));
     case EventKind::kPoisoned:
       return fmt::format("{}: the memory of {} has failed", name, frame(event.frame));
+    case EventKind::kHugetlbTaken:
+      return fmt::format("{}: hugetlb page of {} taken away for its owner", name, frame(event.frame));
     case EventKind::kMigrated:
       return fmt::format("{}: {} moved to {}", name, frame(event.frame), frame(event.new_frame));
     case EventKind::kHugeMapped:

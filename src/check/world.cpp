@@ -30,7 +30,8 @@ std::string World::begin(const Scene& scene, const Rules& rules, const Setting& 
   const mm::MachineSize size{.frames = scene.frames(),
                              .swap = scene.swap(),
                              .others_come_by_rmap = scene.others_come_by_rmap(),
-                             .huge = scene.uses_huge()};
+                             .huge = scene.uses_huge(),
+                             .pool = scene.hugetlb_pages()};
   const std::size_t bytes = mm::System<G>::footprint(size);
   if (bytes > memory_bytes_) {
     memory_.reset(static_cast<std::byte*>(::operator new[](bytes, kAlignment)));
@@ -121,8 +122,7 @@ std::string World::build_variable(std::uint8_t process, std::uint8_t number) {
     std::int64_t word = variable.value;
     const std::span bytes = std::as_writable_bytes(std::span(&word, 1));
     call = {.kind = Call::Kind::kWrite, .process = process, .page = page, .value = variable.value};
-    if (variable.kind == VariableKind::kAnonValue || variable.kind == VariableKind::kSecret ||
-        variable.kind == VariableKind::kThpValue) {
+    if (litmus::is_written(variable.kind)) {
       right =
           mm::write<G>(*system_, owner.id, scene_->address_of_page(page), bytes).error == Errno{0} && in_reference(0);
     } else if (variable.kind == VariableKind::kZeroPage) {

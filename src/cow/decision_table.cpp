@@ -185,6 +185,19 @@ constexpr std::array kTable = {
     row<&Rules::huge_touch>(
         Decision::kHugeTouch, "huge-touch", "what a reference for reading leaves in the entry of the huge zero page",
         "Linux made it dirty until 4.15, which is CVE-2017-1000405 since 4.10 (a8f97366452e)", kHugeTouchValues),
+    row<&Rules::hugetlb_reuse>(Decision::kHugetlbReuse, "hugetlb-reuse",
+                               "write fault on a hugetlb page: may the owner go on using it?",
+                               "Counts at first, mapcounts from 3.0 (0fe6e20b9c4c), by 4.4 of anonymous pages alone "
+                               "(37a2140dc214); 5.19 keeps that beside the exclusive mark",
+                               kHugetlbReuseValues),
+    row<&Rules::hugetlb_fork>(Decision::kHugetlbFork, "hugetlb-fork", "what fork does with a pinned hugetlb page",
+                              "Linux copies it since 5.13 (4eae4efa2c29)", kHugetlbForkValues),
+    row<&Rules::hugetlb_force>(Decision::kHugetlbForce, "hugetlb-force",
+                               "FOLL_FORCE writing into a private hugetlb mapping without write permission",
+                               "Linux refuses it since 6.2 (f347454d0341)", kHugetlbForceValues),
+    row<&Rules::hugetlb_sequence>(Decision::kHugetlbSequence, "hugetlb-sequence",
+                                  "whether a fast pin of hugetlb pages and fork agree by a sequence count",
+                                  "Linux's walk over hugetlb joined write_protect_seq in 5.19", kHugetlbSequenceValues),
     row<&Rules::uffd_fork>(
         Decision::kUffdFork, "uffd-fork", "which pages of a child userfaultfd write-protects",
         "Linux looked at the parent's mapping from 5.7 on, which is CVE-2023-4732, and at the child's "

@@ -84,6 +84,10 @@ TEST(DecisionTable, NamesMeanTheirEnumerators) {
   rules.uffd_continue = UffdContinue::kDirty;
   rules.ksm_break = KsmBreak::kUnshare;
   rules.huge_touch = HugeTouch::kAccessed;
+  rules.hugetlb_reuse = HugetlbReuse::kExclusive;
+  rules.hugetlb_fork = HugetlbFork::kAsSmall;
+  rules.hugetlb_force = HugetlbForce::kRefuse;
+  rules.hugetlb_sequence = HugetlbSequence::kAsSmall;
   const std::pair<Decision, const char*> cases[] = {
       {Decision::kReuse, "reuse=directed"},
       {Decision::kPageLock, "page-lock=sleep"},
@@ -132,6 +136,10 @@ TEST(DecisionTable, NamesMeanTheirEnumerators) {
       {Decision::kHugeCopy, "huge-copy=split"},
       {Decision::kHugePins, "huge-pins=each"},
       {Decision::kHugeTouch, "huge-touch=accessed"},
+      {Decision::kHugetlbReuse, "hugetlb-reuse=exclusive"},
+      {Decision::kHugetlbFork, "hugetlb-fork=as-small"},
+      {Decision::kHugetlbForce, "hugetlb-force=refuse"},
+      {Decision::kHugetlbSequence, "hugetlb-sequence=as-small"},
       {Decision::kUffdFork, "uffd-fork=by-child"},
       {Decision::kUffdRemap, "uffd-remap=drop"},
       {Decision::kUffdFlush, "uffd-flush=before-unlock"},

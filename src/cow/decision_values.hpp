@@ -288,6 +288,29 @@ inline constexpr DecisionValue kHugePinsValues[] = {
     {"each", "fork copies the pinned pages and shares the others"},
 };
 
+inline constexpr DecisionValue kHugetlbReuseValues[] = {
+    {"count", "nobody else has a reference: a pin makes the owner part from its page"},
+    {"mapcount",
+     "one entry maps it: somebody else's reference reads on, and a private write may land in a file's page"},
+    {"mapcount-anon", "one entry maps it, and it is anonymous: somebody else's reference still reads on"},
+    {"exclusive", "a page that is the owner's is reused without looking at counts; others need that nobody holds them"},
+};
+
+inline constexpr DecisionValue kHugetlbForkValues[] = {
+    {"share", "a pinned hugetlb page is shared like any other, and the next write decides who keeps it"},
+    {"as-small", "what is decided about small pages goes for hugetlb pages too, each with its pins as one"},
+};
+
+inline constexpr DecisionValue kHugetlbForceValues[] = {
+    {"write", "the write makes the entry writable, and the process may go on writing what it may not"},
+    {"refuse", "nothing is forced: EFAULT"},
+};
+
+inline constexpr DecisionValue kHugetlbSequenceValues[] = {
+    {"ignored", "a fast pin can come between fork's question and its write protection"},
+    {"as-small", "a fast pin that fork has met is taken back"},
+};
+
 inline constexpr DecisionValue kUffdForkValues[] = {
     {"by-parent",
      "a child's entries stay write-protected by userfaultfd where only the parent's memory is registered, and an early "

@@ -254,6 +254,40 @@ constexpr bool shares_unpinned(const Rules& rules) {
   return false;
 }
 
+/// What a write fault on a hugetlb page without write permission does: never kWaitForPageLock, nor kCopyToOthers. An
+/// unshare fault asks the same question. Compare Linux mm/hugetlb.c: hugetlb_wp().
+constexpr WriteFault on_hugetlb_write_fault(const Rules& rules, const FrameState& page) {
+  const bool unheld = page.references == 1 || COWHERD_MUTANT(hugetlb_reuse_ignores_references);
+  bool reuse = false;
+  switch (rules.hugetlb_reuse) {
+    case HugetlbReuse::kCount:
+      reuse = unheld;
+      break;
+    case HugetlbReuse::kMapcount:
+      reuse = page.mapcount == 1;
+      break;
+    case HugetlbReuse::kMapcountAnon:
+      reuse = page.anon && page.mapcount == 1;
+      break;
+    case HugetlbReuse::kExclusive:
+      reuse = page.anon && (page.exclusive || (page.mapcount == 1 && unheld));
+      break;
+  }
+  if (reuse) return WriteFault::kReuse;
+  const bool blocked = rules.gup_read == GupRead::kBlockWriter && page.pins != 0;
+  return blocked ? WriteFault::kWaitForReader : WriteFault::kCopy;
+}
+
+/// As on_fork(), for a hugetlb page, whose pins are always counted exactly. Compare Linux mm/hugetlb.c:
+/// copy_hugetlb_page_range().
+constexpr ForkPage on_fork_hugetlb(const Rules& rules, const FrameState& page, EntryState entry, bool mm_has_pinned,
+                                   bool entry_holds_pin) {
+  if (rules.hugetlb_fork == HugetlbFork::kShare || COWHERD_MUTANT(hugetlb_fork_ignores_pins)) return ForkPage::kShare;
+  Rules exact = rules;
+  if (exact.pinned == PinnedTest::kBiased) exact.pinned = PinnedTest::kExact;
+  return on_fork(exact, page, entry, mm_has_pinned, entry_holds_pin);
+}
+
 /// Whether a reference to a page of a shared mapping is refused; `tracked`: the file system has to hear of every write.
 /// Compare Linux mm/gup.c: writable_file_mapping_allowed().
 constexpr bool gup_refuses_file(const Rules& rules, PinFlags flags, bool tracked) {

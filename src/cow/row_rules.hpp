@@ -44,6 +44,10 @@ inline constexpr Rules kR0 = changed(Rules{}, [](Rules& r) {
   r.huge_copy = HugeCopy::kWhole;
   r.huge_pins = HugePins::kWhole;
   r.huge_touch = HugeTouch::kDirty;
+  r.hugetlb_reuse = HugetlbReuse::kCount;
+  r.hugetlb_fork = HugetlbFork::kShare;
+  r.hugetlb_force = HugetlbForce::kWrite;
+  r.hugetlb_sequence = HugetlbSequence::kIgnored;
   r.uffd_fork = UffdFork::kByParent;
   r.uffd_remap = UffdRemap::kKeep;
   r.uffd_flush = UffdFlush::kAfterUnlock;
@@ -57,8 +61,14 @@ inline constexpr Rules kR1 = changed(kR0, [](Rules& r) {
 });
 inline constexpr Rules kR1Rc5 = changed(kR1, [](Rules& r) { r.gup_force = GupForce::kDirtyEntry; });
 inline constexpr Rules kR2 = changed(kR1, [](Rules& r) { r.page_lock = PageLock::kSleep; });
-inline constexpr Rules kLinux3_2 = changed(kR2, [](Rules& r) { r.remap_flush = RemapFlush::kLate; });
-inline constexpr Rules kR3 = changed(kLinux3_2, [](Rules& r) { r.gup_force = GupForce::kDirtyAfterFault; });
+inline constexpr Rules kLinux3_2 = changed(kR2, [](Rules& r) {
+  r.remap_flush = RemapFlush::kLate;
+  r.hugetlb_reuse = HugetlbReuse::kMapcount;
+});
+inline constexpr Rules kR3 = changed(kLinux3_2, [](Rules& r) {
+  r.gup_force = GupForce::kDirtyAfterFault;
+  r.hugetlb_reuse = HugetlbReuse::kMapcountAnon;
+});
 inline constexpr Rules kLinux4_15 = changed(kR3, [](Rules& r) { r.huge_touch = HugeTouch::kAccessed; });
 inline constexpr Rules kLinux4_19 = changed(kLinux4_15, [](Rules& r) { r.remap_flush = RemapFlush::kEarly; });
 inline constexpr Rules kR3b = changed(kLinux4_19, [](Rules& r) {
@@ -90,7 +100,8 @@ inline constexpr Rules kR8 = changed(kLinux5_10_7, [](Rules& r) {
   r.reclaim_pinned = ReclaimPinned::kSkip;
 });
 inline constexpr Rules kLinux5_12 = changed(kR8, [](Rules& r) { r.uffd_flush = UffdFlush::kBeforeUnlock; });
-inline constexpr Rules kLinux5_14 = changed(kLinux5_12, [](Rules& r) { r.uffd_fork = UffdFork::kByChild; });
+inline constexpr Rules kR9 = changed(kLinux5_12, [](Rules& r) { r.hugetlb_fork = HugetlbFork::kAsSmall; });
+inline constexpr Rules kLinux5_14 = changed(kR9, [](Rules& r) { r.uffd_fork = UffdFork::kByChild; });
 inline constexpr Rules kLinux5_16 = changed(kLinux5_14, [](Rules& r) { r.uffd_continue = UffdContinue::kDirty; });
 inline constexpr Rules kLinux5_17 = changed(kLinux5_16, [](Rules& r) { r.numa_skip = NumaSkip::kHeld; });
 inline constexpr Rules kR10 = changed(kLinux5_17, [](Rules& r) {
@@ -110,6 +121,7 @@ inline constexpr Rules kR11 = changed(kR10, [](Rules& r) {
   r.swap_exclusive = SwapExclusive::kKept;
   r.reclaim_unmap = ReclaimUnmap::kTryShare;
   r.migrate_unmap = MigrateUnmap::kTryShare;
+  r.hugetlb_sequence = HugetlbSequence::kAsSmall;
 });
 inline constexpr Rules kLinux5_19_6 = changed(kR11, [](Rules& r) { r.gup_force = GupForce::kExclusive; });
 inline constexpr Rules kLinux6_0Rc1 = changed(kR11, [](Rules& r) { r.protect_upgrade = ProtectUpgrade::kMapWritable; });
@@ -120,6 +132,7 @@ inline constexpr Rules kLinux6_1 = changed(kR12, [](Rules& r) {
 });
 inline constexpr Rules kR13 = changed(kLinux6_1, [](Rules& r) {
   r.gup_read = GupRead::kUnshareAny;
+  r.hugetlb_force = HugetlbForce::kRefuse;
   r.ksm_break = KsmBreak::kUnshare;
 });
 inline constexpr Rules kR14 = changed(kR13, [](Rules& r) {

@@ -35,7 +35,9 @@ constexpr RowNote kR2Notes[] = {
     {kM, "Reuse also drops the swap cache of a page that nobody else uses (7b1fe59793e6)"},
     {kC, "KSM pages (2.6.32) are never reused"},
     {kC, "Huge pages: mapcount; in 4.5 alone count as well; from 4.6 the largest mapcount of a part (6d0a07edd17c)"},
-    {kM, "hugetlb reused by count first, by mapcount from about 3.0, and by 4.4 for anonymous pages only"},
+    {kM,
+     "hugetlb reused by count first, by mapcount from about 3.0, and by 4.4 for anonymous pages only; here by count up "
+     "to 3.1, by mapcount up to 4.8"},
 };
 constexpr RowNote kR3Notes[] = {
     {kC, "4.10-rc6 has the same rule for huge pages (8310d48b125d); 4.15-rc2 repairs it (a8f97366452e)"},
@@ -268,7 +270,7 @@ constexpr RuleRow kRows[] = {
     {"R6", "count, fork copies pinned pages, protects first", rows::kR6, "5.9-rc8", "linux-5.9-rc8", "008cfe4418b3 7a4830c380f3 70e806e4e645 d042035eaf5f", kR6Notes, ""},
     {"R7", "count, fork copies pinned pages", rows::kR7, "5.9-5.10", "linux-5.9", "f3c64eda3e50", kR7Notes, ""},
     {"R8", "R7, fork and fast pins exclude each other", rows::kR8, "5.11-5.12", "linux-5.11", "c28b1fc70390 57efa1fe5957 feb889fb40fa 9348b73c2e1b 29a951dfb3c3", kR8Notes, ""},
-    {"R9", "R8 for hugetlb too", rows::kLinux5_12, "5.13-5.16", "linux-5.13", "4eae4efa2c29 a458b76a4171", kR9Notes, ""},
+    {"R9", "R8 for hugetlb too", rows::kR9, "5.13-5.16", "linux-5.13", "4eae4efa2c29 a458b76a4171", kR9Notes, ""},
     {"R10", "R9, counts without the caches' references", rows::kR10, "5.18", "linux-5.18", "53a05ad9f21d d4c470970d45 84d60fdd3733 c145e0b47c77 3bff7e3f1f16", kR10Notes, ""},
     {"R11", "exclusive, read pins unshare anonymous pages", rows::kR11, "5.19-5.19.5", "linux-5.19", "78fbe906cc90 6c287605fd56 c89357e27f20 a7f226604170 1493a1913e34", kR11Notes, ""},
     {"R12", "R11, FORCE needs an exclusive page", rows::kR12, "6.0", "linux-6.0", "5535be309971 64fe24a3e05e", kR12Notes, ""},

@@ -115,6 +115,11 @@ void Generator::draw_mremap(std::uint8_t b, Operation op) {
 
 void Generator::draw_mapping(std::uint8_t b, Operation op) {
   op.place = pick_pages();
+  if (is_hugetlb(program_.variables[op.place.variable].kind) && random_.percent(80)) {
+    // Of a part of one nothing is unmapped, protected or advised.
+    op.place.page = 0;
+    op.place.pages = static_cast<std::uint8_t>(program_.variables[op.place.variable].pages);
+  }
   if (op.code == OpCode::kMmap) {
     op.map_flags = random_.percent(20) ? MapFlags::kFixedNoReplace : MapFlags::kFixed;
     if (random_.percent(30)) op.map_flags = op.map_flags | MapFlags::kPopulate;

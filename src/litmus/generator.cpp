@@ -54,13 +54,15 @@ void Generator::declare() {
     if (program_.variables.empty()) variable.kind = VariableKind::kAnonValue;
     if (program_.variables.empty() && options_.max_pages > 2 && options_.huge_percent != 0 &&
         random_.percent(options_.huge_percent)) {
-      variable.kind = VariableKind::kThpValue;
+      const bool of_pool = options_.hugetlb_percent != 0 && random_.percent(options_.hugetlb_percent);
+      variable.kind = of_pool ? VariableKind::kHugetlbValue : VariableKind::kThpValue;
+      if (of_pool) declare_pool(variable);
       variable.pages = kHugePages;
       pages = std::max(pages, kHugePages);
     }
     if (variable.kind == VariableKind::kUnmapped && !weight(OpCode::kMmap)) variable.kind = VariableKind::kAnon;
-    if (variable.kind != VariableKind::kThpValue && random_.percent(options_.file_percent)) map_file(variable);
-    if (variable.kind == VariableKind::kAnonValue || variable.kind == VariableKind::kThpValue) variable.value = -1;
+    if (!is_huge(variable.kind) && random_.percent(options_.file_percent)) map_file(variable);
+    if (is_written(variable.kind)) variable.value = -1;
     pages -= variable.pages;
     program_.variables.push_back(std::move(variable));
   }
@@ -137,13 +139,19 @@ OpCode Generator::pick_code() {
   return OpCode::kRead;
 }
 
+void Generator::declare_pool(Variable& variable) {
+  // A small pool is what makes it another kind of memory.
+  if (random_.percent(70)) program_.hugepages = static_cast<std::uint8_t>(1 + random_.below(3));
+  variable.noreserve = random_.percent(20);
+}
+
 void Generator::number_values() {
   std::int64_t next = 1;
   for (FileVariable& file : program_.files) {
     if (file.value != 0) file.value = next++;
   }
   for (Variable& variable : program_.variables) {
-    if (variable.kind == VariableKind::kAnonValue || variable.kind == VariableKind::kThpValue) variable.value = next++;
+    if (is_written(variable.kind)) variable.value = next++;
   }
   for (Block& block : program_.blocks) {
     for (Operation& op : block.operations) {

@@ -99,6 +99,8 @@ struct GeneratorOptions {
   std::uint32_t file_percent = 15;
   /// that the first memory is four pages that one huge page may hold, where max_pages allows more than two at all,
   std::uint32_t huge_percent = 10;
+  /// that these are of the hugetlb pool,
+  std::uint32_t hugetlb_percent = 40;
   /// and that DMA is done by a device block, at any time, in place of a statement.
   std::uint32_t device_block_percent = 10;
 };

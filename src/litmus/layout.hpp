@@ -18,6 +18,7 @@ enum class UnitKind : std::uint8_t {
   /// The expectations as a whole; they have no place in the text, as they are comments there.
   kExpectations,
   kInitOpen,
+  kHugepages,
   kFile,
   kVariable,
   kDevice,

@@ -185,6 +185,12 @@ bool Parser::parse_term_function(Term& term, Term::Kind kind) {
   take();
   term.kind = kind;
   if (kind == Term::Kind::kFinding) return parse_finding(term);
+  if (kind == Term::Kind::kPool) {
+    const Token count = peek();
+    if (!at_word("free") && !at_word("reserved")) return fail(count, "expected free or reserved", "free");
+    term.label = std::string(take().text);
+    return expect(TokenKind::kRightParen, "')'", "after what is counted of the pool");
+  }
   if (kind == Term::Kind::kDiskWord) {
     return parse_file_place(name.text, true, term.file, term.place) &&
            expect(TokenKind::kRightParen, "')'", fmt::format("after the argument of {}", name.text));

@@ -125,4 +125,13 @@ std::optional<std::uint8_t> Parser::find_file(std::string_view name) const {
   return std::nullopt;
 }
 
+bool Parser::parse_hugepages(const Token& name) {
+  if (program_.hugepages) return fail(name, "'hugepages' is said twice");
+  std::uint32_t pages = 0;
+  if (!parse_count(pages, kMaxHugetlbPages, "of hugetlb pages")) return false;
+  program_.hugepages = static_cast<std::uint8_t>(pages);
+  place(UnitKind::kHugepages, name.begin);
+  return true;
+}
+
 }  // namespace cowherd::litmus

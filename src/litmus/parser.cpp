@@ -235,7 +235,9 @@ bool Parser::parse_declaration() {
     return fail(name, fmt::format("'{}' is declared twice", name.text));
   }
   if (!expect(TokenKind::kEqual, "'='", fmt::format("after '{}'", name.text.substr(0, 60)))) return false;
-  if (at_word("device")) {
+  if (name.text == "hugepages" && at(TokenKind::kNumber)) {
+    if (!parse_hugepages(name)) return false;
+  } else if (at_word("device")) {
     if (program_.devices.size() >= kMaxDevices) return fail(name, fmt::format("more than {} devices", kMaxDevices));
     take();
     program_.devices.emplace_back(name.text);
@@ -251,76 +253,6 @@ bool Parser::parse_declaration() {
   }
   if (at(TokenKind::kRightBrace) || at(TokenKind::kEnd)) return true;
   expect_after(TokenKind::kSemicolon, "';'", "after the declaration");
-  return true;
-}
-
-bool Parser::parse_variable(const Token& name) {
-  Variable variable;
-  variable.name = std::string(name.text);
-  variable.first_page = program_.page_count();
-  const Token kind = take();
-  if (kind.kind == TokenKind::kIdentifier && kind.text == "anon") {
-    variable.kind = VariableKind::kAnon;
-  } else if (kind.kind == TokenKind::kIdentifier && kind.text == "zeropage") {
-    variable.kind = VariableKind::kZeroPage;
-  } else if (kind.kind == TokenKind::kIdentifier && kind.text == "unmapped") {
-    variable.kind = VariableKind::kUnmapped;
-  } else if (kind.kind == TokenKind::kIdentifier && kind.text == "secret") {
-    variable.kind = VariableKind::kSecret;
-  } else if (kind.kind == TokenKind::kIdentifier && kind.text == "thp") {
-    variable.kind = VariableKind::kThp;
-    variable.pages = kHugePages;
-  } else if (const std::optional<std::uint8_t> file = find_file(kind.text); file.has_value()) {
-    return parse_file_variable(name, std::move(variable), *file);
-  } else {
-    // Declared all the same, so that its uses are not errors as well.
-    program_.variables.push_back(std::move(variable));
-    std::vector<std::string_view> known{"anon", "zeropage", "secret", "thp", "unmapped", "device", "memfd", "file"};
-    for (const FileVariable& declared : program_.files) known.emplace_back(declared.name);
-    return fail(
-        kind,
-        fmt::format("a variable is anon, zeropage, secret, thp, unmapped or a file's, a device is device, a file "
-                    "memfd or file; not {}",
-                    quote(kind)),
-        closest_name(kind.text, known));
-  }
-  program_.variables.push_back(variable);
-  Variable& declared = program_.variables.back();
-
-  if (accept(TokenKind::kLeftBracket)) {
-    const Token count = peek();
-    std::uint32_t pages = 1;
-    if (!parse_count(pages, kMaxPages, "of pages")) return false;
-    if (variable.first_page + pages > kMaxPages) return fail(count, fmt::format("more than {} pages", kMaxPages));
-    declared.pages = pages;
-    if (!expect(TokenKind::kRightBracket, "']'", "after the number of pages")) return false;
-  } else if (variable.first_page + variable.pages > kMaxPages) {
-    return fail(name, fmt::format("more than {} pages", kMaxPages));
-  }
-  if (at(TokenKind::kLeftParen)) {
-    if (variable.kind != VariableKind::kAnon && variable.kind != VariableKind::kSecret &&
-        variable.kind != VariableKind::kThp) {
-      return fail(kind, fmt::format("'{}' takes no value", kind.text), "anon");
-    }
-    take();
-    if (!parse_integer(declared.value, "the page's first value")) return false;
-    if (variable.kind == VariableKind::kAnon) declared.kind = VariableKind::kAnonValue;
-    if (variable.kind == VariableKind::kThp) declared.kind = VariableKind::kThpValue;
-    if (!expect(TokenKind::kRightParen, "')'", "after the value")) return false;
-  } else if (variable.kind == VariableKind::kSecret) {
-    return fail(peek(), "secret memory is written once: secret(1)");
-  }
-  if (at_word("shared") && peek(1).kind != TokenKind::kEqual) {
-    if (variable.kind != VariableKind::kAnon) return fail(peek(), fmt::format("'{}' cannot be shared", kind.text));
-    take();
-    declared.shared = true;
-  }
-  // Where a declaration follows, only the `;` is missing.
-  if (at(TokenKind::kIdentifier) && peek(1).kind != TokenKind::kEqual) {
-    if (variable.kind == VariableKind::kUnmapped) return fail(peek(), "what is not mapped has no protection");
-    if (!parse_flags(protection_words(), declared.protection)) return false;
-  }
-  place(UnitKind::kVariable, name.begin, program_.variables.size() - 1);
   return true;
 }
 

@@ -49,7 +49,8 @@ INSTANTIATE_TEST_SUITE_P(
         Case{"COW t { x = anon;", "1:18: expected '}' at the end of the init block, not the end of the text"},
         Case{"COW t {} P0() { exit();", "1:24: expected '}' at the end of P0, not the end of the text"},
         Case{"COW t { x = anno(1); } P0() { READ_ONCE(*x); }",
-             "1:13: a variable is anon, zeropage, secret, thp, unmapped or a file's, a device is device, a file memfd "
+             "1:13: a variable is anon, zeropage, secret, thp, hugetlb, unmapped or a file's, a device is device, a "
+             "file memfd "
              "or "
              "file; not "
              "'anno'; did you mean 'anon'?"},
@@ -101,7 +102,8 @@ INSTANTIATE_TEST_SUITE_P(
         Case{"COW t { x = anon; } P0() { lock_page(D0:x); } device D0() {}", "1:28: only a process block has memory"},
         Case{"COW t\n\"never closed\n{} P0() {}", "2:1: this text has no closing '\"' on its line"},
         Case{"COW t { /* \303\244\303\266 */ x = anno; } P0() {}",
-             "1:22: a variable is anon, zeropage, secret, thp, unmapped or a file's, a device is device, a file memfd "
+             "1:22: a variable is anon, zeropage, secret, thp, hugetlb, unmapped or a file's, a device is device, a "
+             "file memfd "
              "or "
              "file; not "
              "'anno'; did you mean 'anon'?"}));
@@ -203,10 +205,12 @@ TEST(ParserErrors, BytesThatAreNoText) {
 
 TEST(ParserErrors, SeveralAreReportedInOrder) {
   EXPECT_EQ(complaints("COW t\n{ x = anno; d = devise; }\nP0() {\nREAD_ONC(*x);\nexec()\nfork(P1)\n}\nexists (0:r0=1)"),
-            "2:7: a variable is anon, zeropage, secret, thp, unmapped or a file's, a device is device, a file memfd or "
+            "2:7: a variable is anon, zeropage, secret, thp, hugetlb, unmapped or a file's, a device is device, a file "
+            "memfd or "
             "file; not "
             "'anno'; did you mean 'anon'?\n"
-            "2:17: a variable is anon, zeropage, secret, thp, unmapped or a file's, a device is device, a file memfd "
+            "2:17: a variable is anon, zeropage, secret, thp, hugetlb, unmapped or a file's, a device is device, a "
+            "file memfd "
             "or file; not "
             "'devise'; did you mean 'device'?\n"
             "4:1: no statement is called 'READ_ONC'; did you mean 'READ_ONCE'?\n"

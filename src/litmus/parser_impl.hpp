@@ -63,6 +63,8 @@ class Parser {
   void parse_expectations();
   bool parse_init();
   bool parse_declaration();
+  /// The size of the hugetlb pool, `name` and the = being read.
+  bool parse_hugepages(const Token& name);
   bool parse_variable(const Token& name);
   bool parse_file(const Token& name);
   /// Behind the name of a file.

@@ -81,15 +81,13 @@ std::string print_file_variable(const Program& program, const Variable& variable
 
 std::string print_variable(const Program& program, const Variable& variable) {
   if (variable.kind == VariableKind::kFile) return print_file_variable(program, variable);
-  static constexpr std::array<std::string_view, 7> kKinds{"anon",   "anon", "zeropage", "unmapped",
-                                                          "secret", "thp",  "thp"};
-  const bool huge = variable.kind == VariableKind::kThp || variable.kind == VariableKind::kThpValue;
+  static constexpr std::array<std::string_view, 10> kKinds{"anon", "anon", "zeropage", "unmapped", "secret",
+                                                           "thp",  "thp",  "",         "hugetlb",  "hugetlb"};
   std::string out = fmt::format("{} = {}", variable.name, kKinds[static_cast<std::size_t>(variable.kind)]);
-  if (variable.pages != (huge ? kHugePages : 1)) out += fmt::format("[{}]", variable.pages);
-  if (variable.kind == VariableKind::kAnonValue || variable.kind == VariableKind::kSecret ||
-      variable.kind == VariableKind::kThpValue)
-    out += fmt::format("({})", variable.value);
+  if (variable.pages != (is_huge(variable.kind) ? kHugePages : 1)) out += fmt::format("[{}]", variable.pages);
+  if (is_written(variable.kind)) out += fmt::format("({})", variable.value);
   if (variable.shared) out += " shared";
+  if (variable.noreserve) out += " noreserve";
   if (variable.protection != Protection::kReadWrite) out += " " + text_of(variable.protection);
   return out + ";";
 }
@@ -156,7 +154,7 @@ bool is_flag(Term::Kind kind) {
   return kind == Term::Kind::kExclusive || kind == Term::Kind::kWritable || kind == Term::Kind::kDirty ||
          kind == Term::Kind::kSoftDirty || kind == Term::Kind::kSwapped || kind == Term::Kind::kSwapCache ||
          kind == Term::Kind::kHuge || kind == Term::Kind::kUffdWp || kind == Term::Kind::kWaiting ||
-         kind == Term::Kind::kFaults || kind == Term::Kind::kFinding;
+         kind == Term::Kind::kFaults || kind == Term::Kind::kFinding || kind == Term::Kind::kPool;
 }
 
 std::string print_side(const Program& program, const Term& side, const Term& other) {
@@ -312,6 +310,8 @@ std::string print_term(const Program& program, const Term& term) {
       return fmt::format("disk({})", print_word(program.files[term.file].name, term.place, false));
     case Term::Kind::kFinding:
       return fmt::format("finding({})", term.label);
+    case Term::Kind::kPool:
+      return fmt::format("pool({})", term.label);
     case Term::Kind::kFaults:
       return fmt::format("fault({})", program.blocks[term.block].name);
     case Term::Kind::kRss:
@@ -366,6 +366,8 @@ std::vector<PrintedUnit> print_units(const Program& program) {
   if (!expectations.empty())
     units.push_back({{UnitKind::kExpectations}, fmt::format("{}", fmt::join(expectations, "\n"))});
   units.push_back({{UnitKind::kInitOpen}, "{"});
+  if (program.hugepages)
+    units.push_back({{UnitKind::kHugepages}, fmt::format("  hugepages = {};", *program.hugepages), 2});
   for (std::size_t f = 0; f < program.files.size(); ++f) {
     units.push_back({{UnitKind::kFile, f}, "  " + print_file(program.files[f]), 2});
   }

@@ -27,6 +27,8 @@ inline constexpr std::size_t kMaxFileBytes = 64 * 1024;
 inline constexpr std::size_t kMaxNesting = 32;
 /// Pages of a huge page, as tests count them.
 inline constexpr std::uint32_t kHugePages = 4;
+/// The most pages of the hugetlb pool that a test may ask for.
+inline constexpr std::uint32_t kMaxHugetlbPages = 16;
 /// The most references that one get or pin statement takes to each page (its `times N`).
 inline constexpr std::uint32_t kMaxTimes = 1u << 21;
 
@@ -53,7 +55,25 @@ enum class VariableKind : std::uint8_t {
   kThpValue,
   /// `x = f private;` `x = f[1] shared;` pages of a file are mapped, and never touched.
   kFile,
+  /// `x = hugetlb;` as kAnon, of whole pages of the hugetlb pool.
+  kHugetlb,
+  /// `x = hugetlb(v);` the same, written like kAnonValue.
+  kHugetlbValue,
 };
+
+/// Whether the variable is of the hugetlb pool.
+constexpr bool is_hugetlb(VariableKind kind) {
+  return kind == VariableKind::kHugetlb || kind == VariableKind::kHugetlbValue;
+}
+/// Whether it is of as many pages as a huge page has, unless told otherwise.
+constexpr bool is_huge(VariableKind kind) {
+  return kind == VariableKind::kThp || kind == VariableKind::kThpValue || is_hugetlb(kind);
+}
+/// Whether every page of it is written once before the test begins.
+constexpr bool is_written(VariableKind kind) {
+  return kind == VariableKind::kAnonValue || kind == VariableKind::kSecret || kind == VariableKind::kThpValue ||
+         kind == VariableKind::kHugetlbValue;
+}
 
 enum class FileKind : std::uint8_t {
   /// `f = memfd(v);` in memory alone.
@@ -83,6 +103,8 @@ struct Variable {
   Protection protection = Protection::kReadWrite;
   /// Mapped with MAP_SHARED: `x = anon shared;` `x = f shared;`
   bool shared = false;
+  /// Of the hugetlb pool without a reservation: `x = hugetlb noreserve;`
+  bool noreserve = false;
   /// For kFile: which, and from which of its pages on.
   std::uint8_t file = 0;
   std::uint8_t file_page = 0;
@@ -273,6 +295,8 @@ struct Term {
     /// waiting(P0) — 1 if the block waits for a handler, or for who does, and nobody is left who could end that; of
     /// what a run can observe.
     kWaiting,
+    /// pool(free), pool(reserved) — hugetlb pages that are free, and that are promised; `label` is the word.
+    kPool,
   };
   Kind kind = Kind::kLiteral;
   std::int64_t literal = 0;
@@ -331,6 +355,8 @@ struct Program {
   std::string remark;
   std::vector<FileVariable> files;
   std::vector<Variable> variables;
+  /// `hugepages = N;` the pages of the hugetlb pool; enough for all where it does not say.
+  std::optional<std::uint8_t> hugepages;
   std::vector<std::string> devices;
   std::vector<Block> blocks;
   std::optional<Condition> filter;

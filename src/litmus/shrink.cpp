@@ -24,11 +24,12 @@ bool is_of_file(Term::Kind kind) { return kind == Term::Kind::kFileWord || kind 
 
 bool has_place(Term::Kind kind) {
   return kind != Term::Kind::kLiteral && kind != Term::Kind::kRegister && kind != Term::Kind::kFaults &&
-         kind != Term::Kind::kFinding && kind != Term::Kind::kRss && kind != Term::Kind::kWaiting && !is_of_file(kind);
+         kind != Term::Kind::kFinding && kind != Term::Kind::kRss && kind != Term::Kind::kWaiting &&
+         kind != Term::Kind::kPool && !is_of_file(kind);
 }
 
 bool has_block(Term::Kind kind) {
-  return kind != Term::Kind::kLiteral && kind != Term::Kind::kFinding && !is_of_file(kind);
+  return kind != Term::Kind::kLiteral && kind != Term::Kind::kFinding && kind != Term::Kind::kPool && !is_of_file(kind);
 }
 
 template <class Visit>

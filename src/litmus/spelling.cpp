@@ -141,16 +141,17 @@ constexpr std::array kTerms{
     FlagWord<Term::Kind>{"swapcount", Term::Kind::kSwapCount},
     FlagWord<Term::Kind>{"swapcache", Term::Kind::kSwapCache},
     FlagWord<Term::Kind>{"huge", Term::Kind::kHuge},
+    FlagWord<Term::Kind>{"pool", Term::Kind::kPool},
     FlagWord<Term::Kind>{"disk", Term::Kind::kDiskWord},
     FlagWord<Term::Kind>{"softdirty", Term::Kind::kSoftDirty},
     FlagWord<Term::Kind>{"uffdwp", Term::Kind::kUffdWp},
     FlagWord<Term::Kind>{"waiting", Term::Kind::kWaiting},
 };
 
-constexpr std::array<std::string_view, 23> kKeywords{
-    "COW",   "anon",     "zeropage", "unmapped", "device", "kernel", "page", "dev",
-    "times", "fail_nth", "filter",   "exists",   "forall", "not",    "true", "locations",
-    "any",   "memfd",    "file",     "private",  "shared", "secret", "thp",
+constexpr std::array<std::string_view, 25> kKeywords{
+    "COW",      "anon",    "zeropage", "unmapped", "device", "kernel",  "page",      "dev", "times",
+    "fail_nth", "filter",  "exists",   "forall",   "not",    "true",    "locations", "any", "memfd",
+    "file",     "private", "shared",   "secret",   "thp",    "hugetlb", "noreserve",
 };
 
 bool is_numbered(std::string_view name, std::string_view letters, std::size_t max_digits) {

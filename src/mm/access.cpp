@@ -132,7 +132,7 @@ Result<void> access_remote_page(System<G>& system, Mm& mm, Vpn page, PinFlags fl
   point(system, Point::kDevice);
   move(system.frames().bytes(frame));
   if (has(flags, PinFlags::kWrite) && counted(system, frame)) {
-    system.descriptor(frame).set_dirty(true);
+    system.descriptor(system.folio(frame)).set_dirty(true);
   }
   drop_references(system, frame, flags, 1);
   return {};

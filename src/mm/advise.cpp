@@ -2,6 +2,7 @@
 #include "mm/areas.hpp"
 #include "mm/cold_pages.hpp"
 #include "mm/collapse.hpp"
+#include "mm/hugetlb.hpp"
 #include "mm/ksm.hpp"
 #include "mm/locks.hpp"
 #include "mm/mlock.hpp"
@@ -77,8 +78,51 @@ bool for_each_part(System<G>& system, Mm& mm, PageRange range, Visit&& visit) {
   return hole || at != range.end;
 }
 
+/// Whether hugetlb pages cannot be advised so. Compare Linux mm/madvise.c: madvise_dontneed_free_valid_vma(),
+/// can_madv_lru_vma(); mm/khugepaged.c: hugepage_madvise().
+bool is_not_of_hugetlb(Advice advice) {
+  switch (advice) {
+    case Advice::kWipeOnFork:
+    case Advice::kFree:
+    case Advice::kCold:
+    case Advice::kPageOut:
+    case Advice::kHugePage:
+    case Advice::kNoHugePage:
+      return true;
+    default:
+      return false;
+  }
+}
+
+/// Advice about hugetlb pages that cannot be taken, or about a part of one: EINVAL.
+template <class G>
+Result<void> check_hugetlb(System<G>& system, Mm& mm, PageRange range, Advice advice) COWHERD_REQUIRES(mm.mmap_lock) {
+  const bool populates = advice == Advice::kPopulateRead || advice == Advice::kPopulateWrite;
+  if (!populates && cuts_hugetlb(system, mm, range)) return Errno::kInvalid;
+  return is_not_of_hugetlb(advice) && any_hugetlb(system, mm, range) ? Result<void>(Errno::kInvalid) : Result<void>();
+}
+
+/// As discard(), where some VMA is of hugetlb pages.
+template <class G>
+Result<void> discard_with_hugetlb(System<G>& system, Mm& mm, PageRange range) COWHERD_NO_THREAD_SAFETY_ANALYSIS {
+  Result<void> done;
+  const bool hole =
+      for_each_part(system, mm, range, [&](Ref<Vma> vma, PageRange part) COWHERD_NO_THREAD_SAFETY_ANALYSIS {
+        if (system.at(vma).flags.hugetlb) return zap_hugetlb(system, mm, system.at(vma), part);
+        if (auto owned = own_edges(system, mm, part); !owned) {
+          done = owned;
+          return;
+        }
+        drop_shared_tables(system, mm, part);
+        zap_range(system, mm, part);
+      });
+  if (!done) return done;
+  return hole ? Result<void>(Errno::kNoMemory) : Result<void>();
+}
+
 template <class G>
 Result<void> discard(System<G>& system, Mm& mm, PageRange range) COWHERD_NO_THREAD_SAFETY_ANALYSIS {
+  if (any_hugetlb(system, mm, range)) return discard_with_hugetlb(system, mm, range);
   COWHERD_TRY(own_edges(system, mm, range));
   drop_shared_tables(system, mm, range);
   // The analysis does not see that the caller's lock is held in here too.
@@ -131,6 +175,7 @@ Result<void> leave_to_reclaim(System<G>& system, Mm& mm, PageRange range,
 template <class G>
 Result<void> discard_or_populate(System<G>& system, Mm& mm, PageRange range, Advice advice, Vpn& at)
     COWHERD_REQUIRES(mm.mmap_lock) {
+  COWHERD_TRY(check_hugetlb(system, mm, range, advice));
   if (advice == Advice::kDontNeed) {
     return discard(system, mm, range);
   }
@@ -147,7 +192,7 @@ Result<void> treat_pages(System<G>& system, Mm& mm, PageRange range, Advice advi
     if (guard.blocked() || stuck(mm)) {
       return would_block(system, Point::kMmapLock);
     }
-    if (!system.tables(mm).any_shared(range)) {
+    if (!system.tables(mm).any_shared(range) && !any_hugetlb(system, mm, range)) {
       return discard_or_populate(system, mm, range, advice, at);
     }
   }
@@ -195,6 +240,7 @@ Result<void> madvise(System<G>& system, ProcessId process, Vaddr address, ByteCo
       if (guard.blocked() || stuck(mm)) {
         return would_block(system, Point::kMmapLock);
       }
+      COWHERD_TRY(check_hugetlb(system, mm, range, advice));
       if (advice == Advice::kUnmergeable) COWHERD_TRY(part_merged(system, mm, range));
       return set_flags(system, mm, range, advice);
     }

@@ -9,6 +9,7 @@
 #include "mm/files.hpp"
 #include "mm/flush.hpp"
 #include "mm/gather.hpp"
+#include "mm/hugetlb.hpp"
 #include "mm/locks.hpp"
 #include "mm/page.hpp"
 #include "mm/shared_tables.hpp"
@@ -270,6 +271,7 @@ void unhook_tables(System<G>& system, Mm& mm, PageRange range, Removed<G>& remov
 /// Allowed because what was unhooked is in no address space any more, and no reverse map leads to it.
 template <class G>
 void remove_vmas(System<G>& system, Mm& mm, PageRange range, Removed<G>& removed) {
+  unreserve_hugetlb(system, mm, range);
   unhook_tables(system, mm, range, removed);
   drop_shared_tables(system, mm, range);
   removed.vmas = system.areas(mm).take(range);

@@ -2,6 +2,7 @@
 
 #include "back/anon_rmap.hpp"
 #include "base/mutant.hpp"
+#include "mm/hugetlb.hpp"
 #include "mm/locks.hpp"
 #include "mm/page.hpp"
 #include "mm/shared_tables.hpp"
@@ -84,6 +85,8 @@ template <class G>
 Result<FrameNumber> look_for_page(System<G>& system, Mm& mm, Vpn page) {
   const auto walk = system.tables(mm).walk_to(page);
   if (!walk.slot) return Errno::kFault;
+  // A hugetlb page stays where it is.
+  if (walk.huge && is_of_hugetlb(system, walk.slot.load())) return Errno::kBusy;
   if (walk.shared) return Errno::kAgain;
   const PageTableGuard<G> guard(system, mm, walk.slot);
   if (guard.blocked()) return would_block(system, Point::kPageTableLock);

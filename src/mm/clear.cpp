@@ -1,6 +1,7 @@
 #include "base/mutant.hpp"
 #include "mm/areas.hpp"
 #include "mm/flush.hpp"
+#include "mm/hugetlb.hpp"
 #include "mm/lifecycle.hpp"
 #include "mm/locks.hpp"
 #include "mm/operations.hpp"
@@ -119,7 +120,7 @@ Result<void> try_share_entry(System<G>& system, Mm& mm, Vpn page, PendingFlush<G
   auto tables = system.tables(mm);
   const auto walk = tables.walk_to(page);
   const EntrySlot slot = walk.slot;
-  if (!slot) {
+  if (!slot || (walk.huge && is_of_hugetlb(system, slot.load()))) {
     return Errno::kFault;
   }
   const PageTableGuard<G> guard(system, mm, slot);

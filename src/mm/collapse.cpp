@@ -2,6 +2,7 @@
 
 #include "base/mutant.hpp"
 #include "mm/huge.hpp"
+#include "mm/hugetlb.hpp"
 #include "mm/lifecycle.hpp"
 #include "mm/locks.hpp"
 #include "mm/operations.hpp"
@@ -101,7 +102,8 @@ Result<void> collapse_locked(System<G>& system, Mm& mm, PageRange span) COWHERD_
   if (!system.has_huge() || !vma || system.at(vma).pages.end < span.end) return Errno::kInvalid;
   const VmaFlags flags = system.at(vma).flags;
   const bool both = has(flags.protection, Protection::kRead) && has(flags.protection, Protection::kWrite);
-  if (!both || flags.secret || system.at(vma).mapping || !system.at(vma).own_anon_vma()) return Errno::kInvalid;
+  if (!both || flags.secret || flags.hugetlb || system.at(vma).mapping || !system.at(vma).own_anon_vma())
+    return Errno::kInvalid;
   const Live live(system, "collapse-locked", vma, span);
   COWHERD_TRY(own_tables(system, mm, span.begin, OnHuge::kKeep));
   const EntrySlot place = system.tables(mm).walk_to(span.begin, 1).slot;
@@ -154,7 +156,8 @@ Result<void> split(System<G>& system, ProcessId process, Vaddr address) {
   const Live live(system, "split", held.ref());
   const MmapWriteGuard<G> guard(system, held.mm());
   if (guard.blocked() || stuck(held.mm())) return would_block(system, Point::kMmapLock);
-  if (!system.tables(held.mm()).walk_to(page).huge) return Errno::kFault;
+  const auto walk = system.tables(held.mm()).walk_to(page);
+  if (!walk.huge || is_of_hugetlb(system, walk.slot.load())) return Errno::kFault;
   COWHERD_TRY(own_tables(system, held.mm(), page));
   return {};
 }

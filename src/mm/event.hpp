@@ -88,6 +88,8 @@ enum class EventKind : std::uint8_t {
   kUffdUnprotected,
   /// The handler took the page from another address: `page` is the new one.
   kUffdMoved,
+  /// A hugetlb page was taken from an address space for the one that was promised it.
+  kHugetlbTaken,
 };
 
 struct Event {

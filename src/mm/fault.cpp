@@ -5,6 +5,7 @@
 #include "mm/files.hpp"
 #include "mm/flush.hpp"
 #include "mm/huge.hpp"
+#include "mm/hugetlb.hpp"
 #include "mm/locks.hpp"
 #include "mm/migrate.hpp"
 #include "mm/numa.hpp"
@@ -137,6 +138,10 @@ Result<Faulted> handle_fault(System<G>& system, Mm& mm, Ref<Vma> vma, Vpn page, 
     return would_block(system, Point::kPageTableLock);
   }
   point(system, mm, Point::kReadEntry);
+  if (system.at(vma).flags.hugetlb) [[unlikely]] {
+    COWHERD_TRY(prepare_anon_vma(system, mm, vma));
+    return fault_hugetlb(system, mm, vma, page, kind);
+  }
   const auto walk = system.tables(mm).walk_to(page);
   const Entry entry = walk.load();
   const bool hint = is_hint(entry, system.at(vma));

@@ -56,6 +56,7 @@ Result<Ref<Vma>> duplicate_vma(System<G>& system, Mm& parent, Ref<Mm> child_ref,
   // Compare Linux fs/userfaultfd.c: dup_userfaultfd().
   if (!stays_registered(copy.flags.uffd) && !COWHERD_MUTANT(fork_keeps_registration))
     copy.flags.uffd = UffdFlags::kNone;
+  copy.flags.reserved = COWHERD_MUTANT(child_inherits_reserves) && copy.flags.reserved;
   copy.anon_vma = {};
   copy.chain = {};
   copy.mapping = {};

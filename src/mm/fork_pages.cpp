@@ -376,6 +376,15 @@ Result<void> copy_page_range(Copying<G>& copying, PageRange range) COWHERD_NO_TH
     const Vpn end = intersect(range, {at, Tables<G>::table_end(at)}).end;
     if (const auto walk = parent_tables.walk_to(at); walk.shared) {
       COWHERD_TRY(own_tables(system, copying.parent, at, OnHuge::kKeep));
+      if (walk.huge && is_of_hugetlb(system, walk.slot.load())) {
+        const HugetlbFork<G> fork{copying.parent,          copying.child,
+                                  copying.child_vma,       copying.parent_vma.flags.reserved,
+                                  copying.entry_holds_pin, copying.flush};
+        COWHERD_TRY_ASSIGN(copied, fork_hugetlb(system, fork, at));
+        copying.copied = copying.copied || copied;
+        at = parent_tables.next_used(end, range.end, true);
+        continue;
+      }
       if (walk.huge) {
         COWHERD_TRY_ASSIGN(shared_to, fork_huge(copying, at, range.end));
         if (shared_to != at) {
@@ -427,7 +436,7 @@ bool any_page_pinned(System<G>& system, Mm& mm, PageRange range) {
   });
   system.tables(mm).for_each_huge(range, [&](Vpn, EntrySlot slot) {
     for (std::uint32_t i = 0; i < Frames<G>::kHugeFrames; ++i) {
-      pinned = pinned || maybe_pinned(system.rules(), system.state(slot.load().piece(i).frame()));
+      pinned = pinned || maybe_pinned(system.rules(), system.state(system.folio(slot.load().piece(i).frame())));
     }
   });
   return pinned;

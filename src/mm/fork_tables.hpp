@@ -3,6 +3,7 @@
 #include <cstdint>
 
 #include "mm/flush.hpp"
+#include "mm/hugetlb.hpp"
 #include "mm/locks.hpp"
 #include "mm/page.hpp"
 #include "mm/shared_tables.hpp"
@@ -58,8 +59,11 @@ void forget_pins_below(System<G>& system, Mm& mm, Vpn page) {
     for (std::size_t i = Geometry<G>::kEntries; level != 1 && !held && i-- != 0;) {
       const Entry below = Tables<G>::slot_at(system.frames(), entry.frame(), i).load();
       if (!below.present()) continue;
-      held = below.huge() ? system.frames().huge(below.frame()).pieces_used()
-                          : system.descriptor(below.frame()).pins_below();
+      if (below.huge()) {
+        held = is_of_hugetlb(system, below) || system.frames().huge(below.frame()).pieces_used();
+      } else {
+        held = system.descriptor(below.frame()).pins_below();
+      }
     }
     if (held) return;
     system.descriptor(entry.frame()).set_pins_below(false);

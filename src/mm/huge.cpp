@@ -5,6 +5,7 @@
 
 #include "base/memory_orders.h"
 #include "base/mutant.hpp"
+#include "mm/hugetlb.hpp"
 #include "mm/locks.hpp"
 
 namespace cowherd::mm {
@@ -165,6 +166,8 @@ Result<void> map_huge_once_more(System<G>& system, FrameNumber head) {
 
 template <class G>
 void put_huge(System<G>& system, FrameNumber head) {
+  if (system.has_pool() && (system.in_pool(head) || head == Frames<G>::kZeroPage)) [[unlikely]]
+    return put_hugetlb_entry(system, head);
   if (is_huge_zero_page(system, head) && !COWHERD_MUTANT(huge_zero_page_put)) return;
   const Live live(system, "put-huge", head);
   point(system, Point::kDropReference);
@@ -266,6 +269,9 @@ Result<void> split_huge(System<G>& system, Mm& mm, EntrySlot place, Vpn first) {
 
 template <class G>
 Result<bool> own_huge(System<G>& system, Mm& mm, EntrySlot place, Vpn first, OnHuge on_huge) {
+  // Its fault says what becomes of it.
+  if (is_of_hugetlb(system, place.load())) [[unlikely]]
+    return false;
   const Entry entry = place.load();
   if (on_huge != OnHuge::kSplit) {
     if (entry.writable()) return false;

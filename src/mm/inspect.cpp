@@ -1,4 +1,5 @@
 #include "back/anon_rmap.hpp"
+#include "mm/hugetlb.hpp"
 #include "mm/operations.hpp"
 #include "mm/page.hpp"
 
@@ -46,12 +47,13 @@ PageView inspect(System<G>& system, ProcessId process, Vaddr address) {
   }
   if (view.entry.present()) {
     view.frame = view.entry.frame();
-    const FrameDescriptor& descriptor = system.descriptor(view.frame);
-    const std::uint32_t hidden = descriptor.use() == FrameUse::kZeroPage ? 0 : hidden_mappings(system, view.frame);
+    const FrameNumber folio = system.folio(view.frame);
+    const FrameDescriptor& descriptor = system.descriptor(folio);
+    const std::uint32_t hidden = descriptor.use() == FrameUse::kZeroPage ? 0 : hidden_mappings(system, folio);
     view.references = descriptor.references() + hidden;
     view.mapcount = descriptor.mapcount() + hidden;
     view.pins = descriptor.pins();
-    view.exclusive = system.state(view.frame).exclusive && hidden == 0;
+    view.exclusive = system.state(folio).exclusive && hidden == 0;
     view.dirty = descriptor.dirty();
     if (system.has_swap()) {
       const ColdDescriptor& cold = system.frames().cold(view.frame);
@@ -74,7 +76,9 @@ PageCount rss(System<G>& system, ProcessId process) {
   const auto tables = system.tables(mm_of(system, process));
   constexpr Vpn kEnd{Geometry<G>::kUserPages};
   tables.for_each_huge({Vpn{0}, kEnd}, [&](Vpn, EntrySlot slot) {
-    if (!is_huge_zero_page(system, slot.load().frame())) pages = pages + PageCount{Frames<G>::kHugeFrames};
+    // hugetlb pages are counted apart. Compare Linux: HugetlbPages in /proc/PID/status.
+    const bool apart = is_of_hugetlb(system, slot.load()) || is_huge_zero_page(system, slot.load().frame());
+    if (!apart) pages = pages + PageCount{Frames<G>::kHugeFrames};
   });
   for (Vpn at = tables.next_used(Vpn{0}, kEnd); at < kEnd; at = tables.next_used(Tables<G>::table_end(at), kEnd)) {
     const FrameDescriptor& table = system.descriptor(tables.table_of(tables.find(at)));
@@ -102,7 +106,7 @@ Result<FrameNumber> lock_page(System<G>& system, ProcessId process, Vaddr addres
     return Errno::kFault;
   }
   const Entry entry = system.tables(mm_of(system, process)).get(page);
-  const FrameNumber frame = entry.frame();
+  const FrameNumber frame = system.folio(entry.frame());
   if (!entry.present() || frame == Frames<G>::kZeroPage) {
     return Errno::kFault;
   }

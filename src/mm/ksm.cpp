@@ -26,7 +26,7 @@ struct Candidate {
 template <class G>
 bool mergeable(System<G>& system, Mm& mm, Vpn page) {
   const Ref<Vma> vma = system.areas(mm).at(page);
-  return vma && system.at(vma).flags.mergeable && !system.at(vma).flags.secret;
+  return vma && system.at(vma).flags.mergeable && !system.at(vma).flags.secret && !system.at(vma).flags.hugetlb;
 }
 
 /// Takes a reference to the page that is mapped at `page`. EFAULT, EINVAL. EAGAIN: its tables have to become the own

@@ -184,6 +184,25 @@ class COWHERD_SCOPED_CAPABILITY BlockGuard : public WordGuard<G, LockRank::kSwap
   ~BlockGuard() COWHERD_RELEASE() = default;
 };
 
+/// Over faults on hugetlb memory. Compare Linux mm/hugetlb.c: hugetlb_fault_mutex_table, of which this is one.
+template <class G>
+class COWHERD_SCOPED_CAPABILITY HugetlbFaultGuard
+    : public WordGuard<G, LockRank::kHugetlbFaultLock, Point::kHugetlbFaultLock> {
+ public:
+  explicit HugetlbFaultGuard(System<G>& system) COWHERD_ACQUIRE(system.pool().fault_lock)
+      : WordGuard<G, LockRank::kHugetlbFaultLock, Point::kHugetlbFaultLock>(system, system.pool().fault_lock, false) {}
+  ~HugetlbFaultGuard() COWHERD_RELEASE() = default;
+};
+
+/// Over the hugetlb pool.
+template <class G>
+class COWHERD_SCOPED_CAPABILITY PoolGuard : public WordGuard<G, LockRank::kPoolLock, Point::kPoolLock> {
+ public:
+  explicit PoolGuard(System<G>& system) COWHERD_ACQUIRE(system.pool().lock)
+      : WordGuard<G, LockRank::kPoolLock, Point::kPoolLock>(system, system.pool().lock, false) {}
+  ~PoolGuard() COWHERD_RELEASE() = default;
+};
+
 /// For writing, over the list that a VMA is on; nothing where it maps no file.
 template <class G>
 class VmaMappingGuard {

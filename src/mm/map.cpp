@@ -2,6 +2,7 @@
 #include "mm/areas.hpp"
 #include "mm/fault.hpp"
 #include "mm/files.hpp"
+#include "mm/hugetlb.hpp"
 #include "mm/locks.hpp"
 #include "mm/operations.hpp"
 #include "mm/page.hpp"
@@ -32,6 +33,23 @@ Result<PageRange> place(System<G>& system, Mm& mm, Vaddr address, PageRange want
     return Errno::kNoMemory;
   }
   return PageRange{hole, hole + wanted.count()};
+}
+
+/// As place(), at whole hugetlb pages. EINVAL: the range is none of those.
+template <class G>
+Result<PageRange> place_hugetlb(System<G>& system, Mm& mm, Vaddr address, PageRange wanted, MapFlags flags) {
+  constexpr std::uint64_t kHuge = Frames<G>::kHugeFrames;
+  if (wanted.count().value() % kHuge != 0) return Errno::kInvalid;
+  const bool fixed = has(flags, MapFlags::kFixed) || has(flags, MapFlags::kFixedNoReplace);
+  if (fixed) {
+    if (wanted.begin.value() % kHuge != 0) return Errno::kInvalid;
+    return place(system, mm, address, wanted, flags);
+  }
+  // A hole with room for what comes before the first whole page.
+  COWHERD_TRY_ASSIGN(hole,
+                     place(system, mm, Vaddr{0}, {Vpn{0}, Vpn{0} + wanted.count() + PageCount{kHuge - 1}}, flags));
+  const Vpn begin{(hole.begin.value() + kHuge - 1) / kHuge * kHuge};
+  return PageRange{begin, begin + wanted.count()};
 }
 
 /// A VMA that is not anywhere yet, and what it needs to map a file.
@@ -94,6 +112,11 @@ Result<Vaddr> mmap(System<G>& system, ProcessId process, Vaddr address, ByteCoun
   Mm& mm = mm_of(system, process);
   COWHERD_TRY_ASSIGN(wanted, page_range<G>(address, length));
   const bool of_file = backing.file != kNoFile || has(flags, MapFlags::kShared);
+  const bool hugetlb = has(flags, MapFlags::kHugetlb);
+  if (hugetlb && (!system.has_pool() || of_file || has(flags, MapFlags::kSecret))) {
+    return system.has_pool() ? Errno::kInvalid : Errno::kNoMemory;
+  }
+  const bool reserved = hugetlb && !has(flags, MapFlags::kNoReserve);
   if (of_file && backing.first.value() + wanted.count().value() > kMaxFilePages) return Errno::kInvalid;
   PageRange range;
   Removed<G> removed(system, mm);
@@ -103,13 +126,19 @@ Result<Vaddr> mmap(System<G>& system, ProcessId process, Vaddr address, ByteCoun
     if (guard.blocked() || stuck(mm)) {
       return would_block(system, Point::kMmapLock);
     }
-    COWHERD_TRY_ASSIGN(placed, place(system, mm, address, wanted, flags));
+    COWHERD_TRY_ASSIGN(placed, hugetlb ? place_hugetlb(system, mm, address, wanted, flags)
+                                       : place(system, mm, address, wanted, flags));
     range = placed;
+    if (cuts_hugetlb(system, mm, range)) return Errno::kInvalid;
     COWHERD_TRY_ASSIGN(fresh, make_vma(system, range.count(), flags, backing));
     auto ready = split_at(system, mm, range);
     if (ready) {
       const Live owning(system, "own-edges-of", range, fresh.vma, fresh.file, fresh.mapping);
       ready = own_edges(system, mm, range);
+      if (ready && reserved) {
+        const std::uint64_t pages = range.count().value() / Frames<G>::kHugeFrames;
+        ready = reserve_hugetlb(system, static_cast<std::uint32_t>(pages));
+      }
       if (!ready) merge_vmas(system, mm, range);
     }
     if (!ready) {
@@ -125,7 +154,9 @@ Result<Vaddr> mmap(System<G>& system, ProcessId process, Vaddr address, ByteCoun
     added.flags = {.protection = protection,
                    .shared = has(flags, MapFlags::kShared),
                    .soft_dirty = true,
-                   .secret = has(flags, MapFlags::kSecret)};
+                   .secret = has(flags, MapFlags::kSecret),
+                   .hugetlb = hugetlb,
+                   .reserved = reserved};
     link_vma(system, fresh);
     system.areas(mm).insert(fresh.vma);
     merge_vmas(system, mm, range);
@@ -157,6 +188,7 @@ Result<void> munmap(System<G>& system, ProcessId process, Vaddr address, ByteCou
     if (guard.blocked() || stuck(mm)) {
       return would_block(system, Point::kMmapLock);
     }
+    if (cuts_hugetlb(system, mm, range)) return Errno::kInvalid;
     COWHERD_TRY(split_at(system, mm, range));
     if (auto owned = own_edges(system, mm, range); !owned) {
       merge_vmas(system, mm, range);

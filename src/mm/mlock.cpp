@@ -2,6 +2,7 @@
 
 #include "base/mutant.hpp"
 #include "mm/areas.hpp"
+#include "mm/hugetlb.hpp"
 #include "mm/locks.hpp"
 #include "mm/populate.hpp"
 #include "mm/shared_tables.hpp"
@@ -47,6 +48,7 @@ Result<void> mark_and_bring_in(System<G>& system, Mm& mm, PageRange range, bool 
   if (guard.blocked() || stuck(mm)) {
     return would_block(system, Point::kMmapLock);
   }
+  if (cuts_hugetlb(system, mm, range)) return Errno::kInvalid;
   COWHERD_TRY(split_at(system, mm, range));
   VmaTree areas = system.areas(mm);
   Vpn at = range.begin;

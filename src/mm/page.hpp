@@ -59,6 +59,10 @@ class FreedPages {
   std::size_t count_ = 0;
 };
 
+/// As hugetlb.hpp says.
+template <class G>
+void free_hugetlb_page(System<G>& system, FrameNumber head);
+
 /// Drops `count` references, and `pins` with them; the last reference frees the frame.
 template <class G>
 void put_page(System<G>& system, FrameNumber frame, std::uint32_t count = 1, std::uint32_t pins = 0) {
@@ -84,6 +88,8 @@ void put_page(System<G>& system, FrameNumber frame, std::uint32_t count = 1, std
     system.report(Violation::kBadPage);
   }
   note_freed(system, frame);
+  if (system.in_pool(frame)) [[unlikely]]
+    return free_hugetlb_page(system, frame);
   system.frames().free(frame);
 }
 

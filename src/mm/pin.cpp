@@ -14,10 +14,13 @@ namespace cowherd::mm {
 
 namespace {
 
-/// Whether the VMA lets a reference of this sort be taken at all. Compare Linux mm/gup.c: check_vma_flags().
-bool vma_allows(const Vma& vma, PinFlags flags) {
+/// Whether the VMA lets a reference of this sort be taken at all; `refuses_force`: no write is forced into a hugetlb
+/// mapping. Compare Linux mm/gup.c: check_vma_flags().
+bool vma_allows(const Vma& vma, PinFlags flags, bool refuses_force) {
   if (vma.flags.secret && !COWHERD_MUTANT(secret_pinned_slowly)) return false;
   if (has(flags, PinFlags::kForce)) {
+    const bool forced_write = has(flags, PinFlags::kWrite) && !has(vma.flags.protection, Protection::kWrite);
+    if (vma.flags.hugetlb && forced_write && refuses_force) return false;
     // Private memory could be made readable and writable by its owner, and so may be forced. What is shared may be
     // written only where it can be: there is no copy for a forced write to go to.
     const bool writes = has(flags, PinFlags::kWrite);
@@ -111,9 +114,39 @@ Result<Grabbed> try_grab_huge(System<G>& system, Mm& mm, const Vma& vma, Vpn pag
   return Grabbed{Look::kTake, entry.frame()};
 }
 
+/// As try_grab(), for a page of a hugetlb mapping. Compare Linux mm/hugetlb.c: hugetlb_follow_page_mask().
+template <class G>
+Result<Grabbed> try_grab_hugetlb(System<G>& system, Mm& mm, const Vma& vma, Vpn page, const Wanted& wanted) {
+  const Look fault = wanted.as_write ? Look::kFaultWrite : Look::kFaultRead;
+  const auto walk = system.tables(mm).walk_to(page, 1);
+  if (walk.shared) return Grabbed{Look::kOwnTables, {}};
+  if (!walk.slot) return Grabbed{fault, {}};
+  const UpperTableGuard<G> guard(system, mm);
+  if (guard.blocked()) return would_block(system, Point::kPageTableLock);
+  point(system, Point::kTakeReference);
+  const Entry entry = walk.slot.load();
+  if (!entry.present() || !system.in_pool(entry.frame())) return Grabbed{fault, {}};
+  const FrameState state = system.state(entry.frame());
+  // A reference for reading that the rules turned into one for writing is content with a page of its own.
+  const bool own =
+      !has(wanted.flags, PinFlags::kWrite) && state.exclusive && !has(vma.flags.protection, Protection::kWrite);
+  if (wanted.as_write && !entry.writable() && !own) return Grabbed{Look::kFaultWrite, {}};
+  const bool reads = !wanted.as_write;
+  if (reads && gup_needs_unshare(system.rules(), state, wanted.flags, entry.writable(), !vma.flags.shared)) {
+    return Grabbed{Look::kFaultUnshare, {}};
+  }
+  note_pins_below(system, mm, page);
+  COWHERD_TRY(take_references(system, entry.frame(), wanted.flags, wanted.times));
+  const FrameNumber frame = entry.piece(Tables<G>::index_of(page, 0)).frame();
+  system.note({.kind = EventKind::kPinned, .decision = Decision::kGupRead, .page = page, .frame = frame});
+  return Grabbed{Look::kTake, frame};
+}
+
 /// Takes the references if the page can be had as it is. ENOMEM.
 template <class G>
 Result<Grabbed> try_grab(System<G>& system, Mm& mm, const Vma& vma, Vpn page, const Wanted& wanted, GupSoFar& so_far) {
+  if (vma.flags.hugetlb) [[unlikely]]
+    return try_grab_hugetlb(system, mm, vma, page, wanted);
   const auto walk = system.tables(mm).walk_to(page);
   if (walk.shared) {
     return walk.huge ? try_grab_huge<G>(system, mm, vma, page, wanted, walk, so_far)
@@ -241,7 +274,7 @@ template <class G>
 Result<FrameNumber> grab_page(System<G>& system, Mm& mm, Vpn page, PinFlags flags, std::uint32_t times,
                               GupSoFar& so_far) {
   const Ref<Vma> vma = system.areas(mm).at(page);
-  if (!vma || !vma_allows(system.at(vma), flags)) {
+  if (!vma || !vma_allows(system.at(vma), flags, system.rules().hugetlb_force == HugetlbForce::kRefuse)) {
     return Errno::kFault;
   }
   const Vma& area = system.at(vma);
@@ -314,7 +347,8 @@ Result<void> take_references(System<G>& system, FrameNumber frame, PinFlags flag
 }
 
 template <class G>
-void drop_references(System<G>& system, FrameNumber frame, PinFlags flags, std::uint32_t times) {
+void drop_references(System<G>& system, FrameNumber piece, PinFlags flags, std::uint32_t times) {
+  const FrameNumber frame = system.folio(piece);
   if (!counted(system, frame)) {
     return;
   }
@@ -381,7 +415,8 @@ void unpin(System<G>& system, PinId id, bool dirty) {
   const Live live(system, "unpin", gone);
   // Reclaim may have cleaned the page since the reference was taken, and the holder wrote.
   const bool dirties = dirty || (system.has_swap() && has(record.flags, PinFlags::kWrite));
-  for_each_frame(system, record, [&](FrameNumber frame) {
+  for_each_frame(system, record, [&](FrameNumber piece) {
+    const FrameNumber frame = system.folio(piece);
     if (dirties && counted(system, frame) && !system.descriptor(frame).dirty())
       system.descriptor(frame).set_dirty(true);
     drop_references(system, frame, record.flags, record.times);

@@ -68,7 +68,7 @@ void let_go(System<G>& system, FrameNumber frame, const Terms& terms) {
   point(system, Point::kDropReference);
   const bool last = system.descriptor(frame).drop_references(terms.times, terms.pins).references == 0;
   if (last && frame != Frames<G>::kZeroPage && !COWHERD_MUTANT(fast_pin_leaks_last_reference)) {
-    system.frames().free(frame);
+    system.in_pool(frame) ? free_hugetlb_page(system, frame) : system.frames().free(frame);
   }
 }
 
@@ -199,6 +199,35 @@ void grab_huge(System<G>& system, Mm& mm, PinRecord<G>& record, const Terms& ter
   }
 }
 
+/// As grab_huge(), for a hugetlb page, whose entry may be read-only: references to any of its frames are to the first,
+/// and its mark says whose it is. Compare Linux mm/gup.c: gup_fast_pmd_leaf().
+template <class G>
+void grab_hugetlb(System<G>& system, Mm& mm, PinRecord<G>& record, const Terms& terms, std::span<FrameNumber> places,
+                  PageRange pages, const TableInHand<G>& at) {
+  Vpn page = pages.begin;
+  const Live live(system, "grab-hugetlb", at.table, page);
+  const FrameNumber head = at.table.frame();
+  note_pins_below(system, mm, page);
+  for (auto place = places.begin(); page < pages.end; ++page, ++place) {
+    if (!lets_through(system, at.table, terms.as_write)) return;
+    point(system, Point::kTakeReference);
+    if (!try_take(system, head, terms)) return;
+    point(system, mm, Point::kRecheckTable);
+    bool good = at.parent.load() == at.table || COWHERD_MUTANT(hugetlb_fast_pin_recheck_dropped);
+    if (good && !terms.writes && !at.table.writable()) {
+      point(system, Point::kReadExclusive);
+      good = !gup_needs_unshare(system.rules(), system.state(head), terms.flags, false) ||
+             COWHERD_MUTANT(hugetlb_fast_pin_mark_dropped);
+    }
+    if (!good) return let_go(system, head, terms);
+    if (terms.writes) system.descriptor(head).set_gup_mark(true);
+    const FrameNumber frame = at.table.piece(Tables<G>::index_of(page, 0)).frame();
+    system.note({.kind = EventKind::kPinned, .decision = Decision::kGupRead, .page = page, .frame = frame});
+    *place = frame;
+    ++record.pages;
+  }
+}
+
 /// Pins `pages`, all in one lowest table, as far as it comes, into the record's next `places`. The walk to the table
 /// and what is said in the tables on the way are for all of them; each page looks at its table's entry again, so that
 /// it makes no difference to it whether the walk was long before.
@@ -211,7 +240,12 @@ void grab_table(System<G>& system, Mm& mm, PinRecord<G>& record, const Terms& te
   const auto upper = tables.walk_to(pages.begin, 1);
   const Entry table = upper.load();
   if (!table.present() || !table.writable()) {
+    const bool hugetlb = table.present() && table.huge() && system.in_pool(table.frame());
+    if (hugetlb && !upper.shared) grab_hugetlb(system, mm, record, terms, places, pages, {tables, table, upper.slot});
     return;
+  }
+  if (table.huge() && system.in_pool(table.frame())) [[unlikely]] {
+    return grab_hugetlb(system, mm, record, terms, places, pages, {tables, table, upper.slot});
   }
   if (table.huge()) [[unlikely]] {
     return grab_huge(system, mm, record, terms, places, pages, {tables, table, upper.slot});
@@ -263,13 +297,15 @@ void pin_fast(System<G>& system, Mm& mm, PinRecord<G>& record, Vpn first, PageCo
   if (!with_sequence || record.pages == 0) {
     return;
   }
+  const bool apart = system.rules().hugetlb_sequence == HugetlbSequence::kIgnored;
+  if (apart && system.in_pool(pinned_frame(system, PinId{system.ref(record).unit}, PageCount{0}))) return;
   // A fork that began meanwhile may have asked the pages about pins before these were there, and may write-protect
   // them after: the mmap lock makes the next attempt wait until it is done.
   point(system, mm, Point::kSequence);
   if (sequence.load(order::kSequenceLoad) == before || COWHERD_MUTANT(sequence_end_dropped)) {
     return;
   }
-  for_each_frame(system, record, [&](FrameNumber frame) { let_go(system, frame, terms); });
+  for_each_frame(system, record, [&](FrameNumber frame) { let_go(system, system.folio(frame), terms); });
   free_pin_frames(system, record);
   PinRecord<G> fresh;
   fresh.times = record.times;

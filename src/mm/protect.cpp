@@ -1,6 +1,7 @@
 #include "base/mutant.hpp"
 #include "mm/areas.hpp"
 #include "mm/flush.hpp"
+#include "mm/hugetlb.hpp"
 #include "mm/locks.hpp"
 #include "mm/operations.hpp"
 #include "mm/page.hpp"
@@ -108,6 +109,7 @@ Result<void> mprotect(System<G>& system, ProcessId process, Vaddr address, ByteC
     if (guard.blocked() || stuck(mm)) {
       return would_block(system, Point::kMmapLock);
     }
+    if (cuts_hugetlb(system, mm, range)) return Errno::kInvalid;
     // All VMAs that this may need come first: once a protection has changed nothing fails for want of memory.
     COWHERD_TRY(split_at(system, mm, range));
     if (auto owned = own_tables(system, mm, range); !owned) {
@@ -122,7 +124,11 @@ Result<void> mprotect(System<G>& system, ProcessId process, Vaddr address, ByteC
       const PageRange part = system.at(vma).pages;
       if (system.at(vma).flags.protection != protection) {
         system.at(vma).flags.set_protection(protection);
-        reprotect_range(system, mm, part, protection, flush);
+        if (system.at(vma).flags.hugetlb) {
+          reprotect_hugetlb(system, mm, part, protection, flush);
+        } else {
+          reprotect_range(system, mm, part, protection, flush);
+        }
       }
       at = part.end;
     }

@@ -220,6 +220,7 @@ template <class G>
 Result<void> reclaim_page(System<G>& system, Mm& mm, Ref<Vma> vma, Vpn page) {
   const auto walk = system.tables(mm).walk_to(page);
   if (!walk.slot) return Errno::kFault;
+  if (walk.huge && is_of_hugetlb(system, walk.slot.load())) return Errno::kBusy;
   if (walk.shared) return Errno::kAgain;
   FrameNumber frame = Frames<G>::kZeroPage;
   {

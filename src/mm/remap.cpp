@@ -4,6 +4,7 @@
 #include "back/anon_rmap.hpp"
 #include "base/mutant.hpp"
 #include "mm/areas.hpp"
+#include "mm/hugetlb.hpp"
 #include "mm/locks.hpp"
 #include "mm/move_pages.hpp"
 #include "mm/operations.hpp"
@@ -220,6 +221,9 @@ Result<Vpn> remap(System<G>& system, Mm& mm, Request& request, Removed<G>& there
   VmaTree areas = system.areas(mm);
   const Ref<Vma> vma = areas.at(request.from.begin);
   if (!vma) return Errno::kFault;
+  // Compare Linux before 5.16: hugetlb pages are not moved.
+  if (any_hugetlb(system, mm, request.from)) return Errno::kInvalid;
+  if (request.fixed() && cuts_hugetlb(system, mm, request.target())) return Errno::kInvalid;
   // Only a range of one VMA has something to grow with.
   const bool grows = request.count_there > request.from.count();
   if (grows && system.at(vma).pages.end < request.from.end) return Errno::kFault;

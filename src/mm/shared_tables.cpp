@@ -208,6 +208,28 @@ Result<void> own_edges(System<G>& system, Mm& mm, PageRange range) {
   return {};
 }
 
+namespace {
+
+/// Takes a shared table, or a huge page, out of the one above, which goes too with its last entry.
+template <class G>
+Entry unhook_shared(System<G>& system, Mm& mm, Vpn at, EntrySlot place) {
+  auto tables = system.tables(mm);
+  const auto unhook = [&] {
+    point(system, mm, Point::kClearEntry);
+    const Entry gone = tables.set(place, Entry{});
+    if (system.descriptor(tables.table_of(place)).mapcount() == 0) {
+      tables.prune(at, [&](PageRange covered) { wait_for_walkers(system, mm, covered); });
+    }
+    return gone;
+  };
+  if (!system.has_pool()) return unhook();
+  // Who takes a hugetlb page from this address space comes without its mmap lock, and must not be in a table that goes.
+  const UpperTableGuard<G> guard(system, mm);
+  return unhook();
+}
+
+}  // namespace
+
 template <class G>
 void drop_shared_tables(System<G>& system, Mm& mm, PageRange range) {
   auto tables = system.tables(mm);
@@ -219,12 +241,8 @@ void drop_shared_tables(System<G>& system, Mm& mm, PageRange range) {
     while (at < range.end && !unhooked.full()) {
       const auto shared = tables.find_shared(at);
       if (shared.level != 0) {
-        point(system, mm, Point::kClearEntry);
-        const Entry gone = tables.set(shared.place, Entry{});
+        const Entry gone = unhook_shared(system, mm, at, shared.place);
         unhooked.add({gone.frame(), gone.huge() ? UnhookedTables<G>::kHuge : shared.level});
-        if (system.descriptor(tables.table_of(shared.place)).mapcount() == 0) {
-          tables.prune(at, [&](PageRange covered) { wait_for_walkers(system, mm, covered); });
-        }
       }
       at = tables.next_used(Tables<G>::covered(at, shared.level == 0 ? 1 : shared.level).end, range.end, true);
     }

@@ -7,6 +7,7 @@
 
 #include "area/vma_tree.hpp"
 #include "back/block_store.hpp"
+#include "back/huge_pool.hpp"
 #include "back/page_cache.hpp"
 #include "base/geometry.hpp"
 #include "base/lock_ranks.hpp"
@@ -34,6 +35,8 @@ struct MachineSize {
   bool others_come_by_rmap = false;
   /// There may be huge pages: frame descriptors have a word more to each run of frames.
   bool huge = false;
+  /// Pages of the hugetlb pool, which take their frames from `frames`.
+  std::uint32_t pool = 0;
 
   [[nodiscard]] bool cold() const { return swap != PageCount{0}; }
 };
@@ -61,6 +64,7 @@ class System {
 
   explicit System(std::byte* memory)
       : memory_(memory), header_(reinterpret_cast<Header*>(memory)), frames_(memory + kFramesOffset) {
+    pool_span_ = header_->pool.pages * Frames<G>::kHugeFrames;
     if (header_->swap_pages != 0) {
       swap_.emplace(memory + swap_offset({.frames = frames_.frame_count(),
                                           .swap = PageCount{header_->swap_pages},
@@ -75,6 +79,16 @@ class System {
 
   [[nodiscard]] bool has_huge() const { return frames_.has_huge(); }
   [[nodiscard]] bool has_swap() const { return swap_.has_value(); }
+  [[nodiscard]] bool has_pool() const { return pool_span_ != 0; }
+  /// Precondition of all but a look at its size: the pool lock is held.
+  [[nodiscard]] HugePool& pool() { return header_->pool; }
+  /// Whether `frame`, any number at all, is part of a hugetlb page, in use or free.
+  [[nodiscard]] bool in_pool(FrameNumber frame) const { return frame.value() - Frames<G>::kHugeFrames < pool_span_; }
+  /// The frame whose descriptor has the counts and marks of the page that `frame` is part of: the first one of a
+  /// hugetlb page, else itself. Compare Linux page_folio().
+  [[nodiscard]] FrameNumber folio(FrameNumber frame) const {
+    return in_pool(frame) ? FrameNumber{frame.value() & ~(Frames<G>::kHugeFrames - 1)} : frame;
+  }
   /// Whether somebody may be led by reverse maps to an address space that is not his.
   [[nodiscard]] bool others_come_by_rmap() const { return has_swap() || header_->others_come_by_rmap != 0; }
   /// Its blocks are slots, and its counts the entries that name them. Precondition: has_swap().
@@ -242,6 +256,7 @@ class System {
     FrameNumber huge_zero_page;
     std::uint32_t reclaim_process;
     std::uint64_t reclaim_page;
+    HugePool pool;
     WalkerSlots<G> walkers;
     [[no_unique_address]] AccessorSlots<G> accessors;
   };
@@ -255,6 +270,8 @@ class System {
   std::byte* memory_;
   Header* header_;
   Frames<G> frames_;
+  /// Frames of the pool, which begin at number kHugeFrames.
+  std::uint32_t pool_span_ = 0;
   std::optional<BlockStore<G>> swap_;
   EventSink* sink_ = nullptr;
   Violations violations_;
@@ -270,6 +287,10 @@ void System<G>::format(std::byte* memory, const MachineSize& size, const Rules& 
   header->swap_pages = static_cast<std::uint32_t>(size.swap.value());
   Frames<G>::format(memory + kFramesOffset, size.frames, size.cold(), size.huge);
   header->others_come_by_rmap = size.others_come_by_rmap ? 1 : 0;
+  if (size.pool != 0) {
+    Frames<G> frames(memory + kFramesOffset);
+    format_pool(frames, header->pool, size.pool);
+  }
   if (size.swap != PageCount{0}) BlockStore<G>::format(memory + swap_offset(size), size.swap);
 }
 

@@ -73,9 +73,10 @@ class TestMachine {
   static constexpr std::size_t kPageBytes = Geometry<G>::kPageBytes;
 
   explicit TestMachine(const Rules& rules = kCowherdRules, std::size_t frames = 200, std::size_t swap = 0,
-                       bool huge = false)
-      : memory_(System<G>::footprint(MachineSize{.frames = PageCount{frames}, .swap = PageCount{swap}, .huge = huge})),
-        system_(format(rules, {.frames = PageCount{frames}, .swap = PageCount{swap}, .huge = huge})) {
+                       bool huge = false, std::uint32_t pool = 0)
+      : memory_(System<G>::footprint(
+            MachineSize{.frames = PageCount{frames}, .swap = PageCount{swap}, .huge = huge, .pool = pool})),
+        system_(format(rules, {.frames = PageCount{frames}, .swap = PageCount{swap}, .huge = huge, .pool = pool})) {
     system_.set_event_sink(&events);
     all_free_ = system_.frames().free_count();
   }

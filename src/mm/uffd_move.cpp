@@ -1,5 +1,3 @@
-#include <optional>
-
 #include "base/mutant.hpp"
 #include "mm/areas.hpp"
 #include "mm/flush.hpp"
@@ -26,25 +24,6 @@ struct Moving {
   const Vma& area;
 };
 
-/// The locks of the lowest tables of both places, the lower frame's first, so that two who move in opposite directions
-/// do not wait for each other.
-template <class G>
-class TwoTables {
- public:
-  TwoTables(System<G>& system, Mm& mm, EntrySlot one, EntrySlot other) {
-    const auto tables = system.tables(mm);
-    const FrameNumber first = tables.table_of(one);
-    const FrameNumber second = tables.table_of(other);
-    lower_.emplace(system, mm, second < first ? other : one);
-    if (first != second) upper_.emplace(system, mm, second < first ? one : other);
-  }
-  [[nodiscard]] bool blocked() const { return lower_->blocked() || (upper_ && upper_->blocked()); }
-
- private:
-  std::optional<PageTableGuard<G>> lower_;
-  std::optional<PageTableGuard<G>> upper_;
-};
-
 /// What the handler may move from and to. Compare Linux mm/userfaultfd.c: validate_move_areas().
 template <class G>
 Result<void> check_areas(System<G>& system, Mm& mm, Vpn from, Vpn to) {
@@ -54,7 +33,8 @@ Result<void> check_areas(System<G>& system, Mm& mm, Vpn from, Vpn to) {
   const VmaFlags one = system.at(source).flags;
   const VmaFlags other = system.at(target).flags;
   const bool alike = one.protection == other.protection && one.locked == other.locked;
-  const bool anonymous = !system.at(source).mapping && !system.at(target).mapping && !one.secret && !other.secret;
+  const bool special = one.secret || other.secret || one.hugetlb || other.hugetlb;
+  const bool anonymous = !system.at(source).mapping && !system.at(target).mapping && !special;
   const bool fits = alike && anonymous && has(one.protection, Protection::kWrite) && from != to;
   return fits && other.uffd != UffdFlags::kNone ? Result<void>() : Result<void>(Errno::kInvalid);
 }
@@ -150,6 +130,21 @@ Result<void> move_entry(const Moving<G>& moving) {
   return move_page(moving, entry);
 }
 
+/// Takes the locks of the lowest tables of both places, the lower frame's first, so that two who move in opposite
+/// directions do not wait for each other.
+template <class G>
+Result<void> lock_and_move(const Moving<G>& moving) {
+  System<G>& system = moving.system;
+  const auto tables = system.tables(moving.mm);
+  const FrameNumber one = tables.table_of(moving.source);
+  const FrameNumber other = tables.table_of(moving.target);
+  const PageTableGuard<G> lower(system, moving.mm, other < one ? moving.target : moving.source);
+  if (lower.blocked()) return would_block(system, Point::kPageTableLock);
+  if (one == other) return move_entry(moving);
+  const PageTableGuard<G> upper(system, moving.mm, other < one ? moving.source : moving.target);
+  return upper.blocked() ? would_block(system, Point::kPageTableLock) : move_entry(moving);
+}
+
 /// EAGAIN: tables have to become the own ones first, those of `shared`.
 template <class G>
 Result<void> move_locked(System<G>& system, Mm& mm, Vpn from, Vpn to, Vpn& shared) {
@@ -171,9 +166,7 @@ Result<void> move_locked(System<G>& system, Mm& mm, Vpn from, Vpn to, Vpn& share
     COWHERD_TRY_ASSIGN(made, make_slot(system, mm, to));
     target = made;
   }
-  const TwoTables<G> locked(system, mm, source, target);
-  if (locked.blocked()) return would_block(system, Point::kPageTableLock);
-  return move_entry(Moving<G>{system, mm, from, to, source, target, system.at(vma)});
+  return lock_and_move(Moving<G>{system, mm, from, to, source, target, system.at(vma)});
 }
 
 }  // namespace

@@ -14,7 +14,7 @@ namespace {
 /// vma_can_userfault().
 template <class G>
 bool can_register(System<G>& system, const Vma& vma, UffdFlags modes) {
-  if (vma.flags.secret) return false;
+  if (vma.flags.secret || vma.flags.hugetlb) return false;
   if (!vma.mapping) return !has(modes, UffdFlags::kMinor);
   // Of files only those in memory. What the handler puts into a private mapping would be no page of the file, and its
   // marks would have to outlive the entries.

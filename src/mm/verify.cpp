@@ -7,23 +7,14 @@
 #include "mm/pinning.hpp"
 #include "mm/verify_files.hpp"
 #include "mm/verify_huge.hpp"
+#include "mm/verify_hugetlb.hpp"
+#include "mm/verify_objects.hpp"
 #include "mm/verify_swap.hpp"
 #include "mm/verify_walk.hpp"
 
 namespace cowherd::mm {
 
 namespace {
-
-/// Objects that a walk from the header reaches.
-struct Reached {
-  std::uint32_t processes = 0;
-  std::uint32_t mms = 0;
-  std::uint32_t vmas = 0;
-  std::uint32_t anon_vmas = 0;
-  std::uint32_t chains = 0;
-  std::uint32_t pins = 0;
-  std::uint32_t mappings = 0;
-};
 
 using Seen = FrameDescriptor::Seen;
 
@@ -36,7 +27,7 @@ class Verifier {
 
   Violations run() {
     for_each_mm(system_, [&](Ref<Mm> mm) {
-      ++reached_.mms;
+      ++objects_.reached.mms;
       take_mm(mm);
     });
     files_.take();
@@ -44,8 +35,9 @@ class Verifier {
     swap_.take_cache();
     for_each_pinned([&](FrameNumber frame, std::uint32_t times, bool as_pin) { take_pinned(frame, times, as_pin); });
     huge_.check_runs();
+    hugetlb_.check_pool();
     check_frames();
-    check_objects();
+    objects_.check();
     give_back();
     return found_;
   }
@@ -72,37 +64,19 @@ class Verifier {
     Vpn last{0};
     VmaTree areas = system_.areas(mm);
     for (Ref<Vma> vma = areas.first(); vma; vma = areas.next(vma)) {
-      ++reached_.vmas;
+      ++objects_.reached.vmas;
       const Vma& area = system_.at(vma);
       if (area.pages.empty() || area.pages.begin < last || area.mm != ref || area.gap != area.pages.begin - last ||
           area.pages.end.value() > Geometry<G>::kUserPages) {
         found_.add(Violation::kVma);
       }
       last = area.pages.end;
-      check_chains(vma);
-      reached_.mappings += files_.check_mapping(vma);
+      objects_.check_chains(vma);
+      hugetlb_.take_vma(area);
+      objects_.reached.mappings += files_.check_mapping(vma);
     }
     vma_ = areas.first();
     take_table(mm, mm.root, {.level = G::kLevels - 1, .first = 0, .counted = true, .shared = false});
-  }
-
-  /// Whether each chain of `vma` hangs in the list of its anon_vma.
-  void check_chains(Ref<Vma> vma) {
-    bool has_own = !system_.at(vma).anon_vma;
-    for (Ref<AnonVmaChain> link = system_.at(vma).chain; link; link = system_.at(link).next_of_vma) {
-      const AnonVmaChain& chain = system_.at(link);
-      ++reached_.chains;
-      reached_.anon_vmas += system_.at(chain.anon_vma).first == link ? 1 : 0;
-      has_own = has_own || chain.anon_vma == system_.at(vma).anon_vma;
-      const bool linked = chain.previous_of_anon_vma ? system_.at(chain.previous_of_anon_vma).next_of_anon_vma == link
-                                                     : system_.at(chain.anon_vma).first == link;
-      if (chain.vma != vma || !linked) {
-        found_.add(Violation::kVma);
-      }
-    }
-    if (!has_own) {
-      found_.add(Violation::kVma);
-    }
   }
 
   /// How a table is come by.
@@ -114,6 +88,8 @@ class Verifier {
     bool counted;
     /// Whether a table on the way may be shared, itself included.
     bool shared;
+    /// The same of the tables above a huge entry.
+    bool above_shared = false;
   };
 
   /// Returns whether a page below it is pinned.
@@ -151,7 +127,9 @@ class Verifier {
         }
         pinned = take_entry(mm, Vpn{page}, entries[i], {way.level, page, !again, way.shared}) || pinned;
       } else if (way.level == 1 && entries[i].huge()) {
-        pinned = take_huge(mm, entries[i], {way.level, page, !again, way.shared || !entries[i].writable()}) || pinned;
+        pinned =
+            take_huge(mm, entries[i], {way.level, page, !again, way.shared || !entries[i].writable(), way.shared}) ||
+            pinned;
       } else {
         const Way below{way.level - 1, page, !again, way.shared || !entries[i].writable()};
         pinned = take_table(mm, entries[i].frame(), below) || pinned;
@@ -172,8 +150,23 @@ class Verifier {
     return pinned;
   }
 
+  /// As take_huge() in a hugetlb VMA: a page is one page, and its entry one mapping.
+  bool take_hugetlb(Mm& mm, Entry entry, const Way& way) {
+    const Vpn first{way.first};
+    if (const Ref<Vma> vma = system_.areas(mm).at(first); vma && system_.at(vma).flags.hugetlb) {
+      hugetlb_.take_entry(system_.at(vma), entry);
+    } else {
+      found_.add(Violation::kOutsideVma);
+    }
+    if (maps_no_hugetlb_page<G>(entry)) return false;
+    // No table above is shared.
+    if (way.above_shared) found_.add(Violation::kWritableShared);
+    return take_entry(mm, first, entry, {0, way.first, way.counted, false});
+  }
+
   /// As take_table() for what a huge entry maps.
   bool take_huge(Mm& mm, Entry entry, const Way& way) {
+    if (system_.has_pool() && is_of_hugetlb(system_, entry)) return take_hugetlb(mm, entry, way);
     if (!huge_.may_be_huge(entry)) {
       found_.add(Violation::kTable);
       return false;
@@ -305,7 +298,7 @@ class Verifier {
   void take_records() {
     system_.frames().template for_each<PinRecord<G>>([&](Ref<PinRecord<G>> ref) {
       const PinRecord<G>& pin = system_.at(ref);
-      reached_.pins += pin.pages != 0 ? 1 : 0;
+      objects_.reached.pins += pin.pages != 0 ? 1 : 0;
       for (FrameNumber more = pin.first; more != Frames<G>::kZeroPage; more = pin_frames(system_, more).next) {
         if (system_.descriptor(more).use() != FrameUse::kPinFrames) {
           found_.add(Violation::kFreedInUse);
@@ -316,7 +309,8 @@ class Verifier {
     });
   }
 
-  void take_pinned(FrameNumber frame, std::uint32_t times, bool as_pin) {
+  void take_pinned(FrameNumber piece, std::uint32_t times, bool as_pin) {
+    const FrameNumber frame = system_.folio(piece);
     if (!may_be_held(frame)) {
       found_.add(Violation::kFreedInUse);
       return;
@@ -344,8 +338,8 @@ class Verifier {
     std::uint64_t in_use = 0;
     for (FrameNumber frame{0}; frame.value() < used.value(); ++frame) {
       FrameDescriptor& descriptor = system_.descriptor(frame);
-      in_use += descriptor.use() != FrameUse::kFree ? 1 : 0;
-      check_frame(frame, descriptor);
+      in_use += descriptor.use() != FrameUse::kFree || system_.in_pool(frame) ? 1 : 0;
+      if (!system_.in_pool(frame)) check_frame(frame, descriptor);
     }
     if (in_use != (system_.frames().frame_count() - free).value()) {
       found_.add(Violation::kFrameLost);
@@ -402,25 +396,10 @@ class Verifier {
     }
   }
 
-  void check_objects() {
-    for (Ref<Process> process = system_.processes(); process; process = system_.at(process).next) {
-      ++reached_.processes;
-    }
-    const auto& frames = system_.frames();
-    const bool all = frames.template alive<Process>() == reached_.processes &&
-                     frames.template alive<Mm>() == reached_.mms && frames.template alive<Vma>() == reached_.vmas &&
-                     frames.template alive<AnonVma>() == reached_.anon_vmas &&
-                     frames.template alive<AnonVmaChain>() == reached_.chains &&
-                     frames.template alive<PinRecord<G>>() == reached_.pins &&
-                     frames.template alive<FileMapping>() == reached_.mappings;
-    if (!all) {
-      found_.add(Violation::kFrameLost);
-    }
-  }
-
   void give_back() {
     for_each_mm(system_, [&](Ref<Mm> mm) { give_back_table(system_.at(mm).root, G::kLevels - 1); });
-    for_each_pinned([&](FrameNumber frame, std::uint32_t times, bool as_pin) {
+    for_each_pinned([&](FrameNumber piece, std::uint32_t times, bool as_pin) {
+      const FrameNumber frame = system_.folio(piece);
       if (may_be_held(frame)) {
         system_.descriptor(frame).add_references(times);
         system_.descriptor(frame).add_pins(as_pin ? times : 0);
@@ -463,6 +442,12 @@ class Verifier {
   }
 
   void give_back_huge(Entry entry) {
+    if (system_.in_pool(entry.frame())) {
+      system_.descriptor(entry.frame()).add_references(1);
+      system_.descriptor(entry.frame()).add_mapcount();
+      return;
+    }
+    if (maps_no_hugetlb_page<G>(entry)) return;
     if (!huge_.may_be_huge(entry) || is_zero_page(entry.frame()) || !huge_.give_back_entry(entry)) return;
     for (std::uint32_t i = 0; i < Frames<G>::kHugeFrames; ++i) {
       system_.descriptor(entry.piece(i).frame()).add_references(1);
@@ -472,11 +457,12 @@ class Verifier {
 
   System<G>& system_;
   std::size_t frame_count_;
-  Reached reached_;
   Violations found_;
+  ObjectVerifier<G> objects_{system_, found_};
   VerifiedFiles<G> files_{system_, found_};
   SwapVerifier<G> swap_{system_, found_};
   HugeVerifier<G> huge_{system_, found_};
+  HugetlbVerifier<G> hugetlb_{system_, found_};
   /// While the entries of an address space are walked: the VMA at hand.
   Ref<Vma> vma_;
 };

@@ -42,7 +42,10 @@ namespace cowherd::mm {
   X(kMigrationLeft, "migration-left", "an entry says that its page is on its way, and nobody moves it")               \
   X(kNotSoftDirty, "not-soft-dirty", "a page may be written that is not soft-dirty: who tracks writes would miss it") \
   X(kUffdMark, "uffd-mark",                                                                                           \
-    "an entry is write-protected by userfaultfd and writable, or in memory that is not registered for it")
+    "an entry is write-protected by userfaultfd and writable, or in memory that is not registered for it")            \
+  X(kPool, "pool-imbalance", "the hugetlb pool's pages are not those in use and those free")                          \
+  X(kReserve, "reserve-imbalance",                                                                                    \
+    "the hugetlb pages that are promised are not those that mappings still may fault in, or are not there")
 
 enum class Violation : std::uint8_t {
 #define COWHERD_VIOLATION(name, ...) name,

@@ -29,6 +29,9 @@ Grant grants(const Page* page, PinFlags flags) {
   // A private mapping may always be read and written by force: VM_MAYREAD and VM_MAYWRITE are set. Of a shared one no
   // copy is made for that.
   const bool shared_write = page->view == View::kShared && has(flags, PinFlags::kWrite);
+  // Whether hugetlb memory may be written by force is the rules' business.
+  const bool hugetlb_write = page->hugetlb != 0 && has(flags, PinFlags::kWrite) && !can_write(page);
+  if (has(flags, PinFlags::kForce) && hugetlb_write && !shared_write) return Grant::kEither;
   if (has(flags, PinFlags::kForce) && !shared_write) return Grant::kYes;
   return has(flags, PinFlags::kWrite) ? kernel_writes(page) : kernel_reads(page);
 }
@@ -129,6 +132,10 @@ std::optional<std::int64_t> Spec::peek(SpaceId space, std::uint8_t page, std::ui
   return state_.load(space, page, word);
 }
 
+bool Spec::may_refuse_force(SpaceId space, std::uint8_t page) const {
+  return grants(state_.find(space, page), PinFlags::kForce | PinFlags::kWrite) == Grant::kEither;
+}
+
 Judgement Spec::mmap(SpaceId space, std::uint8_t first, std::uint8_t count, Protection protection, MapFlags flags,
                      Observation seen, Backing backing) {
   if (seen.for_shortage()) return {};
@@ -148,10 +155,13 @@ Judgement Spec::mmap(SpaceId space, std::uint8_t first, std::uint8_t count, Prot
       } else {
         change().map(space, page, protection);
       }
-      Page& mapped = *state_.find(space, page);
-      mapped.secret = has(flags, MapFlags::kSecret);
+      Page& made = *state_.find(space, page);
+      made.secret = has(flags, MapFlags::kSecret);
+      if (has(flags, MapFlags::kHugetlb)) {
+        made.hugetlb = static_cast<std::uint8_t>((backing.first + (page - first)) % kHugetlbPages + 1);
+      }
       // A mapping that could not be filled is one, too.
-      if (has(flags, MapFlags::kPopulate) && mapped.presence == Presence::kAbsent) mapped.presence = Presence::kMaybe;
+      if (has(flags, MapFlags::kPopulate) && made.presence == Presence::kAbsent) made.presence = Presence::kMaybe;
     }
   }
   return judge_result(expected, seen);
@@ -313,6 +323,7 @@ Judgement Spec::force_write(SpaceId space, std::uint8_t page, std::uint8_t word,
   if (seen.for_shortage()) return {};
   if (is_told_of_failure(space, page, Errno::kFault, seen)) return judge_failed(space, page, Errno::kFault, seen);
   if (!allows_force(space, page)) return judge_result(Errno::kFault, seen);
+  if (seen.error == Errno::kFault && may_refuse_force(space, page)) return {};
   const bool asked = seen.error != kSuccess || meets(space, page, true);
   change().store(space, page, word, value, Writer::kForce);
   return asked ? judge_result(kSuccess, seen) : unasked();
@@ -331,26 +342,6 @@ Grant Spec::grant(SpaceId space, std::uint8_t page, PinFlags flags) const {
   const bool long_write = has(flags, PinFlags::kWrite | PinFlags::kLongTerm);
   const bool tracked = at != nullptr && at->view == View::kShared && state_.on_disk(*at);
   return granted == Grant::kYes && long_write && tracked ? Grant::kEither : granted;
-}
-
-Judgement Spec::write_file(FileNumber file, std::uint8_t page, std::uint8_t word, std::int64_t value,
-                           Observation seen) {
-  if (seen.for_shortage()) return {};
-  if (page >= state_.size(file)) change().set_size(file, static_cast<std::uint8_t>(page + 1));
-  change().store(file, page, word, value);
-  return judge_result(kSuccess, seen);
-}
-
-Judgement Spec::truncate(FileNumber file, std::uint8_t pages, Observation seen) {
-  if (seen.for_shortage()) return {};
-  change().set_size(file, pages);
-  return judge_result(kSuccess, seen);
-}
-
-Judgement Spec::punch(FileNumber file, std::uint8_t first, std::uint8_t count, Observation seen) {
-  if (seen.for_shortage()) return {};
-  for (std::uint8_t page = first; page < first + count && page < state_.size(file); ++page) change().punch(file, page);
-  return judge_result(kSuccess, seen);
 }
 
 Judgement Spec::pin(SpaceId space, std::uint8_t first, std::uint8_t count, PinFlags flags, Observation seen,

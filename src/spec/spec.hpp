@@ -40,6 +40,7 @@ struct Remap {
 /// What a mapping shows: pages of a file with a name from `first` on, or memory that begins as zeros.
 struct Backing {
   FileNumber file = kAnonymous;
+  /// Of hugetlb memory: within the mapping, which begins with a whole hugetlb page.
   std::uint8_t first = 0;
   bool shared = false;
 };
@@ -78,6 +79,14 @@ class Spec {
   /// `space` gives up its pages, as at exec, and gets what fork would give a child of `from`, which it stays.
   void restore(SpaceId space, SpaceId from);
   [[nodiscard]] bool exists(SpaceId space) const { return space.value() < kMaxSpaces && state_.alive(space); }
+
+  /// Whether pages [first, first + count) begin or end within a hugetlb page: what would unmap, protect or advise them
+  /// fails with EINVAL then. It is for the caller of the operations below to ask.
+  [[nodiscard]] bool cuts_hugetlb(SpaceId space, std::uint8_t first, std::uint8_t count) const;
+  /// Whether some page is of hugetlb.
+  [[nodiscard]] bool has_hugetlb(SpaceId space) const;
+  /// Whether one of them is a hugetlb page that cannot be advised so: EINVAL too.
+  [[nodiscard]] bool refuses_advice(SpaceId space, std::uint8_t first, std::uint8_t count, Advice advice) const;
 
   // Mapping operations on pages [first, first + count). Each judges the result and moves on.
 
@@ -205,6 +214,8 @@ class Spec {
   /// Whether the memory of the page has failed, or may have. Nothing has where nothing is mapped.
   [[nodiscard]] bool failed(SpaceId space, std::uint8_t page) const;
   [[nodiscard]] bool may_have_failed(SpaceId space, std::uint8_t page) const;
+  /// Whether a write may be forced there, or refused, as the rules like.
+  [[nodiscard]] bool may_refuse_force(SpaceId space, std::uint8_t page) const;
   /// Pages that the pin holds; 0 for kNoPin.
   [[nodiscard]] std::uint8_t pages_held(SpecPinId pin) const { return state_.held(pin); }
   /// Precondition: the pin exists.

@@ -14,10 +14,12 @@ Errno Spec::remap_error(SpaceId space, const Remap& remap) const {
   const Page* first = state_.find(space, remap.first);
   if (first == nullptr) return Errno::kFault;
   for (std::uint8_t i = 0; i < remap.count; ++i) {
-    // What is shared, or a file's, stays where it is.
+    // What is shared, a file's, or of hugetlb, stays where it is.
     const Page* page = state_.find(space, static_cast<std::uint8_t>(remap.first + i));
-    if (page != nullptr && (page->view != View::kOwn || page->file != kAnonymous)) return Errno::kInvalid;
+    const bool stays = page != nullptr && (page->view != View::kOwn || page->file != kAnonymous || page->hugetlb != 0);
+    if (stays) return Errno::kInvalid;
   }
+  if (fixed && cuts_hugetlb(space, remap.to, remap.to_count)) return Errno::kInvalid;
   if (remap.to_count <= remap.count) return Errno{0};
   for (std::uint8_t i = 1; i < remap.count; ++i) {
     const Page* page = state_.find(space, static_cast<std::uint8_t>(remap.first + i));

@@ -51,6 +51,8 @@ struct Lazy {
 /// next access, or had another one by then.
 enum class Failure : std::uint8_t { kNone, kMaybe, kFailed };
 
+/// Pages of a hugetlb page.
+inline constexpr std::uint8_t kHugetlbPages = 4;
 /// Whether an access to private memory meets a page, which userfaultfd's handler may have to bring. kFreed: it did, and
 /// MADV_FREE may have lost it since; until it is written nobody knows.
 enum class Presence : std::uint8_t { kPresent, kAbsent, kMaybe, kFreed };
@@ -67,6 +69,8 @@ struct Page {
   bool wipe_on_fork = false;
   /// No reference may be taken to it.
   bool secret = false;
+  /// Number of the page in its hugetlb page, from one; 0: it is none.
+  std::uint8_t hugetlb = 0;
   View view = View::kOwn;
   /// Where the page is of a file with a name, also once it has words of its own.
   FileNumber file = kAnonymous;

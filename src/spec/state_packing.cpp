@@ -54,8 +54,9 @@ constexpr unsigned kHasMore = 1u << 15;
 constexpr unsigned kMayGo = 1;
 constexpr unsigned kHasFile = 2;
 constexpr unsigned kFailureShift = 2;
+constexpr unsigned kHugetlbShift = 4;
 /// Two bytes say what userfaultfd's handler decides, and what it has done.
-constexpr unsigned kHandled = 16;
+constexpr unsigned kHandled = 128;
 constexpr unsigned kMarkShift = 2;
 /// Of a file's number of pages.
 constexpr unsigned kOnDisk = 0x80;
@@ -135,7 +136,8 @@ void State::pack_page(Packer& out, DetachedPacker& detached, const Page& page) c
   out.put(static_cast<std::uint8_t>(static_cast<unsigned>(page.protection) | flags | set_words(page.words) << 4));
   const bool has_file = page.view != View::kOwn || page.file != kAnonymous;
   const unsigned more = (page.lazy.may_go ? kMayGo : 0u) | (has_file ? kHasFile : 0u) |
-                        static_cast<unsigned>(page.failure) << kFailureShift | (is_handled(page) ? kHandled : 0u);
+                        static_cast<unsigned>(page.failure) << kFailureShift | unsigned{page.hugetlb} << kHugetlbShift |
+                        (is_handled(page) ? kHandled : 0u);
   out.put(static_cast<std::uint16_t>(pack_writers(page.writers) | unsigned{page.lazy.words} << kLazyShift |
                                      (page.secret ? kSecret : 0u) | (more != 0 ? kHasMore : 0u)));
   if (more != 0) out.put(static_cast<std::uint8_t>(more));
@@ -163,6 +165,7 @@ void State::unpack_page(Unpacker& in, DetachedUnpacker& detached, Page& page) {
   page.secret = (writers & kSecret) != 0;
   page.lazy = {static_cast<std::uint8_t>(writers >> kLazyShift & 0xFu), (more & kMayGo) != 0};
   page.failure = static_cast<Failure>(more >> kFailureShift & 3u);
+  page.hugetlb = static_cast<std::uint8_t>(more >> kHugetlbShift & 7u);
   page.uffd = (more & kHandled) != 0 ? in.get<UffdFlags>() : UffdFlags::kNone;
   const unsigned handled = (more & kHandled) != 0 ? in.get<std::uint8_t>() : 0u;
   page.presence = static_cast<Presence>(handled & 3u);

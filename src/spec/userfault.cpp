@@ -56,7 +56,7 @@ Spec::Refusal Spec::register_refusal(SpaceId space, std::uint8_t first, std::uin
     const bool lacks = is_own(*page) ? has(modes, UffdFlags::kMinor)
                                      : state_.on_disk(*page) || has(modes, UffdFlags::kWriteProtect) ||
                                            (of_private_file && has(modes, UffdFlags::kMissing));
-    if (page->secret || lacks) return {Errno::kInvalid};
+    if (page->secret || page->hugetlb != 0 || lacks) return {Errno::kInvalid};
   }
   const auto faults = UffdFlags::kMissing | UffdFlags::kWriteProtect | UffdFlags::kMinor;
   const bool none = (static_cast<unsigned>(modes) & static_cast<unsigned>(faults)) == 0 && modes != UffdFlags::kNone;
@@ -142,7 +142,7 @@ Spec::Refusal Spec::move_refusal(SpaceId space, std::uint8_t to, std::uint8_t fr
   const Page* source = state_.find(space, from);
   const Page* target = state_.find(space, to);
   if (source == nullptr || target == nullptr) return {Errno::kNoEntry};
-  const bool alike = is_own(*source) && is_own(*target) && !source->secret && !target->secret &&
+  const bool alike = is_own(*source) && is_own(*target) && !source->secret && !target->secret && source->hugetlb == 0 &&
                      source->protection == target->protection && has(source->protection, Protection::kWrite);
   if (!alike || from == to || target->uffd == UffdFlags::kNone) return {Errno::kInvalid};
   if (source->presence == Presence::kAbsent && source->failure != Failure::kFailed) return {Errno::kNoEntry};

@@ -1,0 +1,36 @@
+#include "check/configuration.hpp"
+
+namespace cowherd::check {
+
+using Kind = Call::Kind;
+
+bool Configuration::refused_by_hugetlb(const Pending& pending) const {
+  const Call& call = pending.call;
+  const bool whole = call.count % spec::kHugetlbPages == 0 && call.backing.first % spec::kHugetlbPages == 0;
+  switch (call.kind) {
+    case Kind::kMmap:
+      return (has(call.map_flags, MapFlags::kHugetlb) && !whole) ||
+             spec.cuts_hugetlb(pending.space, call.page, call.count);
+    case Kind::kMunmap:
+    case Kind::kMprotect:
+      return spec.cuts_hugetlb(pending.space, call.page, call.count);
+    case Kind::kMadvise: {
+      const bool in_parts =
+          call.advice == Advice::kPopulateRead || call.advice == Advice::kPopulateWrite || call.advice == Advice::kSync;
+      return !in_parts && (spec.cuts_hugetlb(pending.space, call.page, call.count) ||
+                           spec.refuses_advice(pending.space, call.page, call.count, call.advice));
+    }
+    default:
+      return false;
+  }
+}
+
+bool Configuration::asks_for_hugetlb(const InFlight& in_flight, const Pending& pending) const {
+  bool any = spec.exists(pending.space) && spec.has_hugetlb(pending.space);
+  for (std::uint8_t agent = 0; agent < kBlocks; ++agent) {
+    any = any || (in_flight.has(agent) && has(in_flight.pending[agent].call.map_flags, MapFlags::kHugetlb));
+  }
+  return any;
+}
+
+}  // namespace cowherd::check
