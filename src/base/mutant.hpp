@@ -152,6 +152,7 @@ namespace cowherd {
   X(move_leaks_reserve, "mremap leaks the tables that it did not need")                                              \
   /* Huge pages. */                                                                                                  \
   X(huge_recheck_dropped, "a first touch maps a huge page over what another one has mapped meanwhile")               \
+  X(move_without_mapping_lock, "pages of a file move, and who goes by its mappings misses them")                     \
   X(ksm_zeros_stay_charged, "a page that KSM has replaced by the zero page is charged on")                           \
   X(huge_zero_page_put, "an exit gives the huge zero page back")                                                     \
   X(huge_zero_page_reused, "a write fault goes on with the huge zero page")                                          \

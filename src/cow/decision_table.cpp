@@ -185,6 +185,11 @@ constexpr std::array kTable = {
     row<&Rules::huge_touch>(
         Decision::kHugeTouch, "huge-touch", "what a reference for reading leaves in the entry of the huge zero page",
         "Linux made it dirty until 4.15, which is CVE-2017-1000405 since 4.10 (a8f97366452e)", kHugeTouchValues),
+    row<&Rules::huge_split>(Decision::kHugeSplit, "huge-split",
+                            "what who splits a huge page that others map too counts first",
+                            "Linux let mapcounts be read while a split changed them from 4.6 to 5.7.4, which is "
+                            "CVE-2020-29368 (c444eb564fb1)",
+                            kHugeSplitValues),
     row<&Rules::hugetlb_reuse>(Decision::kHugetlbReuse, "hugetlb-reuse",
                                "write fault on a hugetlb page: may the owner go on using it?",
                                "Counts at first, mapcounts from 3.0 (0fe6e20b9c4c), by 4.4 of anonymous pages alone "

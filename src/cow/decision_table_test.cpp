@@ -84,6 +84,7 @@ TEST(DecisionTable, NamesMeanTheirEnumerators) {
   rules.uffd_continue = UffdContinue::kDirty;
   rules.ksm_break = KsmBreak::kUnshare;
   rules.huge_touch = HugeTouch::kAccessed;
+  rules.huge_split = HugeSplit::kCountsFirst;
   rules.hugetlb_reuse = HugetlbReuse::kExclusive;
   rules.hugetlb_fork = HugetlbFork::kAsSmall;
   rules.hugetlb_force = HugetlbForce::kRefuse;
@@ -136,6 +137,7 @@ TEST(DecisionTable, NamesMeanTheirEnumerators) {
       {Decision::kHugeCopy, "huge-copy=split"},
       {Decision::kHugePins, "huge-pins=each"},
       {Decision::kHugeTouch, "huge-touch=accessed"},
+      {Decision::kHugeSplit, "huge-split=counts-first"},
       {Decision::kHugetlbReuse, "hugetlb-reuse=exclusive"},
       {Decision::kHugetlbFork, "hugetlb-fork=as-small"},
       {Decision::kHugetlbForce, "hugetlb-force=refuse"},

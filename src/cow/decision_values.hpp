@@ -278,6 +278,12 @@ inline constexpr DecisionValue kHugeCopyValues[] = {
     {"split", "its pages are mapped one by one, and the page that is written is copied"},
 };
 
+inline constexpr DecisionValue kHugeSplitValues[] = {
+    {"counts-late",
+     "who splits gives up his huge entry before his small ones count: another process takes itself for alone"},
+    {"counts-first", "the counts are at no time lower than what they count"},
+};
+
 inline constexpr DecisionValue kHugeTouchValues[] = {
     {"dirty", "a reference for reading makes it dirty, and FORCE takes a dirty entry for its own copy"},
     {"accessed", "it is dirty only when it was written"},

@@ -67,6 +67,7 @@ inline constexpr Rules kLinux3_2 = changed(kR2, [](Rules& r) {
 });
 inline constexpr Rules kR3 = changed(kLinux3_2, [](Rules& r) {
   r.gup_force = GupForce::kDirtyAfterFault;
+  r.huge_split = HugeSplit::kCountsLate;
   r.hugetlb_reuse = HugetlbReuse::kMapcountAnon;
 });
 inline constexpr Rules kLinux4_15 = changed(kR3, [](Rules& r) { r.huge_touch = HugeTouch::kAccessed; });
@@ -76,7 +77,10 @@ inline constexpr Rules kR3b = changed(kLinux4_19, [](Rules& r) {
   r.ksm_reuse = KsmReuse::kCount;
 });
 inline constexpr Rules kR3c = changed(kR3b, [](Rules& r) { r.pinned = PinnedTest::kBiased; });
-inline constexpr Rules kR4 = changed(kR3c, [](Rules& r) { r.gup_read = GupRead::kWriteFault; });
+inline constexpr Rules kR4 = changed(kR3c, [](Rules& r) {
+  r.gup_read = GupRead::kWriteFault;
+  r.huge_split = HugeSplit::kCountsFirst;
+});
 inline constexpr Rules kLinux5_6_19 = changed(kR4, [](Rules& r) { r.pinned = PinnedTest::kNever; });
 inline constexpr Rules kR5 = changed(kR4, [](Rules& r) {
   r.reuse = Reuse::kCount;

@@ -41,6 +41,7 @@ constexpr RowNote kR2Notes[] = {
 };
 constexpr RowNote kR3Notes[] = {
     {kC, "4.10-rc6 has the same rule for huge pages (8310d48b125d); 4.15-rc2 repairs it (a8f97366452e)"},
+    {kC, "A split lets mapcounts be read too low for a moment, since 4.6: CVE-2020-29368"},
     {kC, "4.4 to 5.4 long-term kernels became like R4 in 2020 and 2021"},
 };
 constexpr RowNote kR3bNotes[] = {

@@ -204,6 +204,8 @@ Result<Step> copy_entry(Copying<G>& copying, TableTally<G>& child_table, Vpn pag
   const Live live(system, "copy-entry", entry);
   const bool protects_first = copying.protects_first && entry.writable();
   if (protects_first) {
+    // What was read with the lock is from before what a processor sets now.
+    point(system, copying.parent, Point::kReadEntry);
     point(system, copying.parent, Point::kProtectEntry);
     (void)protect_entry<G>(from, entry);
     // Before the question about pins.

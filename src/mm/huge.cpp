@@ -235,7 +235,8 @@ Result<void> split_huge(System<G>& system, Mm& mm, EntrySlot place, Vpn first) {
   bool alone = huge.mapcount() == 1 || COWHERD_MUTANT(huge_split_ignores_others);
   std::uint32_t at = 0;
   const Live splitting(system, "splitting", alone, at);
-  if (!alone && COWHERD_MUTANT(huge_split_counts_late)) put_huge(system, head);
+  const bool late = system.rules().huge_split == HugeSplit::kCountsLate || COWHERD_MUTANT(huge_split_counts_late);
+  if (!alone && late) put_huge(system, head);
   if (!alone) note_pieces_used(system, head);
   Result<void> mapped;
   {
@@ -252,6 +253,7 @@ Result<void> split_huge(System<G>& system, Mm& mm, EntrySlot place, Vpn first) {
   if (!mapped) {
     FreedPages<G> freed(system);
     while (at-- != 0) drop_mapping(system, entry.piece(at).frame(), freed);
+    if (!alone && late) COWHERD_TRY(map_huge_once_more(system, head));
     place.store(entry);
     system.frames().free(table);
     return mapped;
@@ -261,7 +263,7 @@ Result<void> split_huge(System<G>& system, Mm& mm, EntrySlot place, Vpn first) {
   if (alone) {
     // The table has what the huge entry had.
     (void)huge.drop_mapping();
-  } else if (!COWHERD_MUTANT(huge_split_counts_late)) {
+  } else if (!late) {
     put_huge(system, head);
   }
   return {};

@@ -185,6 +185,7 @@ Result<void> merge(System<G>& system, Mm& mm_one, Candidate one, Mm& mm_other, C
     return {};
   });
   if (!closed) return closed;
+  const Live live(system, "first-closed", one.frame);
   return with_page(system, mm_other, other.frame, [&]() -> Result<void> {
     COWHERD_TRY(close(system, mm_other, other.page, other.frame));
     // Nobody writes to a merged page: whoever would gets another one.

@@ -155,7 +155,7 @@ void move_table(System<G>& system, Mm& mm, PageRange pages, Vpn there, TableRese
 /// Allowed because the flush lies between, and both locks are held until the page is where its reverse map says: who
 /// unmaps it at the new place forgets the new address only.
 template <class G>
-void move_entries(System<G>& system, Mm& mm, PageRange pages, Vpn there, TableReserve<G>& reserve,
+void move_entries(System<G>& system, Mm& mm, bool of_file, PageRange pages, Vpn there, TableReserve<G>& reserve,
                   PendingFlush<G>& flush) {
   auto tables = system.tables(mm);
   const EntrySlot to_slot = place_for(system, mm, there, 0, reserve);
@@ -202,8 +202,9 @@ void move_entries(System<G>& system, Mm& mm, PageRange pages, Vpn there, TableRe
     if (COWHERD_MUTANT(move_loses_dirty)) entry = entry.with_dirty(false);
     to_tally.set(to_slot.after((page - pages.begin).value()), entry);
     if (entry.present() && entry.frame() != Frames<G>::kZeroPage) {
-      from_tally.add_rss(COWHERD_MUTANT(move_without_rss) ? 0 : -1);
-      to_tally.add_rss(1);
+      const RssClass rss = of_file ? system.rss_class(entry.frame()) : RssClass::kAnon;
+      from_tally.add_rss(COWHERD_MUTANT(move_without_rss) ? 0 : -1, rss);
+      to_tally.add_rss(1, rss);
     }
     system.note({.kind = EventKind::kMoved, .page = there + (page - pages.begin), .frame = entry.frame()});
     return true;
@@ -269,6 +270,8 @@ void move_pages(System<G>& system, Mm& mm, Ref<Vma> vma, PageRange from, Vpn to,
   const Live live(system, "move-pages", at, flush.range());
   {
     // Who looks for all places of a page may come to the new one before it is there, and to the old one after.
+    std::optional<VmaMappingGuard<G>> mapping_guard;
+    if (!COWHERD_MUTANT(move_without_mapping_lock)) mapping_guard.emplace(system, vma);
     const AnonVmaGuard<G> guard(system, mm, vma);
     while (at < from.end) {
       const Chunk chunk = next_chunk(system, mm, from, to, at);
@@ -278,7 +281,7 @@ void move_pages(System<G>& system, Mm& mm, Ref<Vma> vma, PageRange from, Vpn to,
       if (chunk.whole_table) {
         move_table(system, mm, chunk.pages, there, reserve, flush);
       } else {
-        move_entries(system, mm, chunk.pages, there, reserve, flush);
+        move_entries(system, mm, static_cast<bool>(system.at(vma).mapping), chunk.pages, there, reserve, flush);
       }
       at = chunk.pages.end;
     }

@@ -59,8 +59,9 @@ bool is_free(System<G>& system, Mm& mm, PageRange range) {
   return range.end.value() <= Geometry<G>::kUserPages && (!next || system.at(next).pages.begin >= range.end);
 }
 
-/// VMAs for what is at request.kept(), at their place there, on the reverse maps of the old ones; linked by `right`,
-/// the last one first. They are in no tree yet. ENOMEM, and then there are none. Compare Linux mm/vma.c: copy_vma().
+/// VMAs for what is at request.kept(), at their place there, on the lists of the anon_vmas of the old ones; linked by
+/// `right`, the last one first. They are in no tree yet, and on no list of a file, by which others would come to what
+/// is there still. ENOMEM, and then there are none. Compare Linux mm/vma.c: copy_vma().
 template <class G>
 class NewVmas {
  public:
@@ -73,6 +74,7 @@ class NewVmas {
         unlink_anon_vmas(system_.frames(), vma);
       }
       free_unlinked(system_.frames(), vma);
+      if (const Ref<FileMapping> mapping = system_.at(vma).mapping) system_.frames().destroy(mapping);
       system_.frames().destroy(vma);
     }
   }
@@ -104,10 +106,19 @@ class NewVmas {
     COWHERD_TRY_ASSIGN(made, system_.frames().template make<Vma>());
     Vma& copy = system_.at(made);
     const Vma& old = system_.at(source);
+    if (old.mapping) {
+      auto place = system_.frames().template make<FileMapping>();
+      if (!place) {
+        system_.frames().destroy(made);
+        return place.error();
+      }
+      system_.at(*place).file = system_.at(old.mapping).file;
+      copy.mapping = *place;
+    }
     const Vpn begin = request.there + (old.pages.begin - request.from.begin);
     copy.pages = {begin, begin + old.pages.count()};
     // Pages keep their index. Where there are none yet, theirs will be the one that their neighbours count on from.
-    copy.index = old.own_anon_vma() ? old.index : begin;
+    copy.index = old.own_anon_vma() || old.mapping ? old.index : begin;
     if (COWHERD_MUTANT(move_changes_index)) copy.index = begin;
     copy.mm = old.mm;
     copy.flags = old.flags;
@@ -117,6 +128,7 @@ class NewVmas {
     const Live live(system_, "new-vma", made);
     const AnonVmaGuard<G> guard(system_, mm_, source);
     if (auto cloned = anon_vma_clone(system_.frames(), made, source); !cloned) {
+      if (copy.mapping) system_.frames().destroy(copy.mapping);
       system_.frames().destroy(made);
       return cloned;
     }
@@ -129,7 +141,18 @@ class NewVmas {
   Ref<Vma> first_;
 };
 
-/// MREMAP_DONTUNMAP: what is left behind has no pages, and is on no reverse map. Compare Linux mm/mremap.c:
+/// Puts what NewVmas has made into the tree, and on the list of the file that it maps.
+template <class G>
+void hang_in(System<G>& system, Mm& mm, Ref<Vma> vma) COWHERD_REQUIRES(mm.mmap_lock) {
+  if (const Ref<FileMapping> mapping = system.at(vma).mapping) {
+    const Live live(system, "hang-in", vma);
+    const VmaMappingGuard<G> guard(system, vma);
+    link_mapping(system.frames(), mapping, vma, system.at(mapping).file, {});
+  }
+  system.areas(mm).insert(vma);
+}
+
+/// MREMAP_DONTUNMAP: what is left behind has no pages, and is on the list of no anon_vma. Compare Linux mm/mremap.c:
 /// dontunmap_complete().
 template <class G>
 void leave_empty(System<G>& system, Mm& mm, PageRange range) COWHERD_REQUIRES(mm.mmap_lock) {
@@ -142,7 +165,7 @@ void leave_empty(System<G>& system, Mm& mm, PageRange range) COWHERD_REQUIRES(mm
       unlink_anon_vmas(system.frames(), vma);
     }
     free_unlinked(system.frames(), vma);
-    system.at(vma).index = system.at(vma).pages.begin;
+    if (!system.at(vma).mapping) system.at(vma).index = system.at(vma).pages.begin;
   }
   merge_vmas(system, mm, range);
 }
@@ -175,7 +198,7 @@ Result<void> move(System<G>& system, Mm& mm, const Request& request, Removed<G>&
     return ready;
   }
   remove_vmas(system, mm, request.target(), there);
-  while (const Ref<Vma> vma = vmas.pop()) system.areas(mm).insert(vma);
+  while (const Ref<Vma> vma = vmas.pop()) hang_in(system, mm, vma);
   VmaTree areas = system.areas(mm);
   Ref<Vma> vma = areas.find(request.from.begin);
   const Live moving(system, "moving", vma);
@@ -209,7 +232,10 @@ Result<void> resize_in_place(System<G>& system, Mm& mm, const Request& request, 
   const PageRange more{request.from.end, request.from.begin + request.count_there};
   if (more.empty()) return {};
   if (system.at(vma).pages.end != request.from.end || !is_free(system, mm, more)) return Errno::kNoMemory;
-  system.areas(mm).set_end(vma, more.end);
+  {
+    const VmaMappingGuard<G> guard(system, vma);
+    system.areas(mm).set_end(vma, more.end);
+  }
   merge_vmas(system, mm, {request.from.begin, more.end});
   return {};
 }
@@ -227,6 +253,9 @@ Result<Vpn> remap(System<G>& system, Mm& mm, Request& request, Removed<G>& there
   // Only a range of one VMA has something to grow with.
   const bool grows = request.count_there > request.from.count();
   if (grows && system.at(vma).pages.end < request.from.end) return Errno::kFault;
+  const bool too_long =
+      system.at(vma).index_of(request.from.begin).value() + request.count_there.value() > kMaxFilePages;
+  if (grows && system.at(vma).mapping && too_long) return Errno::kInvalid;
   if (!request.fixed() && !request.dont_unmap()) {
     auto resized = resize_in_place(system, mm, request, there);
     if (resized) return request.from.begin;
@@ -241,17 +270,6 @@ Result<Vpn> remap(System<G>& system, Mm& mm, Request& request, Removed<G>& there
   }
   COWHERD_TRY(move(system, mm, request, there, left));
   return request.there;
-}
-
-/// Whether something in the range is a file's, or shared; not where the first page is not mapped at all.
-template <class G>
-bool maps_file(System<G>& system, Mm& mm, PageRange range) {
-  VmaTree areas = system.areas(mm);
-  if (!areas.at(range.begin)) return false;
-  for (Ref<Vma> vma = areas.find(range.begin); vma && system.at(vma).pages.begin < range.end; vma = areas.next(vma)) {
-    if (system.at(vma).mapping) return true;
-  }
-  return false;
 }
 
 }  // namespace
@@ -271,7 +289,6 @@ Result<Vaddr> mremap(System<G>& system, ProcessId process, Vaddr old_address, By
     if (guard.blocked() || stuck(mm)) {
       return would_block(system, Point::kMmapLock);
     }
-    if (maps_file(system, mm, request.from)) return Errno::kInvalid;
     COWHERD_TRY_ASSIGN(done, remap(system, mm, request, there, left));
     now = done;
   }

@@ -4,6 +4,16 @@
 
 namespace cowherd::spec {
 
+namespace {
+
+/// Whether `page`, `distance` pages behind `first`, shows what a mapping of both would show there.
+bool continues(const Page& first, std::uint8_t distance, const Page& page) {
+  if (page.file != first.file || (page.view == View::kShared) != (first.view == View::kShared)) return false;
+  return page.file == kAnonymous || page.file_page == first.file_page + distance;
+}
+
+}  // namespace
+
 Errno Spec::remap_error(SpaceId space, const Remap& remap) const {
   const bool fixed = has(remap.flags, RemapFlags::kFixed);
   const bool leaves = has(remap.flags, RemapFlags::kDontUnmap);
@@ -14,10 +24,8 @@ Errno Spec::remap_error(SpaceId space, const Remap& remap) const {
   const Page* first = state_.find(space, remap.first);
   if (first == nullptr) return Errno::kFault;
   for (std::uint8_t i = 0; i < remap.count; ++i) {
-    // What is shared, a file's, or of hugetlb, stays where it is.
     const Page* page = state_.find(space, static_cast<std::uint8_t>(remap.first + i));
-    const bool stays = page != nullptr && (page->view != View::kOwn || page->file != kAnonymous || page->hugetlb != 0);
-    if (stays) return Errno::kInvalid;
+    if (page != nullptr && page->hugetlb != 0) return Errno::kInvalid;
   }
   if (fixed && cuts_hugetlb(space, remap.to, remap.to_count)) return Errno::kInvalid;
   if (remap.to_count <= remap.count) return Errno{0};
@@ -25,7 +33,7 @@ Errno Spec::remap_error(SpaceId space, const Remap& remap) const {
     const Page* page = state_.find(space, static_cast<std::uint8_t>(remap.first + i));
     const bool alike = page != nullptr && page->protection == first->protection &&
                        page->dont_fork == first->dont_fork && page->wipe_on_fork == first->wipe_on_fork &&
-                       page->secret == first->secret && page->uffd == first->uffd;
+                       page->secret == first->secret && page->uffd == first->uffd && continues(*first, i, *page);
     if (!alike) return Errno::kFault;
   }
   for (std::uint8_t i = remap.count; !fixed && i < remap.to_count; ++i) {
@@ -41,7 +49,15 @@ void Spec::remap_part(SpaceId space, const Remap& remap, std::uint8_t part, bool
   if (part >= remap.count) {
     const int last = (last_moved ? remap.to : remap.first) + remap.count - 1;
     const Page like = *state_.find(space, static_cast<std::uint8_t>(last));
-    change().map(space, to, like.protection);
+    const bool shared = like.view == View::kShared;
+    if (like.file != kAnonymous) {
+      const auto file_page = static_cast<std::uint8_t>(like.file_page + part - remap.count + 1);
+      change().map_file(space, to, like.protection, like.file, file_page, shared);
+    } else if (shared) {
+      change().map_beyond_end(space, to, like.protection);
+    } else {
+      change().map(space, to, like.protection);
+    }
     Page& page = *state_.find(space, to);
     page.dont_fork = like.dont_fork;
     page.wipe_on_fork = like.wipe_on_fork;

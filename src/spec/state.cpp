@@ -174,13 +174,26 @@ void State::move(SpaceId space, std::uint8_t page, std::uint8_t to, bool stays_m
     pin.moved = true;
     settle(pin);
   }
+  for (std::uint8_t word = 0; word < kWordsPerPage; ++word) {
+    const auto there = alternatives(space, page, word);
+    for (const PastValue& value : std::vector<PastValue>(there.begin(), there.end()))
+      add_alternative(space, to, word, value.value);
+  }
+  drop_alternatives(space, page);
   provenance_.moved(space, page, to);
+  Page& left = in.pages[page];
   if (stays_mapped) {
-    in.pages[page].words = {};
-    in.pages[page].writers = {};
-    in.pages[page].lazy = {};
-    in.pages[page].presence = absence();
-    in.pages[page].mark = Mark::kNo;
+    if (left.view == View::kShared) return;
+    left.words = {};
+    left.writers = {};
+    left.lazy = {};
+    left.failure = Failure::kNone;
+    left.mark = Mark::kNo;
+    if (left.file != kAnonymous) {
+      left.view = View::kFollows;
+    } else {
+      left.presence = absence();
+    }
   } else {
     in.mapped = without(in.mapped, page);
   }
@@ -464,7 +477,8 @@ std::uint16_t State::free_slot() const {
   for (std::uint8_t i = 0; i < kMaxSpaces; ++i) {
     for (std::uint8_t p = 0; alive(SpaceId{i}) && p < kMaxPages; ++p) {
       const Page* page = find(SpaceId{i}, p);
-      if (page != nullptr && page->view == View::kShared && page->file == kAnonymous) taken.set(page->slot);
+      if (page != nullptr && page->view == View::kShared && page->file == kAnonymous && page->file_page == 0)
+        taken.set(page->slot);
     }
   }
   for (const StalePage& stale : stale_) taken.set(stale.slot);

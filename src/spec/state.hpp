@@ -74,6 +74,7 @@ struct Page {
   View view = View::kOwn;
   /// Where the page is of a file with a name, also once it has words of its own.
   FileNumber file = kAnonymous;
+  /// Of shared anonymous memory: not 0 behind its end.
   std::uint8_t file_page = 0;
   /// Of shared anonymous memory.
   std::uint16_t slot = 0;
@@ -153,10 +154,13 @@ class State {
   /// The page at a mapped address is discarded and reads as zeros; the mapping stays.
   void wipe(SpaceId space, std::uint8_t page);
   /// The page goes to address `to`, with those who hold it, in place of what is there; where it was nothing is mapped
-  /// then, or a page of zeros with the same protection and marks. Precondition: mapped, and not at `to`.
+  /// then, or what the same mapping shows there, which is zeros where it is of no file. Precondition: mapped, and not
+  /// at `to`.
   void move(SpaceId space, std::uint8_t page, std::uint8_t to, bool stays_mapped);
   /// A page of zeros that others can have too, by fork.
   void map_shared(SpaceId space, std::uint8_t page, Protection protection);
+  /// A page behind the end of shared memory.
+  void map_beyond_end(SpaceId space, std::uint8_t page, Protection protection);
   /// Precondition: the file exists.
   void map_file(SpaceId space, std::uint8_t page, Protection protection, FileNumber file, std::uint8_t file_page,
                 bool shared);

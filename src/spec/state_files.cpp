@@ -13,7 +13,8 @@ std::uint16_t State::place_of(SpaceId space, std::uint8_t page, std::uint8_t wor
 }
 
 bool State::beyond_end(const Page& page) const {
-  return page.file != kAnonymous && page.file_page >= files_[page.file.value()].pages;
+  if (page.file == kAnonymous) return page.view == View::kShared && page.file_page != 0;
+  return page.file_page >= files_[page.file.value()].pages;
 }
 
 std::uint16_t State::shown(const Page& page) const {
@@ -35,6 +36,13 @@ void State::map_shared(SpaceId space, std::uint8_t page, Protection protection) 
   Space& in = spaces_[space.value()];
   in.mapped = with(in.mapped, page);
   in.pages[page] = {.protection = protection, .view = View::kShared, .slot = slot};
+}
+
+void State::map_beyond_end(SpaceId space, std::uint8_t page, Protection protection) {
+  unmap(space, page);
+  Space& in = spaces_[space.value()];
+  in.mapped = with(in.mapped, page);
+  in.pages[page] = {.protection = protection, .view = View::kShared, .file_page = 1};
 }
 
 void State::map_file(SpaceId space, std::uint8_t page, Protection protection, FileNumber file, std::uint8_t file_page,

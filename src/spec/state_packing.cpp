@@ -151,7 +151,7 @@ void State::pack_page(Packer& out, DetachedPacker& detached, const Page& page) c
   out.put(page.view);
   out.put(page.file.value());
   out.put(page.file_page);
-  if (page.view == View::kShared && page.file == kAnonymous) detached.put(page.slot);
+  if (page.view == View::kShared && page.file == kAnonymous && page.file_page == 0) detached.put(page.slot);
 }
 
 void State::unpack_page(Unpacker& in, DetachedUnpacker& detached, Page& page) {
@@ -178,7 +178,7 @@ void State::unpack_page(Unpacker& in, DetachedUnpacker& detached, Page& page) {
   page.view = in.get<View>();
   page.file = FileNumber{in.get<std::uint8_t>()};
   page.file_page = in.get<std::uint8_t>();
-  if (page.view == View::kShared && page.file == kAnonymous) page.slot = detached.get();
+  if (page.view == View::kShared && page.file == kAnonymous && page.file_page == 0) page.slot = detached.get();
 }
 
 void State::pack_files(Packer& out, DetachedPacker& detached) const {
