@@ -131,6 +131,16 @@ else
   grep -A2 '^no *direct-io' probe
 fi
 
+# Nor does one that is killed while it has a disk of its own.
+if grep -q '^yes *disk ' probe; then
+  "$COWHERD" live "$litmus/files/msync-of-a-part.litmus" >disk
+  grep -q '^Observation msync-of-a-part Never 0 1$' disk
+  cp "$litmus/files/msync-of-a-part.litmus" writing.litmus
+  killed_leaves_nothing writing.litmus 1
+else
+  grep -A2 '^no *disk ' probe
+fi
+
 # Nor does one that is killed while it has borrowed swap.
 if grep -q '^yes *swap ' probe; then
   cp "$litmus/swap/swap-out-and-in.litmus" swapping.litmus

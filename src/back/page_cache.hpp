@@ -39,7 +39,10 @@ struct File {
   /// A disk is behind it; else its pages live in memory alone (Linux: shmem).
   bool disk = false;
   /// Somebody has a handle on it, which is a use.
-  bool open = false;
+  bool open : 1 = false;
+  /// Of the hugetlb pool a page is promised to each of its pages that is not in the cache; such a page is known by the
+  /// number of its first small one.
+  bool promised : 1 = false;
 
   /// As it is now: it changes under the file lock, and others look without.
   [[nodiscard]] std::uint32_t size() const {

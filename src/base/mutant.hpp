@@ -175,6 +175,7 @@ namespace cowherd {
   X(discard_loses_reserve, "MADV_DONTNEED gives a hugetlb page back without its reservation")                        \
   X(half_a_hugetlb_page_copied, "of a hugetlb page only the first half is copied")                                   \
   X(hugetlb_faults_at_once, "two faults on hugetlb memory run at once")                                              \
+  X(hugetlb_file_keeps_promises, "shared hugetlb memory goes, and its pages stay promised")                          \
   X(hugetlb_tables_shared, "fork shares tables above hugetlb pages")                                                 \
   X(hugetlb_copy_without_flush, "a write fault replaces a hugetlb page, and CPUs go on reading the old")             \
   X(hugetlb_copy_takes_promised, "a copy of a hugetlb page is one that somebody else was promised")                  \

@@ -59,8 +59,8 @@ enum class Point : std::uint8_t {
 #undef COWHERD_POINT
 };
 
-/// Whether a lock is taken there. Taking one commutes with whatever others do meanwhile but ask for the same lock, so
-/// that no choice is needed between it and the first access behind it.
+/// Whether a lock is taken there, behind which the next point comes before the first access. Taking it commutes with
+/// all that others do but ask for the same lock: no choice is needed between it and that access.
 constexpr bool takes_lock(Point point) {
   switch (point) {
     case Point::kMmapLock:
@@ -70,8 +70,6 @@ constexpr bool takes_lock(Point point) {
     case Point::kAnonVmaLock:
     case Point::kPageTableLock:
     case Point::kProcesses:
-    case Point::kPoolLock:
-    case Point::kHugetlbFaultLock:
       return true;
     default:
       return false;

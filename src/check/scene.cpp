@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include "back/huge_pool.hpp"
 #include "litmus/resolve.hpp"
 #include "litmus/spelling.hpp"
 

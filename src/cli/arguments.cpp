@@ -60,8 +60,10 @@ const std::map<std::string, check::FrameReuse> kReuses = {{"pools", check::Frame
                                                           {"immediate", check::FrameReuse::kImmediate}};
 const std::map<std::string, ForkMode> kForkModes = {
     {"classic", ForkMode::kClassic}, {"leaves", ForkMode::kSharedLeaves}, {"subtrees", ForkMode::kSharedSubtrees}};
-const std::map<std::string, live::PinBy> kPinBy = {
-    {"closest", live::PinBy::kClosest}, {"cuda", live::PinBy::kCard}, {"io_uring", live::PinBy::kRing}};
+const std::map<std::string, live::PinBy> kPinBy = {{"closest", live::PinBy::kClosest},
+                                                   {"cuda", live::PinBy::kCard},
+                                                   {"io_uring", live::PinBy::kRing},
+                                                   {"process_vm", live::PinBy::kCopy}};
 const std::map<std::string, Format> kTextAndJson = {{"text", Format::kText}, {"json", Format::kJson}};
 
 template <class Target, class Value>

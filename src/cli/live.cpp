@@ -55,6 +55,11 @@ check::CheckResult play(const litmus::Program& program, const Setting& setting) 
   } else if (result.error.empty()) {
     result = run_live(program, stage, setting.kernel.name, setting.runs);
   }
+  // What was cut short says nothing of the kernel.
+  if (setting.runs.interrupted->load() && !result.error.empty()) {
+    result.error.clear();
+    result.skipped = "interrupted";
+  }
   result.remarks.insert(result.remarks.begin(), plan.notes.begin(), plan.notes.end());
   return result;
 }

@@ -53,8 +53,9 @@ struct Disagreement {
 
 class Comparison {
  public:
-  Comparison(RuleChoice rules, live::Offers offers, const LiveArguments& arguments)
-      : rules_(std::move(rules)), offers_(std::move(offers)), arguments_(arguments) {}
+  Comparison(RuleChoice rules, live::Offers offers, const LiveArguments& arguments,
+             const std::atomic<bool>& interrupted)
+      : rules_(std::move(rules)), offers_(std::move(offers)), arguments_(arguments), interrupted_(interrupted) {}
 
   /// Nothing where the two cannot be compared: the kernel cannot run it, or a bound ended the search.
   std::optional<Disagreement> compare(const litmus::Program& program) {
@@ -62,8 +63,9 @@ class Comparison {
     if (!plan.skip.empty()) return std::nullopt;
     live::Stage stage(work_, arguments_.patience);
     if (!stage.open(program, plan.devices, plan.uses).empty()) return std::nullopt;
-    const check::CheckResult seen = run_live(program, stage, "live", {.limit = kMostInterleavings});
-    if (!seen.skipped.empty()) return std::nullopt;
+    const check::CheckResult seen =
+        run_live(program, stage, "live", {.limit = kMostInterleavings, .interrupted = &interrupted_});
+    if (!seen.skipped.empty() || interrupted_.load()) return std::nullopt;
     if (!seen.error.empty()) {
       problem_ = seen.error;
       return std::nullopt;
@@ -123,6 +125,7 @@ class Comparison {
   RuleChoice rules_;
   live::Offers offers_;
   const LiveArguments& arguments_;
+  const std::atomic<bool>& interrupted_;
   live::KernelWork work_;
   std::uint64_t interleavings_ = 0;
   std::string problem_;
@@ -168,7 +171,7 @@ ExitStatus run_against(const LiveArguments& arguments) {
   const std::string name = choices.rules[0].name;
   const live::Offers offers = live::probe();
   const litmus::GeneratorOptions options = askable(offers);
-  Comparison comparison(std::move(choices.rules[0]), offers, arguments);
+  Comparison comparison(std::move(choices.rules[0]), offers, arguments, interrupted);
   Output output(arguments.output.path);
   std::uint64_t compared = 0;
   std::uint64_t skipped = 0;
@@ -178,6 +181,7 @@ ExitStatus run_against(const LiveArguments& arguments) {
     if (skipped > 1000 && compared == 0) break;
     const litmus::Program program = litmus::random_program(seed, options);
     const auto difference = comparison.compare(program);
+    if (interrupted.load()) break;
     if (!difference) {
       ++skipped;
       continue;
@@ -187,7 +191,7 @@ ExitStatus run_against(const LiveArguments& arguments) {
     ++differ;
     litmus::Program smallest = comparison.shrink(program);
     smallest.name = litmus::generated_name(smallest);
-    const auto again = comparison.compare(smallest);
+    const auto again = interrupted.load() ? difference : comparison.compare(smallest);
     if (!again || !shown.insert(smallest.name).second) continue;
     output.write(in_words(smallest, *again, name));
     output.flush();

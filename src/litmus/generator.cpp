@@ -143,6 +143,7 @@ void Generator::declare_pool(Variable& variable) {
   // A small pool is what makes it another kind of memory.
   if (random_.percent(70)) program_.hugepages = static_cast<std::uint8_t>(1 + random_.below(3));
   variable.noreserve = random_.percent(20);
+  variable.shared = random_.percent(20);
 }
 
 void Generator::number_values() {

@@ -70,7 +70,9 @@ bool Parser::parse_variable(const Token& name) {
     return fail(peek(), "secret memory is written once: secret(1)");
   }
   if (at_word("shared") && peek(1).kind != TokenKind::kEqual) {
-    if (variable.kind != VariableKind::kAnon) return fail(peek(), fmt::format("'{}' cannot be shared", kind.text));
+    if (variable.kind != VariableKind::kAnon && !is_hugetlb(variable.kind)) {
+      return fail(peek(), fmt::format("'{}' cannot be shared", kind.text));
+    }
     take();
     declared.shared = true;
   }

@@ -48,6 +48,11 @@ INSTANTIATE_TEST_SUITE_P(
         Case{"COW t {}", "1:1: a test needs a block P0"},
         Case{"COW t { x = anon;", "1:18: expected '}' at the end of the init block, not the end of the text"},
         Case{"COW t {} P0() { exit();", "1:24: expected '}' at the end of P0, not the end of the text"},
+        Case{"COW t { x = hugetlb[3]; } P0() {}", "1:21: hugetlb pages are 4 pages each"},
+        Case{"COW t { x = anon noreserve; } P0() {}", "1:18: 'anon' has no reservation"},
+        Case{"COW t { hugepages = 2; hugepages = 1; } P0() {}", "1:24: 'hugepages' is said twice"},
+        Case{"COW t { x = hugetlb; } P0() {} exists (pool(used)=1)",
+             "1:45: expected free or reserved; did you mean 'free'?"},
         Case{"COW t { x = anno(1); } P0() { READ_ONCE(*x); }",
              "1:13: a variable is anon, zeropage, secret, thp, hugetlb, unmapped or a file's, a device is device, a "
              "file memfd "

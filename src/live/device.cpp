@@ -30,6 +30,8 @@ void drain(int pipe) {
 
 bool is_direct(Way way) { return way == Way::kDirectRead || way == Way::kDirectWrite; }
 
+bool is_copy(Way way) { return way == Way::kCopyIn || way == Way::kCopyOut; }
+
 const char* name_of(Way way) {
   switch (way) {
     case Way::kRing:
@@ -39,6 +41,9 @@ const char* name_of(Way way) {
     case Way::kDirectRead:
     case Way::kDirectWrite:
       return "O_DIRECT";
+    case Way::kCopyIn:
+    case Way::kCopyOut:
+      return "process_vm";
     case Way::kGupTest:
       return "gup_test";
     case Way::kCard:
@@ -59,6 +64,10 @@ const char* describe(Way way) {
       return "an O_DIRECT read under way (pin for writing; before Linux 6.5 get)";
     case Way::kDirectWrite:
       return "an O_DIRECT write under way (pin for reading; before Linux 6.5 get)";
+    case Way::kCopyIn:
+      return "process_vm_writev() under way (pin for writing; before Linux 5.6 get)";
+    case Way::kCopyOut:
+      return "process_vm_readv() under way (pin for reading; before Linux 5.6 get)";
     case Way::kGupTest:
       return "gup_test (pin for reading, long-term)";
     case Way::kCard:
@@ -81,6 +90,7 @@ std::string Device::open(Way way, std::size_t pages) {
   way_ = way;
   // A card is opened by the process that asks for it.
   if (way == Way::kNone || way == Way::kCard) return {};
+  if (is_copy(way)) return held_copy_.open(pages * kPageBytes);
   if (way == Way::kGupTest) {
     // Not closed at exec: what a test's exec() starts takes hold of pages too.
     gup_test_ = ::open(kGupTestFile, O_RDWR);
@@ -194,6 +204,10 @@ bool Device::release() {
   if (length_ == 0) return false;
   length_ = 0;
   if (way_ == Way::kCard) return true;
+  if (is_copy(way_)) {
+    held_copy_.cancel();
+    return true;
+  }
   if (way_ == Way::kRing) return ::io_uring_unregister_buffers(&ring_) == 0;
   if (is_direct(way_)) {
     disk_.end();
@@ -226,6 +240,12 @@ Reply Device::transfer(bool into_memory, std::uint64_t offset) {
 
 Reply Device::read(std::uint64_t offset) {
   std::int64_t word = 0;
+  if (is_copy(way_)) {
+    std::vector<std::byte> bytes(length_);
+    if (const Reply moved = held_copy_.read(bytes); moved.error != 0) return moved;
+    std::memcpy(&word, bytes.data() + offset, sizeof word);
+    return {word, 0};
+  }
   if (is_direct(way_)) {
     std::vector<std::byte> bytes;
     if (!disk_.look(bytes) || offset + sizeof word > bytes.size()) return {0, EIO};
@@ -260,9 +280,13 @@ Reply Device::read(std::uint64_t offset) {
 }
 
 Reply Device::write(std::uint64_t offset, std::int64_t value) {
-  if (is_direct(way_)) {
+  if (moves_once(way_)) {
     std::vector<std::byte> bytes(length_);
     std::memcpy(bytes.data() + offset, &value, sizeof value);
+    if (is_copy(way_)) {
+      const Reply moved = held_copy_.write(bytes);
+      return {0, moved.error};
+    }
     if (!disk_.fill(bytes)) return {0, EIO};
     const std::optional<int> result = finish();
     return result.value_or(0) >= 0 ? Reply{} : Reply{0, -*result};

@@ -10,6 +10,7 @@
 
 #include "cowherd/flags.hpp"
 #include "live/channel.hpp"
+#include "live/held_copy.hpp"
 #include "live/slow_disk.hpp"
 
 namespace cowherd::live {
@@ -25,6 +26,10 @@ enum class Way : std::uint8_t {
   /// get_user_pages(). Whoever asked for it may exit, but an exec waits for its end.
   kDirectRead,
   kDirectWrite,
+  /// process_vm_writev() and process_vm_readv(), under way: pin_user_pages_remote(), with FOLL_WRITE for the first.
+  /// Whoever has the memory may exec.
+  kCopyIn,
+  kCopyOut,
   /// The kernel's own test of it: pin_user_pages() with FOLL_LONGTERM, for reading. One device at a time.
   kGupTest,
   /// cuMemHostRegister(): what the driver of the graphics card takes, pin_user_pages() with FOLL_LONGTERM in newer
@@ -33,7 +38,10 @@ enum class Way : std::uint8_t {
 };
 
 bool is_direct(Way way);
-/// "io_uring", "vmsplice", "O_DIRECT", "gup_test", "CUDA"; "none".
+bool is_copy(Way way);
+/// Of what moves its data once, and ends.
+inline bool moves_once(Way way) { return is_direct(way) || is_copy(way); }
+/// "io_uring", "vmsplice", "O_DIRECT", "process_vm", "gup_test", "CUDA"; "none".
 const char* name_of(Way way);
 /// "io_uring fixed buffers (pin for writing, long-term)"
 const char* describe(Way way);
@@ -54,6 +62,10 @@ class Device {
   [[nodiscard]] Way way() const { return way_; }
   /// What a process is asked so that the device gets hold of its memory.
   [[nodiscard]] Request take_request(std::uint64_t address, std::uint64_t length, std::uint32_t times, PinFlags flags);
+  /// Of a copy, which asks for the process: whether the memory is held.
+  Reply take_by_copy(pid_t process, std::uint64_t address, std::uint64_t length, std::chrono::milliseconds patience) {
+    return held_copy_.start(process, address, length, way_ == Way::kCopyIn, patience);
+  }
   /// After the process has said that it asked the kernel: whether the memory is held.
   Reply taken(Reply asked, std::chrono::milliseconds patience);
   /// Notes what that came to: `length` bytes from `address`.
@@ -79,6 +91,7 @@ class Device {
   io_uring ring_{};
   bool ring_open_ = false;
   SlowDisk disk_;
+  HeldCopy held_copy_;
   int gup_test_ = -1;
   /// The far side of a ring's transfers; what a pipe device holds lies in the first.
   int pipe_[2] = {-1, -1};

@@ -14,7 +14,7 @@ using litmus::Operation;
 /// What a program does with one device, block by block.
 class Use {
  public:
-  Use(const litmus::Program& program, std::uint8_t device) : program_(program) {
+  Use(const litmus::Program& program, std::uint8_t device, AtExec at_exec) : program_(program), at_exec_(at_exec) {
     for (std::uint8_t b = 0; b < program.blocks.size(); ++b) {
       std::size_t since_pin = 0;
       bool named = false;
@@ -38,22 +38,22 @@ class Use {
   }
 
   [[nodiscard]] std::string beyond() const {
-    if (names_other_words()) return "an O_DIRECT transfer moves all words of a page";
+    if (names_other_words()) return "a transfer moves all words of a page";
     for (std::size_t i = 0; i < pins_.size(); ++i) {
       const Operation& pin = *pins_[i];
-      if (pin.times != 1) return "an O_DIRECT transfer holds a page once";
+      if (pin.times != 1) return "a transfer holds a page once";
       // What is not named of several pages would be overwritten with it.
-      if (pin.place.pages != 1 && writes_) return "an O_DIRECT read fills all of its pages";
-      if (has(pin.pin_flags, PinFlags::kLongTerm)) return "an O_DIRECT transfer is no long-term reference";
+      if (pin.place.pages != 1 && writes_) return "a transfer fills all of its pages";
+      if (has(pin.pin_flags, PinFlags::kLongTerm)) return "a transfer is no long-term reference";
       if (has(pin.pin_flags, PinFlags::kWrite) != has(pins_[0]->pin_flags, PinFlags::kWrite)) {
-        return "an O_DIRECT transfer goes one way";
+        return "a transfer goes one way";
       }
       // The kernel ends a process's transfers before its memory, and exec() ends its memory.
-      if (execs(holders_[i])) return "exec() waits for O_DIRECT transfers";
-      if (has(pin.pin_flags, PinFlags::kWrite) && reads_) return "an O_DIRECT read only writes memory";
+      if (at_exec_ == AtExec::kWaits && execs(holders_[i])) return "exec() waits for O_DIRECT transfers";
+      if (has(pin.pin_flags, PinFlags::kWrite) && reads_) return "a transfer into memory only writes it";
     }
     const bool in_order = blocks_ == 1 ? !repeats_ : pins_.size() <= 1 && moves_ <= 1;
-    return in_order ? std::string() : "an O_DIRECT transfer moves its data once";
+    return in_order ? std::string() : "a transfer moves its data once";
   }
 
  private:
@@ -80,6 +80,7 @@ class Use {
   }
 
   const litmus::Program& program_;
+  AtExec at_exec_;
   std::vector<const Operation*> pins_;
   std::vector<std::uint8_t> holders_;
   std::size_t blocks_ = 0;
@@ -91,8 +92,8 @@ class Use {
 
 }  // namespace
 
-std::string beyond_one_transfer(const litmus::Program& program, std::uint8_t device) {
-  return Use(program, device).beyond();
+std::string beyond_one_transfer(const litmus::Program& program, std::uint8_t device, AtExec at_exec) {
+  return Use(program, device, at_exec).beyond();
 }
 
 }  // namespace cowherd::live

@@ -10,6 +10,8 @@ enum class PinBy : std::uint8_t {
   kClosest,
   /// Fixed buffers of an io_uring, or nothing.
   kRing,
+  /// process_vm_readv() and process_vm_writev() under way, or nothing.
+  kCopy,
   /// cuMemHostRegister(), or nothing.
   kCard,
 };

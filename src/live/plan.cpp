@@ -276,32 +276,57 @@ class Planner {
       if (op.times * op.place.pages > kMostSpliced) return skip("more references than a pipe holds", text);
       return use(op, Way::kPipe, std::size_t{op.times} * op.place.pages, text);
     }
-    if (pin_by_ == PinBy::kCard && writes && !long_term && is_disks(program_.variables[op.place.variable])) {
-      return skip("a card holds pages for long, as no page of a disk is since 6.5", text);
+    const bool of_disk = is_disks(program_.variables[op.place.variable]);
+    switch (pin_by_) {
+      case PinBy::kCard:
+        if (!long_term && (of_disk || !writes)) return skip("a card holds pages for long", text);
+        return use_card(op, text);
+      case PinBy::kCopy:
+        return use_copy(op, text);
+      case PinBy::kRing:
+        return writes ? use_ring(op, text) : skip("io_uring pins for writing alone", text);
+      case PinBy::kClosest:
+        break;
     }
-    if (pin_by_ == PinBy::kCard && !writes && !long_term) return skip("a card holds pages for long", text);
-    if (pin_by_ == PinBy::kCard) return use_card(op, text);
-    if (pin_by_ == PinBy::kRing && !writes) return skip("io_uring pins for writing alone", text);
-    if (!writes) {
-      const bool by_card = !here(Need::kGupTest) && here(Need::kCuda);
-      if (long_term) return by_card ? use_card(op, text) : use_gup_test(op, text);
-      if (!here(Need::kDirectPins)) return skip("nothing pins for reading: O_DIRECT does since 6.5", text);
+    if (!long_term && here(Need::kDirectIo) && here(Need::kDirectPins) && beyond_direct(op).empty()) {
       return use_direct(op, direct, text);
     }
-    const bool in_parts = op.place.pages > 1 && plan_.uses.huge;
-    if (pin_by_ == PinBy::kClosest && !long_term && here(Need::kDirectIo) && here(Need::kDirectPins) && !in_parts &&
-        beyond_one_transfer(program_, op.device).empty()) {
-      return use_direct(op, direct, text);
-    }
+    if (!long_term && here(Need::kHeldCopy) && beyond_copy(op).empty()) return use_copy(op, text);
+    if (writes) return use_ring(op, text);
+    if (long_term) return !here(Need::kGupTest) && here(Need::kCuda) ? use_card(op, text) : use_gup_test(op, text);
+    if (!here(Need::kDirectPins)) return skip("nothing pins for reading: O_DIRECT does since 6.5", text);
+    use_direct(op, direct, text);
+  }
+
+  void use_ring(const Operation& op, const std::string& text) {
     need(Need::kIoUring, text);
     if (op.times > kMostBuffers) return skip("more references than an io_uring holds", text);
-    if (!long_term) {
+    if (!has(op.pin_flags, PinFlags::kLongTerm)) {
       if (is_disks(program_.variables[op.place.variable])) {
         return skip("fixed buffers are held for long, as no page of a disk is since 6.5", text);
       }
       note(fmt::format("{} pins long-term here: fixed buffers always do", program_.devices[op.device]));
     }
     use(op, Way::kRing, op.place.pages, text);
+  }
+
+  /// Why O_DIRECT cannot hold the pages; empty where it can.
+  [[nodiscard]] std::string beyond_direct(const Operation& op) const {
+    if (op.place.pages > 1 && plan_.uses.huge) return "a transfer is of one part of a huge page";
+    return beyond_one_transfer(program_, op.device);
+  }
+
+  /// The same of process_vm_readv() and process_vm_writev(), which take no page without locks.
+  [[nodiscard]] std::string beyond_copy(const Operation& op) const {
+    if (op.place.pages > 1 && plan_.uses.huge) return "a transfer is of one part of a huge page";
+    if (has(op.pin_flags, PinFlags::kFast)) return "a copy to or from a process takes no page fast";
+    return beyond_one_transfer(program_, op.device, AtExec::kGoesOn);
+  }
+
+  void use_copy(const Operation& op, const std::string& text) {
+    need(Need::kHeldCopy, text);
+    if (const std::string reason = beyond_copy(op); !reason.empty()) return skip(reason, text);
+    use(op, has(op.pin_flags, PinFlags::kWrite) ? Way::kCopyIn : Way::kCopyOut, op.place.pages, text);
   }
 
   void use_gup_test(const Operation& op, const std::string& text) {
@@ -323,8 +348,7 @@ class Planner {
 
   void use_direct(const Operation& op, Way way, const std::string& text) {
     need(Need::kDirectIo, text);
-    if (const std::string reason = beyond_one_transfer(program_, op.device); !reason.empty()) return skip(reason, text);
-    if (op.place.pages > 1 && plan_.uses.huge) return skip("an O_DIRECT transfer is of one part of a huge page", text);
+    if (const std::string reason = beyond_direct(op); !reason.empty()) return skip(reason, text);
     use(op, way, op.place.pages, text);
   }
 

@@ -32,14 +32,16 @@ TEST(Plan, EachReferenceHasItsWay) {
 }
 
 TEST(Plan, AShortPinIsATransferUnderWayWhereOneIsEnough) {
-  const auto way = [](const char* statements) { return plan_of(statements, everything()).devices[0].way; };
+  Offers offers = everything();
+  offers[static_cast<std::size_t>(Need::kHeldCopy)].here = false;
+  const auto way = [&](const char* statements) { return plan_of(statements, offers).devices[0].way; };
   EXPECT_EQ(way("pin(d, x[0], FOLL_WRITE); dma_write(d, 2); unpin(d);"), Way::kDirectRead);
   EXPECT_EQ(way("pin(d, x[0], 0); r0 = dma_read(d); unpin(d); pin(d, x[1], 0); r1 = dma_read(d);"), Way::kDirectWrite);
   EXPECT_EQ(way("pin(d, x[0], FOLL_WRITE); r0 = dma_read(d);"), Way::kRing);
   EXPECT_EQ(way("pin(d, x[0], FOLL_WRITE); dma_write(d, 2); dma_write(d, 3);"), Way::kRing);
   EXPECT_EQ(way("pin(d, x[0], FOLL_WRITE); dma_write(d, 2); r0 = READ_ONCE(x[0].1);"), Way::kRing);
   EXPECT_EQ(way("pin(d, x[0], FOLL_WRITE); exec();"), Way::kRing);
-  const auto skip = [](const char* statements) { return plan_of(statements, everything()).skip; };
+  const auto skip = [&](const char* statements) { return plan_of(statements, offers).skip; };
   EXPECT_NE(skip("pin(d, x[0], 0); r0 = dma_read(d); r1 = dma_read(d);").find("moves its data once"),
             std::string::npos);
   EXPECT_EQ(way("pin(d, x, 0); r0 = dma_read(d[1]);"), Way::kDirectWrite);
@@ -47,6 +49,20 @@ TEST(Plan, AShortPinIsATransferUnderWayWhereOneIsEnough) {
   EXPECT_EQ(way("pin(d, x, FOLL_WRITE); dma_write(d[1], 2);"), Way::kRing);
   EXPECT_NE(skip("pin(d, x[0], 0) times 2;").find("holds a page once"), std::string::npos);
   EXPECT_NE(skip("pin(d, x[0], 0); exec();").find("exec() waits"), std::string::npos);
+}
+
+TEST(Plan, ACopyUnderWayServesWhereNoDiskDoes) {
+  Offers offers = everything();
+  const auto way = [&](const char* statements) { return plan_of(statements, offers).devices[0].way; };
+  EXPECT_EQ(way("pin(d, x[0], FOLL_WRITE); dma_write(d, 2);"), Way::kDirectRead);
+  EXPECT_EQ(way("pin(d, x[0], FOLL_WRITE); dma_write(d, 2); exec();"), Way::kCopyIn) << "no exec() waits for it";
+  EXPECT_EQ(way("pin(d, x[0], 0); r0 = dma_read(d); exec();"), Way::kCopyOut);
+  EXPECT_EQ(way("pin(d, x[0], FOLL_WRITE | FOLL_FAST); exec();"), Way::kRing) << "it takes no page fast";
+  offers[static_cast<std::size_t>(Need::kDirectPins)].here = false;
+  EXPECT_EQ(way("pin(d, x[0], FOLL_WRITE); dma_write(d, 2);"), Way::kCopyIn);
+  EXPECT_EQ(way("pin(d, x[0], 0); r0 = dma_read(d);"), Way::kCopyOut);
+  EXPECT_EQ(way("get(d, x[0], FOLL_WRITE); dma_write(d, 2);"), Way::kDirectRead);
+  EXPECT_EQ(way("pin(d, x[0], FOLL_WRITE | FOLL_LONGTERM);"), Way::kRing);
 }
 
 TEST(Plan, ALongPinForReadingIsTheKernelsOwnTest) {
@@ -63,6 +79,7 @@ TEST(Plan, ALongPinForReadingIsTheKernelsOwnTest) {
 
 TEST(Plan, BeforeItPinnedATransferWasAnOrdinaryReference) {
   Offers offers = everything();
+  offers[static_cast<std::size_t>(Need::kHeldCopy)].here = false;
   EXPECT_NE(plan_of("get(d, x[0], FOLL_WRITE);", offers).skip.find("O_DIRECT pins since"), std::string::npos);
   offers[static_cast<std::size_t>(Need::kDirectPins)].here = false;
   const Plan plan = plan_of("get(d, x[0], FOLL_WRITE); dma_write(d, 3);", offers);
@@ -104,6 +121,38 @@ TEST(Plan, WhatTheKernelDoesOnTheSideIsMadeReady) {
   Offers offers = everything();
   offers[static_cast<std::size_t>(Need::kSwap)] = {false, "no zram"};
   EXPECT_EQ(plan_of("swapout(x[0]);", offers).skip, "needs swap: no zram (swapout(x[0]))");
+}
+
+TEST(Plan, WhatOnlyPinsForLongHoldsNoPageOfADisk) {
+  const auto planned = [](const char* flags, PinBy by) {
+    const litmus::ParseResult parsed =
+        litmus::parse(std::string("COW t\n{ f = file(1); x = f shared; d = device; }\nP0() { pin(d, x, ") + flags +
+                          "); r0 = dma_read(d); r1 = dma_read(d); }",
+                      "t");
+    EXPECT_TRUE(parsed.ok()) << parsed.to_text();
+    return plan(*parsed.program, everything(), by);
+  };
+  EXPECT_NE(planned("FOLL_WRITE", PinBy::kClosest).skip.find("held for long"), std::string::npos);
+  EXPECT_NE(planned("FOLL_WRITE", PinBy::kCard).skip.find("for long"), std::string::npos);
+  EXPECT_EQ(planned("FOLL_WRITE | FOLL_LONGTERM", PinBy::kClosest).devices[0].way, Way::kRing);
+  EXPECT_NE(planned("FOLL_WRITE | FOLL_LONGTERM", PinBy::kCopy).skip.find("no long-term reference"), std::string::npos);
+}
+
+TEST(Plan, HugePagesAreBorrowedAndMovedAsAWhole) {
+  const auto planned = [](const char* statements, const char* memory = "x = thp(1);") {
+    const litmus::ParseResult parsed =
+        litmus::parse(std::string("COW t\n{ ") + memory + " d = device; }\nP0() { " + statements + " }", "t");
+    EXPECT_TRUE(parsed.ok()) << parsed.to_text();
+    return plan(*parsed.program, everything());
+  };
+  const Plan one = planned("pin(d, x[1], FOLL_WRITE); dma_write(d, 2);");
+  EXPECT_EQ(one.uses, (KernelUses{.huge = true}));
+  EXPECT_EQ(one.devices[0].way, Way::kDirectRead);
+  EXPECT_EQ(one.notes.size(), 1u) << "what a page of the test is";
+  EXPECT_EQ(planned("pin(d, x[1..2], FOLL_WRITE); unpin(d);").devices[0].way, Way::kRing)
+      << "a transfer is of one part";
+  EXPECT_NE(planned("r0 = READ_ONCE(*x);", "x = thp(1); f = memfd;").skip.find("huge pages of files"),
+            std::string::npos);
 }
 
 TEST(Plan, WhatLiesOnADiskNeedsOne) {

@@ -66,6 +66,8 @@ constexpr std::array<NeedInfo, kNeeds> kInfos = {{
      "CONFIG_SECRETMEM; before Linux 6.5 boot with secretmem.enable=1; ulimit -l"},
     {"userfaultfd", "write protection and moves by another process",
      "CONFIG_USERFAULTFD, sysctl vm.unprivileged_userfaultfd=1"},
+    {"held-copy", "pins for one copy by process_vm_readv or process_vm_writev, while it is under way: userfaultfd",
+     "run as root, or sysctl vm.unprivileged_userfaultfd=1; CONFIG_USERFAULTFD, CONFIG_CROSS_MEMORY_ATTACH; Linux 5.6"},
     {"direct-io", "references for one read or write, while it is under way: O_DIRECT on a loop device on FUSE",
      "run as root; CONFIG_FUSE_FS, CONFIG_BLK_DEV_LOOP, CONFIG_IO_URING; Linux 5.8"},
     {"direct-pins", "O_DIRECT pins; before, it takes ordinary references", "Linux 6.5"},
@@ -88,6 +90,14 @@ Offer no(std::string found) { return {false, std::move(found)}; }
 bool exists(const char* path) {
   std::error_code ignored;
   return std::filesystem::exists(path, ignored);
+}
+
+/// Whether Linux is this old or older.
+Offer since(unsigned major, unsigned minor) {
+  const std::string release = kernel_release();
+  unsigned here[2] = {0, 0};
+  if (std::sscanf(release.c_str(), "%u.%u", &here[0], &here[1]) != 2) return no("Linux " + release);
+  return {std::pair(here[0], here[1]) >= std::pair(major, minor), "Linux " + release};
 }
 
 /// A page of this process, written once.
@@ -169,6 +179,22 @@ Offer try_proc_mem() {
   ::close(memory);
   if (!written) return no("read-only memory cannot be written: " + in_words(error));
   return *page.word() == 5 ? yes("works") : no("what was written is not there");
+}
+
+/// What is written while it is under way is what it reads.
+Offer try_held_copy() {
+  if (!since(5, 6).here) return no("a copy takes ordinary references here: " + kernel_release());
+  const OwnPage page;
+  HeldCopy copy;
+  if (std::string problem = copy.open(kPageBytes); !problem.empty()) return no(problem);
+  const Reply begun = copy.start(::getpid(), page.address(), kPageBytes, false, kPatience);
+  if (begun.error != 0) return no(in_words(begun.error));
+  *page.word() = 2;
+  std::array<std::byte, kPageBytes> bytes{};
+  const Reply moved = copy.read(bytes);
+  std::int64_t word = 0;
+  std::memcpy(&word, bytes.data(), sizeof word);
+  return moved.error == 0 && word == 2 ? yes("works") : no("what was copied is not what was written");
 }
 
 Offer try_process_vm() {
@@ -340,14 +366,6 @@ Offer try_userfaultfd() {
   return yes("works");
 }
 
-/// Whether Linux is this old or older.
-Offer since(unsigned major, unsigned minor) {
-  const std::string release = kernel_release();
-  unsigned here[2] = {0, 0};
-  if (std::sscanf(release.c_str(), "%u.%u", &here[0], &here[1]) != 2) return no("Linux " + release);
-  return {std::pair(here[0], here[1]) >= std::pair(major, minor), "Linux " + release};
-}
-
 Offer look_at_rdma() {
   std::error_code ignored;
   for (const auto& entry : std::filesystem::directory_iterator("/sys/class/infiniband", ignored)) {
@@ -386,6 +404,7 @@ Offers probe() {
   set(Need::kColdPages, try_cold_pages());
   set(Need::kSecret, try_secret());
   set(Need::kUserfaultfd, try_userfaultfd());
+  set(Need::kHeldCopy, try_held_copy());
   set(Need::kDirectIo, try_device(Way::kDirectWrite));
   set(Need::kDirectPins, since(6, 5));
   set(Need::kDisk, try_disk());

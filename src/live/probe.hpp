@@ -27,6 +27,7 @@ enum class Need : std::uint8_t {
   kColdPages,
   kSecret,
   kUserfaultfd,
+  kHeldCopy,
   kDirectIo,
   kDirectPins,
   kDisk,

@@ -79,7 +79,6 @@ std::string Stage::open(const litmus::Program& program, const std::vector<Device
   layout_ = Layout(program, base);
   if (std::string problem = work_->open(uses); !problem.empty()) return problem;
   program_ = &program;
-  watch_.fill(-1);
   int reaper = 0;
   ::prctl(PR_GET_CHILD_SUBREAPER, &reaper, 0, 0, 0);
   was_reaper_ = reaper != 0;

@@ -45,7 +45,9 @@ class Stage final : public Executor {
   /// `work` must outlive it.
   explicit Stage(KernelWork& work, std::chrono::milliseconds patience = std::chrono::seconds(10),
                  Processors processors = Processors::kOne)
-      : work_(&work), patience_(patience), all_processors_(processors == Processors::kAll) {}
+      : work_(&work), patience_(patience), all_processors_(processors == Processors::kAll) {
+    watch_.fill(-1);
+  }
   Stage(const Stage&) = delete;
   Stage& operator=(const Stage&) = delete;
   ~Stage() override;
@@ -108,6 +110,7 @@ class Stage final : public Executor {
   Answer poison(std::uint8_t process, const litmus::Place& place);
   /// The flags of the page are those of the first one of its huge page.
   [[nodiscard]] std::uint64_t frame_with_flags(std::uint64_t address, const PageEntry& entry) const;
+  Answer by_copy(Device& device, std::uint8_t server, std::uint64_t address, std::uint64_t pages) const;
   /// Where a device finds a word of what it holds.
   [[nodiscard]] std::uint64_t offset_in(const Device& device, const litmus::Place& place) const;
   [[nodiscard]] std::uint64_t bytes_held(const Device& device, std::uint64_t pages) const;
@@ -115,6 +118,8 @@ class Stage final : public Executor {
   /// A transfer that finds a bad page goes on with those before it, and does not say so before its end, and a card
   /// takes all or none: those before it are asked for.
   [[nodiscard]] std::uint64_t pages_to_ask_for(std::uint8_t server, const litmus::Operation& operation) const;
+  /// Or a file's.
+  [[nodiscard]] bool is_shared(std::uint8_t variable) const;
   /// Whether the mapping there has the right that a pin needs.
   [[nodiscard]] bool is_mapped(std::uint8_t server, const litmus::Operation& operation, std::uint64_t address) const;
   /// What /proc shows of each page of the test in the process.

@@ -15,6 +15,16 @@ namespace cowherd::live {
 using litmus::OpCode;
 using litmus::Operation;
 
+bool Stage::is_shared(std::uint8_t variable) const {
+  const litmus::Variable& memory = program_->variables[variable];
+  return memory.shared || memory.kind == litmus::VariableKind::kFile;
+}
+
+Answer Stage::by_copy(Device& device, std::uint8_t server, std::uint64_t address, std::uint64_t pages) const {
+  const pid_t process = region_->channels[server].process.load();
+  return answer_of(device.take_by_copy(process, address, bytes_held(device, pages), patience_));
+}
+
 bool Stage::is_mapped(std::uint8_t server, const Operation& op, std::uint64_t address) const {
   const char* const wanted = has(op.pin_flags, PinFlags::kWrite) ? " wr" : " rd";
   const pid_t process = region_->channels[server].process.load();
@@ -23,7 +33,7 @@ bool Stage::is_mapped(std::uint8_t server, const Operation& op, std::uint64_t ad
 
 /// A pipe or a transfer has the first page of each of the test's.
 std::uint64_t Stage::bytes_held(const Device& device, std::uint64_t pages) const {
-  const bool has_all = device.way() != Way::kPipe && !is_direct(device.way());
+  const bool has_all = device.way() != Way::kPipe && !moves_once(device.way());
   return pages * (has_all ? layout_.page_bytes() : kPageBytes);
 }
 
@@ -34,7 +44,7 @@ std::uint64_t Stage::offset_in(const Device& device, const litmus::Place& place)
 std::uint64_t Stage::pages_to_ask_for(std::uint8_t server, const Operation& op) const {
   std::uint64_t pages = op.place.pages;
   const Way way = devices_[op.device]->way();
-  if (pages == 1 || (!is_direct(way) && way != Way::kCard)) return pages;
+  if (pages == 1 || (!moves_once(way) && way != Way::kCard)) return pages;
   for (std::uint64_t page = 1; page < pages; ++page) {
     if (!is_mapped(server, op, address_of(op.place) + page * layout_.page_bytes())) pages = page;
   }
@@ -51,10 +61,11 @@ Answer Stage::take(std::uint8_t block, std::uint8_t process, const Operation& op
     Request request = device.take_request(address, bytes_held(device, pages), op.times, op.pin_flags);
     request.stride = layout_.page_bytes();
     request.block = channel_of_device(op.device);
-    Answer got = ask(server, request);
+    Answer got = is_copy(device.way()) ? by_copy(device, server, address, pages) : ask(server, request);
     if (!got.lost.empty()) return got;
     if (is_direct(device.way())) got = answer_of(device.taken({0, static_cast<std::int32_t>(got.error)}, patience_));
-    if (device.way() == Way::kCard) got = from_card(server, got, is_mapped(server, op, address));
+    if (device.way() == Way::kCard)
+      got = from_card(server, got, is_mapped(server, op, address) && !is_shared(op.place.variable));
     if (!got.lost.empty()) return got;
     if (got.error == Errno{0}) {
       if (device.way() == Way::kPipe) {
@@ -105,7 +116,7 @@ Answer Stage::let_go(std::uint8_t block, const Operation& op) {
 
 Answer Stage::from_card(std::uint8_t channel, Answer answer, bool mapped) const {
   if (static_cast<std::int32_t>(answer.error) != kCardSays) return answer;
-  // The driver has no number for what the kernel said.
+  // The driver has no number for what the kernel said: of a page that it may refuse, that is taken to be it.
   if (!mapped) return {Errno::kFault, 0, {}};
   return {Errno{0}, 0, region_->channels[channel].words.data(), answer.value == kCardCannot};
 }

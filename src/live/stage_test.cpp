@@ -47,6 +47,15 @@ TEST(Stage, AChildOfVforkAndAThreadHaveTheirParents) {
   EXPECT_EQ(thread.reg(0, 0), 3);
 }
 
+TEST(Stage, OneThatWasNeverOpenedClosesNothing) {
+  const int before = ::dup(0);
+  ASSERT_GE(before, 0) << "standard input is there";
+  { const Stage stage(shared_work()); }
+  const int after = ::dup(0);
+  EXPECT_GE(after, 0);
+  for (const int file : {before, after}) ::close(file);
+}
+
 /// From here on this process and its children have no pidfd_open(), as before Linux 5.3 and in gVisor.
 bool lose_pidfds() {
   sock_filter rules[] = {

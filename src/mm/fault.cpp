@@ -139,7 +139,7 @@ Result<Faulted> handle_fault(System<G>& system, Mm& mm, Ref<Vma> vma, Vpn page, 
   }
   point(system, mm, Point::kReadEntry);
   if (system.at(vma).flags.hugetlb) [[unlikely]] {
-    COWHERD_TRY(prepare_anon_vma(system, mm, vma));
+    if (!system.at(vma).flags.shared) COWHERD_TRY(prepare_anon_vma(system, mm, vma));
     return fault_hugetlb(system, mm, vma, page, kind);
   }
   const auto walk = system.tables(mm).walk_to(page);

@@ -6,6 +6,7 @@
 
 #include "base/mutant.hpp"
 #include "base/racing_bytes.hpp"
+#include "mm/hugetlb.hpp"
 #include "mm/page.hpp"
 
 namespace cowherd::mm {
@@ -210,6 +211,8 @@ void put_file(System<G>& system, Ref<File> file) {
   }
   // Nobody else comes by it any more, but who has a page of it may still wait for the page lock.
   const Live live(system, "put-file", file);
+  if (system.at(file).promised) [[unlikely]]
+    unreserve_hugetlb_file(system, file);
   for (CachedPage page = next_cached(system.frames(), system.at(file), 0); page.frame != Frames<G>::kZeroPage;
        page = next_cached(system.frames(), system.at(file), page.index)) {
     cut_off(system, file, page.frame, page.index);

@@ -8,6 +8,7 @@
 #include "base/memory_orders.h"
 #include "base/mutant.hpp"
 #include "mm/huge.hpp"
+#include "mm/hugetlb.hpp"
 #include "mm/locks.hpp"
 #include "mm/page.hpp"
 #include "mm/shared_tables.hpp"
@@ -438,7 +439,8 @@ bool any_page_pinned(System<G>& system, Mm& mm, PageRange range) {
   });
   system.tables(mm).for_each_huge(range, [&](Vpn, EntrySlot slot) {
     for (std::uint32_t i = 0; i < Frames<G>::kHugeFrames; ++i) {
-      pinned = pinned || maybe_pinned(system.rules(), system.state(system.folio(slot.load().piece(i).frame())));
+      const FrameState frame = system.state(system.folio(slot.load().piece(i).frame()));
+      pinned = pinned || (frame.anon && maybe_pinned(system.rules(), frame));
     }
   });
   return pinned;

@@ -2,6 +2,7 @@
 
 #include "base/mutant.hpp"
 #include "mm/by_rmap.hpp"
+#include "mm/files.hpp"
 #include "mm/locks.hpp"
 #include "mm/shared_tables.hpp"
 
@@ -53,6 +54,19 @@ void unreserve_hugetlb(System<G>& system, Mm& mm, PageRange range) {
   }
   if (unused == 0 || COWHERD_MUTANT(reserve_kept_by_munmap)) return;
   const Live live(system, "unreserve", unused);
+  const PoolGuard<G> guard(system);
+  system.pool().reserved -= unused;
+}
+
+template <class G>
+void unreserve_hugetlb_file(System<G>& system, Ref<File> file) {
+  std::uint32_t unused = system.at(file).size() / Frames<G>::kHugeFrames;
+  for (CachedPage page = next_cached(system.frames(), system.at(file), 0); page.frame != Frames<G>::kZeroPage;
+       page = next_cached(system.frames(), system.at(file), page.index + 1)) {
+    --unused;
+  }
+  if (unused == 0 || COWHERD_MUTANT(hugetlb_file_keeps_promises)) return;
+  const Live live(system, "unreserve-file", unused);
   const PoolGuard<G> guard(system);
   system.pool().reserved -= unused;
 }
@@ -191,6 +205,74 @@ Result<Faulted> map_new_page(const HugetlbFault<G>& fault) {
   }
   give_back_hugetlb_page(system, head, back);
   return would_block(system, Point::kPageTableLock);
+}
+
+/// The page of the shared memory behind a place, brought in where it is not there, with a reference for the caller.
+/// ENOMEM. Compare Linux mm/hugetlb.c: hugetlb_add_to_page_cache().
+template <class G>
+Result<FrameNumber> hold_hugetlb_file_page(const HugetlbFault<G>& fault) {
+  System<G>& system = fault.system;
+  const Ref<File> file = file_of(system, fault.area());
+  const auto index = static_cast<std::uint32_t>(fault.area().index_of(fault.first).value());
+  {
+    const MappingGuard<G, true> guard(system, file);
+    const FrameNumber found = find_cached(system.frames(), system.at(file), index);
+    if (found != Frames<G>::kZeroPage) {
+      system.descriptor(found).add_references(1);
+      return found;
+    }
+  }
+  const Promised promised = system.at(file).promised ? Promised::kYes : Promised::kNo;
+  COWHERD_TRY_ASSIGN(head, take_hugetlb_page(system, promised));
+  std::uint32_t at = 0;
+  const Live live(system, "hugetlb-file-page", head, promised, index, at);
+  for (; at < Frames<G>::kHugeFrames; ++at) clear_page(system, head + PageCount{at}, false);
+  // One reference is the cache's.
+  system.descriptor(head).start_file(file.unit, Vpn{index}, 2);
+  Result<void> added;
+  {
+    const MappingGuard<G, false> guard(system, file);
+    added = add_cached(system.frames(), system.at(file), index, head);
+  }
+  if (added) return head;
+  (void)system.descriptor(head).drop_references(2);
+  give_back_hugetlb_page(system, head, COWHERD_MUTANT(given_up_reserve_lost) ? Promised::kNo : promised);
+  return added.error();
+}
+
+/// Maps the page of shared memory, for writing too where the VMA allows it.
+template <class G>
+Result<Faulted> map_shared_hugetlb(const HugetlbFault<G>& fault) {
+  System<G>& system = fault.system;
+  Mm& mm = fault.mm;
+  COWHERD_TRY_ASSIGN(head, hold_hugetlb_file_page(fault));
+  auto tables = system.tables(mm);
+  typename Tables<G>::Missing missing(system.frames());
+  const Live live(system, "map-shared-hugetlb", head, missing.frames(), missing.count());
+  if (auto ready = tables.reserve(fault.first, missing, 1); !ready) {
+    put_page(system, head);
+    return ready.error();
+  }
+  {
+    const UpperTableGuard<G> guard(system, mm);
+    if (!guard.blocked()) {
+      const EntrySlot slot = tables.install(
+          fault.first, missing, [&] { point(system, mm, Point::kSetEntry); }, 1);
+      if (!COWHERD_MUTANT(hugetlb_tables_shared)) note_pins_below(system, mm, fault.first);
+      const bool again = slot.load().present();
+      if (!again) {
+        point(system, Point::kMapcount);
+        system.descriptor(head).add_mapcount();
+      }
+      point(system, mm, Point::kSetEntry);
+      tables.set(slot, make_entry(head, fault.area(), true).with_huge(true));
+      system.note({.kind = EventKind::kFileWritable, .page = fault.first, .frame = head});
+      // The caller's reference is the entry's now.
+      if (!again) return Faulted::kMadeOwn;
+    }
+  }
+  put_page(system, head);
+  return Faulted::kRetry;
 }
 
 /// The faulting process goes on with the page, which is its own now; the upper table lock is held.
@@ -353,7 +435,8 @@ Result<Faulted> fault_hugetlb(System<G>& system, Mm& mm, Ref<Vma> vma, Vpn page,
     system.frames().note_shortage();
     return Errno::kNoMemory;
   }
-  if (!system.in_pool(fault.head())) return map_new_page(fault);
+  const bool shared = fault.area().flags.shared;
+  if (!system.in_pool(fault.head())) return shared ? map_shared_hugetlb(fault) : map_new_page(fault);
   if (kind == FaultKind::kRead || fault.entry.writable()) {
     if constexpr (G::kExplored) {
       // The access failed on what its CPU remembers.
@@ -361,7 +444,8 @@ Result<Faulted> fault_hugetlb(System<G>& system, Mm& mm, Ref<Vma> vma, Vpn page,
     }
     return Faulted::kRetry;
   }
-  return fault_protected_hugetlb(fault, guard);
+  // What is shared is nobody's own.
+  return shared ? map_shared_hugetlb(fault) : fault_protected_hugetlb(fault, guard);
 }
 
 #define COWHERD_INSTANTIATE(G)                                                          \
@@ -369,6 +453,7 @@ Result<Faulted> fault_hugetlb(System<G>& system, Mm& mm, Ref<Vma> vma, Vpn page,
   template bool any_hugetlb<G>(System<G>&, Mm&, PageRange);                             \
   template Result<void> reserve_hugetlb<G>(System<G>&, std::uint32_t);                  \
   template void unreserve_hugetlb<G>(System<G>&, Mm&, PageRange);                       \
+  template void unreserve_hugetlb_file<G>(System<G>&, Ref<File>);                       \
   template Result<FrameNumber> take_hugetlb_page<G>(System<G>&, Promised);              \
   template void give_back_hugetlb_page<G>(System<G>&, FrameNumber, Promised);           \
   template void free_hugetlb_page<G>(System<G>&, FrameNumber);                          \

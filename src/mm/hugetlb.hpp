@@ -17,7 +17,9 @@ namespace cowherd::mm {
 //
 // A place of a VMA with reservations (VmaFlags::reserved) that has no entry has a page of the pool promised to it. One
 // that had a page which is gone, and of which none is promised, keeps an entry that maps nothing: no_hugetlb_page().
-// In a VMA without reservations such an entry says that the page was taken from it for the one who was promised it.
+// Shared memory has its pages in a file, which the pages are promised to: a place without an entry finds its page
+// there. In a VMA without reservations such an entry says that the page was taken from it for the one who was promised
+// it.
 
 /// Present, so that nobody looks for a table there, to the zero page, and lets nobody through.
 template <class G>
@@ -47,6 +49,10 @@ Result<void> reserve_hugetlb(System<G>& system, std::uint32_t count);
 /// Takes back what VMAs in `range` were promised and have not used: they are about to go.
 template <class G>
 void unreserve_hugetlb(System<G>& system, Mm& mm, PageRange range) COWHERD_REQUIRES(mm.mmap_lock);
+
+/// The same for a file that goes with its last user, and has its pages still.
+template <class G>
+void unreserve_hugetlb_file(System<G>& system, Ref<File> file);
 
 /// A page of the pool, contents undefined. ENOMEM. Compare Linux mm/hugetlb.c: alloc_hugetlb_folio().
 template <class G>

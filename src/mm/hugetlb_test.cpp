@@ -111,6 +111,25 @@ TYPED_TEST(Hugetlb, AFastPinOfManyPiecesIsGivenBackWhole) {
   EXPECT_EQ(m.verify(), "");
 }
 
+TYPED_TEST(Hugetlb, SharedMemoryIsPromisedInItsFile) {
+  typename TestFixture::Made m(2);
+  const ProcessId p = m.spawn();
+  ASSERT_EQ(m.map_huge(p, this->kFirst, 2, MapFlags::kShared), Errno{0});
+  EXPECT_EQ(m.reserved(), 2U);
+  const ProcessId child = m.fork(p);
+  EXPECT_EQ(m.put(child, this->kFirst + 1, 3), Errno{0});
+  EXPECT_EQ(m.get(p, this->kFirst + 1), 3);
+  EXPECT_EQ(m.view(p, this->kFirst).mapcount, 2U);
+  EXPECT_EQ(m.reserved(), 1U);
+  EXPECT_EQ(m.verify(), "");
+  EXPECT_EQ(m.error_of(munmap(*m, p, m.at(this->kFirst), m.bytes(2 * this->kPieces))), Errno{0});
+  EXPECT_EQ(m.reserved(), 1U);
+  m.reap(p, child);
+  EXPECT_EQ(m.reserved(), 0U);
+  EXPECT_EQ(m.free(), 2U);
+  EXPECT_EQ(m.verify(), "");
+}
+
 /// What fails leaves what can be observed as it was, and goes through when it is tried again.
 TYPED_TEST(Hugetlb, EveryAllocationFailsOnce) {
   using Machine = typename TestFixture::Made;

@@ -113,7 +113,7 @@ Result<Vaddr> mmap(System<G>& system, ProcessId process, Vaddr address, ByteCoun
   COWHERD_TRY_ASSIGN(wanted, page_range<G>(address, length));
   const bool of_file = backing.file != kNoFile || has(flags, MapFlags::kShared);
   const bool hugetlb = has(flags, MapFlags::kHugetlb);
-  if (hugetlb && (!system.has_pool() || of_file || has(flags, MapFlags::kSecret))) {
+  if (hugetlb && (!system.has_pool() || backing.file != kNoFile || has(flags, MapFlags::kSecret))) {
     return system.has_pool() ? Errno::kInvalid : Errno::kNoMemory;
   }
   const bool reserved = hugetlb && !has(flags, MapFlags::kNoReserve);
@@ -156,7 +156,8 @@ Result<Vaddr> mmap(System<G>& system, ProcessId process, Vaddr address, ByteCoun
                    .soft_dirty = true,
                    .secret = has(flags, MapFlags::kSecret),
                    .hugetlb = hugetlb,
-                   .reserved = reserved};
+                   .reserved = reserved && !has(flags, MapFlags::kShared)};
+    if (fresh.file && reserved) system.at(fresh.file).promised = true;
     link_vma(system, fresh);
     system.areas(mm).insert(fresh.vma);
     merge_vmas(system, mm, range);

@@ -31,6 +31,7 @@ class Verifier {
       take_mm(mm);
     });
     files_.take();
+    if (system_.has_pool()) hugetlb_.take_files();
     take_records();
     swap_.take_cache();
     for_each_pinned([&](FrameNumber frame, std::uint32_t times, bool as_pin) { take_pinned(frame, times, as_pin); });

@@ -27,6 +27,18 @@ class HugetlbVerifier {
     promised_ += static_cast<std::int64_t>(vma.pages.count().value() / Frames<G>::kHugeFrames);
     if (!vma.flags.hugetlb) found_.add(Violation::kReserve);
   }
+  /// Counts what is promised to files.
+  void take_files() {
+    system_.frames().template for_each<File>([&](Ref<File> ref) {
+      const File& file = system_.at(ref);
+      if (!file.promised) return;
+      promised_ += file.size() / Frames<G>::kHugeFrames;
+      for (CachedPage page = next_cached(system_.frames(), file, 0); page.frame != Frames<G>::kZeroPage;
+           page = next_cached(system_.frames(), file, page.index + 1)) {
+        --promised_;
+      }
+    });
+  }
   /// A huge entry of a hugetlb VMA, whether it maps a page or not.
   void take_entry(const Vma& vma, Entry entry) {
     if (vma.flags.reserved) --promised_;

@@ -15,7 +15,7 @@
 #include <unistd.h>
 
 enum { OK = 0, INVALID_VALUE = 1, NOT_SUPPORTED = 801, ALREADY_REGISTERED = 712, NOT_REGISTERED = 713, UNKNOWN = 999 };
-enum { RANGES = 16, COPY = 65536 };
+enum { RANGES = 16, COPY = 2 << 20 };
 
 static struct range {
   char *at;

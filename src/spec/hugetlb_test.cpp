@@ -1,0 +1,81 @@
+#include <gtest/gtest.h>
+
+#include "spec/spec.hpp"
+
+namespace cowherd::spec {
+namespace {
+
+constexpr MapFlags kHuge = MapFlags::kFixed | MapFlags::kHugetlb;
+
+/// A space with two hugetlb pages from page 2 on, and a small page in front of them.
+struct HugetlbSpec : testing::Test {
+  Spec spec;
+  SpaceId space = spec.create_space();
+
+  HugetlbSpec() {
+    EXPECT_TRUE(spec.mmap(space, 1, 1, Protection::kReadWrite, MapFlags::kFixed, {}).ok());
+    EXPECT_TRUE(spec.mmap(space, 2, 8, Protection::kReadWrite, kHuge, {}).ok());
+  }
+};
+
+TEST_F(HugetlbSpec, WholePagesAreNotCut) {
+  for (std::uint8_t first = 1; first < 10; ++first) {
+    for (std::uint8_t count = 1; first + count <= 10; ++count) {
+      const auto within = [](int page) { return page > 2 && page < 10 && (page - 2) % 4 != 0; };
+      EXPECT_EQ(spec.cuts_hugetlb(space, first, count), within(first) || within(first + count))
+          << +first << " " << +count;
+    }
+  }
+}
+
+TEST_F(HugetlbSpec, APartThatIsMappedByItselfKnowsItsPlace) {
+  // As parts of one mmap come one by one.
+  const SpaceId other = spec.create_space();
+  for (std::uint8_t i = 0; i < 4; ++i) {
+    EXPECT_TRUE(spec.mmap(other, static_cast<std::uint8_t>(5 + i), 1, Protection::kRead, kHuge, {}, {.first = i}).ok());
+  }
+  EXPECT_FALSE(spec.cuts_hugetlb(other, 5, 4));
+  EXPECT_TRUE(spec.cuts_hugetlb(other, 6, 3));
+}
+
+TEST_F(HugetlbSpec, SomeAdviceIsRefused) {
+  EXPECT_TRUE(spec.refuses_advice(space, 1, 5, Advice::kFree));
+  EXPECT_TRUE(spec.refuses_advice(space, 2, 4, Advice::kHugePage));
+  EXPECT_FALSE(spec.refuses_advice(space, 1, 1, Advice::kFree));
+  EXPECT_FALSE(spec.refuses_advice(space, 2, 4, Advice::kDontNeed));
+}
+
+TEST_F(HugetlbSpec, ForkAndThePackedStateKeepIt) {
+  const SpaceId child = spec.fork(space);
+  Spec copy;
+  copy.assign(spec.bytes());
+  EXPECT_TRUE(copy.has_hugetlb(child));
+  EXPECT_TRUE(copy.cuts_hugetlb(child, 3, 1));
+  EXPECT_FALSE(copy.cuts_hugetlb(child, 2, 4));
+}
+
+TEST_F(HugetlbSpec, ItIsNotMoved) {
+  EXPECT_EQ(spec.remap_error(space, {2, 4, 12, 4, RemapFlags::kMayMove | RemapFlags::kFixed}), Errno::kInvalid);
+  EXPECT_EQ(spec.remap_error(space, {1, 1, 3, 1, RemapFlags::kMayMove | RemapFlags::kFixed}), Errno::kInvalid);
+}
+
+TEST_F(HugetlbSpec, ForcedWritesMayBeRefused) {
+  EXPECT_FALSE(spec.may_refuse_force(space, 2));
+  EXPECT_TRUE(spec.mprotect(space, 2, 4, Protection::kRead, {}).ok());
+  EXPECT_TRUE(spec.may_refuse_force(space, 2));
+  EXPECT_TRUE(spec.force_write(space, 2, 0, 7, {.error = Errno::kFault}).ok());
+  EXPECT_TRUE(spec.read(space, 2, 0, {.value = 0}).ok());
+  EXPECT_TRUE(spec.force_write(space, 2, 0, 7, {}).ok());
+  EXPECT_TRUE(spec.read(space, 2, 0, {.value = 7}).ok());
+}
+
+TEST_F(HugetlbSpec, AShortageIsAllowedAndZerosAreNot) {
+  EXPECT_TRUE(spec.write(space, 2, 0, 5, {}).ok());
+  const SpaceId child = spec.fork(space);
+  EXPECT_TRUE(spec.read(child, 2, 0, {.error = Errno::kSigBus, .short_of_memory = true}).ok());
+  EXPECT_FALSE(spec.read(child, 2, 0, {.error = Errno::kSigBus}).ok());
+  EXPECT_FALSE(spec.read(child, 2, 0, {.value = 0}).ok());
+}
+
+}  // namespace
+}  // namespace cowherd::spec
