@@ -122,7 +122,7 @@ std::vector<std::string> command_of(const GuestKernel& kernel, const std::string
     for (const char* word : {"quiet", "loglevel=0", "rdinit=/init", "panic=-1"}) command.emplace_back(word);
     return command;
   }
-  const std::string processors = std::to_string(kernel.processors);
+  const std::string processors = fmt::format("{0},sockets={0}", kernel.processors);
   std::vector<std::string> command = {"qemu-system-x86_64", "-accel", "tcg", "-cpu", "max",
                                       // Its memory is no business of the KSM here.
                                       "-machine", "mem-merge=off", "-smp", processors, "-m", std::to_string(kMemoryMiB),
