@@ -96,6 +96,22 @@ enum class PinFlags : std::uint8_t {
   kFast = 64,
 };
 
+/// Of which faults in a range of memory userfaultfd's handler decides, and what its registration outlives. Linux:
+/// UFFDIO_REGISTER_MODE_MISSING, _WP, _MINOR, and UFFD_FEATURE_EVENT_FORK, UFFD_FEATURE_EVENT_REMAP.
+enum class UffdFlags : std::uint8_t {
+  kNone = 0,
+  /// On a page that is not there: who accesses it waits until the handler brings one.
+  kMissing = 1,
+  /// On a page that the handler has write-protected: who writes waits until that is taken back.
+  kWriteProtect = 2,
+  /// On a page that its file has and nothing maps here: who accesses it waits until the handler lets it be mapped.
+  kMinor = 4,
+  /// The child's memory stays registered.
+  kEventFork = 8,
+  /// So does memory that mremap moves.
+  kEventRemap = 16,
+};
+
 template <class E>
 inline constexpr bool kIsFlagSet = false;
 template <>
@@ -106,6 +122,8 @@ template <>
 inline constexpr bool kIsFlagSet<RemapFlags> = true;
 template <>
 inline constexpr bool kIsFlagSet<PinFlags> = true;
+template <>
+inline constexpr bool kIsFlagSet<UffdFlags> = true;
 
 template <class E>
 requires kIsFlagSet<E>

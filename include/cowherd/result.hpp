@@ -12,6 +12,7 @@ namespace cowherd {
 /// reads the same here and on a running kernel; the second group are the signals that a bad access raises.
 enum class Errno : std::uint16_t {
   kPerm = 1,
+  kNoEntry = 2,
   kNoProcess = 3,
   kNoDevice = 6,
   kNoChild = 10,

@@ -392,6 +392,34 @@ enum class HugetlbForce : std::uint8_t {
 /// Whether a fast pin of hugetlb pages looks at fork's sequence count, where others do.
 enum class HugetlbSequence : std::uint8_t { kIgnored, kAsSmall };
 
+/// Which entries of a child say that userfaultfd write-protects their page.
+enum class UffdFork : std::uint8_t {
+  /// Those of the parent, wherever the parent's memory is registered; early copies forget it.
+  kByParent,
+  /// Those of the parent, early copies too, wherever the child's memory is registered.
+  kByChild,
+};
+
+/// What a page that mremap moves keeps of userfaultfd's write protection where its registration stays behind.
+enum class UffdRemap : std::uint8_t { kKeep, kDrop };
+
+/// When CPUs hear that userfaultfd has write-protected a page.
+enum class UffdFlush : std::uint8_t {
+  /// After the lock of its table is gone: a write fault may copy the page before.
+  kAfterUnlock,
+  kBeforeUnlock,
+};
+
+/// Which entries UFFDIO_CONTINUE makes dirty.
+enum class UffdContinue : std::uint8_t { kDirtyIfWritable, kDirty };
+
+/// As what KSM gives a page of its own back.
+enum class KsmBreak : std::uint8_t {
+  /// As a write: one that userfaultfd has write-protected stays merged.
+  kWriteFault,
+  kUnshare,
+};
+
 /// The decisions of one kernel: data, compared and copied as such.
 struct Rules {
   Reuse reuse = Reuse::kExclusive;
@@ -447,6 +475,11 @@ struct Rules {
   HugetlbFork hugetlb_fork = HugetlbFork::kAsSmall;
   HugetlbForce hugetlb_force = HugetlbForce::kRefuse;
   HugetlbSequence hugetlb_sequence = HugetlbSequence::kAsSmall;
+  UffdFork uffd_fork = UffdFork::kByChild;
+  UffdRemap uffd_remap = UffdRemap::kDrop;
+  UffdFlush uffd_flush = UffdFlush::kBeforeUnlock;
+  UffdContinue uffd_continue = UffdContinue::kDirtyIfWritable;
+  KsmBreak ksm_break = KsmBreak::kUnshare;
 
   bool operator==(const Rules&) const = default;
 };
@@ -506,8 +539,13 @@ enum class Decision : std::uint8_t {
   kHugetlbFork,
   kHugetlbForce,
   kHugetlbSequence,
+  kUffdFork,
+  kUffdRemap,
+  kUffdFlush,
+  kUffdContinue,
+  kKsmBreak,
 };
-inline constexpr std::uint8_t kDecisionCount = 53;
+inline constexpr std::uint8_t kDecisionCount = 58;
 
 /// The `cowherd` row: the default of every tool. Equal to Rules{}.
 inline constexpr Rules kCowherdRules{};

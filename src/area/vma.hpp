@@ -21,9 +21,9 @@ struct Mm;
 struct VmaFlags {
   Protection protection = Protection::kNone;
   /// MADV_DONTFORK: the child does not get it (VM_DONTCOPY).
-  bool dont_fork = false;
+  bool dont_fork : 1 = false;
   /// MADV_WIPEONFORK: the child gets it empty.
-  bool wipe_on_fork = false;
+  bool wipe_on_fork : 1 = false;
   /// MAP_SHARED: what is stored goes to the file (VM_SHARED).
   bool shared : 1 = false;
   /// Pages that have no entry count as written: the mapping is new, or has moved, since the last round of soft-dirty
@@ -42,6 +42,8 @@ struct VmaFlags {
   /// Of a hugetlb mapping: a page of the pool is promised to each place that has no entry, and was to each that has one
   /// (HPAGE_RESV_OWNER). A child does not inherit it.
   bool reserved : 1 = false;
+  /// Which faults userfaultfd's handler decides. Compare Linux VM_UFFD_MISSING, VM_UFFD_WP, VM_UFFD_MINOR.
+  UffdFlags uffd = UffdFlags::kNone;
 
   /// For who comes by a reverse map, without a mmap lock: as of some moment.
   [[nodiscard]] Protection protection_unlocked() const {
@@ -53,7 +55,7 @@ struct VmaFlags {
   [[nodiscard]] bool like(const VmaFlags& other) const {
     return protection == other.protection && dont_fork == other.dont_fork && wipe_on_fork == other.wipe_on_fork &&
            locked == other.locked && secret == other.secret && mergeable == other.mergeable && huge == other.huge &&
-           hugetlb == other.hugetlb && reserved == other.reserved;
+           hugetlb == other.hugetlb && reserved == other.reserved && uffd == other.uffd;
   }
 };
 

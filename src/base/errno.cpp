@@ -6,6 +6,8 @@ const char* name_of(Errno error) {
   switch (error) {
     case Errno::kPerm:
       return "EPERM";
+    case Errno::kNoEntry:
+      return "ENOENT";
     case Errno::kNoProcess:
       return "ESRCH";
     case Errno::kNoDevice:

@@ -13,43 +13,44 @@ namespace cowherd {
 
 /// Where an operation under a scheduler may be suspended: always just before it touches what another agent may touch
 /// without a common lock, or takes a lock. Name, text, what comes next. docs/concurrency.md comes from this table.
-#define COWHERD_POINTS(X)                                                                   \
-  X(kAccess, "access", "a load or store: translate and move the bytes")                     \
-  X(kMmapLock, "mmap-lock", "take the mmap lock")                                           \
-  X(kPageLock, "page-lock", "take the page lock")                                           \
-  X(kTryPageLock, "try-page-lock", "take the page lock if it is free")                      \
-  X(kFileLock, "file-lock", "take the file lock")                                           \
-  X(kMappingLock, "mapping-lock", "take the mapping lock")                                  \
-  X(kAnonVmaLock, "anon-vma-lock", "take the anon_vma lock")                                \
-  X(kPageTableLock, "page-table-lock", "take a page-table lock")                            \
-  X(kReadEntry, "read-entry", "read an entry without its lock")                             \
-  X(kReadTable, "read-table", "read the entry of a table without its lock")                 \
-  X(kClearEntry, "clear-entry", "clear an entry")                                           \
-  X(kSetEntry, "set-entry", "set an entry")                                                 \
-  X(kProtectEntry, "protect-entry", "take write permission from an entry")                  \
-  X(kFlush, "flush", "make every CPU forget translations")                                  \
-  X(kFreeTable, "free-table", "free a table that no walker is in")                          \
-  X(kReadCounts, "read-counts", "read what the reuse or fork decision looks at")            \
-  X(kTakeReference, "take-reference", "take a reference, and the pin with it")              \
-  X(kDropReference, "drop-reference", "drop a reference, and free the frame with the last") \
-  X(kMapcount, "mapcount", "change a mapcount")                                             \
-  X(kExclusive, "exclusive", "set or clear the exclusive mark")                             \
-  X(kReadExclusive, "read-exclusive", "read the exclusive mark without a lock")             \
-  X(kRecheckEntry, "recheck-entry", "read an entry again, the reference held")              \
-  X(kRecheckTable, "recheck-table", "read the entry of a table again, the reference held")  \
-  X(kHasPinned, "has-pinned", "say that the address space has been pinned, or ask")         \
-  X(kSequence, "sequence", "change or sample the fork sequence count")                      \
-  X(kCopyPage, "copy-page", "copy the bytes of a page")                                     \
-  X(kDevice, "device", "a device's load or store")                                          \
-  X(kSwapSlot, "swap-slot", "look at a slot of swap, or change it")                         \
-  X(kSwapIo, "swap-io", "copy a page to its slot, or from it")                              \
-  X(kProcesses, "processes", "take the lock of the list of processes")                      \
-  X(kFileSize, "file-size", "read or change the size of a file")                            \
-  X(kDirty, "dirty", "set or clear what says that a page of a file was written")            \
-  X(kWriteback, "writeback", "wait until a page is not on its way to the disk")             \
-  X(kDisk, "disk", "read or write a block")                                                 \
-  X(kHugetlbFaultLock, "hugetlb-fault-lock", "take the lock of faults on hugetlb memory")   \
-  X(kPoolLock, "pool-lock", "take the lock of the hugetlb pool")                            \
+#define COWHERD_POINTS(X)                                                                    \
+  X(kAccess, "access", "a load or store: translate and move the bytes")                      \
+  X(kMmapLock, "mmap-lock", "take the mmap lock")                                            \
+  X(kPageLock, "page-lock", "take the page lock")                                            \
+  X(kTryPageLock, "try-page-lock", "take the page lock if it is free")                       \
+  X(kFileLock, "file-lock", "take the file lock")                                            \
+  X(kMappingLock, "mapping-lock", "take the mapping lock")                                   \
+  X(kAnonVmaLock, "anon-vma-lock", "take the anon_vma lock")                                 \
+  X(kPageTableLock, "page-table-lock", "take a page-table lock")                             \
+  X(kReadEntry, "read-entry", "read an entry without its lock")                              \
+  X(kReadTable, "read-table", "read the entry of a table without its lock")                  \
+  X(kClearEntry, "clear-entry", "clear an entry")                                            \
+  X(kSetEntry, "set-entry", "set an entry")                                                  \
+  X(kProtectEntry, "protect-entry", "take write permission from an entry")                   \
+  X(kFlush, "flush", "make every CPU forget translations")                                   \
+  X(kFreeTable, "free-table", "free a table that no walker is in")                           \
+  X(kReadCounts, "read-counts", "read what the reuse or fork decision looks at")             \
+  X(kTakeReference, "take-reference", "take a reference, and the pin with it")               \
+  X(kDropReference, "drop-reference", "drop a reference, and free the frame with the last")  \
+  X(kMapcount, "mapcount", "change a mapcount")                                              \
+  X(kExclusive, "exclusive", "set or clear the exclusive mark")                              \
+  X(kReadExclusive, "read-exclusive", "read the exclusive mark without a lock")              \
+  X(kRecheckEntry, "recheck-entry", "read an entry again, the reference held")               \
+  X(kRecheckTable, "recheck-table", "read the entry of a table again, the reference held")   \
+  X(kHasPinned, "has-pinned", "say that the address space has been pinned, or ask")          \
+  X(kSequence, "sequence", "change or sample the fork sequence count")                       \
+  X(kCopyPage, "copy-page", "copy the bytes of a page")                                      \
+  X(kDevice, "device", "a device's load or store")                                           \
+  X(kSwapSlot, "swap-slot", "look at a slot of swap, or change it")                          \
+  X(kSwapIo, "swap-io", "copy a page to its slot, or from it")                               \
+  X(kProcesses, "processes", "take the lock of the list of processes")                       \
+  X(kFileSize, "file-size", "read or change the size of a file")                             \
+  X(kDirty, "dirty", "set or clear what says that a page of a file was written")             \
+  X(kWriteback, "writeback", "wait until a page is not on its way to the disk")              \
+  X(kDisk, "disk", "read or write a block")                                                  \
+  X(kHugetlbFaultLock, "hugetlb-fault-lock", "take the lock of faults on hugetlb memory")    \
+  X(kPoolLock, "pool-lock", "take the lock of the hugetlb pool")                             \
+  X(kUserfault, "userfault", "wait until userfaultfd's handler has decided about the fault") \
   X(kAllocate, "allocate", "an allocation that may fail by choice")
 
 enum class Point : std::uint8_t {

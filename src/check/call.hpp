@@ -5,6 +5,7 @@
 
 #include "cowherd/flags.hpp"
 #include "litmus/program.hpp"
+#include "spec/packing.hpp"
 #include "spec/promise.hpp"
 #include "spec/spec.hpp"
 
@@ -44,6 +45,16 @@ struct Call {
     kPunch,
     /// The memory of the page fails.
     kPoison,
+    // Userfaultfd, and what its handler does.
+    /// For `uffd`; for nothing any more where that is kNone.
+    kUffdRegister,
+    /// A page that holds `value` in `word`.
+    kUffdFill,
+    kUffdContinue,
+    /// The mark comes or, where `value` is 0, goes.
+    kUffdProtect,
+    /// From page `child`.
+    kUffdMove,
   };
 
   Kind kind = Kind::kNothing;
@@ -58,6 +69,7 @@ struct Call {
   MapFlags map_flags = MapFlags::kNone;
   Advice advice = Advice::kDontNeed;
   PinFlags pin_flags = PinFlags::kNone;
+  UffdFlags uffd = UffdFlags::kNone;
   spec::Remap remap{};
   /// What an mmap maps; the file that it is about.
   spec::Backing backing = {};
@@ -70,6 +82,16 @@ struct Call {
     return one;
   }
 };
+
+/// Whether it is one of userfaultfd's: such a call takes effect at one moment, or is refused then.
+constexpr bool is_of_handler(Call::Kind kind) {
+  return kind == Call::Kind::kUffdRegister || kind == Call::Kind::kUffdFill || kind == Call::Kind::kUffdContinue ||
+         kind == Call::Kind::kUffdProtect || kind == Call::Kind::kUffdMove;
+}
+
+/// Equal calls give equal bytes.
+void pack_call(spec::Packer& out, const Call& call);
+void unpack_call(spec::Unpacker& in, Call& call);
 
 /// A call that has begun and has not ended.
 struct Pending {

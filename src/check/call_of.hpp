@@ -145,6 +145,27 @@ Call call_of(Where& where, std::uint8_t block) {
     case OpCode::kCollapse:
     case OpCode::kSplit:
       break;
+    case OpCode::kUffdRegister:
+    case OpCode::kUffdUnregister:
+      call.kind = Kind::kUffdRegister;
+      call.uffd = op.uffd;
+      break;
+    case OpCode::kUffdCopy:
+    case OpCode::kUffdZeropage:
+      if (where.alive(call.process)) call.kind = Kind::kUffdFill;
+      break;
+    case OpCode::kUffdContinue:
+      if (where.alive(call.process)) call.kind = Kind::kUffdContinue;
+      break;
+    case OpCode::kUffdWp:
+    case OpCode::kUffdUnwp:
+      if (where.alive(call.process)) call.kind = Kind::kUffdProtect;
+      call.value = op.code == OpCode::kUffdWp ? 1 : 0;
+      break;
+    case OpCode::kUffdMove:
+      call.kind = Kind::kUffdMove;
+      call.child = scene.page_of(op.to);
+      break;
     case OpCode::kPoison:
       if (where.alive(call.process)) call.kind = Kind::kPoison;
       break;

@@ -88,6 +88,7 @@ class Configuration {
   /// With what of it others may have too.
   [[nodiscard]] Footprint with_files(Footprint print) const;
   void apply_to_file(std::uint8_t agent, const Pending& pending, PartsDone& done);
+  void apply_of_handler(const Effect& effect, const Pending& pending, PartsDone& done);
   void apply_to_page(const Pending& pending, PartsDone& done, std::uint8_t index);
   void remap_page(const Pending& pending, PartsDone& done, std::uint8_t index);
   void populate(const Pending& pending, PartsDone& done, const Effect& effect);

@@ -2,6 +2,8 @@
 
 #include <bit>
 
+#include "check/handler_calls.hpp"
+
 namespace cowherd::check {
 
 namespace {
@@ -65,6 +67,12 @@ class Ending {
       case Kind::kTruncate:
       case Kind::kPunch:
         return on_file();
+      case Kind::kUffdRegister:
+      case Kind::kUffdFill:
+      case Kind::kUffdContinue:
+      case Kind::kUffdProtect:
+      case Kind::kUffdMove:
+        return of_handler();
       case Kind::kVfork:
         return succeeded() ? Judgement{} : judge_start();
       case Kind::kNothing:
@@ -275,6 +283,14 @@ class Ending {
     const Judgement judgement = spec_.force_write(pending_.space, call_.page, call_.word, call_.value, seen_);
     note_store(pending_.space, call_.page, before);
     return judgement;
+  }
+
+  Judgement of_handler() {
+    if (met_nobody()) return {};
+    if (done_.taken) return judge_result(kSuccess, seen_);
+    if (done_.refused && (is_refused_with(done_.value, seen_.error) || seen_.for_shortage())) return {};
+    if (done_.refused) return judge_result(Errno::kExist, seen_);
+    return run_handler_call(spec_, pending_, seen_);
   }
 
   Judgement on_file() {

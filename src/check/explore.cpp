@@ -112,7 +112,10 @@ void Explorer::take(Task task) {
 
   if (live_ != task.node) world_.restore(snapshots_.load(node.snapshot));
   if (options_->run_twice && !same_twice(node, move)) return;
-  if (node.taken == node.runnable) forget_snapshot(node);
+  // Once all have been tried that cannot go on after all, the state is asked why.
+  const bool last = node.taken == node.runnable;
+  const bool asks = world_.scene().uses_userfault();
+  if (last && !asks) forget_snapshot(node);
   const StepReport report = step(world_, move);
   ++result_.stats.transitions;
   if (report.blocked) {
@@ -122,9 +125,14 @@ void Explorer::take(Task task) {
     // Whoever ran last cannot go on after all: to switch costs nothing.
     const bool last_stopped = block_of(move) == task.last && !goes_on(node, task.last);
     if (last_stopped && others != 0) now_.push_back({task.node, task.arrival, others, kNobody});
-    if (node.blocked == node.runnable) add_deadlock(task.arrival);
+    if (node.blocked == node.runnable) {
+      if (asks) world_.restore(snapshots_.load(node.snapshot));
+      end_unfinished(task.arrival);
+    }
+    if (last) forget_snapshot(node);
     return;
   }
+  if (last) forget_snapshot(node);
   if (!report.judgement.ok()) note(key_of(report.judgement), task.arrival, move);
   for_each(report.fresh, [&](mm::Violation violation) { note(key_of(violation), task.arrival, move); });
   arrive(task, move, report.completed);
@@ -179,7 +187,8 @@ std::uint32_t Explorer::add_node(std::uint32_t arrival) {
   node.runnable = world_.moves();
   node.unfinished = world_.unfinished() != 0;
   // With one step to take, it is taken next, while the world is still in this state.
-  if (std::popcount(node.runnable) > 1 || (options_->run_twice && node.runnable != 0)) {
+  const bool returns = options_->run_twice || world_.scene().uses_userfault();
+  if (std::popcount(node.runnable) > 1 || (returns && node.runnable != 0)) {
     node.snapshot = snapshots_.store(world_.packed_parts());
   }
   nodes_.push_back(node);
@@ -190,7 +199,7 @@ void Explorer::schedule_new(std::uint32_t number, std::uint32_t arrival, std::ui
   const Node& node = nodes_[number];
   if (node.runnable == 0) {
     if (node.unfinished) {
-      add_deadlock(arrival);
+      end_unfinished(arrival);
     } else if (outcomes_ != nullptr) {
       outcomes_->add(world_, world_.pack());
     }
@@ -218,6 +227,11 @@ void Explorer::schedule_known(std::uint32_t number, std::uint32_t from, Move mov
   arrivals_.push_back({from, move});
   const auto arrival = static_cast<std::uint32_t>(arrivals_.size() - 1);
   now_.push_back({number, arrival, moves, own ? last : kNobody});
+}
+
+void Explorer::end_unfinished(std::uint32_t arrival) {
+  if (world_.waiting() == 0) return add_deadlock(arrival);
+  if (outcomes_ != nullptr) outcomes_->add(world_, world_.pack());
 }
 
 void Explorer::add_deadlock(std::uint32_t arrival) {

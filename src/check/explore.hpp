@@ -108,6 +108,8 @@ class Explorer {
   bool same_twice(const Node& node, Move move);
   void schedule_new(std::uint32_t node, std::uint32_t arrival, std::uint8_t last);
   void schedule_known(std::uint32_t node, std::uint32_t from, Move move);
+  /// Nobody can go on, and some block has not ended. The world is in that state.
+  void end_unfinished(std::uint32_t arrival);
   void add_deadlock(std::uint32_t arrival);
   void forget_snapshot(Node& node);
   void note(const FindingKey& key, std::uint32_t arrival, Move move);

@@ -18,6 +18,7 @@ FindingKind kind_of(spec::Harm harm) {
     case spec::Harm::kNone:
     case spec::Harm::kLostWrite:
     case spec::Harm::kGarbage:
+    case spec::Harm::kUnasked:
       break;
   }
   return FindingKind::kCorruption;

@@ -41,6 +41,7 @@ std::int64_t inspect(World& world, std::uint8_t process, const Term& term) {
   const mm::PageView view = mm::inspect(world.system(), world.control.processes[process].id,
                                         world.scene().address_of_page(world.scene().page_of(term.place)));
   if (term.kind == Term::Kind::kSoftDirty) return view.in_vma ? std::int64_t{view.soft_dirty} : kNothing;
+  if (term.kind == Term::Kind::kUffdWp) return view.entry.uffd_wp() ? 1 : 0;
   if (term.kind == Term::Kind::kSwapped) return view.entry.swap() ? 1 : 0;
   if (term.kind == Term::Kind::kSwapCache) return view.in_swap_cache ? 1 : 0;
   if (term.kind == Term::Kind::kSwapCount) return view.has_slot ? view.swap_entries : kNothing;
@@ -94,6 +95,8 @@ std::int64_t value_of(World& world, const Term& term) {
     }
     case Term::Kind::kFinding:
       return broke(world.control, term.label) ? 1 : 0;
+    case Term::Kind::kWaiting:
+      return contains(world.waiting(), term.block) ? 1 : 0;
     case Term::Kind::kRss:
       return world.alive(process)
                  ? static_cast<std::int64_t>(mm::rss(world.system(), world.control.processes[process].id).value())

@@ -4,6 +4,7 @@
 #include <cassert>
 
 #include "check/ending.hpp"
+#include "check/handler_calls.hpp"
 
 namespace cowherd::check {
 
@@ -97,26 +98,10 @@ void Reference::pack_calls(spec::Packer& out) const {
   for (std::uint8_t agent = 0; agent < kBlocks; ++agent) {
     if (!in_flight_.has(agent)) continue;
     const Pending& pending = in_flight_.pending[agent];
-    const Call& call = pending.call;
-    out.put(call.kind);
-    for (const std::uint8_t number : {call.process, call.child, call.device, call.page, call.count, call.word,
-                                      pending.space.value(), pending.fresh.value()}) {
-      out.put(number);
-    }
-    out.put(call.backing.file.value());
-    out.put(call.backing.first);
-    out.put(static_cast<std::uint8_t>(call.backing.shared ? 1 : 0));
-    out.put(call.protection);
-    out.put(call.map_flags);
-    out.put(call.advice);
-    out.put(call.pin_flags);
+    pack_call(out, pending.call);
+    out.put(pending.space.value());
+    out.put(pending.fresh.value());
     out.put(static_cast<std::uint8_t>(pending.drops ? 1 : 0));
-    out.put(call.value);
-    if (call.kind != Kind::kMremap) continue;
-    for (const std::uint8_t number : {call.remap.first, call.remap.count, call.remap.to, call.remap.to_count}) {
-      out.put(number);
-    }
-    out.put(call.remap.flags);
   }
 }
 
@@ -129,28 +114,10 @@ void Reference::unpack_calls(spec::Unpacker& in) const {
   for (std::uint8_t agent = 0; agent < kBlocks; ++agent) {
     if (!in_flight_.has(agent)) continue;
     Pending& pending = in_flight_.pending[agent];
-    Call& call = pending.call;
-    call.kind = in.get<Kind>();
-    for (std::uint8_t* number : {&call.process, &call.child, &call.device, &call.page, &call.count, &call.word}) {
-      *number = in.get<std::uint8_t>();
-    }
+    unpack_call(in, pending.call);
     pending.space = spec::SpaceId{in.get<std::uint8_t>()};
     pending.fresh = spec::SpaceId{in.get<std::uint8_t>()};
-    call.backing.file = spec::FileNumber{in.get<std::uint8_t>()};
-    call.backing.first = in.get<std::uint8_t>();
-    call.backing.shared = in.get<std::uint8_t>() != 0;
-    call.protection = in.get<Protection>();
-    call.map_flags = in.get<MapFlags>();
-    call.advice = in.get<Advice>();
-    call.pin_flags = in.get<PinFlags>();
     pending.drops = in.get<std::uint8_t>() != 0;
-    call.value = in.get<std::int64_t>();
-    if (call.kind != Kind::kMremap) continue;
-    spec::Remap& remap = call.remap;
-    for (std::uint8_t* number : {&remap.first, &remap.count, &remap.to, &remap.to_count}) {
-      *number = in.get<std::uint8_t>();
-    }
-    remap.flags = in.get<RemapFlags>();
   }
 }
 
@@ -211,6 +178,26 @@ std::uint8_t Reference::file_size(std::uint8_t file) const {
   if (!loaded_) past_.unpack(pasts_[0]);
   loaded_ = pasts_.size() == 1;
   return past_.spec.size(spec::FileNumber{file});
+}
+
+void Reference::track_handlers(bool huge) {
+  parse();
+  assert(in_flight_.agents == 0 && loaded_);
+  past_.spec.track_handlers(huge);
+  packed_is_current_ = false;
+}
+
+bool Reference::may_wait(std::uint8_t agent, const Call& call) const {
+  parse();
+  const bool inside = in_flight_.has(agent);
+  const Call& asked = inside ? in_flight_.pending[agent].call : call;
+  const spec::SpaceId space = inside ? in_flight_.pending[agent].space : space_of_[asked.process];
+  if (loaded_) return past_.spec.exists(space) && may_wait_for_handler(past_.spec, space, asked);
+  for (const Bytes& past : pasts_) {
+    past_.unpack(past);
+    if (past_.spec.exists(space) && may_wait_for_handler(past_.spec, space, asked)) return true;
+  }
+  return false;
 }
 
 void Reference::spawn(std::uint8_t process) {

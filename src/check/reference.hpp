@@ -37,6 +37,10 @@ class Reference {
 
   /// A file comes to be. Precondition: as for spawn().
   void create_file(std::uint8_t file, std::uint8_t pages, bool disk);
+  /// Before anything comes to be: userfaultfd's handler will decide about memory, where there may be huge pages too.
+  void track_handlers(bool huge);
+  /// Whether the operation of `agent`, which is under way or would be `call`, may have to wait for the handler now.
+  [[nodiscard]] bool may_wait(std::uint8_t agent, const Call& call) const;
   /// A process with an empty address space comes to be. Precondition: nothing is under way, and it has none.
   void spawn(std::uint8_t process);
   /// The operation of `agent` begins. Precondition: none of `agent` is under way.

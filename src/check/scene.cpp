@@ -34,6 +34,15 @@ bool needs_migration(const litmus::Program& program) {
   return false;
 }
 
+bool needs_userfault(const litmus::Program& program) {
+  for (const litmus::Block& block : program.blocks) {
+    for (const litmus::Operation& op : block.operations) {
+      if (op.code == litmus::OpCode::kUffdRegister) return true;
+    }
+  }
+  return false;
+}
+
 bool needs_huge(const litmus::Program& program) {
   using litmus::VariableKind;
   for (const litmus::Variable& variable : program.variables) {
@@ -87,6 +96,7 @@ Scene::Scene(const litmus::Program& program) : program_(&program) {
   std::uint64_t next = 0;
   std::size_t page = 0;
   uses_huge_ = needs_huge(program);
+  uses_userfault_ = needs_userfault(program);
   for (const litmus::Variable& variable : program.variables) {
     ++next;
     // Where a huge page may lie in it.
@@ -110,7 +120,8 @@ Scene::Scene(const litmus::Program& program) : program_(&program) {
   for (const litmus::Block& block : program.blocks) {
     for (const litmus::Operation& op : block.operations) {
       const bool makes = op.code == litmus::OpCode::kMremap || op.code == litmus::OpCode::kMigrate ||
-                         op.code == litmus::OpCode::kPoison;
+                         op.code == litmus::OpCode::kPoison || op.code == litmus::OpCode::kUffdMove ||
+                         op.code == litmus::OpCode::kUffdRegister;
       moves += makes ? 1 : 0;
     }
   }

@@ -90,6 +90,8 @@ class Scene {
 
   /// Enough for every block to be a process with memory of its own.
   [[nodiscard]] PageCount frames() const { return frames_; }
+  /// Whether userfaultfd's handler decides about faults.
+  [[nodiscard]] bool uses_userfault() const { return uses_userfault_; }
   /// Whether huge pages may come to be.
   [[nodiscard]] bool uses_huge() const { return uses_huge_; }
   /// Pages of the hugetlb pool; none where nothing is of it.
@@ -119,6 +121,7 @@ class Scene {
   bool uses_swap_ = false;
   bool uses_migration_ = false;
   bool uses_huge_ = false;
+  bool uses_userfault_ = false;
   std::uint32_t hugetlb_pages_ = 0;
   PageCount swap_{0};
 };

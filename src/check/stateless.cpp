@@ -85,7 +85,7 @@ bool StatelessSearch::try_move(const Place& here, Move move, std::uint32_t preem
 
 void StatelessSearch::end_of_run(const std::vector<std::byte>& here, bool unfinished) {
   ++runs_;
-  if (unfinished) {
+  if (unfinished && world_.waiting() == 0) {
     found_.insert(deadlock_key());
     if (outcomes_ != nullptr) outcomes_->add_stuck();
   } else if (outcomes_ != nullptr) {

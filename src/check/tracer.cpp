@@ -71,7 +71,7 @@ bool Tracer::deadlocked() {
   for (std::uint8_t block = 0; block < scene_->blocks(); ++block) {
     if (contains(unfinished, block) && could_go_on(block)) return false;
   }
-  return unfinished != 0;
+  return unfinished != 0 && world_.waiting() == 0;
 }
 
 std::string Tracer::state_hash() { return format_hash(world_.hash()); }
@@ -282,6 +282,16 @@ std::string Tracer::describe(const mm::Event& event) const {
       return fmt::format("reclaim keeps {}", frame(event.frame));
     case EventKind::kDiscarded:
       return fmt::format("{}: {} thrown away", name, frame(event.frame));
+    case EventKind::kUserfault:
+      return fmt::format("{}: userfaultfd's handler has to decide", name);
+    case EventKind::kUffdFilled:
+      return fmt::format("{}: the handler maps {}", name, frame(event.frame));
+    case EventKind::kUffdProtected:
+      return fmt::format("{}: write-protected by userfaultfd", name);
+    case EventKind::kUffdUnprotected:
+      return fmt::format("{}: write-protected by userfaultfd no more", name);
+    case EventKind::kUffdMoved:
+      return fmt::format("{}: {} moved here by the handler", name, frame(event.frame));
     case EventKind::kPoisoned:
       return fmt::format("{}: the memory of {} has failed", name, frame(event.frame));
     case EventKind::kHugetlbTaken:

@@ -40,6 +40,7 @@ std::string World::begin(const Scene& scene, const Rules& rules, const Setting& 
   mm::System<G>::format(memory_.get(), size, rules);
   system_ = std::make_unique<mm::System<G>>(memory_.get());
   reference.clear();
+  if (scene.uses_userfault()) reference.track_handlers(scene.uses_huge());
   std::memset(static_cast<void*>(&control), 0, sizeof control);
   registers_.assign(scene.registers(), 0);
   auto error = build();

@@ -128,6 +128,9 @@ class World {
 
   /// Blocks that have been started and have not ended.
   [[nodiscard]] BlockSet unfinished() const;
+  /// Of a run in which no block can go on: those that have not ended, if they wait for userfaultfd's handler, or for
+  /// who does; else none, and that is a deadlock.
+  [[nodiscard]] BlockSet waiting();
   /// What may be tried next: not for blocks that wait for another one.
   [[nodiscard]] MoveSet moves();
   /// Blocks that have such a move.

@@ -207,6 +207,27 @@ constexpr std::array kTable = {
     row<&Rules::hugetlb_sequence>(Decision::kHugetlbSequence, "hugetlb-sequence",
                                   "whether a fast pin of hugetlb pages and fork agree by a sequence count",
                                   "Linux's walk over hugetlb joined write_protect_seq in 5.19", kHugetlbSequenceValues),
+    row<&Rules::uffd_fork>(
+        Decision::kUffdFork, "uffd-fork", "which pages of a child userfaultfd write-protects",
+        "Linux looked at the parent's mapping from 5.7 on, which is CVE-2023-4732, and at the child's "
+        "since 5.14 (8f34f1eac382)",
+        kUffdForkValues),
+    row<&Rules::uffd_remap>(Decision::kUffdRemap, "uffd-remap",
+                            "what a moved page keeps of userfaultfd's write protection where its registration does not "
+                            "go along",
+                            "Linux kept the mark until 6.12, which is CVE-2025-21696, and drops it since 6.13",
+                            kUffdRemapValues),
+    row<&Rules::uffd_flush>(
+        Decision::kUffdFlush, "uffd-flush", "when CPUs hear of a page that userfaultfd write-protects",
+        "Until 5.11 a write fault could come before; since 5.12 it flushes first (6ce64428d620)", kUffdFlushValues),
+    row<&Rules::uffd_continue>(
+        Decision::kUffdContinue, "uffd-continue", "which entries UFFDIO_CONTINUE makes dirty",
+        "All of them since 5.16 (9ae0f87d009c), which FORCE writes took for a proof of their own "
+        "copy until 5.19.5: CVE-2022-2590",
+        kUffdContinueValues),
+    row<&Rules::ksm_break>(Decision::kKsmBreak, "ksm-break", "as what KSM gives a page of its own back",
+                           "As a write until 6.1; since 6.2 as a read that wants a page of its own (6cce3314b928)",
+                           kKsmBreakValues),
 };
 
 static_assert(kTable.size() == kDecisionCount);

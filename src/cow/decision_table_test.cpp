@@ -78,6 +78,11 @@ TEST(DecisionTable, NamesMeanTheirEnumerators) {
   rules.huge_reuse = HugeReuse::kExclusive;
   rules.huge_copy = HugeCopy::kSplit;
   rules.huge_pins = HugePins::kEach;
+  rules.uffd_fork = UffdFork::kByChild;
+  rules.uffd_remap = UffdRemap::kDrop;
+  rules.uffd_flush = UffdFlush::kBeforeUnlock;
+  rules.uffd_continue = UffdContinue::kDirty;
+  rules.ksm_break = KsmBreak::kUnshare;
   rules.huge_touch = HugeTouch::kAccessed;
   rules.huge_split = HugeSplit::kCountsFirst;
   rules.huge_zero = HugeZero::kWhole;
@@ -139,6 +144,11 @@ TEST(DecisionTable, NamesMeanTheirEnumerators) {
       {Decision::kHugetlbFork, "hugetlb-fork=as-small"},
       {Decision::kHugetlbForce, "hugetlb-force=refuse"},
       {Decision::kHugetlbSequence, "hugetlb-sequence=as-small"},
+      {Decision::kUffdFork, "uffd-fork=by-child"},
+      {Decision::kUffdRemap, "uffd-remap=drop"},
+      {Decision::kUffdFlush, "uffd-flush=before-unlock"},
+      {Decision::kUffdContinue, "uffd-continue=dirty"},
+      {Decision::kKsmBreak, "ksm-break=unshare"},
   };
   ASSERT_EQ(std::size(cases), kDecisionCount);
   for (const auto& [decision, want] : cases) {

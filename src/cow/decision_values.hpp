@@ -322,4 +322,35 @@ inline constexpr DecisionValue kHugetlbSequenceValues[] = {
     {"as-small", "a fast pin that fork has met is taken back"},
 };
 
+inline constexpr DecisionValue kUffdForkValues[] = {
+    {"by-parent",
+     "a child's entries stay write-protected by userfaultfd where only the parent's memory is registered, and an early "
+     "copy is not where both are"},
+    {"by-child",
+     "a child's pages are write-protected by userfaultfd as the parent's where its own memory is registered"},
+};
+
+inline constexpr DecisionValue kUffdRemapValues[] = {
+    {"keep", "a page that mremap takes out of registered memory stays marked, and nobody decides about it"},
+    {"drop", "a page that mremap takes out of registered memory is write-protected no more"},
+};
+
+inline constexpr DecisionValue kUffdFlushValues[] = {
+    {"after-unlock",
+     "other threads fault on a page that userfaultfd has just write-protected while some CPU still writes it: what is "
+     "written then is not in the copy"},
+    {"before-unlock", "no CPU writes a page that userfaultfd has write-protected once anybody can fault on it"},
+};
+
+inline constexpr DecisionValue kUffdContinueValues[] = {
+    {"dirty-if-writable", "an entry that the handler lets be mapped is dirty only if it may be written"},
+    {"dirty", "an entry that the handler lets be mapped is dirty, read-only ones of a private mapping too"},
+};
+
+inline constexpr DecisionValue kKsmBreakValues[] = {
+    {"write-fault",
+     "a merged page that userfaultfd has write-protected stays merged: KSM's write is one for the handler"},
+    {"unshare", "a merged page is parted without a write: its entry stays read-only, and write-protected"},
+};
+
 }  // namespace cowherd

@@ -48,6 +48,10 @@ inline constexpr Rules kR0 = changed(Rules{}, [](Rules& r) {
   r.hugetlb_fork = HugetlbFork::kShare;
   r.hugetlb_force = HugetlbForce::kWrite;
   r.hugetlb_sequence = HugetlbSequence::kIgnored;
+  r.uffd_fork = UffdFork::kByParent;
+  r.uffd_remap = UffdRemap::kKeep;
+  r.uffd_flush = UffdFlush::kAfterUnlock;
+  r.ksm_break = KsmBreak::kWriteFault;
 });
 inline constexpr Rules kR1 = changed(kR0, [](Rules& r) {
   r.reuse = Reuse::kMapcount;
@@ -100,8 +104,11 @@ inline constexpr Rules kR8 = changed(kLinux5_10_7, [](Rules& r) {
   r.clear_refs_pinned = ClearRefsPinned::kSkip;
   r.reclaim_pinned = ReclaimPinned::kSkip;
 });
-inline constexpr Rules kR9 = changed(kR8, [](Rules& r) { r.hugetlb_fork = HugetlbFork::kAsSmall; });
-inline constexpr Rules kLinux5_17 = changed(kR9, [](Rules& r) { r.numa_skip = NumaSkip::kHeld; });
+inline constexpr Rules kLinux5_12 = changed(kR8, [](Rules& r) { r.uffd_flush = UffdFlush::kBeforeUnlock; });
+inline constexpr Rules kR9 = changed(kLinux5_12, [](Rules& r) { r.hugetlb_fork = HugetlbFork::kAsSmall; });
+inline constexpr Rules kLinux5_14 = changed(kR9, [](Rules& r) { r.uffd_fork = UffdFork::kByChild; });
+inline constexpr Rules kLinux5_16 = changed(kLinux5_14, [](Rules& r) { r.uffd_continue = UffdContinue::kDirty; });
+inline constexpr Rules kLinux5_17 = changed(kLinux5_16, [](Rules& r) { r.numa_skip = NumaSkip::kHeld; });
 inline constexpr Rules kR10 = changed(kLinux5_17, [](Rules& r) {
   r.dirty_unprepared = DirtyUnprepared::kSkip;
   r.swap_reuse = SwapReuse::kCount;
@@ -131,12 +138,17 @@ inline constexpr Rules kLinux6_1 = changed(kR12, [](Rules& r) {
 inline constexpr Rules kR13 = changed(kLinux6_1, [](Rules& r) {
   r.gup_read = GupRead::kUnshareAny;
   r.hugetlb_force = HugetlbForce::kRefuse;
+  r.ksm_break = KsmBreak::kUnshare;
 });
 inline constexpr Rules kR14 = changed(kR13, [](Rules& r) {
   r.zero_page = ZeroPage::kUncounted;
   r.longterm_file = LongtermFile::kRefuse;
 });
-inline constexpr Rules kR16 = changed(kR14, [](Rules& r) { r.huge_zero = HugeZero::kWhole; });
+
+inline constexpr Rules kLinux6_13 = changed(kR14, [](Rules& r) {
+  r.uffd_remap = UffdRemap::kDrop;
+  r.huge_zero = HugeZero::kWhole;
+});
 
 /// R5 with the patch of the mail of 17 September 2020 on top.
 inline constexpr Rules kSketch = changed(kR5, [](Rules& r) {

@@ -77,11 +77,10 @@ constexpr RowNote kR8Notes[] = {
     {kC, "Fork holds write_protect_seq (57efa1fe5957); a fast get is not sampled and needs none: fork ignores gets"},
     {kC, "Reclaim (feb889fb40fa) and clear_refs (9348b73c2e1b) leave pinned pages alone"},
     {kC, "clear_refs holds the mmap lock for writing until it has flushed (29a951dfb3c3)"},
-    {kC, "5.12 flushes before a userfaultfd-protected page is copied"},
 };
 constexpr RowNote kR9Notes[] = {
-    {kC, "Decisions as R8; pinned hugetlb pages are copied early as well"},
-    {kC, "5.14: the userfaultfd bit follows an early copy (8f34f1eac382); has_pinned becomes a flag (a458b76a4171)"},
+    {kC, "Decisions as 5.12; pinned hugetlb pages are copied early as well"},
+    {kC, "5.14: has_pinned becomes a flag (a458b76a4171)"},
 };
 constexpr RowNote kR10Notes[] = {
     {kC,
@@ -226,6 +225,21 @@ constexpr RowNote kLinux5_10_7Notes[] = {
     {kC, "The sequence count (c28b1fc70390, 57efa1fe5957) without R8's tests for pins in reclaim and clear_refs"},
     {kM, "That clear_refs still holds the mmap lock for reading"},
 };
+constexpr RowNote kLinux5_12Notes[] = {
+    {kC, "A page that userfaultfd has just write-protected is not copied before CPUs have heard of it"},
+    {kM, "That commit's number (6ce64428d620)"},
+};
+constexpr RowNote kLinux5_14Notes[] = {
+    {kC, "CVE-2023-4732: the userfaultfd bit of present, swap and migration entries and of early copies at fork"},
+};
+constexpr RowNote kLinux5_16Notes[] = {
+    {kC, "With FORCE by dirty entry this is CVE-2022-2590, until 5.19.6"},
+};
+constexpr RowNote kLinux6_13Notes[] = {
+    {kC, "CVE-2025-21696"},
+    {kM, "That it came with 6.13, and which point releases of older kernels have it"},
+    {kM, "That 6.13 is the first which gives who writes to the huge zero page a huge page; 6.12 does not, 6.18 does"},
+};
 constexpr RowNote kLinux5_17Notes[] = {
     {kC, "CVE-2022-48797; 5.16.10 and 5.15.24 have it too"},
     {kM,
@@ -243,10 +257,6 @@ constexpr RowNote kLinux6_1Notes[] = {
      "Fast GUP checks the PMD again too (70cbc3cc78a9); barriers order clearing the mark against it (088b8aa537c2)"},
 };
 
-constexpr RowNote kLinux6_13Notes[] = {
-    {kM, "That 6.13 is the first which gives who writes to the huge zero page a huge page; 6.12 does not, 6.18 does"},
-};
-
 // The columns are those of RuleRow. The lines read as a table, hence no wrapping by the formatter.
 // clang-format off
 constexpr RuleRow kRows[] = {
@@ -262,14 +272,14 @@ constexpr RuleRow kRows[] = {
     {"R6", "count, fork copies pinned pages, protects first", rows::kR6, "5.9-rc8", "linux-5.9-rc8", "008cfe4418b3 7a4830c380f3 70e806e4e645 d042035eaf5f", kR6Notes, ""},
     {"R7", "count, fork copies pinned pages", rows::kR7, "5.9-5.10", "linux-5.9", "f3c64eda3e50", kR7Notes, ""},
     {"R8", "R7, fork and fast pins exclude each other", rows::kR8, "5.11-5.12", "linux-5.11", "c28b1fc70390 57efa1fe5957 feb889fb40fa 9348b73c2e1b 29a951dfb3c3", kR8Notes, ""},
-    {"R9", "R8 for hugetlb too", rows::kR9, "5.13-5.16", "linux-5.13", "4eae4efa2c29 a458b76a4171 8f34f1eac382", kR9Notes, ""},
+    {"R9", "R8 for hugetlb too", rows::kR9, "5.13-5.16", "linux-5.13", "4eae4efa2c29 a458b76a4171", kR9Notes, ""},
     {"R10", "R9, counts without the caches' references", rows::kR10, "5.18", "linux-5.18", "53a05ad9f21d d4c470970d45 84d60fdd3733 c145e0b47c77 3bff7e3f1f16", kR10Notes, ""},
     {"R11", "exclusive, read pins unshare anonymous pages", rows::kR11, "5.19-5.19.5", "linux-5.19", "78fbe906cc90 6c287605fd56 c89357e27f20 a7f226604170 1493a1913e34", kR11Notes, ""},
     {"R12", "R11, FORCE needs an exclusive page", rows::kR12, "6.0", "linux-6.0", "5535be309971 64fe24a3e05e", kR12Notes, ""},
     {"R13", "R12, long-term read pins unshare any page", rows::kR13, "6.2-6.4", "linux-6.2", "b9086fde6d44 aea06577a900 8d6a0ac09a16 84209e87c696", kR13Notes, ""},
     {"R14", "R13, the zero page is not counted", rows::kR14, "6.5-6.8", "linux-6.5", "c8070b787519", kR14Notes, ""},
     {"R15", "R14, fork in batches", rows::kR14, "6.9-6.12", "linux-6.9", "f8d937761d65", kR15Notes, ""},
-    {"R16", "R15, large folios know their owners", rows::kR16, "6.15-7.1", "linux-6.15", "6af8cb80d3a9 003fde4492c8 1da190f4d0a6", kR16Notes, ""},
+    {"R16", "R15, large folios know their owners", rows::kLinux6_13, "6.15-7.1", "linux-6.15", "6af8cb80d3a9 003fde4492c8 1da190f4d0a6", kR16Notes, ""},
 
     {"sketch", "the patch of 17 September 2020 as posted", rows::kSketch, "on 5.9-rc5", "", "", kSketchNotes, ""},
     {"X2", "the sketch with its bookkeeping put right", rows::kX2, "on 5.9-rc5", "", "", kX2Notes, ""},
@@ -296,11 +306,14 @@ constexpr RuleRow kVariants[] = {
     {"linux-4.19", "R3, mremap flushes with the locks held", rows::kLinux4_19, "4.19-5.0", "linux-4.19", "eb66ae030829", kLinux4_19Notes, "R3"},
     {"linux-5.6.19", "R4 without counted pins", rows::kLinux5_6_19, "5.6.19", "linux-5.6.19", "17839856fd58", kLinux5_6_19Notes, "R4"},
     {"linux-5.10.7", "R7 with R8's sequence count", rows::kLinux5_10_7, "5.10.7", "linux-5.10.7", "c28b1fc70390 57efa1fe5957", kLinux5_10_7Notes, "R7"},
+    {"linux-5.12", "R8, userfaultfd flushes before others fault", rows::kLinux5_12, "5.12", "linux-5.12", "6ce64428d620", kLinux5_12Notes, "R8"},
+    {"linux-5.14", "R9, fork looks at the child's registration", rows::kLinux5_14, "5.14-5.15", "linux-5.14", "8f34f1eac382", kLinux5_14Notes, "R9"},
+    {"linux-5.16", "R9, UFFDIO_CONTINUE makes entries dirty", rows::kLinux5_16, "5.16", "linux-5.16", "9ae0f87d009c", kLinux5_16Notes, "R9"},
     {"linux-5.17", "R9, NUMA hints leave held pages alone", rows::kLinux5_17, "5.17", "linux-5.17", "80d47f5de5e3", kLinux5_17Notes, "R9"},
     {"linux-5.19.6", "R11 with R12's FORCE", rows::kLinux5_19_6, "5.19.6", "linux-5.19.6", "5535be309971", kLinux5_19_6Notes, "R11"},
     {"linux-6.0-rc1", "R11 with R12's mprotect", rows::kLinux6_0Rc1, "6.0-rc1-6.0-rc2", "linux-6.0-rc1", "64fe24a3e05e", kLinux6_0Rc1Notes, "R11"},
     {"linux-6.1", "R12, a fast pin checks the table too", rows::kLinux6_1, "6.1", "linux-6.1", "70cbc3cc78a9 088b8aa537c2", kLinux6_1Notes, "R12"},
-    {"linux-6.13", "R15 with R16's huge zero page", rows::kR16, "6.13-6.14", "linux-6.13", "", kLinux6_13Notes, "R15"},
+    {"linux-6.13", "R15, mremap drops a mark, huge zeros are replaced whole", rows::kLinux6_13, "6.13-6.14", "linux-6.13", "", kLinux6_13Notes, "R15"},
     {"haiku", "page, a read pin holds up the writer", rows::kHaiku, "Haiku since 2010", "", "", kHaikuNotes, "page"},
     {"gvisor", "page, asked only after a first pin", rows::kGvisor, "gVisor since August 2026", "", "", kGvisorNotes, "page"},
     {"serenity", "none, but knows its own pages", rows::kSerenity, "SerenityOS", "", "", kSerenityNotes, "none"},

@@ -85,6 +85,15 @@ void Generator::draw() {
     case OpCode::kSplit:
     case OpCode::kPoison:
       return draw_swap(b, op);
+    case OpCode::kUffdRegister:
+    case OpCode::kUffdUnregister:
+    case OpCode::kUffdCopy:
+    case OpCode::kUffdZeropage:
+    case OpCode::kUffdContinue:
+    case OpCode::kUffdWp:
+    case OpCode::kUffdUnwp:
+    case OpCode::kUffdMove:
+      return draw_uffd(b, op);
   }
 }
 
@@ -224,6 +233,34 @@ void Generator::draw_swap(std::uint8_t b, Operation op) {
   if (random_.percent(50)) return emit(program_.blocks[b], op, random_.percent(30));
   op.target = states_[b].process;
   emit(kernel_block_, op, random_.percent(30));
+}
+
+void Generator::draw_uffd(std::uint8_t b, Operation op) {
+  if (op.code == OpCode::kUffdRegister || op.code == OpCode::kUffdUnregister) {
+    op.place = pick_pages();
+    if (op.code == OpCode::kUffdRegister) {
+      static constexpr std::array kModes{UffdFlags::kMissing, UffdFlags::kWriteProtect, UffdFlags::kMinor,
+                                         UffdFlags::kMissing | UffdFlags::kWriteProtect};
+      op.uffd = kModes[random_.below(kModes.size())];
+      if (random_.percent(40)) op.uffd = op.uffd | UffdFlags::kEventFork;
+      if (random_.percent(40)) op.uffd = op.uffd | UffdFlags::kEventRemap;
+    }
+    has_handler_ = true;
+    return emit(program_.blocks[b], op, random_.percent(20));
+  }
+  // Without one there is nothing to decide.
+  if (!has_handler_) return;
+  if (op.code == OpCode::kUffdMove) {
+    op.place = pick_word();
+    op.to = pick_word();
+    return emit(program_.blocks[b], op, random_.percent(50));
+  }
+  const bool marks = op.code == OpCode::kUffdWp || op.code == OpCode::kUffdUnwp;
+  op.place = marks ? pick_pages() : pick_word();
+  if (op.code == OpCode::kUffdCopy) op.value = pick_value();
+  const auto target = static_cast<std::uint8_t>(random_.below(static_cast<std::uint32_t>(states_.size())));
+  if (states_[target].process != states_[b].process) op.target = states_[target].process;
+  emit(program_.blocks[b], op, random_.percent(30));
 }
 
 void Generator::draw_clear_refs(std::uint8_t b, Operation op) {

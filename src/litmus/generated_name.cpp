@@ -117,6 +117,22 @@ std::string_view operation_tag(const Operation& operation) {
       return "Split";
     case OpCode::kPoison:
       return "Fail";
+    case OpCode::kUffdRegister:
+      return "Reg";
+    case OpCode::kUffdUnregister:
+      return "Unreg";
+    case OpCode::kUffdCopy:
+      return "Fill";
+    case OpCode::kUffdZeropage:
+      return "FillZ";
+    case OpCode::kUffdContinue:
+      return "Cont";
+    case OpCode::kUffdWp:
+      return "Wp";
+    case OpCode::kUffdUnwp:
+      return "Unwp";
+    case OpCode::kUffdMove:
+      return "Mv";
   }
   return "Op";
 }

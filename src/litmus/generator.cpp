@@ -166,7 +166,8 @@ bool Generator::needs_memory(OpCode code) {
          code == OpCode::kMadvise || code == OpCode::kPin || code == OpCode::kExec || code == OpCode::kClearRefs ||
          code == OpCode::kMremap || code == OpCode::kNumaHint || code == OpCode::kMlock || code == OpCode::kMsync ||
          code == OpCode::kMunlock || code == OpCode::kSwapOut || code == OpCode::kSwapIn || code == OpCode::kMigrate ||
-         code == OpCode::kCollapse || code == OpCode::kSplit || code == OpCode::kPoison;
+         code == OpCode::kCollapse || code == OpCode::kSplit || code == OpCode::kPoison ||
+         code == OpCode::kUffdRegister || code == OpCode::kUffdUnregister || code == OpCode::kUffdMove;
 }
 
 Place Generator::pick_word() {

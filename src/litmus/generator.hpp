@@ -10,7 +10,7 @@
 
 namespace cowherd::litmus {
 
-inline constexpr std::size_t kOpCodes = static_cast<std::size_t>(OpCode::kPoison) + 1;
+inline constexpr std::size_t kOpCodes = static_cast<std::size_t>(OpCode::kUffdMove) + 1;
 
 /// How often each operation is tried, by OpCode; 0: never. Of an operation that makes no sense where it is drawn (a
 /// dma_read with nothing pinned) nothing comes.
@@ -27,7 +27,7 @@ constexpr OpWeights default_weights() {
   set(OpCode::kMunmap, 2);
   set(OpCode::kMprotect, 3);
   set(OpCode::kMadvise, 5);
-  set(OpCode::kFork, 20);
+  set(OpCode::kFork, 24);
   set(OpCode::kVfork, 2);
   set(OpCode::kThread, 5);
   set(OpCode::kExec, 3);
@@ -63,6 +63,14 @@ constexpr OpWeights default_weights() {
   set(OpCode::kCollapse, 2);
   set(OpCode::kSplit, 2);
   set(OpCode::kPoison, 1);
+  set(OpCode::kUffdRegister, 4);
+  set(OpCode::kUffdUnregister, 1);
+  set(OpCode::kUffdCopy, 2);
+  set(OpCode::kUffdZeropage, 1);
+  set(OpCode::kUffdContinue, 1);
+  set(OpCode::kUffdWp, 3);
+  set(OpCode::kUffdUnwp, 2);
+  set(OpCode::kUffdMove, 2);
   return weights;
 }
 

@@ -71,6 +71,8 @@ class Generator {
   void draw_lock();
   /// Of the own memory, or by the kernel, at any time.
   void draw_swap(std::uint8_t b, Operation op);
+  /// What userfaultfd's handler does, whom any block may play.
+  void draw_uffd(std::uint8_t b, Operation op);
   void draw_clear_refs(std::uint8_t b, Operation op);
   void draw_file(std::uint8_t b, Operation op);
   /// KSM scans by itself: in a block of its own. The mapping has to allow it.
@@ -88,6 +90,7 @@ class Generator {
   std::vector<BlockState> states_;
   std::vector<DeviceState> devices_;
   bool has_snapshot_ = false;
+  bool has_handler_ = false;
   std::uint32_t count_ = 0;
 };
 

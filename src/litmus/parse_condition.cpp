@@ -195,7 +195,7 @@ bool Parser::parse_term_function(Term& term, Term::Kind kind) {
     return parse_file_place(name.text, true, term.file, term.place) &&
            expect(TokenKind::kRightParen, "')'", fmt::format("after the argument of {}", name.text));
   }
-  const bool of_block = kind == Term::Kind::kFaults || kind == Term::Kind::kRss;
+  const bool of_block = kind == Term::Kind::kFaults || kind == Term::Kind::kRss || kind == Term::Kind::kWaiting;
   const Token block = peek();
   if (!parse_block_prefix(term, !of_block)) return false;
   if (program_.blocks[term.block].kind != BlockKind::kProcess) {

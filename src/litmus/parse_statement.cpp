@@ -151,6 +151,23 @@ bool Parser::parse_arguments(const StatementWord& word, const Block& block, std:
               comma(word) && parse_target(index, block.operations.size(), true) &&
               parse_memory(word, PlaceUse::kPage, op.to);
       break;
+    case Arguments::kPagesUffdFlags:
+      sound = parse_memory(word, PlaceUse::kPages, op.place) && comma(word) && parse_flags(uffd_flag_words(), op.uffd);
+      break;
+    case Arguments::kHandledWordValue:
+      sound = parse_target(index, block.operations.size()) && parse_memory(word, PlaceUse::kWord, op.place) &&
+              comma(word) && parse_operand(block, op.value);
+      break;
+    case Arguments::kHandledPage:
+      sound = parse_target(index, block.operations.size()) && parse_memory(word, PlaceUse::kPage, op.place);
+      break;
+    case Arguments::kHandledPages:
+      sound = parse_target(index, block.operations.size()) && parse_memory(word, PlaceUse::kPages, op.place);
+      break;
+    case Arguments::kTwoPages:
+      sound =
+          parse_memory(word, PlaceUse::kPage, op.place) && comma(word) && parse_memory(word, PlaceUse::kPage, op.to);
+      break;
     case Arguments::kSnapshot:
       sound = parse_snapshot(word, op);
       break;

@@ -153,8 +153,8 @@ bool is_state(Term::Kind kind) {
 bool is_flag(Term::Kind kind) {
   return kind == Term::Kind::kExclusive || kind == Term::Kind::kWritable || kind == Term::Kind::kDirty ||
          kind == Term::Kind::kSoftDirty || kind == Term::Kind::kSwapped || kind == Term::Kind::kSwapCache ||
-         kind == Term::Kind::kHuge || kind == Term::Kind::kFaults || kind == Term::Kind::kFinding ||
-         kind == Term::Kind::kPool;
+         kind == Term::Kind::kHuge || kind == Term::Kind::kUffdWp || kind == Term::Kind::kWaiting ||
+         kind == Term::Kind::kFaults || kind == Term::Kind::kFinding || kind == Term::Kind::kPool;
 }
 
 std::string print_side(const Program& program, const Term& side, const Term& other) {
@@ -209,6 +209,7 @@ std::string print_place(const Program& program, const Operation& operation) {
       return print_word(program.variables[operation.place.variable].name, operation.place, true);
     case Arguments::kOtherWord:
     case Arguments::kOtherWordValue:
+    case Arguments::kHandledWordValue:
       return print_word(program.variables[operation.place.variable].name, operation.place, false);
     case Arguments::kDevice:
       return program.devices[operation.device];
@@ -252,6 +253,7 @@ std::string print_operation(const Program& program, std::size_t block, const Ope
     case Arguments::kDeviceWordValue:
     case Arguments::kOtherWordValue:
     case Arguments::kFileWordValue:
+    case Arguments::kHandledWordValue:
       out += ", " + print_operand(program, block, operation.value);
       break;
     case Arguments::kPagesProtectionFlags:
@@ -265,6 +267,12 @@ std::string print_operation(const Program& program, std::size_t block, const Ope
       break;
     case Arguments::kDevicePagesFlags:
       out += ", " + text_of(operation.pin_flags);
+      break;
+    case Arguments::kPagesUffdFlags:
+      out += ", " + text_of(operation.uffd);
+      break;
+    case Arguments::kTwoPages:
+      out += ", " + print_pages(program, operation.to);
       break;
     case Arguments::kTwoOtherPages:
       out += ", ";
@@ -308,6 +316,8 @@ std::string print_term(const Program& program, const Term& term) {
       return fmt::format("fault({})", program.blocks[term.block].name);
     case Term::Kind::kRss:
       return fmt::format("rss({})", program.blocks[term.block].name);
+    case Term::Kind::kWaiting:
+      return fmt::format("waiting({})", program.blocks[term.block].name);
     default:
       break;
   }

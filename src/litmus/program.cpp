@@ -9,7 +9,7 @@ bool Operation::operator==(const Operation& other) const {
          to_target == other.to_target && device == other.device && snapshot == other.snapshot && file == other.file &&
          place == other.place && to == other.to && value == other.value && protection == other.protection &&
          map_flags == other.map_flags && remap_flags == other.remap_flags && advice == other.advice &&
-         pin_flags == other.pin_flags && times == other.times && fail_nth == other.fail_nth &&
+         pin_flags == other.pin_flags && uffd == other.uffd && times == other.times && fail_nth == other.fail_nth &&
          fail_any == other.fail_any;
 }
 

@@ -164,6 +164,15 @@ enum class OpCode : std::uint8_t {
   kCollapse,     // collapse(P0:x): a huge page takes the place of the pages around x
   kSplit,        // split(P0:x): the huge page there is mapped page by page
   kPoison,       // poison(P0:x): the memory of the page fails
+  // Userfaultfd, and what its handler does:
+  kUffdRegister,    // uffd_register(x, UFFD_…): the handler decides such faults there
+  kUffdUnregister,  // uffd_unregister(x)
+  kUffdCopy,        // uffd_copy(P0:x.k, v): a page that holds v in one word is put where none is
+  kUffdZeropage,    // uffd_zeropage(P0:x): a page of zeros is
+  kUffdContinue,    // uffd_continue(P0:x): the page that the file has may be mapped
+  kUffdWp,          // uffd_wp(P0:x): whoever writes the page waits
+  kUffdUnwp,        // uffd_unwp(P0:x): and no more
+  kUffdMove,        // uffd_move(x, y): the page at y goes to x, where none is
 };
 
 constexpr bool starts_block(OpCode code) {
@@ -210,7 +219,7 @@ struct Operation {
   /// For devices: `page` and `word` within what the device holds; for files: within the file, and `page` its new size
   /// for truncate.
   Place place;
-  /// mremap: where the pages go. ksm_merge: the second page.
+  /// mremap: where the pages go. ksm_merge: the second page. uffd_move: where the page comes from.
   Place to;
   Operand value;
   Protection protection = Protection::kReadWrite;
@@ -218,6 +227,7 @@ struct Operation {
   RemapFlags remap_flags = RemapFlags::kNone;
   Advice advice = Advice::kDontNeed;
   PinFlags pin_flags = PinFlags::kNone;
+  UffdFlags uffd = UffdFlags::kNone;
   std::uint32_t times = 1;
   /// Make the n-th allocation inside this operation fail; 0: none.
   std::uint32_t fail_nth = 0;
@@ -280,6 +290,11 @@ struct Term {
     kSwapCache,
     /// huge(0:x) — 1 if a huge entry maps the page.
     kHuge,
+    /// uffdwp(0:x) — 1 if the entry is write-protected by userfaultfd.
+    kUffdWp,
+    /// waiting(P0) — 1 if the block waits for a handler, or for who does, and nobody is left who could end that; of
+    /// what a run can observe.
+    kWaiting,
     /// pool(free), pool(reserved) — hugetlb pages that are free, and that are promised; `label` is the word.
     kPool,
   };

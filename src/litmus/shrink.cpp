@@ -24,7 +24,8 @@ bool is_of_file(Term::Kind kind) { return kind == Term::Kind::kFileWord || kind 
 
 bool has_place(Term::Kind kind) {
   return kind != Term::Kind::kLiteral && kind != Term::Kind::kRegister && kind != Term::Kind::kFaults &&
-         kind != Term::Kind::kFinding && kind != Term::Kind::kRss && kind != Term::Kind::kPool && !is_of_file(kind);
+         kind != Term::Kind::kFinding && kind != Term::Kind::kRss && kind != Term::Kind::kWaiting &&
+         kind != Term::Kind::kPool && !is_of_file(kind);
 }
 
 bool has_block(Term::Kind kind) {
@@ -371,6 +372,12 @@ std::vector<Program> simpler_programs(const Program& program) {
         try_change(b, i, [&](Operation& changed) {
           changed.remap_flags = without(changed.remap_flags, RemapFlags::kDontUnmap);
         });
+      }
+      if (op.code == OpCode::kUffdRegister) {
+        for (const FlagWord<UffdFlags>& word : uffd_flag_words()) {
+          if (!has(op.uffd, word.flag) || op.uffd == word.flag) continue;
+          try_change(b, i, [&](Operation& changed) { changed.uffd = without(changed.uffd, word.flag); });
+        }
       }
       if (op.code == OpCode::kMmap && has(op.map_flags, MapFlags::kPopulate)) {
         try_change(b, i,

@@ -55,6 +55,14 @@ constexpr std::array kStatements{
     StatementWord{"collapse", OpCode::kCollapse, Arguments::kOtherPage},
     StatementWord{"split", OpCode::kSplit, Arguments::kOtherPage},
     StatementWord{"poison", OpCode::kPoison, Arguments::kOtherPage},
+    StatementWord{"uffd_register", OpCode::kUffdRegister, Arguments::kPagesUffdFlags},
+    StatementWord{"uffd_unregister", OpCode::kUffdUnregister, Arguments::kPages},
+    StatementWord{"uffd_copy", OpCode::kUffdCopy, Arguments::kHandledWordValue},
+    StatementWord{"uffd_zeropage", OpCode::kUffdZeropage, Arguments::kHandledPage},
+    StatementWord{"uffd_continue", OpCode::kUffdContinue, Arguments::kHandledPage},
+    StatementWord{"uffd_wp", OpCode::kUffdWp, Arguments::kHandledPages},
+    StatementWord{"uffd_unwp", OpCode::kUffdUnwp, Arguments::kHandledPages},
+    StatementWord{"uffd_move", OpCode::kUffdMove, Arguments::kTwoPages},
 };
 
 constexpr std::array kProtections{
@@ -79,6 +87,14 @@ constexpr std::array kPinFlags{
     FlagWord<PinFlags>{"FOLL_WRITE", PinFlags::kWrite},   FlagWord<PinFlags>{"FOLL_LONGTERM", PinFlags::kLongTerm},
     FlagWord<PinFlags>{"FOLL_FORCE", PinFlags::kForce},   FlagWord<PinFlags>{"FOLL_NOFAULT", PinFlags::kNoFault},
     FlagWord<PinFlags>{"FOLL_REMOTE", PinFlags::kRemote}, FlagWord<PinFlags>{"FOLL_FAST", PinFlags::kFast},
+};
+
+constexpr std::array kUffdFlags{
+    FlagWord<UffdFlags>{"UFFD_MISSING", UffdFlags::kMissing},
+    FlagWord<UffdFlags>{"UFFD_WP", UffdFlags::kWriteProtect},
+    FlagWord<UffdFlags>{"UFFD_MINOR", UffdFlags::kMinor},
+    FlagWord<UffdFlags>{"UFFD_EVENT_FORK", UffdFlags::kEventFork},
+    FlagWord<UffdFlags>{"UFFD_EVENT_REMAP", UffdFlags::kEventRemap},
 };
 
 constexpr std::array kAdvice{
@@ -128,6 +144,8 @@ constexpr std::array kTerms{
     FlagWord<Term::Kind>{"pool", Term::Kind::kPool},
     FlagWord<Term::Kind>{"disk", Term::Kind::kDiskWord},
     FlagWord<Term::Kind>{"softdirty", Term::Kind::kSoftDirty},
+    FlagWord<Term::Kind>{"uffdwp", Term::Kind::kUffdWp},
+    FlagWord<Term::Kind>{"waiting", Term::Kind::kWaiting},
 };
 
 constexpr std::array<std::string_view, 25> kKeywords{
@@ -203,7 +221,8 @@ bool names_variable(const Operation& operation) {
 }
 
 bool names_second_place(const Operation& operation) {
-  return operation.code == OpCode::kMremap || operation.code == OpCode::kKsmMerge;
+  return operation.code == OpCode::kMremap || operation.code == OpCode::kKsmMerge ||
+         operation.code == OpCode::kUffdMove;
 }
 
 std::string_view describe(Arguments arguments) {
@@ -255,6 +274,15 @@ std::string_view describe(Arguments arguments) {
       return "(f)";
     case Arguments::kTwoOtherPages:
       return "(P0:x, P1:y)";
+    case Arguments::kPagesUffdFlags:
+      return "(x, UFFD_...)";
+    case Arguments::kHandledWordValue:
+      return "(P0:x, value)";
+    case Arguments::kHandledPage:
+    case Arguments::kHandledPages:
+      return "(P0:x)";
+    case Arguments::kTwoPages:
+      return "(x, y)";
   }
   return "()";
 }
@@ -263,6 +291,7 @@ std::span<const FlagWord<Protection>> protection_words() { return kProtections; 
 std::span<const FlagWord<MapFlags>> map_flag_words() { return kMapFlags; }
 std::span<const FlagWord<RemapFlags>> remap_flag_words() { return kRemapFlags; }
 std::span<const FlagWord<PinFlags>> pin_flag_words() { return kPinFlags; }
+std::span<const FlagWord<UffdFlags>> uffd_flag_words() { return kUffdFlags; }
 std::span<const FlagWord<Advice>> advice_words() { return kAdvice; }
 std::span<const FlagWord<Verdict>> verdict_words() { return kVerdicts; }
 std::span<const FlagWord<Grain>> grain_words() { return kGrains; }
@@ -283,6 +312,7 @@ std::string text_of(Protection protection) {
 std::string text_of(MapFlags flags) { return joined(kMapFlags, flags); }
 std::string text_of(RemapFlags flags) { return joined(kRemapFlags, flags); }
 std::string text_of(PinFlags flags) { return joined(kPinFlags, flags); }
+std::string text_of(UffdFlags flags) { return joined(kUffdFlags, flags); }
 
 bool is_register_name(std::string_view name) { return is_numbered(name, "r", 3); }
 bool is_block_name(std::string_view name) { return is_numbered(name, "PDK", 4); }

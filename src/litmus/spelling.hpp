@@ -39,6 +39,11 @@ enum class Arguments : std::uint8_t {
   kFileSize,
   kFile,
   kTwoOtherPages,
+  kPagesUffdFlags,
+  kHandledWordValue,
+  kHandledPage,
+  kHandledPages,
+  kTwoPages,
 };
 
 struct StatementWord {
@@ -72,6 +77,7 @@ std::span<const FlagWord<Protection>> protection_words();
 std::span<const FlagWord<MapFlags>> map_flag_words();
 std::span<const FlagWord<RemapFlags>> remap_flag_words();
 std::span<const FlagWord<PinFlags>> pin_flag_words();
+std::span<const FlagWord<UffdFlags>> uffd_flag_words();
 std::span<const FlagWord<Advice>> advice_words();
 std::span<const FlagWord<Verdict>> verdict_words();
 std::span<const FlagWord<Grain>> grain_words();
@@ -92,6 +98,7 @@ std::string text_of(Protection protection);
 std::string text_of(MapFlags flags);
 std::string text_of(RemapFlags flags);
 std::string text_of(PinFlags flags);
+std::string text_of(UffdFlags flags);
 
 /// r0 … r999, without leading zeros.
 bool is_register_name(std::string_view name);

@@ -11,9 +11,9 @@ namespace {
 
 // kWouldBlock is absent: it never leaves the machine.
 constexpr std::array kConstants{
-    Errno::kPerm,     Errno::kNoProcess, Errno::kNoDevice, Errno::kNoChild, Errno::kAgain,
-    Errno::kNoMemory, Errno::kAccess,    Errno::kFault,    Errno::kBusy,    Errno::kExist,
-    Errno::kInvalid,  Errno::kHwPoison,  Errno::kSigSegv,  Errno::kSigBus,
+    Errno::kPerm,  Errno::kNoEntry,  Errno::kNoProcess, Errno::kNoDevice, Errno::kNoChild,
+    Errno::kAgain, Errno::kNoMemory, Errno::kAccess,    Errno::kFault,    Errno::kBusy,
+    Errno::kExist, Errno::kInvalid,  Errno::kHwPoison,  Errno::kSigSegv,  Errno::kSigBus,
 };
 
 }  // namespace

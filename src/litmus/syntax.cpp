@@ -82,6 +82,13 @@ STATEMENTS, each may begin with 'r0 =' and end with 'fail_nth N' (its N-th alloc
   migrate(P0:x)                     the page goes to another frame; -EBUSY where it stays, being held
   collapse(P0:x)  split(P0:x)       a huge page in place of the pages around x; small entries in place of it
   poison(P0:x)                      the memory of the page fails: SIGBUS for who maps it
+  uffd_register(x, FLAGS)           these faults wait for a handler: UFFD_MISSING, UFFD_WP, UFFD_MINOR; and
+                                    UFFD_EVENT_FORK, UFFD_EVENT_REMAP: a child, what mremap moves, is too
+  uffd_unregister(x)                no fault does
+  uffd_copy(P0:x, v)  uffd_zeropage(P0:x)    the handler puts a page where none is; -EEXIST where one is
+  uffd_continue(P0:x)               it lets the page be mapped that the file has; -EFAULT where that has none
+  uffd_wp(P0:x)  uffd_unwp(P0:x)    who writes the page waits; and no more
+  uffd_move(x, y)                   the page at y goes to x, where none is; -EBUSY where others have it
   These, pin and get take P1:x for another process's memory, x for the own; not ptrace_*.
 
 CONDITIONS
@@ -92,15 +99,16 @@ CONDITIONS
   0:x  0:x[1].2                     a word as P0 would read it at the end
   f  f[1].2                         a word of a file as read() would give it at the end
   fault(P0)                         how many accesses of P0 faulted
+  waiting(P0)                       1 if P0 waits for a handler in the end, or for who does
   finding(name)                     1 if the run broke it
   frame(0:x)  refcount(0:x)  mapcount(0:x)  pins(0:x)  excl(0:x)  writable(0:x)  dirty(0:x)
   disk(f)  disk(f[1].2)             a word as the disk has it now
-  softdirty(0:x)  rss(P0)  swapped(0:x)  swapcount(0:x)  swapcache(0:x)  huge(0:x)
+  softdirty(0:x)  rss(P0)  swapped(0:x)  swapcount(0:x)  swapcache(0:x)  huge(0:x)  uffdwp(0:x)
   pool(free)  pool(reserved)        hugetlb pages that are free, that are promised
                                     internal state: a running kernel does not show it
 
 CONSTANTS
-  EPERM ESRCH ENXIO ECHILD EAGAIN ENOMEM EACCES EFAULT EBUSY EEXIST EINVAL EHWPOISON SIGSEGV SIGBUS
+  EPERM ENOENT ESRCH ENXIO ECHILD EAGAIN ENOMEM EACCES EFAULT EBUSY EEXIST EINVAL EHWPOISON SIGSEGV SIGBUS
 )";
 }
 

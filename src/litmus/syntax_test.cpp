@@ -55,7 +55,7 @@ TEST(Syntax, EveryOpCodeHasAStatement) {
 
 TEST(Syntax, FitsOnAPage) {
   const std::string_view text = syntax_reference();
-  EXPECT_LE(std::count(text.begin(), text.end(), '\n'), 100);
+  EXPECT_LE(std::count(text.begin(), text.end(), '\n'), 110);
   for (std::size_t begin = 0; begin < text.size();) {
     const std::size_t end = text.find('\n', begin);
     ASSERT_NE(end, std::string_view::npos);

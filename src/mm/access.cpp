@@ -12,6 +12,7 @@
 #include "mm/pinning.hpp"
 #include "mm/reclaim.hpp"
 #include "mm/shared_tables.hpp"
+#include "mm/userfault.hpp"
 
 namespace cowherd::mm {
 
@@ -158,6 +159,11 @@ Access access_remote(System<G>& system, ProcessId process, Vaddr address, std::s
     }
     auto moved = access_remote_page(system, held.mm(), page, flags, so_far,
                                     [&](std::byte* bytes) { move(bytes + offset, done, part); });
+    if (!moved && asks_handler(moved.error())) {
+      moved = wait_for_handler(system, held.mm(), page, moved.error());
+      so_far = {};
+      if (moved) continue;
+    }
     if (!moved && moved.error() == Errno::kAgain) {
       moved = own_for_gup(system, held.mm(), page, so_far);
       if (moved) continue;
@@ -209,7 +215,7 @@ Result<void> try_fault_access(System<G>& system, Mm& mm, Vaddr address, bool wri
     const OnHuge on_huge = write ? OnHuge::kWrite : OnHuge::kOwn;
     COWHERD_TRY(lock_and_own_tables(system, mm, Geometry<G>::page_of(address), on_huge));
   }
-  return done;
+  return after_handler(system, mm, Geometry<G>::page_of(address), done);
 }
 
 }  // namespace

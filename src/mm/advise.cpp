@@ -11,6 +11,7 @@
 #include "mm/page.hpp"
 #include "mm/populate.hpp"
 #include "mm/shared_tables.hpp"
+#include "mm/userfault.hpp"
 
 namespace cowherd::mm {
 
@@ -172,7 +173,7 @@ Result<void> leave_to_reclaim(System<G>& system, Mm& mm, PageRange range,
 }
 
 template <class G>
-Result<void> discard_or_populate(System<G>& system, Mm& mm, PageRange range, Advice advice)
+Result<void> discard_or_populate(System<G>& system, Mm& mm, PageRange range, Advice advice, Vpn& at)
     COWHERD_REQUIRES(mm.mmap_lock) {
   COWHERD_TRY(check_hugetlb(system, mm, range, advice));
   if (advice == Advice::kDontNeed) {
@@ -180,7 +181,27 @@ Result<void> discard_or_populate(System<G>& system, Mm& mm, PageRange range, Adv
   }
   COWHERD_TRY(own_tables(system, mm, range, is_about_reclaim(advice) ? OnHuge::kSplit : OnHuge::kOwn));
   if (is_about_reclaim(advice)) return leave_to_reclaim(system, mm, range, advice);
-  return populate(system, mm, range, advice == Advice::kPopulateWrite ? FaultKind::kWrite : FaultKind::kRead);
+  return populate(system, mm, range, advice == Advice::kPopulateWrite ? FaultKind::kWrite : FaultKind::kRead, at);
+}
+
+/// What is about pages and not about VMAs; `at` says how far populating has come.
+template <class G>
+Result<void> treat_pages(System<G>& system, Mm& mm, PageRange range, Advice advice, Vpn& at) {
+  {
+    const MmapReadGuard<G> guard(system, mm);
+    if (guard.blocked() || stuck(mm)) {
+      return would_block(system, Point::kMmapLock);
+    }
+    if (!system.tables(mm).any_shared(range) && !any_hugetlb(system, mm, range)) {
+      return discard_or_populate(system, mm, range, advice, at);
+    }
+  }
+  const Live live(system, "with-own-tables", range);
+  const MmapWriteGuard<G> guard(system, mm);
+  if (guard.blocked() || stuck(mm)) {
+    return would_block(system, Point::kMmapLock);
+  }
+  return discard_or_populate(system, mm, range, advice, at);
 }
 
 }  // namespace
@@ -199,21 +220,13 @@ Result<void> madvise(System<G>& system, ProcessId process, Vaddr address, ByteCo
     case Advice::kCold:
     case Advice::kPageOut:
     case Advice::kFree: {
-      {
-        const MmapReadGuard<G> guard(system, mm);
-        if (guard.blocked() || stuck(mm)) {
-          return would_block(system, Point::kMmapLock);
-        }
-        if (!system.tables(mm).any_shared(range) && !any_hugetlb(system, mm, range)) {
-          return discard_or_populate(system, mm, range, advice);
-        }
+      Vpn at = range.begin;
+      const Live live(system, "treat-pages", range, at);
+      while (true) {
+        const Result<void> done = treat_pages(system, mm, range, advice, at);
+        if (done || !asks_handler(done.error())) return done;
+        COWHERD_TRY(wait_for_handler(system, mm, at, done.error()));
       }
-      const Live live(system, "with-own-tables", range);
-      const MmapWriteGuard<G> guard(system, mm);
-      if (guard.blocked() || stuck(mm)) {
-        return would_block(system, Point::kMmapLock);
-      }
-      return discard_or_populate(system, mm, range, advice);
     }
     case Advice::kLock:
     case Advice::kUnlock:

@@ -15,11 +15,14 @@ namespace {
 /// Whether a huge page may take the place of what `table` maps: nobody holds a page besides the entries that map it,
 /// and there is one at least.
 template <class G>
-bool may_collapse(System<G>& system, FrameNumber table) {
+bool may_collapse(System<G>& system, FrameNumber table, UffdFlags uffd) {
   point(system, Point::kReadCounts);
   bool any = false;
   for (std::size_t i = 0; i < Geometry<G>::kEntries; ++i) {
     const Entry entry = Tables<G>::slot_at(system.frames(), table, i).load();
+    // What is missing, and what may not be written, userfaultfd's handler decides.
+    const bool decided = entry.none() ? has(uffd, UffdFlags::kMissing) : entry.uffd_wp();
+    if (decided && !COWHERD_MUTANT(collapse_ignores_uffd)) return false;
     if (entry.none()) continue;
     if (!entry.present() || !entry.user()) return false;
     if (entry.frame() == Frames<G>::kZeroPage) continue;
@@ -64,16 +67,17 @@ void copy_pieces(System<G>& system, FrameNumber table, FrameNumber head) {
 template <class G>
 Result<void> replace_table(System<G>& system, Mm& mm, Ref<Vma> vma, EntrySlot place, PageRange span, FrameNumber head) {
   const Entry table = place.load();
+  const UffdFlags uffd = system.at(vma).flags.uffd;
   const Live live(system, "replace-table", table);
   bool may = false;
   {
     // Who takes a page from all who map it finds it mapped here, or does not come.
     const AnonVmaGuard<G> guard(system, mm, vma);
-    if (COWHERD_MUTANT(collapse_counts_first) && !may_collapse(system, table.frame())) return Errno::kAgain;
+    if (COWHERD_MUTANT(collapse_counts_first) && !may_collapse(system, table.frame(), uffd)) return Errno::kAgain;
     point(system, mm, Point::kClearEntry);
     (void)place.exchange(Entry{});
     if (!COWHERD_MUTANT(collapse_without_flush)) flush_range(system, mm, span);
-    may = COWHERD_MUTANT(collapse_counts_first) || may_collapse(system, table.frame());
+    may = COWHERD_MUTANT(collapse_counts_first) || may_collapse(system, table.frame(), uffd);
     const Live asked(system, "may", may);
     if (may) {
       copy_pieces(system, table.frame(), head);

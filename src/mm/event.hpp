@@ -78,6 +78,16 @@ enum class EventKind : std::uint8_t {
   kCollapseRefused,
   /// The memory of the page has failed.
   kPoisoned,
+  /// A fault is userfaultfd's handler's: the access waits.
+  kUserfault,
+  /// The handler put a page there, or let one of the file be mapped.
+  kUffdFilled,
+  /// The handler has write-protected the page.
+  kUffdProtected,
+  /// Write protection by the handler has ended.
+  kUffdUnprotected,
+  /// The handler took the page from another address: `page` is the new one.
+  kUffdMoved,
   /// A hugetlb page was taken from an address space for the one that was promised it.
   kHugetlbTaken,
 };

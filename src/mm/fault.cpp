@@ -11,34 +11,12 @@
 #include "mm/numa.hpp"
 #include "mm/page.hpp"
 #include "mm/swap_fault.hpp"
+#include "mm/userfault.hpp"
 #include "mm/write_protect_fault.hpp"
 
 namespace cowherd::mm {
 
 namespace {
-
-/// Two faults may find that a VMA has no anon_vma yet: both make one, and the first to take the lock hangs its own in.
-/// Compare Linux mm/rmap.c: __anon_vma_prepare().
-template <class G>
-Result<void> prepare_anon_vma(System<G>& system, Mm& mm, Ref<Vma> vma) {
-  if (system.at(vma).own_anon_vma()) {
-    return {};
-  }
-  COWHERD_TRY_ASSIGN(fresh, make_anon_vma(system.frames()));
-  const Live live(system, "prepare-anon-vma", fresh);
-  bool used = false;
-  {
-    const UpperTableGuard<G> guard(system, mm);
-    if (!guard.blocked() && !system.at(vma).own_anon_vma()) {
-      adopt_fresh(system.frames(), vma, fresh);
-      used = true;
-    }
-  }
-  if (!used && !COWHERD_MUTANT(unused_anon_vma_leaked)) {
-    destroy_fresh(system.frames(), fresh);
-  }
-  return {};
-}
 
 /// A page that was never touched; `slot` is the place of its entry, or null. Compare Linux mm/memory.c:
 /// do_anonymous_page().
@@ -118,6 +96,29 @@ void prefetch_pages_after(System<G>& system, EntrySlot slot, Vpn page) {
 
 }  // namespace
 
+/// Two faults may find that a VMA has no anon_vma yet: both make one, and the first to take the lock hangs its own in.
+///
+template <class G>
+Result<void> prepare_anon_vma(System<G>& system, Mm& mm, Ref<Vma> vma) {
+  if (system.at(vma).own_anon_vma()) {
+    return {};
+  }
+  COWHERD_TRY_ASSIGN(fresh, make_anon_vma(system.frames()));
+  const Live live(system, "prepare-anon-vma", fresh);
+  bool used = false;
+  {
+    const UpperTableGuard<G> guard(system, mm);
+    if (!guard.blocked() && !system.at(vma).own_anon_vma()) {
+      adopt_fresh(system.frames(), vma, fresh);
+      used = true;
+    }
+  }
+  if (!used && !COWHERD_MUTANT(unused_anon_vma_leaked)) {
+    destroy_fresh(system.frames(), fresh);
+  }
+  return {};
+}
+
 template <class G>
 Result<EntrySlot> make_slot(System<G>& system, Mm& mm, Vpn page) {
   auto tables = system.tables(mm);
@@ -168,6 +169,9 @@ Result<Faulted> handle_fault(System<G>& system, Mm& mm, Ref<Vma> vma, Vpn page, 
     COWHERD_TRY(fault_on_hint(system, mm, system.at(vma), walk.slot, entry));
     return Faulted::kRetry;
   }
+  if (entry.none() && system.at(vma).flags.uffd != UffdFlags::kNone) [[unlikely]] {
+    if (is_userfault(system, system.at(vma), page, entry, kind)) return asks_for(kind);
+  }
   if (system.at(vma).mapping) {
     const bool shared = system.at(vma).flags.shared;
     if (!shared && kind != FaultKind::kRead) COWHERD_TRY(prepare_anon_vma(system, mm, vma));
@@ -194,6 +198,7 @@ Result<Faulted> handle_fault(System<G>& system, Mm& mm, Ref<Vma> vma, Vpn page, 
 
 #define COWHERD_INSTANTIATE(G)                                                                      \
   template Result<Faulted> handle_fault<G>(System<G>&, Mm&, Ref<Vma>, Vpn, FaultKind, std::size_t); \
+  template Result<void> prepare_anon_vma<G>(System<G>&, Mm&, Ref<Vma>);                             \
   template Result<EntrySlot> make_slot<G>(System<G>&, Mm&, Vpn);
 COWHERD_FOR_EACH_GEOMETRY(COWHERD_INSTANTIATE)
 #undef COWHERD_INSTANTIATE

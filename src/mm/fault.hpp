@@ -54,9 +54,14 @@ inline constexpr std::size_t kOneOfMany = ~std::size_t{0};
 template <class G>
 Result<EntrySlot> make_slot(System<G>& system, Mm& mm, Vpn page);
 
+/// Gives the VMA an anon_vma of its own where it has none. ENOMEM. Compare Linux mm/rmap.c: __anon_vma_prepare().
+template <class G>
+Result<void> prepare_anon_vma(System<G>& system, Mm& mm, Ref<Vma> vma);
+
 /// Makes `page` of `vma` accessible, as far as the VMA allows; the access has to be tried again, and may find that
 /// another agent has undone it. The caller has checked that it may ask for it. ENOMEM, kWouldBlock; nothing has changed
-/// then. SIGBUS: the page lies behind the end of its file. `near`: where in the page the access goes that comes next.
+/// then. kAsksToRead, kAsksToWrite: userfaultfd's handler decides (userfault.hpp). SIGBUS: the page lies behind the end
+/// of its file. `near`: where in the page the access goes that comes next.
 /// Compare Linux mm/memory.c: handle_mm_fault().
 template <class G>
 Result<Faulted> handle_fault(System<G>& system, Mm& mm, Ref<Vma> vma, Vpn page, FaultKind kind, std::size_t near = 0)

@@ -251,6 +251,38 @@ Result<FrameNumber> lock_cached_page(System<G>& system, Ref<File> file, std::uin
 }
 
 template <class G>
+Result<FrameNumber> lock_if_cached(System<G>& system, Ref<File> file, std::uint32_t index) {
+  point(system, Point::kFileSize);
+  if (index >= system.at(file).size()) return Errno::kSigBus;
+  COWHERD_TRY_ASSIGN(frame, find_and_hold(system, file, index));
+  if (frame == Frames<G>::kZeroPage) return Errno::kFault;
+  const Live live(system, "lock-if-cached", frame);
+  Result<void> locked = wait_for_page_lock(system, frame);
+  // Who waited may find the page cut off the file.
+  if (locked && (system.descriptor(frame).owner() == file.unit || COWHERD_MUTANT(uffd_continue_ignores_truncate))) {
+    return frame;
+  }
+  if (locked) unlock_page_of(system, frame);
+  put_page(system, frame);
+  return locked ? Errno::kFault : locked.error();
+}
+
+template <class G>
+Result<FrameNumber> publish_locked(System<G>& system, Ref<File> file, std::uint32_t index, FrameNumber fresh) {
+  const Live live(system, "publish-locked", fresh);
+  system.descriptor(fresh).start_file(file.unit, Vpn{index}, 2);
+  // Nobody has it yet.
+  (void)try_lock_page_of(system, fresh);
+  auto published = publish(system, file, index, fresh, Behind::kForbidden);
+  if (published && *published) return fresh;
+  unlock_page_of(system, fresh);
+  FrameDescriptor& unused = system.descriptor(fresh);
+  (void)unused.drop_references(2);
+  system.frames().free(fresh);
+  return published ? Errno::kExist : published.error();
+}
+
+template <class G>
 void unlock_cached_page(System<G>& system, FrameNumber frame) {
   unlock_page_of(system, frame);
   put_page(system, frame);
@@ -378,20 +410,22 @@ Result<void> punch(System<G>& system, FileId id, PageCount first, PageCount coun
   return drop_cached_range(system, file, begin, end);
 }
 
-#define COWHERD_INSTANTIATE(G)                                                                    \
-  template void wait_until_written<G>(System<G>&, FrameNumber);                                   \
-  template Result<Ref<File>> make_file<G>(System<G>&, FileKind, std::uint32_t);                   \
-  template void put_file<G>(System<G>&, Ref<File>);                                               \
-  template Result<FrameNumber> get_cached_page<G>(System<G>&, Ref<File>, std::uint32_t, Behind);  \
-  template Result<FrameNumber> lock_cached_page<G>(System<G>&, Ref<File>, std::uint32_t, Behind); \
-  template void unlock_cached_page<G>(System<G>&, FrameNumber);                                   \
-  template Result<void> prepare_to_write<G>(System<G>&, Ref<File>, FrameNumber);                  \
-  template Result<FileId> create_file<G>(System<G>&, FileKind, PageCount);                        \
-  template void close_file<G>(System<G>&, FileId);                                                \
-  template PageCount file_size<G>(System<G>&, FileId);                                            \
-  template Access read_file<G>(System<G>&, FileId, ByteCount, std::span<std::byte>);              \
-  template Access write_file<G>(System<G>&, FileId, ByteCount, std::span<const std::byte>);       \
-  template Result<void> truncate<G>(System<G>&, FileId, PageCount);                               \
+#define COWHERD_INSTANTIATE(G)                                                                       \
+  template void wait_until_written<G>(System<G>&, FrameNumber);                                      \
+  template Result<Ref<File>> make_file<G>(System<G>&, FileKind, std::uint32_t);                      \
+  template void put_file<G>(System<G>&, Ref<File>);                                                  \
+  template Result<FrameNumber> get_cached_page<G>(System<G>&, Ref<File>, std::uint32_t, Behind);     \
+  template Result<FrameNumber> lock_cached_page<G>(System<G>&, Ref<File>, std::uint32_t, Behind);    \
+  template Result<FrameNumber> lock_if_cached<G>(System<G>&, Ref<File>, std::uint32_t);              \
+  template Result<FrameNumber> publish_locked<G>(System<G>&, Ref<File>, std::uint32_t, FrameNumber); \
+  template void unlock_cached_page<G>(System<G>&, FrameNumber);                                      \
+  template Result<void> prepare_to_write<G>(System<G>&, Ref<File>, FrameNumber);                     \
+  template Result<FileId> create_file<G>(System<G>&, FileKind, PageCount);                           \
+  template void close_file<G>(System<G>&, FileId);                                                   \
+  template PageCount file_size<G>(System<G>&, FileId);                                               \
+  template Access read_file<G>(System<G>&, FileId, ByteCount, std::span<std::byte>);                 \
+  template Access write_file<G>(System<G>&, FileId, ByteCount, std::span<const std::byte>);          \
+  template Result<void> truncate<G>(System<G>&, FileId, PageCount);                                  \
   template Result<void> punch<G>(System<G>&, FileId, PageCount, PageCount);
 COWHERD_FOR_EACH_GEOMETRY(COWHERD_INSTANTIATE)
 #undef COWHERD_INSTANTIATE

@@ -48,6 +48,21 @@ Result<FrameNumber> get_cached_page(System<G>& system, Ref<File> file, std::uint
 template <class G>
 Result<FrameNumber> lock_cached_page(System<G>& system, Ref<File> file, std::uint32_t index,
                                      Behind behind = Behind::kForbidden);
+/// As lock_cached_page() where the page is in the cache already, and EFAULT where it is not.
+template <class G>
+Result<FrameNumber> lock_if_cached(System<G>& system, Ref<File> file, std::uint32_t index);
+/// Of add_locked_page(): takes over `fresh`, which holds what the page is to hold.
+template <class G>
+Result<FrameNumber> publish_locked(System<G>& system, Ref<File> file, std::uint32_t index, FrameNumber fresh);
+/// Makes page number `index` of the file, which is not in the cache, with what `fill(frame)` puts into it; locked, and
+/// with a reference for the caller. EEXIST: it is there; SIGBUS: it lies behind the end; ENOMEM. Compare Linux
+/// mm/shmem.c: shmem_mfill_atomic_pte().
+template <class G, class Fill>
+Result<FrameNumber> add_locked_page(System<G>& system, Ref<File> file, std::uint32_t index, Fill&& fill) {
+  COWHERD_TRY_ASSIGN(fresh, system.allocate_page(FrameUse::kFile));
+  fill(fresh);
+  return publish_locked(system, file, index, fresh);
+}
 /// Lets go of the lock, and drops the reference.
 template <class G>
 void unlock_cached_page(System<G>& system, FrameNumber frame);

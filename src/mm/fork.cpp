@@ -9,6 +9,7 @@
 #include "mm/locks.hpp"
 #include "mm/operations.hpp"
 #include "mm/page.hpp"
+#include "mm/userfault.hpp"
 
 namespace cowherd::mm {
 
@@ -52,6 +53,9 @@ Result<Ref<Vma>> duplicate_vma(System<G>& system, Mm& parent, Ref<Mm> child_ref,
   copy = system.at(vma);
   copy.mm = child_ref;
   copy.flags.locked = COWHERD_MUTANT(fork_keeps_lock) && copy.flags.locked;
+  // Compare Linux fs/userfaultfd.c: dup_userfaultfd().
+  if (!stays_registered(copy.flags.uffd) && !COWHERD_MUTANT(fork_keeps_registration))
+    copy.flags.uffd = UffdFlags::kNone;
   copy.flags.reserved = COWHERD_MUTANT(child_inherits_reserves) && copy.flags.reserved;
   copy.anon_vma = {};
   copy.chain = {};

@@ -18,6 +18,22 @@ namespace cowherd::mm {
 
 namespace {
 
+/// Which marks of userfaultfd's write protection an entry brings along from parent to child.
+struct UffdCarried {
+  bool present;
+  bool elsewhere;
+  bool early_copy;
+};
+
+UffdCarried carried_marks(const Rules& rules, const Vma& parents, const Vma& childs) {
+  const bool of_child = has(childs.flags.uffd, UffdFlags::kWriteProtect) && !COWHERD_MUTANT(fork_loses_uffd_wp);
+  if (rules.uffd_fork == UffdFork::kByParent) {
+    return {.present = has(parents.flags.uffd, UffdFlags::kWriteProtect), .elsewhere = true, .early_copy = false};
+  }
+  return {
+      .present = of_child, .elsewhere = of_child, .early_copy = of_child && !COWHERD_MUTANT(early_copy_loses_uffd_wp)};
+}
+
 /// One VMA on its way from parent to child.
 template <class G>
 struct Copying {
@@ -34,6 +50,9 @@ struct Copying {
   bool shares_unpinned;
   /// The rules write-protect an entry before they ask about its page.
   bool protects_first;
+  /// The child's entries are marked for userfaultfd where the parent's are: present ones; those of pages that are
+  /// elsewhere; early copies.
+  UffdCarried marks;
   /// The pages at hand are part of a large one that is pinned as a whole.
   bool copies_all = false;
   /// Some page got a copy of its own.
@@ -78,6 +97,7 @@ Result<Step> share_page(Copying<G>& copying, TableTally<G>& child_table, Vpn pag
     const PageRange flushed = G::kExplored ? PageRange{page, page + PageCount{1}} : Tables<G>::covered(page, 1);
     if (!COWHERD_MUTANT(fork_without_flush)) copying.flush.add(flushed);
   }
+  if (!copying.marks.present) entry = entry.with_uffd_wp(false);
   child_table.set(to, entry.with_writable(COWHERD_MUTANT(fork_keeps_child_writable)).with_young(false));
   return Step::kDone;
 }
@@ -145,6 +165,7 @@ template <class G>
     made.set_owner(copying.child_vma.own_anon_vma().unit, copying.child_vma.index_of(page));
   }
   childs = make_entry(copy, copying.child_vma, rules.copy_entry == CopyEntry::kDirtyWritable);
+  if (entry.uffd_wp() && copying.marks.early_copy) childs = childs.with_writable(false).with_uffd_wp(true);
   system.note({.kind = EventKind::kForkCopied,
                .decision = Decision::kForkPinned,
                .page = page,
@@ -224,7 +245,7 @@ template <class G>
     point(system, copying.parent, Point::kSetEntry);
     from.store(shared);
   }
-  child_table.set(to, shared);
+  child_table.set(to, copying.marks.elsewhere ? shared : shared.with_uffd_wp(false));
   return Step::kDone;
 }
 
@@ -239,7 +260,7 @@ template <class G>
     from.store(shared);
   }
   if (!COWHERD_MUTANT(rmap_lets_fork_share)) note_pins_below(copying.system, copying.child, page);
-  child_table.set(to, shared);
+  child_table.set(to, copying.marks.elsewhere ? shared : shared.with_uffd_wp(false));
   return Step::kDone;
 }
 
@@ -448,7 +469,8 @@ Result<bool> copy_pages(System<G>& system, Mm& parent, Ref<Mm> child_ref, Ref<Vm
                      holds_pin,
                      flush,
                      shares_unpinned(system.rules()),
-                     system.rules().fork_source == ForkSource::kProtectThenRestore};
+                     system.rules().fork_source == ForkSource::kProtectThenRestore,
+                     carried_marks(system.rules(), system.at(vma), system.at(made))};
   auto copied = copy_page_range(copying, range);
   if (copying.has_prealloc()) {
     system.frames().free(copying.prealloc);

@@ -7,6 +7,7 @@
 #include "mm/locks.hpp"
 #include "mm/page.hpp"
 #include "mm/shared_tables.hpp"
+#include "mm/userfault.hpp"
 
 namespace cowherd::mm {
 
@@ -23,6 +24,9 @@ bool inherited_whole(System<G>& system, Mm& parent, PageRange span) {
   for (Ref<Vma> vma = areas.find(span.begin); vma && system.at(vma).pages.begin < span.end; vma = areas.next(vma)) {
     const VmaFlags flags = system.at(vma).flags;
     if (flags.dont_fork || flags.wipe_on_fork) return false;
+    // The child's entries may say less.
+    const bool marks = has(flags.uffd, UffdFlags::kWriteProtect) && !stays_registered(flags.uffd);
+    if (marks && !COWHERD_MUTANT(fork_shares_uffd_wp)) return false;
   }
   return true;
 }

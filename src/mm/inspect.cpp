@@ -42,6 +42,7 @@ PageView inspect(System<G>& system, ProcessId process, Vaddr address) {
   view.soft_dirty = view.entry.soft_dirty();
   if (const Ref<Vma> vma = system.areas(mm_of(system, process)).at(page)) {
     view.in_vma = true;
+    view.uffd = system.at(vma).flags.uffd;
     view.soft_dirty = view.soft_dirty || system.at(vma).flags.soft_dirty;
   }
   if (view.entry.present()) {

@@ -11,6 +11,7 @@
 #include "mm/operations.hpp"
 #include "mm/page.hpp"
 #include "mm/shared_tables.hpp"
+#include "mm/userfault.hpp"
 
 namespace cowherd::mm {
 
@@ -142,9 +143,11 @@ Result<void> replace(System<G>& system, Mm& mm, Vpn page, FrameNumber gone, Fram
     flush.add({page, page + PageCount{1}});
     flush.after_unlock();
     point(system, mm, Point::kSetEntry);
-    tables.set(
-        walk.slot,
-        Entry::of(merged).with_user(entry.user()).with_soft_dirty(entry.soft_dirty()).with_secret(entry.secret()));
+    tables.set(walk.slot, Entry::of(merged)
+                              .with_user(entry.user())
+                              .with_soft_dirty(entry.soft_dirty())
+                              .with_uffd_wp(entry.uffd_wp() && !COWHERD_MUTANT(ksm_loses_uffd_wp))
+                              .with_secret(entry.secret()));
     // Nobody is charged for the zero page; Linux went on charging until 4.12.
     if (zeros && !COWHERD_MUTANT(ksm_zeros_stay_charged)) add_rss(system, walk.slot, -1);
     drop_mapcount(system, gone);
@@ -205,7 +208,11 @@ Result<void> part_merged(System<G>& system, Mm& mm, PageRange range) {
       const Entry entry = system.tables(mm).get(at);
       const bool merged = entry.present() && system.descriptor(entry.frame()).use() == FrameUse::kKsm;
       if (!merged || COWHERD_MUTANT(unmergeable_keeps_merged)) break;
-      COWHERD_TRY(handle_fault(system, mm, vma, at, FaultKind::kUnshare));
+      const auto kind = system.rules().ksm_break == KsmBreak::kWriteFault ? FaultKind::kWrite : FaultKind::kUnshare;
+      auto parted = handle_fault(system, mm, vma, at, kind);
+      // A write to what userfaultfd protects would be its handler's business, and nobody writes.
+      if (!parted && asks_handler(parted.error())) break;
+      if (!parted) return parted.error();
     }
   }
   return {};

@@ -166,7 +166,8 @@ Result<Vaddr> mmap(System<G>& system, ProcessId process, Vaddr address, ByteCoun
       // A mapping that could not be filled is still a mapping. Compare Linux mm/gup.c: __mm_populate().
       const auto kind = has(protection, Protection::kWrite) ? FaultKind::kWrite : FaultKind::kRead;
       auto populated = own_tables(system, mm, range);
-      if (populated) populated = populate(system, mm, range, kind);
+      Vpn at = range.begin;
+      if (populated) populated = populate(system, mm, range, kind, at);
       if (!populated && populated.error() == Errno::kWouldBlock) {
         return Errno::kWouldBlock;
       }

@@ -78,7 +78,9 @@ void depart(const Migrating<G>& leaving, Mm& mm, Vpn page) {
   }
   point(system, mm, Point::kSetEntry);
   const bool writable = entry.writable() && !COWHERD_MUTANT(migrate_forgets_writable);
-  place.store(Entry::migrating(leaving.frame, writable, exclusive).with_soft_dirty(entry.soft_dirty()));
+  place.store(Entry::migrating(leaving.frame, writable, exclusive)
+                  .with_soft_dirty(entry.soft_dirty())
+                  .with_uffd_wp(entry.uffd_wp()));
   add_rss(system, place, -1);
   drop_mapcount(system, leaving.frame);
   guard.release();
@@ -124,7 +126,8 @@ void arrive(const Migrating<G>& leaving, FrameNumber to, const Vma& area, Vpn pa
   place.store(Entry::of(to)
                   .with_user(now != Protection::kNone)
                   .with_writable(entry.migration_writable() && has(now, Protection::kWrite))
-                  .with_soft_dirty(entry.soft_dirty() && !COWHERD_MUTANT(migrate_loses_soft_dirty)));
+                  .with_soft_dirty(entry.soft_dirty() && !COWHERD_MUTANT(migrate_loses_soft_dirty))
+                  .with_uffd_wp(entry.uffd_wp() && !COWHERD_MUTANT(migrate_loses_uffd_wp)));
   add_rss(system, place, 1);
 }
 

@@ -22,6 +22,14 @@ bool flushes_late(System<G>& system) {
          COWHERD_MUTANT(move_flushes_late);
 }
 
+/// Whether entries of `from`, all of one VMA, lose userfaultfd's mark on the way.
+template <class G>
+bool drops_marks_of(System<G>& system, Mm& mm, PageRange from) {
+  const UffdFlags flags = system.at(system.areas(mm).at(from.begin)).flags.uffd;
+  return has(flags, UffdFlags::kWriteProtect) && leaves_registration(flags) &&
+         system.rules().uffd_remap == UffdRemap::kDrop && !COWHERD_MUTANT(move_keeps_uffd_wp);
+}
+
 /// What moves at once: the entries of one lowest table that go to one other, or such a table as a whole.
 struct Chunk {
   PageRange pages;
@@ -32,7 +40,8 @@ struct Chunk {
 /// found the table before must find out: it may have left its note about pins (note_pins_below()) on a way that does
 /// not lead to the table any more, and gives up only where the rules make it look at the table's entry again.
 template <class G>
-bool moves_whole(System<G>& system, PageRange table, PageRange from, Vpn to) {
+bool moves_whole(System<G>& system, Mm& mm, PageRange table, PageRange from, Vpn to) {
+  if (drops_marks_of(system, mm, from)) return false;
   if (table.begin < from.begin || from.end < table.end) return false;
   const Vpn there = to + (table.begin - from.begin);
   return there.value() % Tables<G>::span(1) == 0 && system.rules().gup_recheck == GupRecheck::kEntryAndTable;
@@ -44,7 +53,7 @@ Chunk next_chunk(System<G>& system, Mm& mm, PageRange from, Vpn to, Vpn at) {
   const auto tables = system.tables(mm);
   while ((at = tables.next_used(at, from.end)) < from.end) {
     const PageRange table = Tables<G>::covered(at, 1);
-    const bool whole = moves_whole(system, table, from, to);
+    const bool whole = moves_whole(system, mm, table, from, to);
     const Vpn there = to + (at - from.begin);
     const PageCount fits = Tables<G>::table_end(there) - there;
     const PageRange pages = whole ? table : intersect({at, std::min(table.end, at + fits)}, from);
@@ -178,6 +187,7 @@ void move_entries(System<G>& system, Mm& mm, bool of_file, PageRange pages, Vpn 
     flush.after_unlock();
   }
   pass_on_pins_below(system, mm, from_table, there);
+  const bool drops_marks = drops_marks_of(system, mm, pages);
   TableTally<G> from_tally(system, mm, from_table);
   TableTally<G> to_tally(system, mm, to_table);
   Tables<G>::for_each_in(system.frames(), from_table, pages, [&](Vpn page, EntrySlot slot, Entry) {
@@ -188,6 +198,7 @@ void move_entries(System<G>& system, Mm& mm, bool of_file, PageRange pages, Vpn 
     Entry entry = was.in_transit() ? was.arrived() : was;
     // Who tracks writes has to see that what is here now was not here before.
     entry = entry.with_soft_dirty(!COWHERD_MUTANT(move_is_not_soft_dirty));
+    if (drops_marks) entry = entry.with_uffd_wp(false);
     if (COWHERD_MUTANT(move_loses_dirty)) entry = entry.with_dirty(false);
     to_tally.set(to_slot.after((page - pages.begin).value()), entry);
     if (entry.present() && entry.frame() != Frames<G>::kZeroPage) {

@@ -4,6 +4,11 @@
 
 namespace cowherd::mm {
 
+/// Whether what mremap moves is not registered for userfaultfd at its new address, though it was at the old one.
+inline bool leaves_registration(UffdFlags flags) {
+  return flags != UffdFlags::kNone && !has(flags, UffdFlags::kEventRemap);
+}
+
 /// Empty tables, taken before anything has changed, for what must not fail later. What is left of them goes back with
 /// it.
 template <class G>

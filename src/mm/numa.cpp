@@ -86,7 +86,8 @@ Result<void> fault_on_hint(System<G>& system, Mm& mm, const Vma& vma, EntrySlot 
   if (entry != seen || COWHERD_MUTANT(numa_hint_never_restored)) return {};
   const FrameDescriptor& frame = system.descriptor(entry.frame());
   const bool own = frame.use() == FrameUse::kAnon && (frame.exclusive() || COWHERD_MUTANT(numa_hint_restores_shared));
-  const bool writable = own && entry.dirty() && entry.soft_dirty() && has(vma.flags.protection, Protection::kWrite) &&
+  const bool writable = own && entry.dirty() && entry.soft_dirty() && !entry.uffd_wp() &&
+                        has(vma.flags.protection, Protection::kWrite) &&
                         system.rules().protect_upgrade == ProtectUpgrade::kMapWritable;
   point(system, mm, Point::kSetEntry);
   slot.store(entry.with_user(true).with_young(true).with_writable(writable));

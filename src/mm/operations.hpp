@@ -278,6 +278,39 @@ Result<void> ksm_zero(System<G>& system, ProcessId process, Vaddr address);
 template <class G>
 Result<void> ksm_unmerge(System<G>& system, ProcessId process, Vaddr address, ByteCount length);
 
+/// Userfaultfd's handler, which is whoever calls the functions below, decides `modes` of faults in the range from now
+/// on, and no others. Whoever faults so waits: until then his operation is one that would block. EINVAL: none of
+/// missing, write-protect, minor is asked for, or something is mapped there that cannot be registered for it, or
+/// nothing; ENOMEM. Compare Linux fs/userfaultfd.c: userfaultfd_register().
+template <class G>
+Result<void> uffd_register(System<G>& system, ProcessId process, Vaddr address, ByteCount length, UffdFlags modes);
+/// The handler decides nothing there any more, and nothing is write-protected by it. EINVAL, ENOMEM.
+template <class G>
+Result<void> uffd_unregister(System<G>& system, ProcessId process, Vaddr address, ByteCount length);
+
+/// Puts a page with these bytes where none is. ENOENT: the address is not registered; EEXIST: a page is there; EINVAL:
+/// nothing new can be put there; EFAULT: behind the end of the file; ENOMEM. Precondition: `page` has a page's size.
+/// Compare Linux UFFDIO_COPY.
+template <class G>
+Result<void> uffd_copy(System<G>& system, ProcessId process, Vaddr address, std::span<const std::byte> page);
+/// As uffd_copy(), with zeros. Compare Linux UFFDIO_ZEROPAGE.
+template <class G>
+Result<void> uffd_zeropage(System<G>& system, ProcessId process, Vaddr address);
+/// Maps the page that the file has. As uffd_copy(); EFAULT: it has none; EINVAL: no file in memory is mapped there.
+/// Compare Linux UFFDIO_CONTINUE.
+template <class G>
+Result<void> uffd_continue(System<G>& system, ProcessId process, Vaddr address);
+/// Write-protects the pages of the range that are there, or takes that back. ENOENT: some of it is not registered for
+/// that; ENOMEM. Compare Linux UFFDIO_WRITEPROTECT.
+template <class G>
+Result<void> uffd_write_protect(System<G>& system, ProcessId process, Vaddr address, ByteCount length, bool protect);
+/// Takes the page at `from`, with what it holds, to `to`, where none is; where it was none is then. ENOENT: none is at
+/// `from`, or nothing is mapped at one of them; EEXIST: one is at `to`; EBUSY: the page is not the process's own alone,
+/// or somebody holds it; EINVAL: `to` is not registered, or both are not private memory alike that may be written;
+/// EFAULT: the page has failed; ENOMEM. Compare Linux UFFDIO_MOVE.
+template <class G>
+Result<void> uffd_move(System<G>& system, ProcessId process, Vaddr to, Vaddr from);
+
 /// What is known of the page at an address: for tests and explanations.
 struct PageView {
   Entry entry;
@@ -291,6 +324,8 @@ struct PageView {
   /// Also where nothing is mapped by an entry: as /proc/PID/pagemap says it.
   bool soft_dirty = false;
   bool in_vma = false;
+  /// Of its mapping.
+  UffdFlags uffd = UffdFlags::kNone;
   /// A huge entry maps it; `entry` is what a small one would say.
   bool huge = false;
   /// Of a page that has a slot of swap, mapped or not: the entries that name it, and whether it is in the swap cache.

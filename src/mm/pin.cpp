@@ -8,6 +8,7 @@
 #include "mm/page.hpp"
 #include "mm/pinning.hpp"
 #include "mm/shared_tables.hpp"
+#include "mm/userfault.hpp"
 
 namespace cowherd::mm {
 
@@ -48,9 +49,10 @@ Look look_up(System<G>& system, const Vma& vma, Entry entry, PinFlags flags, boo
   if (as_write && !entry.writable()) {
     // A reference for reading that the rules turned into one for writing is as good as forced.
     const bool may_force = (has(flags, PinFlags::kForce) || !has(flags, PinFlags::kWrite)) && !vma.flags.shared;
-    // A page that is not soft-dirty has to become so first.
-    const bool tracked = system.rules().gup_force != GupForce::kExclusive || entry.soft_dirty() ||
-                         COWHERD_MUTANT(force_is_not_soft_dirty);
+    // A page that is not soft-dirty has to become so first; one that userfaultfd protects has to be let go.
+    const bool marked = entry.uffd_wp() && !COWHERD_MUTANT(force_ignores_uffd_wp);
+    const bool tracked = system.rules().gup_force != GupForce::kExclusive ||
+                         ((entry.soft_dirty() || COWHERD_MUTANT(force_is_not_soft_dirty)) && !marked);
     const bool let_through =
         may_force && tracked && can_force_write(system.rules(), frame, entry.dirty(), faulted_for_write);
     return let_through ? Look::kTake : Look::kFaultWrite;
@@ -232,8 +234,15 @@ Result<void> fill(System<G>& system, Mm& mm, PinRecord<G>& record, Vpn first, Pa
   const Live live(system, "fill-with-locks", so_far);
   while (true) {
     auto filled = fill_locked(system, mm, record, first, pages, so_far);
+    const Vpn page = first + PageCount{record.pages};
+    if (!filled && asks_handler(filled.error())) {
+      COWHERD_TRY(wait_for_handler(system, mm, page, filled.error()));
+      // It begins anew, as Linux does once it has let go of the mmap lock.
+      so_far = {};
+      continue;
+    }
     if (filled || filled.error() != Errno::kAgain) return filled;
-    COWHERD_TRY(own_for_gup(system, mm, first + PageCount{record.pages}, so_far));
+    COWHERD_TRY(own_for_gup(system, mm, page, so_far));
   }
 }
 

@@ -25,7 +25,7 @@ struct GupSoFar {
 };
 
 /// Finds the page, faulting it in as often as it takes, and takes the references. EFAULT, ENOMEM, kWouldBlock; EAGAIN
-/// where own_for_gup() has to come first, without the lock that is held now.
+/// where own_for_gup() has to come first, without the lock that is held now; kAsksToRead, kAsksToWrite.
 /// Compare Linux mm/gup.c: __get_user_pages().
 template <class G>
 Result<FrameNumber> grab_page(System<G>& system, Mm& mm, Vpn page, PinFlags flags, std::uint32_t times,

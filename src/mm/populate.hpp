@@ -10,13 +10,14 @@ namespace cowherd::mm {
 
 /// Faults in every page of `range` as an access of `kind` would. ENOMEM at a hole or for want of memory; EINVAL where
 /// the protection forbids the access; EFAULT behind the end of a file. What lies before the failure is populated.
+/// kAsksToRead, kAsksToWrite. `page`, which begins at the range's begin or within it, says how far it came.
 /// Compare Linux mm/gup.c: faultin_page_range().
 template <class G>
-Result<void> populate(System<G>& system, Mm& mm, PageRange range, FaultKind kind) COWHERD_REQUIRES(mm.mmap_lock) {
+Result<void> populate(System<G>& system, Mm& mm, PageRange range, FaultKind kind, Vpn& page)
+    COWHERD_REQUIRES(mm.mmap_lock) {
   // A quarter of a MiB is half of a small second-level cache.
   constexpr PageCount kMany{64};
   const std::size_t near = range.count() >= kMany ? kOneOfMany : 0;
-  Vpn page = range.begin;
   const Live live(system, "populate", page);
   while (page < range.end) {
     const Ref<Vma> vma = system.areas(mm).at(page);

@@ -25,7 +25,9 @@ class Reprotection {
   [[nodiscard]] bool looks_at_pages() const { return upgrades_; }
   [[nodiscard]] Entry of(Entry entry) const {
     bool writable = entry.writable() && (writable_ || COWHERD_MUTANT(protect_leaves_writable));
-    if (upgrades_ && !writable && entry.dirty() && (entry.soft_dirty() || COWHERD_MUTANT(upgrade_ignores_soft_dirty))) {
+    const bool marked = entry.uffd_wp() && !COWHERD_MUTANT(upgrade_ignores_uffd_wp);
+    const bool tracked = entry.soft_dirty() || COWHERD_MUTANT(upgrade_ignores_soft_dirty);
+    if (upgrades_ && !writable && entry.dirty() && tracked && !marked) {
       const FrameDescriptor& frame = system_.descriptor(entry.frame());
       writable = frame.use() == FrameUse::kAnon && (frame.exclusive() || COWHERD_MUTANT(protect_upgrades_shared_page));
     }

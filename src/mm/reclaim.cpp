@@ -100,7 +100,8 @@ bool unmap_entry(const Leaving<G>& leaving, Mm& mm, Vpn page, EntrySlot place, b
       return false;
     }
     left = Entry::swapped(slot, exclusive && rules.swap_exclusive == SwapExclusive::kKept)
-               .with_soft_dirty(entry.soft_dirty());
+               .with_soft_dirty(entry.soft_dirty())
+               .with_uffd_wp(entry.uffd_wp() && !COWHERD_MUTANT(swap_out_loses_uffd_wp));
   }
   point(system, Point::kExclusive);
   if (exclusive) descriptor.set_exclusive(false);

@@ -123,6 +123,8 @@ class NewVmas {
     copy.mm = old.mm;
     copy.flags = old.flags;
     copy.flags.soft_dirty = !COWHERD_MUTANT(move_is_not_soft_dirty);
+    // Compare Linux fs/userfaultfd.c: mremap_userfaultfd_prep().
+    if (leaves_registration(old.flags.uffd)) copy.flags.uffd = UffdFlags::kNone;
     const Live live(system_, "new-vma", made);
     const AnonVmaGuard<G> guard(system_, mm_, source);
     if (auto cloned = anon_vma_clone(system_.frames(), made, source); !cloned) {

@@ -70,8 +70,12 @@ bool map_arrived(const Arrival<G>& arrival) {
   if (mapcounts_matter(system.rules())) point(system, Point::kMapcount);
   descriptor.add_mapcount();
   point(system, arrival.mm, Point::kSetEntry);
-  const bool written = exclusive && arrival.write;
-  arrival.place.store(make_entry(arrival.frame, vma, written).with_soft_dirty(written || arrival.entry.soft_dirty()));
+  // A write to what userfaultfd protects is the next fault's business.
+  const bool marked = arrival.entry.uffd_wp() && !COWHERD_MUTANT(swap_in_loses_uffd_wp);
+  const bool written = exclusive && arrival.write && !marked;
+  arrival.place.store(make_entry(arrival.frame, vma, written)
+                          .with_soft_dirty(written || arrival.entry.soft_dirty())
+                          .with_uffd_wp(marked));
   add_rss(system, arrival.place, COWHERD_MUTANT(swap_in_without_rss) ? 0 : 1);
   system.note({.kind = EventKind::kSwappedIn,
                .decision = arrival.write ? Decision::kSwapReuse : Decision::kSwapExclusive,

@@ -224,12 +224,8 @@ class Verifier {
     // Of pages of files nobody has one of his own.
     const bool anon = is_anon(frame);
     const bool pinned = anon && descriptor.pins() != 0;
-    if (pinned && way.shared && mark_protects_pins()) {
-      found_.add(Violation::kPinnedShared);
-    }
-    if (!way.counted) {
-      return pinned;
-    }
+    if (pinned && way.shared && mark_protects_pins()) found_.add(Violation::kPinnedShared);
+    if (!way.counted) return pinned;
     if (descriptor.references() == 0) {
       found_.add(Violation::kReferences);
     }
@@ -251,6 +247,7 @@ class Verifier {
   }
 
   void check_entry(const Vma& vma, Vpn page, Entry entry) {
+    if (!mark_is_sound(vma, entry)) found_.add(Violation::kUffdMark);
     if (!entry.present()) {
       if (!vma.anon_vma) found_.add(Violation::kVma);
       return;

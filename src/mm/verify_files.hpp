@@ -50,7 +50,9 @@ class VerifiedFiles {
       return;
     }
     const bool written = entry.writable() || entry.dirty();
-    if (written && !vma.flags.shared) found_.add(Violation::kWritableShared);
+    // UFFDIO_CONTINUE may have said so of an entry that nobody wrote through.
+    const bool unwritten = !entry.writable() && system_.rules().uffd_continue == UffdContinue::kDirty;
+    if (written && !vma.flags.shared && !unwritten) found_.add(Violation::kWritableShared);
     const bool said_dirty = descriptor.dirty() && descriptor.prepared();
     if (written && system_.at(file).on_disk() && !said_dirty) found_.add(Violation::kDirtyLost);
   }

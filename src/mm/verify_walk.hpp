@@ -32,6 +32,12 @@ bool leads_to(System<G>& system, const FrameDescriptor& descriptor, const Vma& v
   return false;
 }
 
+/// A mark of userfaultfd's is in memory that is registered for it, and keeps writers out.
+inline bool mark_is_sound(const Vma& vma, Entry entry) {
+  const bool open = entry.writable() || entry.migration_writable();
+  return !entry.uffd_wp() || (!open && has(vma.flags.uffd, UffdFlags::kWriteProtect));
+}
+
 template <class G>
 bool is_zero(const std::byte* page) {
   for (std::size_t i = 0; i < Geometry<G>::kPageBytes; i += sizeof(std::uint64_t)) {

@@ -41,6 +41,8 @@ namespace cowherd::mm {
   X(kFaultLoop, "fault-loop", "a fault was handled again and again without letting the access through")               \
   X(kMigrationLeft, "migration-left", "an entry says that its page is on its way, and nobody moves it")               \
   X(kNotSoftDirty, "not-soft-dirty", "a page may be written that is not soft-dirty: who tracks writes would miss it") \
+  X(kUffdMark, "uffd-mark",                                                                                           \
+    "an entry is write-protected by userfaultfd and writable, or in memory that is not registered for it")            \
   X(kPool, "pool-imbalance", "the hugetlb pool's pages are not those in use and those free")                          \
   X(kReserve, "reserve-imbalance",                                                                                    \
     "the hugetlb pages that are promised are not those that mappings still may fault in, or are not there")

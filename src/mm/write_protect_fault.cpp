@@ -6,6 +6,7 @@
 #include "mm/locks.hpp"
 #include "mm/page.hpp"
 #include "mm/swap.hpp"
+#include "mm/userfault.hpp"
 
 namespace cowherd::mm {
 
@@ -103,7 +104,8 @@ Result<Faulted> copy_mapped_page(const Fault<G>& fault, PageTableGuard<G>& locke
     }
     point(system, fault.mm, Point::kSetEntry);
     const bool soft_dirty = write || (fault.entry.soft_dirty() && !COWHERD_MUTANT(unshare_loses_soft_dirty));
-    fault.slot.store(make_entry(copy, vma, write).with_soft_dirty(soft_dirty));
+    const bool marked = !write && fault.entry.uffd_wp() && !COWHERD_MUTANT(unshare_loses_uffd_wp);
+    fault.slot.store(make_entry(copy, vma, write).with_soft_dirty(soft_dirty).with_uffd_wp(marked));
     system.note({.kind = write ? EventKind::kCopiedOnWrite : EventKind::kUnshared,
                  .decision = write ? Decision::kReuse : Decision::kGupRead,
                  .page = fault.page,
@@ -181,7 +183,7 @@ Result<void> copy_to_other(const Fault<G>& fault, OtherMapping other) {
   add_new_anon_page(system, copy, vma, other.page);
   system.descriptor(copy).set_dirty(true);
   point(system, Point::kSetEntry);
-  slot.store(make_entry(copy, vma, false).with_soft_dirty(entry.soft_dirty()));
+  slot.store(make_entry(copy, vma, false).with_soft_dirty(entry.soft_dirty()).with_uffd_wp(entry.uffd_wp()));
   drop_mapcount(system, fault.frame());
   system.note({.kind = EventKind::kCopiedToOther,
                .decision = Decision::kReuse,
@@ -291,6 +293,9 @@ Result<Faulted> fault_write_protected(System<G>& system, Mm& mm, Ref<Vma> vma, V
   fault.entry = fault.slot.load();
   if (!fault.entry.present() || fault.entry.writable()) {
     return Faulted::kRetry;
+  }
+  if (fault.entry.uffd_wp() && is_userfault(system, system.at(vma), page, fault.entry, kind)) [[unlikely]] {
+    return asks_for(kind);
   }
   bool page_locked = false;
   const Live live(system, "fault-write-protected", fault.entry, page_locked);

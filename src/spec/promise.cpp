@@ -32,6 +32,8 @@ const char* name_of(Clause clause) {
       return "access";
     case Clause::kFile:
       return "file";
+    case Clause::kUserfault:
+      return "userfault";
   }
   return "?";
 }
@@ -52,6 +54,8 @@ const char* name_of(Harm harm) {
       return "wrong result";
     case Harm::kGarbage:
       return "garbage";
+    case Harm::kUnasked:
+      return "unasked";
   }
   return "?";
 }
@@ -72,6 +76,8 @@ const char* label_of(Harm harm) {
       return "wrong-result";
     case Harm::kGarbage:
       return "garbage";
+    case Harm::kUnasked:
+      return "unasked";
   }
   return "?";
 }
@@ -100,6 +106,10 @@ const char* describe(Clause clause) {
       return "What is written to a file, by whichever way, everybody sees who maps or reads it, and in the end its "
              "disk "
              "holds it.";
+    case Clause::kUserfault:
+      return "Where memory is registered with userfaultfd, no access gets by a page that its handler has not brought, "
+             "or "
+             "has write-protected.";
   }
   return "?";
 }
@@ -115,6 +125,7 @@ const char* finding_of(Harm harm) {
       return "missed COW";
     case Harm::kLostWrite:
     case Harm::kGarbage:
+    case Harm::kUnasked:
       return "corruption";
     case Harm::kWrongResult:
       return "wrong result";

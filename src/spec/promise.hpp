@@ -37,6 +37,8 @@ enum class Clause : std::uint8_t {
   /// 10. A file is one object: what is written to it by any way, everybody sees who maps or reads it, and in the end
   /// its disk holds it.
   kFile = 10,
+  /// 11. Where memory is registered, nobody gets by a page that its handler has not brought, or has write-protected.
+  kUserfault = 11,
 };
 
 /// What a broken clause did to the data.
@@ -54,6 +56,8 @@ enum class Harm : std::uint8_t {
   kWrongResult,
   /// A value that nobody wrote there.
   kGarbage,
+  /// An access got by memory that a handler decides about, without it.
+  kUnasked,
 };
 
 /// One word without blanks, "write-pin"; "none" for kNone. Never null.

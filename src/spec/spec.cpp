@@ -160,6 +160,8 @@ Judgement Spec::mmap(SpaceId space, std::uint8_t first, std::uint8_t count, Prot
       if (has(flags, MapFlags::kHugetlb)) {
         made.hugetlb = static_cast<std::uint8_t>((backing.first + (page - first)) % kHugetlbPages + 1);
       }
+      // A mapping that could not be filled is one, too.
+      if (has(flags, MapFlags::kPopulate) && made.presence == Presence::kAbsent) made.presence = Presence::kMaybe;
     }
   }
   return judge_result(expected, seen);
@@ -211,13 +213,15 @@ Judgement Spec::madvise(SpaceId space, std::uint8_t first, std::uint8_t count, A
       hole = true;
       if (populates) break;
     } else if (locks) {
-      closed =
-          closed || (advice == Advice::kLock && (page->protection == Protection::kNone || state_.beyond_end(*page)));
+      const bool shut = page->protection == Protection::kNone || state_.beyond_end(*page);
+      closed = closed || (advice == Advice::kLock && shut);
+      if (advice == Advice::kLock && !shut && !meets(space, i, can_write(page))) return unasked();
     } else if (populates) {
       const Grant grant = advice == Advice::kPopulateWrite ? kernel_writes(page) : kernel_reads(page);
       const bool granted = grant == Grant::kYes || (grant == Grant::kEither && seen.error != Errno::kInvalid);
       if (!granted) return judge_result(Errno::kInvalid, seen);
       if (state_.beyond_end(*page)) return judge_result(Errno::kFault, seen);
+      if (!meets(space, i, advice == Advice::kPopulateWrite)) return unasked();
     } else if (advice == Advice::kDontNeed) {
       state_.wipe(space, i);
     } else if (advice == Advice::kFree) {
@@ -240,82 +244,6 @@ Judgement Spec::judge_lazy_view(SpaceId space, std::uint8_t page, std::uint8_t w
   if (judgement.ok() && may_be_lost) change().keep(space, page);
   if (!judgement.ok() && may_be_lost) allow_too(judgement, 0);
   return judgement;
-}
-
-namespace {
-
-/// Whether `page`, `distance` pages behind `first`, shows what a mapping of both would show there.
-bool continues(const Page& first, std::uint8_t distance, const Page& page) {
-  if (page.file != first.file || (page.view == View::kShared) != (first.view == View::kShared)) return false;
-  return page.file == kAnonymous || page.file_page == first.file_page + distance;
-}
-
-}  // namespace
-
-Errno Spec::remap_error(SpaceId space, const Remap& remap) const {
-  const bool fixed = has(remap.flags, RemapFlags::kFixed);
-  const bool leaves = has(remap.flags, RemapFlags::kDontUnmap);
-  if ((fixed || leaves) && !has(remap.flags, RemapFlags::kMayMove)) return Errno::kInvalid;
-  if (leaves && remap.count != remap.to_count) return Errno::kInvalid;
-  const bool overlap = remap.to < remap.first + remap.count && remap.first < remap.to + remap.to_count;
-  if (fixed && overlap) return Errno::kInvalid;
-  const Page* first = state_.find(space, remap.first);
-  if (first == nullptr) return Errno::kFault;
-  for (std::uint8_t i = 0; i < remap.count; ++i) {
-    const Page* page = state_.find(space, static_cast<std::uint8_t>(remap.first + i));
-    if (page != nullptr && page->hugetlb != 0) return Errno::kInvalid;
-  }
-  if (fixed && cuts_hugetlb(space, remap.to, remap.to_count)) return Errno::kInvalid;
-  if (remap.to_count <= remap.count) return kSuccess;
-  for (std::uint8_t i = 1; i < remap.count; ++i) {
-    const Page* page = state_.find(space, static_cast<std::uint8_t>(remap.first + i));
-    const bool alike = page != nullptr && page->protection == first->protection &&
-                       page->dont_fork == first->dont_fork && page->wipe_on_fork == first->wipe_on_fork &&
-                       page->secret == first->secret && continues(*first, i, *page);
-    if (!alike) return Errno::kFault;
-  }
-  for (std::uint8_t i = remap.count; !fixed && i < remap.to_count; ++i) {
-    if (state_.find(space, static_cast<std::uint8_t>(remap.first + i)) != nullptr) return Errno::kNoMemory;
-  }
-  return kSuccess;
-}
-
-void Spec::remap_part(SpaceId space, const Remap& remap, std::uint8_t part, bool last_moved) {
-  const auto from = static_cast<std::uint8_t>(remap.first + part);
-  const auto to = static_cast<std::uint8_t>(remap.to + part);
-  if (part >= remap.to_count) return change().unmap(space, from);
-  if (part >= remap.count) {
-    const int last = (last_moved ? remap.to : remap.first) + remap.count - 1;
-    const Page like = *state_.find(space, static_cast<std::uint8_t>(last));
-    const bool shared = like.view == View::kShared;
-    if (like.file != kAnonymous) {
-      const auto file_page = static_cast<std::uint8_t>(like.file_page + part - remap.count + 1);
-      change().map_file(space, to, like.protection, like.file, file_page, shared);
-    } else if (shared) {
-      change().map_beyond_end(space, to, like.protection);
-    } else {
-      change().map(space, to, like.protection);
-    }
-    Page& page = *state_.find(space, to);
-    page.dont_fork = like.dont_fork;
-    page.wipe_on_fork = like.wipe_on_fork;
-    page.secret = like.secret;
-    return;
-  }
-  if (from == to) return;
-  if (state_.find(space, from) == nullptr) return change().unmap(space, to);
-  change().move(space, from, to, has(remap.flags, RemapFlags::kDontUnmap));
-}
-
-Judgement Spec::mremap(SpaceId space, const Remap& remap, Observation seen) {
-  if (seen.for_shortage()) return {};
-  const Errno expected = remap_error(space, remap);
-  const bool several = remap.count > 1 && (expected == kSuccess || expected == Errno::kNoMemory);
-  if (several && seen.error == Errno::kFault) return {};
-  if (expected == kSuccess) {
-    for (std::uint8_t part = 0; part < remap.parts(); ++part) remap_part(space, remap, part, part >= remap.kept());
-  }
-  return judge_result(expected, seen);
 }
 
 bool Spec::failed(SpaceId space, std::uint8_t page) const {
@@ -360,6 +288,7 @@ Judgement Spec::read(SpaceId space, std::uint8_t page, std::uint8_t word, Observ
     return judge_failed(space, page, Errno::kSigBus, seen);
   }
   if (expected != kSuccess || seen.error != kSuccess) return judge_result(expected, seen);
+  if (!meets(space, page, false)) return unasked();
   if (at->lazy.words != 0) return judge_lazy_view(space, page, word, seen.value);
   return judge_view(space, page, word, seen.value);
 }
@@ -372,8 +301,9 @@ Judgement Spec::write(SpaceId space, std::uint8_t page, std::uint8_t word, std::
     return judge_failed(space, page, Errno::kSigBus, seen);
   }
   if (expected != kSuccess) return judge_result(expected, seen);
+  const bool asked = seen.error != kSuccess || meets(space, page, true);
   change().store(space, page, word, value, Writer::kCpu);
-  return judge_result(kSuccess, seen);
+  return asked ? judge_result(kSuccess, seen) : unasked();
 }
 
 Judgement Spec::force_read(SpaceId space, std::uint8_t page, std::uint8_t word, Observation seen) {
@@ -384,6 +314,7 @@ Judgement Spec::force_read(SpaceId space, std::uint8_t page, std::uint8_t word, 
     return judge_failed(space, page, Errno::kFault, seen);
   }
   if (expected != kSuccess || seen.error != kSuccess) return judge_result(expected, seen);
+  if (!meets(space, page, false)) return unasked();
   if (at->lazy.words != 0) return judge_lazy_view(space, page, word, seen.value);
   return judge_view(space, page, word, seen.value);
 }
@@ -393,8 +324,9 @@ Judgement Spec::force_write(SpaceId space, std::uint8_t page, std::uint8_t word,
   if (is_told_of_failure(space, page, Errno::kFault, seen)) return judge_failed(space, page, Errno::kFault, seen);
   if (!allows_force(space, page)) return judge_result(Errno::kFault, seen);
   if (seen.error == Errno::kFault && may_refuse_force(space, page)) return {};
+  const bool asked = seen.error != kSuccess || meets(space, page, true);
   change().store(space, page, word, value, Writer::kForce);
-  return judge_result(kSuccess, seen);
+  return asked ? judge_result(kSuccess, seen) : unasked();
 }
 
 bool Spec::allows_force(SpaceId space, std::uint8_t page) const {
@@ -451,7 +383,11 @@ Judgement Spec::pin(SpecPinId name, SpaceId space, std::uint8_t first, std::uint
     judgement.harm = Harm::kWrongResult;
   }
   if (so_far.bound == 0) change().bind(name, space, first, strength_of(flags), has(flags, PinFlags::kGet));
-  for (std::uint8_t page = so_far.bound; page < held; ++page) change().extend(name);
+  for (std::uint8_t page = so_far.bound; page < held; ++page) {
+    const bool asked = meets(space, static_cast<std::uint8_t>(first + page), has(flags, PinFlags::kWrite));
+    if (!asked && judgement.ok()) judgement = unasked();
+    change().extend(name);
+  }
   return judgement;
 }
 
@@ -459,7 +395,9 @@ bool Spec::pin_next(SpecPinId name, SpaceId space, std::uint8_t first, PinFlags 
   const std::uint8_t bound = state_.held(name);
   // An address space has to end before its name is another one's, and what is bound in it stays there.
   if (bound > 0 && state_.owner(name) != space) return false;
-  if (grant(space, static_cast<std::uint8_t>(first + bound), flags) == Grant::kNo) return false;
+  const auto page = static_cast<std::uint8_t>(first + bound);
+  if (grant(space, page, flags) == Grant::kNo || must_wait(space, page, has(flags, PinFlags::kWrite))) return false;
+  (void)meets(space, page, has(flags, PinFlags::kWrite));
   if (bound == 0) change().bind(name, space, first, strength_of(flags), has(flags, PinFlags::kGet));
   change().extend(name);
   return true;

@@ -125,6 +125,25 @@ class Spec {
   /// What the disk has to hold in the end; `seen`: what it holds.
   [[nodiscard]] Judgement judge_disk(FileNumber file, std::uint8_t page, std::uint8_t word, std::int64_t seen) const;
 
+  // Userfaultfd: a handler decides about faults in registered memory, and whoever meets one waits. Who waits for ever
+  // breaks nothing where may_wait() says so.
+
+  /// Before anything is mapped: see State::track_handlers().
+  void track_handlers(bool huge) { change().track_handlers(huge); }
+  [[nodiscard]] bool tracks_handlers() const { return state_.tracks_handlers(); }
+  /// Whether an access to the page may have to wait for the handler now; and whether it has to.
+  [[nodiscard]] bool may_wait(SpaceId space, std::uint8_t page, bool write) const;
+  [[nodiscard]] bool must_wait(SpaceId space, std::uint8_t page, bool write) const;
+  /// The page is there from now on, if an access may bring it in; whoever does comes to it later, if it is still there.
+  void fault_in(SpaceId space, std::uint8_t page, bool write);
+  /// kNone: the pages are registered no more.
+  Judgement uffd_register(SpaceId space, std::uint8_t first, std::uint8_t count, UffdFlags modes, Observation seen);
+  /// The handler puts a page there that holds `value` in one word.
+  Judgement uffd_fill(SpaceId space, std::uint8_t page, std::uint8_t word, std::int64_t value, Observation seen);
+  Judgement uffd_continue(SpaceId space, std::uint8_t page, Observation seen);
+  Judgement uffd_protect(SpaceId space, std::uint8_t first, std::uint8_t count, bool protect, Observation seen);
+  Judgement uffd_move(SpaceId space, std::uint8_t to, std::uint8_t from, Observation seen);
+
   Judgement read(SpaceId space, std::uint8_t page, std::uint8_t word, Observation seen);
   Judgement write(SpaceId space, std::uint8_t page, std::uint8_t word, std::int64_t value, Observation seen);
   /// The memory of the page fails, or does not: it may be busy, or no page that can. From then on an access to it is a
@@ -206,7 +225,19 @@ class Spec {
   /// Whether the owner of the pin's page `page` has not discarded it. Precondition: page < pages_held(pin).
   [[nodiscard]] bool attached(SpecPinId pin, std::uint8_t page) const { return state_.attached(pin, page); }
 
+  /// With which error the handler's work has to fail now, or may: where `either`, it may also have succeeded.
+  struct Refusal {
+    Errno error{0};
+    bool either = false;
+  };
+  [[nodiscard]] Refusal register_refusal(SpaceId space, std::uint8_t first, std::uint8_t count, UffdFlags modes) const;
+  [[nodiscard]] Refusal fill_refusal(SpaceId space, std::uint8_t page) const;
+  [[nodiscard]] Refusal move_refusal(SpaceId space, std::uint8_t to, std::uint8_t from) const;
+
  private:
+  /// An access has come by the page: whether it was allowed to without its handler. The page is there from then on.
+  bool meets(SpaceId space, std::uint8_t page, bool write);
+  static Judgement unasked();
   Judgement judge_view(SpaceId space, std::uint8_t page, std::uint8_t word, std::int64_t seen);
   /// As judge_view(), for a page that MADV_FREE may have lost words of; what is seen may settle that.
   Judgement judge_lazy_view(SpaceId space, std::uint8_t page, std::uint8_t word, std::int64_t seen);

@@ -54,7 +54,13 @@ void State::copy_pages(SpaceId parent, SpaceId child) {
     if (page.dont_fork) continue;
     to.mapped = with(to.mapped, i);
     to.pages[i] = page;
+    if (!has(page.uffd, UffdFlags::kEventFork)) {
+      to.pages[i].uffd = UffdFlags::kNone;
+      to.pages[i].mark = Mark::kNo;
+    }
     if (page.wipe_on_fork) {
+      to.pages[i].presence = absence();
+      to.pages[i].mark = Mark::kNo;
       to.pages[i].words = {};
       to.pages[i].writers = {};
       to.pages[i].lazy = {};
@@ -90,7 +96,7 @@ void State::map(SpaceId space, std::uint8_t page, Protection protection) {
   unmap(space, page);
   Space& in = spaces_[space.value()];
   in.mapped = with(in.mapped, page);
-  in.pages[page] = {.protection = protection};
+  in.pages[page] = {.protection = protection, .presence = absence()};
 }
 
 void State::unmap(SpaceId space, std::uint8_t page) {
@@ -112,6 +118,16 @@ void State::wipe(SpaceId space, std::uint8_t page) {
   wiped.writers = {};
   if (wiped.file != kAnonymous) wiped.view = View::kFollows;
   wiped.lazy = {};
+  wiped.presence = has(wiped.uffd, UffdFlags::kMissing) ? Presence::kAbsent : absence();
+  wiped.mark = Mark::kNo;
+}
+
+Presence State::absence() const { return huge_ ? Presence::kMaybe : Presence::kAbsent; }
+
+void State::touch(SpaceId space, std::uint8_t page, bool write) {
+  Page& touched = spaces_[space.value()].pages[page];
+  if (write || touched.presence != Presence::kFreed) touched.presence = Presence::kPresent;
+  if (write) touched.mark = Mark::kNo;
 }
 
 void State::suspect_equals(SpaceId space, std::uint8_t page) {
@@ -136,6 +152,8 @@ void State::fail(SpaceId space, std::uint8_t page) {
   failed.writers = {};
   failed.lazy = {};
   failed.failure = Failure::kFailed;
+  failed.presence = Presence::kPresent;
+  failed.mark = Mark::kNo;
 }
 
 void State::move(SpaceId space, std::uint8_t page, std::uint8_t to, bool stays_mapped) {
@@ -143,6 +161,10 @@ void State::move(SpaceId space, std::uint8_t page, std::uint8_t to, bool stays_m
   Space& in = spaces_[space.value()];
   in.mapped = with(in.mapped, to);
   in.pages[to] = in.pages[page];
+  if (!has(in.pages[to].uffd, UffdFlags::kEventRemap)) {
+    in.pages[to].uffd = UffdFlags::kNone;
+    in.pages[to].mark = Mark::kNo;
+  }
   for (Pin& pin : pins_) {
     if (pin.count == 0 || pin.space != space) continue;
     for (std::uint8_t index = 0; index < pin.count; ++index) {
@@ -166,10 +188,29 @@ void State::move(SpaceId space, std::uint8_t page, std::uint8_t to, bool stays_m
     left.writers = {};
     left.lazy = {};
     left.failure = Failure::kNone;
-    if (left.file != kAnonymous) left.view = View::kFollows;
+    left.mark = Mark::kNo;
+    if (left.file != kAnonymous) {
+      left.view = View::kFollows;
+    } else {
+      left.presence = absence();
+    }
   } else {
     in.mapped = without(in.mapped, page);
   }
+}
+
+void State::move_content(SpaceId space, std::uint8_t page, std::uint8_t to) {
+  const Page target = spaces_[space.value()].pages[to];
+  move(space, page, to, true);
+  Page& moved = spaces_[space.value()].pages[to];
+  moved.dont_fork = target.dont_fork;
+  moved.wipe_on_fork = target.wipe_on_fork;
+  moved.uffd = target.uffd;
+  moved.presence = Presence::kPresent;
+  moved.mark = Mark::kNo;
+  Page& left = spaces_[space.value()].pages[page];
+  left.presence = has(left.uffd, UffdFlags::kMissing) ? Presence::kAbsent : absence();
+  left.failure = Failure::kNone;
 }
 
 void State::settle(Pin& pin) {
@@ -274,6 +315,8 @@ void State::free_lazily(SpaceId space, std::uint8_t page) {
   unsigned words = 0;
   for (std::uint8_t word = 0; word < kWordsPerPage; ++word) words |= (freed.words[word] != 0 ? 1u : 0u) << word;
   freed.lazy = {static_cast<std::uint8_t>(words), words != 0};
+  if (freed.presence != Presence::kAbsent) freed.presence = Presence::kFreed;
+  if (freed.mark == Mark::kYes) freed.mark = Mark::kMaybe;
 }
 
 void State::lose(SpaceId space, std::uint8_t page) {

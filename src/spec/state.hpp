@@ -53,6 +53,12 @@ enum class Failure : std::uint8_t { kNone, kMaybe, kFailed };
 
 /// Pages of a hugetlb page.
 inline constexpr std::uint8_t kHugetlbPages = 4;
+/// Whether an access to private memory meets a page, which userfaultfd's handler may have to bring. kFreed: it did, and
+/// MADV_FREE may have lost it since; until it is written nobody knows.
+enum class Presence : std::uint8_t { kPresent, kAbsent, kMaybe, kFreed };
+
+/// Whether userfaultfd's handler has write-protected the page: kMaybe where it may have had none to protect.
+enum class Mark : std::uint8_t { kNo, kMaybe, kYes };
 
 /// What one page holds, and who put it there last.
 struct Page {
@@ -74,6 +80,10 @@ struct Page {
   std::uint16_t slot = 0;
   Lazy lazy{};
   Failure failure = Failure::kNone;
+  UffdFlags uffd = UffdFlags::kNone;
+  /// Meaningful where State::tracks_handlers(), and nothing of a file or shared is mapped.
+  Presence presence = Presence::kPresent;
+  Mark mark = Mark::kNo;
 };
 
 /// What a reference promises its holder.
@@ -215,6 +225,20 @@ class State {
   void lose(SpecPinId pin, std::uint8_t page);
   void keep(SpecPinId pin, std::uint8_t page);
 
+  // Userfaultfd.
+
+  /// From now on it is known which pages an access meets. `huge`: huge pages may bring others along, so that only what
+  /// was given up while it was registered is known to be missing.
+  void track_handlers(bool huge) {
+    tracks_handlers_ = true;
+    huge_ = huge;
+  }
+  [[nodiscard]] bool tracks_handlers() const { return tracks_handlers_; }
+  /// The page was accessed: it is there. Precondition: mapped.
+  void touch(SpaceId space, std::uint8_t page, bool write);
+  /// What the page holds goes to another one that is mapped already, in place of what that holds; both stay mapped.
+  void move_content(SpaceId space, std::uint8_t page, std::uint8_t to);
+
   // Stale pages.
 
   /// From now on pages that are discarded stay within reach of CPUs for `keeper`; kNobody: for no one.
@@ -354,6 +378,10 @@ class State {
   }
   class DetachedPacker;
   class DetachedUnpacker;
+  /// Whether something of it is to be remembered for userfaultfd.
+  [[nodiscard]] bool is_handled(const Page& page) const;
+  /// Of a page that was never accessed, or given up.
+  [[nodiscard]] Presence absence() const;
   void pack_page(Packer& out, DetachedPacker& detached, const Page& page) const;
   void unpack_page(Unpacker& in, DetachedUnpacker& detached, Page& page);
   void pack_files(Packer& out, DetachedPacker& detached) const;
@@ -372,6 +400,8 @@ class State {
   /// Of those, the words that may have been lost before.
   std::array<std::uint8_t, kMaxDetached> detached_lazy_;
   std::vector<StalePage> stale_;
+  bool tracks_handlers_ = false;
+  bool huge_ = false;
   std::uint8_t keeper_ = kNobody;
   /// Sorted.
   std::vector<PastValue> past_;

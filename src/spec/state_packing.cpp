@@ -55,6 +55,9 @@ constexpr unsigned kMayGo = 1;
 constexpr unsigned kHasFile = 2;
 constexpr unsigned kFailureShift = 2;
 constexpr unsigned kHugetlbShift = 4;
+/// Two bytes say what userfaultfd's handler decides, and what it has done.
+constexpr unsigned kHandled = 128;
+constexpr unsigned kMarkShift = 2;
 /// Of a file's number of pages.
 constexpr unsigned kOnDisk = 0x80;
 
@@ -122,15 +125,27 @@ class State::DetachedUnpacker {
   std::uint16_t numbered_ = 0;
 };
 
+bool State::is_handled(const Page& page) const {
+  const bool of_others = page.view != View::kOwn || page.file != kAnonymous;
+  return tracks_handlers_ && (page.uffd != UffdFlags::kNone || (!of_others && page.presence != Presence::kPresent) ||
+                              page.mark != Mark::kNo);
+}
+
 void State::pack_page(Packer& out, DetachedPacker& detached, const Page& page) const {
   const unsigned flags = (page.dont_fork ? 4u : 0u) | (page.wipe_on_fork ? 8u : 0u);
   out.put(static_cast<std::uint8_t>(static_cast<unsigned>(page.protection) | flags | set_words(page.words) << 4));
   const bool has_file = page.view != View::kOwn || page.file != kAnonymous;
   const unsigned more = (page.lazy.may_go ? kMayGo : 0u) | (has_file ? kHasFile : 0u) |
-                        static_cast<unsigned>(page.failure) << kFailureShift | unsigned{page.hugetlb} << kHugetlbShift;
+                        static_cast<unsigned>(page.failure) << kFailureShift | unsigned{page.hugetlb} << kHugetlbShift |
+                        (is_handled(page) ? kHandled : 0u);
   out.put(static_cast<std::uint16_t>(pack_writers(page.writers) | unsigned{page.lazy.words} << kLazyShift |
                                      (page.secret ? kSecret : 0u) | (more != 0 ? kHasMore : 0u)));
   if (more != 0) out.put(static_cast<std::uint8_t>(more));
+  if ((more & kHandled) != 0) {
+    out.put(page.uffd);
+    out.put(static_cast<std::uint8_t>(static_cast<unsigned>(page.presence) | static_cast<unsigned>(page.mark)
+                                                                                 << kMarkShift));
+  }
   pack_words(out, page.words);
   if (!has_file) return;
   out.put(page.view);
@@ -151,6 +166,10 @@ void State::unpack_page(Unpacker& in, DetachedUnpacker& detached, Page& page) {
   page.lazy = {static_cast<std::uint8_t>(writers >> kLazyShift & 0xFu), (more & kMayGo) != 0};
   page.failure = static_cast<Failure>(more >> kFailureShift & 3u);
   page.hugetlb = static_cast<std::uint8_t>(more >> kHugetlbShift & 7u);
+  page.uffd = (more & kHandled) != 0 ? in.get<UffdFlags>() : UffdFlags::kNone;
+  const unsigned handled = (more & kHandled) != 0 ? in.get<std::uint8_t>() : 0u;
+  page.presence = static_cast<Presence>(handled & 3u);
+  page.mark = static_cast<Mark>(handled >> kMarkShift);
   unpack_words(in, page.words, head >> 4);
   page.view = View::kOwn;
   page.file = kAnonymous;

@@ -68,6 +68,9 @@ class Entry {
   [[nodiscard]] constexpr bool dirty() const { return (bits_ & kDirty) != 0; }
   /// Written since the last round of soft-dirty tracking began, or moved (Linux: pte_soft_dirty).
   [[nodiscard]] constexpr bool soft_dirty() const { return (bits_ & kSoftDirty) != 0; }
+  /// Userfaultfd write-protects the page: who writes asks its handler first. Of entries of any kind, and never of one
+  /// that is writable. Compare Linux pte_uffd_wp().
+  [[nodiscard]] constexpr bool uffd_wp() const { return (bits_ & kUffdWp) != 0; }
   /// No reference is taken through an address to what is mapped here: secret memory.
   [[nodiscard]] constexpr bool secret() const { return (bits_ & kSecret) != 0; }
   [[nodiscard]] constexpr bool young() const { return (bits_ & kAccessed) != 0; }
@@ -114,6 +117,7 @@ class Entry {
   [[nodiscard]] constexpr Entry with_writable(bool on) const { return with(kWritable, on); }
   [[nodiscard]] constexpr Entry with_dirty(bool on) const { return with(kDirty, on); }
   [[nodiscard]] constexpr Entry with_soft_dirty(bool on) const { return with(kSoftDirty, on); }
+  [[nodiscard]] constexpr Entry with_uffd_wp(bool on) const { return with(kUffdWp, on); }
   [[nodiscard]] constexpr Entry with_secret(bool on) const { return with(kSecret, on); }
   [[nodiscard]] constexpr Entry with_young(bool on) const { return with(kAccessed, on); }
   [[nodiscard]] constexpr Entry with_user(bool on) const { return with(kUser, on); }
@@ -137,6 +141,7 @@ class Entry {
   // Processors ignore these bits of any entry.
   static constexpr std::uint64_t kSecret = std::uint64_t{1} << 57;
   static constexpr std::uint64_t kSoftDirty = std::uint64_t{1} << 58;
+  static constexpr std::uint64_t kUffdWp = std::uint64_t{1} << 60;
   /// Of entries that are not present: bits that a present one does not use, none of them a permission.
   static constexpr unsigned kKindShift = 7;
   static constexpr std::uint64_t kKindMask = 0x1F;

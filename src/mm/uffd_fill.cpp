@@ -1,0 +1,189 @@
+#include <cstring>
+
+#include "base/mutant.hpp"
+#include "mm/areas.hpp"
+#include "mm/files.hpp"
+#include "mm/lifecycle.hpp"
+#include "mm/locks.hpp"
+#include "mm/operations.hpp"
+#include "mm/page.hpp"
+#include "mm/shared_tables.hpp"
+#include "mm/userfault.hpp"
+
+namespace cowherd::mm {
+
+namespace {
+
+/// What the handler puts at an address.
+enum class Fill : std::uint8_t { kCopy, kZeroPage, kContinue };
+
+template <class G>
+void write_page(System<G>& system, FrameNumber frame, std::span<const std::byte> bytes) {
+  if (bytes.empty()) {
+    std::memset(system.frames().bytes(frame), 0, Geometry<G>::kPageBytes);
+  } else {
+    std::memcpy(system.frames().bytes(frame), bytes.data(), Geometry<G>::kPageBytes);
+  }
+}
+
+/// The place of the entry for `page`, with its tables. EAGAIN: they have to become the own ones first. ENOMEM,
+/// kWouldBlock.
+template <class G>
+Result<EntrySlot> place_of(System<G>& system, Mm& mm, Vpn page) {
+  const auto walk = system.tables(mm).walk_to(page);
+  if (walk.huge) return Errno::kExist;
+  if (walk.shared) return Errno::kAgain;
+  if (walk.slot) return walk.slot;
+  return make_slot(system, mm, page);
+}
+
+/// The entry by which the handler lets a page of the file's cache be mapped. Compare Linux mm/userfaultfd.c:
+/// mfill_atomic_install_pte().
+template <class G>
+Entry continued_entry(System<G>& system, const Vma& vma, FrameNumber frame) {
+  const bool writable =
+      (vma.flags.shared || COWHERD_MUTANT(uffd_continue_writable)) && has(vma.flags.protection, Protection::kWrite);
+  return Entry::of(frame)
+      .with_user(vma.flags.protection != Protection::kNone)
+      .with_dirty(writable || system.rules().uffd_continue == UffdContinue::kDirty)
+      .with_soft_dirty(writable)
+      .with_writable(writable);
+}
+
+/// Maps a page of the file's cache, locked and held by the caller, who lets go of it. EEXIST, EAGAIN, ENOMEM,
+/// kWouldBlock.
+template <class G>
+Result<void> map_cached(System<G>& system, Mm& mm, Ref<Vma> vma, Vpn page, FrameNumber frame) {
+  COWHERD_TRY_ASSIGN(slot, place_of(system, mm, page));
+  PageTableGuard<G> guard(system, mm, slot);
+  if (guard.blocked()) return would_block(system, Point::kPageTableLock);
+  if (!slot.load().none()) return Errno::kExist;
+  FrameDescriptor& descriptor = system.descriptor(frame);
+  descriptor.add_references(1);
+  descriptor.add_mapcount();
+  add_rss(system, slot, 1, system.rss_class(frame));
+  point(system, mm, Point::kSetEntry);
+  guard.set(slot, continued_entry(system, system.at(vma), frame));
+  system.note({.kind = EventKind::kUffdFilled, .decision = Decision::kUffdContinue, .page = page, .frame = frame});
+  return {};
+}
+
+/// The page that the file has is mapped; or, unless it goes on with that, a new one that comes into the file. SIGBUS:
+/// behind its end, or it has none.
+template <class G>
+Result<void> fill_from_file(System<G>& system, Mm& mm, Ref<Vma> vma, Vpn page, Fill fill,
+                            std::span<const std::byte> bytes) {
+  const Ref<File> file = file_of(system, system.at(vma));
+  const auto index = static_cast<std::uint32_t>(system.at(vma).index_of(page).value());
+  auto found = fill == Fill::kContinue
+                   ? lock_if_cached(system, file, index)
+                   : add_locked_page(system, file, index, [&](FrameNumber fresh) { write_page(system, fresh, bytes); });
+  if (!found) return found.error();
+  const FrameNumber frame = *found;
+  const Live live(system, "fill-from-file", frame);
+  const Result<void> mapped = map_cached(system, mm, vma, page, frame);
+  unlock_cached_page(system, frame);
+  return mapped;
+}
+
+template <class G>
+Result<void> fill_locked(System<G>& system, Mm& mm, Vpn page, Fill fill, std::span<const std::byte> bytes) {
+  const MmapReadGuard<G> guard(system, mm);
+  if (guard.blocked() || stuck(mm)) return would_block(system, Point::kMmapLock);
+  const Ref<Vma> vma = system.areas(mm).at(page);
+  if (!vma || system.at(vma).flags.uffd == UffdFlags::kNone) return Errno::kNoEntry;
+  if (!system.at(vma).mapping) {
+    return fill == Fill::kContinue ? Result<void>(Errno::kInvalid) : fill_anonymous(system, mm, vma, page, bytes);
+  }
+  // A private mapping gets nothing that the file does not have.
+  if (fill != Fill::kContinue && !system.at(vma).flags.shared) return Errno::kInvalid;
+  const Result<void> filled = fill_from_file(system, mm, vma, page, fill, bytes);
+  return !filled && filled.error() == Errno::kSigBus ? Errno::kFault : filled;
+}
+
+template <class G>
+Result<void> fill(System<G>& system, ProcessId process, Vaddr address, Fill fill, std::span<const std::byte> bytes) {
+  COWHERD_TRY_ASSIGN(range, page_range<G>(address, ByteCount{Geometry<G>::kPageBytes}));
+  const HeldMm<G> held(system, process);
+  if (!held) return Errno::kNoProcess;
+  const Live live(system, "uffd-fill", held.ref(), range);
+  while (true) {
+    auto done = fill_locked(system, held.mm(), range.begin, fill, bytes);
+    if (done || done.error() != Errno::kAgain) return done;
+    COWHERD_TRY(lock_and_own_tables(system, held.mm(), range.begin));
+  }
+}
+
+}  // namespace
+
+/// Two may fill the same place, or one may fill it while a pin or a debugger faults there that began before the memory
+/// was registered:
+///
+///   handler                                another one
+///   the place is empty
+///                                          put a page there; a thread stores to it
+///   put a page there: the store is lost
+///
+/// Allowed because the entry is looked at with the lock of its table held. Compare Linux mm/userfaultfd.c:
+/// mfill_atomic_pte_copy().
+template <class G>
+Result<void> fill_anonymous(System<G>& system, Mm& mm, Ref<Vma> vma, Vpn page, std::span<const std::byte> bytes) {
+  const bool zero_page = bytes.empty();
+  FrameNumber frame = Frames<G>::kZeroPage;
+  if (!zero_page) {
+    COWHERD_TRY(prepare_anon_vma(system, mm, vma));
+    COWHERD_TRY_ASSIGN(allocated, system.allocate_page());
+    frame = allocated;
+    write_page(system, frame, bytes);
+  }
+  const Live live(system, "fill-anonymous", frame);
+  const auto give_up = [&](Errno why) {
+    if (!zero_page && !COWHERD_MUTANT(uffd_fill_leaks_page)) system.frames().free(frame);
+    return why;
+  };
+  auto place = place_of(system, mm, page);
+  if (!place) return give_up(place.error());
+  PageTableGuard<G> guard(system, mm, *place);
+  if (guard.blocked()) {
+    (void)give_up(Errno::kWouldBlock);
+    return would_block(system, Point::kPageTableLock);
+  }
+  if (!place->load().none() && !COWHERD_MUTANT(uffd_fill_recheck_dropped)) {
+    guard.release();
+    return give_up(Errno::kExist);
+  }
+  const Vma& area = system.at(vma);
+  if (!zero_page) {
+    add_new_anon_page(system, frame, area, page);
+    add_rss(system, *place, 1);
+  }
+  point(system, mm, Point::kSetEntry);
+  guard.set(*place, make_entry(frame, area, !zero_page));
+  system.note({.kind = EventKind::kUffdFilled, .decision = Decision::kUffdContinue, .page = page, .frame = frame});
+  return {};
+}
+
+template <class G>
+Result<void> uffd_copy(System<G>& system, ProcessId process, Vaddr address, std::span<const std::byte> page) {
+  return fill(system, process, address, Fill::kCopy, page);
+}
+
+template <class G>
+Result<void> uffd_zeropage(System<G>& system, ProcessId process, Vaddr address) {
+  return fill(system, process, address, Fill::kZeroPage, {});
+}
+
+template <class G>
+Result<void> uffd_continue(System<G>& system, ProcessId process, Vaddr address) {
+  return fill(system, process, address, Fill::kContinue, {});
+}
+
+#define COWHERD_INSTANTIATE(G)                                                                         \
+  template Result<void> fill_anonymous<G>(System<G>&, Mm&, Ref<Vma>, Vpn, std::span<const std::byte>); \
+  template Result<void> uffd_copy<G>(System<G>&, ProcessId, Vaddr, std::span<const std::byte>);        \
+  template Result<void> uffd_zeropage<G>(System<G>&, ProcessId, Vaddr);                                \
+  template Result<void> uffd_continue<G>(System<G>&, ProcessId, Vaddr);
+COWHERD_FOR_EACH_GEOMETRY(COWHERD_INSTANTIATE)
+#undef COWHERD_INSTANTIATE
+
+}  // namespace cowherd::mm

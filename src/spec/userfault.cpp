@@ -1,0 +1,174 @@
+#include "spec/spec.hpp"
+
+namespace cowherd::spec {
+
+namespace {
+
+/// Memory that is its owner's alone: what is said of whether pages of it are there is known.
+bool is_own(const Page& page) { return page.view == View::kOwn && page.file == kAnonymous; }
+
+}  // namespace
+
+bool Spec::may_wait(SpaceId space, std::uint8_t page, bool write) const {
+  const Page* at = state_.find(space, page);
+  if (at == nullptr || at->uffd == UffdFlags::kNone || state_.beyond_end(*at)) return false;
+  // Which pages of a file are there, and mapped, is not known here.
+  if (!is_own(*at)) return has(at->uffd, UffdFlags::kMissing) || has(at->uffd, UffdFlags::kMinor);
+  if (at->failure == Failure::kFailed) return false;
+  const bool missing = has(at->uffd, UffdFlags::kMissing) && at->presence != Presence::kPresent;
+  return missing || (write && at->mark != Mark::kNo);
+}
+
+bool Spec::must_wait(SpaceId space, std::uint8_t page, bool write) const {
+  const Page* at = state_.find(space, page);
+  if (!state_.tracks_handlers() || at == nullptr || !is_own(*at) || at->failure != Failure::kNone) return false;
+  const bool missing = has(at->uffd, UffdFlags::kMissing) && at->presence == Presence::kAbsent;
+  return missing || (write && at->mark == Mark::kYes);
+}
+
+bool Spec::meets(SpaceId space, std::uint8_t page, bool write) {
+  if (!state_.tracks_handlers()) return true;
+  const bool asked = !must_wait(space, page, write);
+  if (state_.find(space, page) != nullptr) change().touch(space, page, write);
+  return asked;
+}
+
+void Spec::fault_in(SpaceId space, std::uint8_t page, bool write) {
+  const auto allowed = protection(space, page);
+  const bool may = allowed && (write ? has(*allowed, Protection::kWrite) : *allowed != Protection::kNone);
+  if (may && !must_wait(space, page, write)) change().touch(space, page, false);
+}
+
+Judgement Spec::unasked() {
+  Judgement judgement;
+  judgement.broken = Clause::kUserfault;
+  judgement.harm = Harm::kUnasked;
+  return judgement;
+}
+
+Spec::Refusal Spec::register_refusal(SpaceId space, std::uint8_t first, std::uint8_t count, UffdFlags modes) const {
+  bool any = false;
+  for (std::uint8_t i = first; i < first + count; ++i) {
+    const Page* page = state_.find(space, i);
+    if (page == nullptr) continue;
+    any = true;
+    const bool of_private_file = page->file != kAnonymous && page->view != View::kShared;
+    const bool lacks = is_own(*page) ? has(modes, UffdFlags::kMinor)
+                                     : state_.on_disk(*page) || has(modes, UffdFlags::kWriteProtect) ||
+                                           (of_private_file && has(modes, UffdFlags::kMissing));
+    if (page->secret || page->hugetlb != 0 || lacks) return {Errno::kInvalid};
+  }
+  const auto faults = UffdFlags::kMissing | UffdFlags::kWriteProtect | UffdFlags::kMinor;
+  const bool none = (static_cast<unsigned>(modes) & static_cast<unsigned>(faults)) == 0 && modes != UffdFlags::kNone;
+  return any && !none ? Refusal{} : Refusal{Errno::kInvalid};
+}
+
+Judgement Spec::uffd_register(SpaceId space, std::uint8_t first, std::uint8_t count, UffdFlags modes,
+                              Observation seen) {
+  if (seen.for_shortage()) return {};
+  const Refusal refusal = register_refusal(space, first, count, modes);
+  if (refusal.error != Errno{0}) return judge_result(refusal.error, seen);
+  for (std::uint8_t i = first; i < first + count; ++i) {
+    Page* page = change().find(space, i);
+    if (page == nullptr) continue;
+    page->uffd = modes;
+    if (!has(modes, UffdFlags::kWriteProtect)) page->mark = Mark::kNo;
+  }
+  return judge_result(Errno{0}, seen);
+}
+
+Spec::Refusal Spec::fill_refusal(SpaceId space, std::uint8_t page) const {
+  const Page* at = state_.find(space, page);
+  if (at == nullptr || at->uffd == UffdFlags::kNone) return {Errno::kNoEntry};
+  if (!is_own(*at)) {
+    if (at->view != View::kShared) return {Errno::kInvalid};
+    if (state_.beyond_end(*at)) return {Errno::kFault};
+    // A page of zeros may be one that the file does not have.
+    for (std::uint8_t word = 0; word < kWordsPerPage; ++word) {
+      if (state_.load(space, page, word) != 0) return {Errno::kExist};
+    }
+    return {Errno::kExist, true};
+  }
+  if (at->failure == Failure::kFailed || at->presence == Presence::kPresent) return {Errno::kExist};
+  return {at->presence == Presence::kAbsent ? Errno{0} : Errno::kExist, at->presence != Presence::kAbsent};
+}
+
+Judgement Spec::uffd_fill(SpaceId space, std::uint8_t page, std::uint8_t word, std::int64_t value, Observation seen) {
+  if (seen.for_shortage()) return {};
+  const Refusal refusal = fill_refusal(space, page);
+  if (refusal.error != Errno{0} && !(refusal.either && seen.error == Errno{0})) {
+    return judge_result(refusal.error, seen);
+  }
+  if (seen.error == Errno{0}) {
+    if (is_own(*state_.find(space, page))) {
+      // Whatever MADV_FREE might have lost it has.
+      if (state_.find(space, page)->lazy.words != 0) change().lose(space, page);
+      state_.find(space, page)->failure = Failure::kNone;
+      change().touch(space, page, true);
+    }
+    if (value != 0) change().store(space, page, word, value, Writer::kCpu);
+  }
+  return judge_result(Errno{0}, seen);
+}
+
+Judgement Spec::uffd_continue(SpaceId space, std::uint8_t page, Observation seen) {
+  if (seen.for_shortage()) return {};
+  const Page* at = state_.find(space, page);
+  if (at == nullptr || at->uffd == UffdFlags::kNone) return judge_result(Errno::kNoEntry, seen);
+  if (is_own(*at)) return judge_result(Errno::kInvalid, seen);
+  if (state_.beyond_end(*at)) return judge_result(Errno::kFault, seen);
+  // It may be mapped already; and its file may not have it.
+  if (seen.error == Errno::kExist || seen.error == Errno::kFault) return {};
+  return judge_result(Errno{0}, seen);
+}
+
+Judgement Spec::uffd_protect(SpaceId space, std::uint8_t first, std::uint8_t count, bool protect, Observation seen) {
+  if (seen.for_shortage()) return {};
+  for (std::uint8_t i = first; i < first + count; ++i) {
+    const Page* page = state_.find(space, i);
+    if (page == nullptr || !has(page->uffd, UffdFlags::kWriteProtect)) return judge_result(Errno::kNoEntry, seen);
+  }
+  for (std::uint8_t i = first; i < first + count; ++i) {
+    Page& page = *change().find(space, i);
+    // What is not there cannot be protected.
+    const bool none = page.presence == Presence::kAbsent || page.failure == Failure::kFailed;
+    const bool vague = page.presence != Presence::kPresent || page.failure == Failure::kMaybe;
+    page.mark = !protect || none ? Mark::kNo : vague ? Mark::kMaybe : Mark::kYes;
+  }
+  return judge_result(Errno{0}, seen);
+}
+
+Spec::Refusal Spec::move_refusal(SpaceId space, std::uint8_t to, std::uint8_t from) const {
+  const Page* source = state_.find(space, from);
+  const Page* target = state_.find(space, to);
+  if (source == nullptr || target == nullptr) return {Errno::kNoEntry};
+  const bool alike = is_own(*source) && is_own(*target) && !source->secret && !target->secret && source->hugetlb == 0 &&
+                     source->protection == target->protection && has(source->protection, Protection::kWrite);
+  if (!alike || from == to || target->uffd == UffdFlags::kNone) return {Errno::kInvalid};
+  if (source->presence == Presence::kAbsent && source->failure != Failure::kFailed) return {Errno::kNoEntry};
+  if (target->presence == Presence::kPresent || target->failure == Failure::kFailed) return {Errno::kExist};
+  if (source->failure == Failure::kFailed) return {Errno::kFault};
+  if (contains(state_.attached_pages(space), from)) return {Errno::kBusy};
+  return {};
+}
+
+Judgement Spec::uffd_move(SpaceId space, std::uint8_t to, std::uint8_t from, Observation seen) {
+  if (seen.for_shortage()) return {};
+  const Refusal refusal = move_refusal(space, to, from);
+  const Page* source = state_.find(space, from);
+  const Page* target = state_.find(space, to);
+  if (refusal.error == Errno::kNoEntry || refusal.error == Errno::kInvalid) return judge_result(refusal.error, seen);
+  // What is not known is not judged: whether a page is there, or has failed, or is somebody else's too.
+  const bool may_lack = source->presence == Presence::kMaybe || source->presence == Presence::kFreed;
+  const bool may_exist = target->presence != Presence::kAbsent || target->failure != Failure::kNone;
+  if (seen.error == Errno::kNoEntry && may_lack) return {};
+  if (seen.error == Errno::kExist && may_exist) return {};
+  if (refusal.error == Errno::kExist) return judge_result(refusal.error, seen);
+  if (seen.error == Errno::kFault && source->failure != Failure::kNone) return {};
+  if (refusal.error != Errno{0}) return judge_result(refusal.error, seen);
+  if (seen.error == Errno::kBusy) return {};
+  if (seen.error == Errno{0}) change().move_content(space, from, to);
+  return judge_result(Errno{0}, seen);
+}
+
+}  // namespace cowherd::spec

@@ -1,0 +1,132 @@
+#include <gtest/gtest.h>
+
+#include "spec/spec.hpp"
+
+namespace cowherd::spec {
+namespace {
+
+constexpr Observation kDone{};
+constexpr Observation failed(Errno error) { return {.error = error}; }
+constexpr Observation saw(std::int64_t value) { return {.value = value}; }
+
+class UserfaultSpec : public testing::Test {
+ protected:
+  UserfaultSpec() {
+    spec_.track_handlers(false);
+    space_ = spec_.create_space();
+    EXPECT_TRUE(spec_.mmap(space_, 0, 4, Protection::kReadWrite, MapFlags::kFixed, kDone).ok());
+  }
+  void do_register(UffdFlags modes) { EXPECT_TRUE(spec_.uffd_register(space_, 0, 4, modes, kDone).ok()); }
+
+  Spec spec_;
+  SpaceId space_;
+};
+
+TEST_F(UserfaultSpec, WhatWasNeverTouchedIsMissing) {
+  EXPECT_TRUE(spec_.write(space_, 1, 0, 5, kDone).ok());
+  do_register(UffdFlags::kMissing);
+  EXPECT_TRUE(spec_.must_wait(space_, 0, false));
+  EXPECT_TRUE(spec_.may_wait(space_, 0, true));
+  EXPECT_FALSE(spec_.may_wait(space_, 1, true));
+  const Judgement unasked = spec_.read(space_, 0, 0, saw(0));
+  EXPECT_EQ(unasked.broken, Clause::kUserfault);
+  EXPECT_EQ(unasked.harm, Harm::kUnasked);
+  EXPECT_TRUE(spec_.read(space_, 1, 0, saw(5)).ok());
+  EXPECT_TRUE(spec_.uffd_fill(space_, 2, 1, 7, kDone).ok());
+  EXPECT_TRUE(spec_.read(space_, 2, 1, saw(7)).ok());
+  EXPECT_FALSE(spec_.uffd_fill(space_, 2, 1, 8, kDone).ok());
+  EXPECT_TRUE(spec_.uffd_fill(space_, 2, 1, 8, failed(Errno::kExist)).ok());
+  EXPECT_TRUE(spec_.madvise(space_, 2, 1, Advice::kDontNeed, kDone).ok());
+  EXPECT_TRUE(spec_.must_wait(space_, 2, false));
+}
+
+TEST_F(UserfaultSpec, WhatHugePagesMayHaveBroughtIsPerhapsThere) {
+  Spec spec;
+  spec.track_handlers(true);
+  const SpaceId space = spec.create_space();
+  EXPECT_TRUE(spec.mmap(space, 0, 1, Protection::kReadWrite, MapFlags::kFixed, kDone).ok());
+  EXPECT_TRUE(spec.uffd_register(space, 0, 1, UffdFlags::kMissing, kDone).ok());
+  EXPECT_TRUE(spec.may_wait(space, 0, false));
+  EXPECT_FALSE(spec.must_wait(space, 0, false));
+  EXPECT_TRUE(spec.uffd_fill(space, 0, 0, 1, failed(Errno::kExist)).ok());
+  EXPECT_TRUE(spec.uffd_fill(space, 0, 0, 1, kDone).ok());
+}
+
+TEST_F(UserfaultSpec, AMarkKeepsWritersOutAndNobodyElse) {
+  EXPECT_TRUE(spec_.write(space_, 0, 0, 5, kDone).ok());
+  EXPECT_TRUE(spec_.uffd_protect(space_, 0, 1, true, failed(Errno::kNoEntry)).ok());
+  do_register(UffdFlags::kWriteProtect);
+  EXPECT_TRUE(spec_.uffd_protect(space_, 0, 2, true, kDone).ok());
+  EXPECT_TRUE(spec_.must_wait(space_, 0, true));
+  EXPECT_FALSE(spec_.may_wait(space_, 0, false));
+  // There was nothing to protect.
+  EXPECT_FALSE(spec_.may_wait(space_, 1, true));
+  EXPECT_EQ(spec_.force_write(space_, 0, 0, 6, kDone).broken, Clause::kUserfault);
+  EXPECT_TRUE(spec_.uffd_protect(space_, 0, 1, false, kDone).ok());
+  EXPECT_TRUE(spec_.write(space_, 0, 0, 7, kDone).ok());
+}
+
+TEST_F(UserfaultSpec, ForkAndMovesHandOnWhatTheyAreToldOf) {
+  for (const bool told : {false, true}) {
+    Spec spec;
+    spec.track_handlers(false);
+    const SpaceId space = spec.create_space();
+    EXPECT_TRUE(spec.mmap(space, 0, 1, Protection::kReadWrite, MapFlags::kFixed, kDone).ok());
+    EXPECT_TRUE(spec.write(space, 0, 0, 5, kDone).ok());
+    const UffdFlags events = told ? UffdFlags::kEventFork | UffdFlags::kEventRemap : UffdFlags::kNone;
+    EXPECT_TRUE(spec.uffd_register(space, 0, 1, UffdFlags::kWriteProtect | events, kDone).ok());
+    EXPECT_TRUE(spec.uffd_protect(space, 0, 1, true, kDone).ok());
+    const SpaceId child = spec.fork(space);
+    EXPECT_EQ(spec.must_wait(child, 0, true), told);
+    const Remap remap{0, 1, 5, 1, RemapFlags::kMayMove | RemapFlags::kFixed};
+    EXPECT_TRUE(spec.mremap(space, remap, kDone).ok());
+    EXPECT_EQ(spec.must_wait(space, 5, true), told);
+  }
+}
+
+TEST_F(UserfaultSpec, AFreedPageIsThereOrNotUntilItIsWritten) {
+  EXPECT_TRUE(spec_.write(space_, 0, 0, 5, kDone).ok());
+  do_register(UffdFlags::kMissing | UffdFlags::kWriteProtect);
+  EXPECT_TRUE(spec_.uffd_protect(space_, 0, 1, true, kDone).ok());
+  EXPECT_TRUE(spec_.madvise(space_, 0, 1, Advice::kFree, kDone).ok());
+  EXPECT_TRUE(spec_.may_wait(space_, 0, false));
+  EXPECT_FALSE(spec_.must_wait(space_, 0, true));
+  EXPECT_TRUE(spec_.read(space_, 0, 0, saw(5)).ok());
+  EXPECT_TRUE(spec_.may_wait(space_, 0, false));
+  EXPECT_TRUE(spec_.uffd_fill(space_, 0, 1, 9, kDone).ok());
+  EXPECT_TRUE(spec_.read(space_, 0, 0, saw(0)).ok());
+  EXPECT_FALSE(spec_.may_wait(space_, 0, true));
+}
+
+TEST_F(UserfaultSpec, APageMovesWithAllItHolds) {
+  EXPECT_TRUE(spec_.write(space_, 3, 0, 5, kDone).ok());
+  EXPECT_TRUE(spec_.uffd_move(space_, 0, 3, failed(Errno::kInvalid)).ok());
+  do_register(UffdFlags::kMissing);
+  EXPECT_TRUE(spec_.uffd_move(space_, 0, 2, failed(Errno::kNoEntry)).ok());
+  SpecPinId pin;
+  EXPECT_TRUE(spec_.pin(space_, 3, 1, PinFlags::kWrite, saw(1), pin).ok());
+  EXPECT_FALSE(spec_.uffd_move(space_, 0, 3, kDone).ok());
+  EXPECT_TRUE(spec_.uffd_move(space_, 0, 3, failed(Errno::kBusy)).ok());
+  spec_.unpin(pin);
+  EXPECT_TRUE(spec_.uffd_move(space_, 0, 3, kDone).ok());
+  EXPECT_TRUE(spec_.read(space_, 0, 0, saw(5)).ok());
+  EXPECT_TRUE(spec_.must_wait(space_, 3, false));
+  EXPECT_TRUE(spec_.uffd_move(space_, 0, 3, failed(Errno::kNoEntry)).ok());
+}
+
+TEST_F(UserfaultSpec, PacksAndComesBack) {
+  EXPECT_TRUE(spec_.write(space_, 0, 0, 5, kDone).ok());
+  do_register(UffdFlags::kMissing | UffdFlags::kWriteProtect | UffdFlags::kEventFork);
+  EXPECT_TRUE(spec_.uffd_protect(space_, 0, 1, true, kDone).ok());
+  const std::vector<std::byte> bytes(spec_.bytes().begin(), spec_.bytes().end());
+  Spec other;
+  other.track_handlers(false);
+  other.assign(bytes);
+  EXPECT_TRUE(other.must_wait(space_, 0, true));
+  EXPECT_FALSE(other.may_wait(space_, 0, false));
+  EXPECT_TRUE(other.must_wait(space_, 1, false));
+  EXPECT_EQ(std::vector<std::byte>(other.bytes().begin(), other.bytes().end()), bytes);
+}
+
+}  // namespace
+}  // namespace cowherd::spec
