@@ -129,7 +129,9 @@ Figure fork_per_run(const Load& load) {
     if (!bed.store_all()) return Figure::wrong("pages could not be made writable again");
     const std::uint64_t free = bed.free_frames();
     return time_fork(bed, load, nothing_more, [&](AddressSpace& child) -> const char* {
-      if (free - bed.free_frames() >= load.pages / kRunPages) return "the child has got lowest tables";
+      // What is above them, of a small load too.
+      constexpr std::uint64_t kAbove = 64;
+      if (free - bed.free_frames() > load.pages / kRunPages / 64 + kAbove) return "the child has got lowest tables";
       if (!bed.stamped(child)) return "the child did not find its memory";
       return last && !bed.parted_from(child) ? "the child sees what its parent writes" : nullptr;
     });
