@@ -286,7 +286,6 @@ namespace cowherd {
   X(uffd_continue_ignores_truncate, "the handler lets a page be mapped that the file has given up")                  \
   X(uffd_move_ignores_holders, "the handler moves a page that a device holds")                                       \
   X(uffd_move_tests_first, "the handler asks who holds a page before nobody can take it any more")                   \
-  X(uffd_move_takes_shared, "the handler moves a page that another process has too")                                 \
   X(uffd_move_without_flush, "CPUs go on using the address that the handler has taken a page from")                  \
   X(uffd_move_keeps_rmap, "the reverse map of a page leads to where the handler took it from")                       \
   X(fork_keeps_registration, "a child's memory stays registered though nobody is told of the fork")                  \

@@ -76,8 +76,7 @@ Result<void> move_page(const Moving<G>& moving, Entry entry) {
   System<G>& system = moving.system;
   const FrameNumber frame = entry.frame();
   FrameDescriptor& descriptor = system.descriptor(frame);
-  const bool exclusive = descriptor.exclusive() || COWHERD_MUTANT(uffd_move_takes_shared);
-  if (descriptor.use() != FrameUse::kAnon || !exclusive) return Errno::kBusy;
+  if (descriptor.use() != FrameUse::kAnon || !descriptor.exclusive()) return Errno::kBusy;
   const Live live(system, "uffd-move-page", entry);
   const bool tests_first = COWHERD_MUTANT(uffd_move_tests_first);
   if (tests_first && held_by_others(system, frame)) return Errno::kBusy;
