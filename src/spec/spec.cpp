@@ -198,12 +198,18 @@ Judgement Spec::madvise(SpaceId space, std::uint8_t first, std::uint8_t count, A
       return judge_result(Errno::kInvalid, seen);
     }
   }
+  bool locks_hole = false;
+  for (std::uint8_t i = first; advice == Advice::kLock && i < first + count; ++i) {
+    locks_hole = locks_hole || state_.find(space, i) == nullptr;
+  }
   bool hole = false;
   // mlock brings in what it locks, and cannot.
   bool closed = false;
   for (std::uint8_t i = first; i < first + count; ++i) {
     Page* page = change().find(space, i);
-    const bool brings_in = populates && advice != Advice::kUnlock && page != nullptr && can_read(page);
+    // Who asks for a write is refused first where the mapping forbids it, and mlock where there is a hole.
+    const bool may = page != nullptr && (advice == Advice::kPopulateWrite ? can_write(page) : can_read(page));
+    const bool brings_in = populates && advice != Advice::kUnlock && may && !locks_hole;
     if (brings_in && is_told_of_failure(space, i, Errno::kHwPoison, seen)) {
       // Nobody was told which of several it was.
       const bool surely = failed(space, i) || !any_may_have_failed(space, i + 1u, first + unsigned{count});
