@@ -160,6 +160,16 @@ struct HugetlbFault {
   }
 };
 
+/// The place of the entry, with the tables above it, of which no fork shares one from now on. With the upper tables'
+/// lock.
+template <class G>
+EntrySlot install_place(const HugetlbFault<G>& fault, Tables<G>& tables, typename Tables<G>::Missing& missing) {
+  const EntrySlot slot = tables.install(
+      fault.first, missing, [&] { point(fault.system, fault.mm, Point::kSetEntry); }, 1);
+  if (!COWHERD_MUTANT(hugetlb_tables_shared)) note_pins_below(fault.system, fault.mm, fault.first);
+  return slot;
+}
+
 /// A place without a page gets one, with the reservation where there is one. Compare Linux mm/hugetlb.c:
 /// hugetlb_no_page().
 ///
@@ -191,10 +201,7 @@ Result<Faulted> map_new_page(const HugetlbFault<G>& fault) {
   {
     const UpperTableGuard<G> guard(system, mm);
     if (!guard.blocked()) {
-      const EntrySlot slot = tables.install(
-          fault.first, missing, [&] { point(system, mm, Point::kSetEntry); }, 1);
-      // Before the entry is there, so that no fork shares a table above it.
-      if (!COWHERD_MUTANT(hugetlb_tables_shared)) note_pins_below(system, mm, fault.first);
+      const EntrySlot slot = install_place(fault, tables, missing);
       add_new_anon_page(system, head, fault.area(), fault.first);
       point(system, mm, Point::kSetEntry);
       tables.set(slot, fault.entry_of(head));
@@ -256,9 +263,7 @@ Result<Faulted> map_shared_hugetlb(const HugetlbFault<G>& fault) {
   {
     const UpperTableGuard<G> guard(system, mm);
     if (!guard.blocked()) {
-      const EntrySlot slot = tables.install(
-          fault.first, missing, [&] { point(system, mm, Point::kSetEntry); }, 1);
-      if (!COWHERD_MUTANT(hugetlb_tables_shared)) note_pins_below(system, mm, fault.first);
+      const EntrySlot slot = install_place(fault, tables, missing);
       const bool again = slot.load().present();
       if (!again) {
         point(system, Point::kMapcount);

@@ -75,6 +75,18 @@ struct Grabbed {
   FrameNumber frame;
 };
 
+/// Takes the references to what `entry` maps. ENOMEM.
+template <class G>
+Result<void> take_page_of(System<G>& system, Vpn page, Entry entry, const Wanted& wanted) {
+  COWHERD_TRY(take_references(system, entry.frame(), wanted.flags, wanted.times));
+  const bool forced = wanted.as_write && !entry.writable();
+  system.note({.kind = forced ? EventKind::kForced : EventKind::kPinned,
+               .decision = forced ? Decision::kGupForce : Decision::kGupRead,
+               .page = page,
+               .frame = entry.frame()});
+  return {};
+}
+
 /// A reference for reading marks the huge entry, as an access does. Compare Linux mm/huge_memory.c: touch_pmd().
 template <class G>
 void touch_huge(System<G>& system, Mm& mm, EntrySlot slot) {
@@ -105,12 +117,7 @@ Result<Grabbed> try_grab_huge(System<G>& system, Mm& mm, const Vma& vma, Vpn pag
     note_pieces_used(system, entry.frame());
   }
   point(system, Point::kTakeReference);
-  COWHERD_TRY(take_references(system, entry.frame(), wanted.flags, wanted.times));
-  const bool forced = wanted.as_write && !entry.writable();
-  system.note({.kind = forced ? EventKind::kForced : EventKind::kPinned,
-               .decision = forced ? Decision::kGupForce : Decision::kGupRead,
-               .page = page,
-               .frame = entry.frame()});
+  COWHERD_TRY(take_page_of(system, page, entry, wanted));
   return Grabbed{Look::kTake, entry.frame()};
 }
 
@@ -169,12 +176,7 @@ Result<Grabbed> try_grab(System<G>& system, Mm& mm, const Vma& vma, Vpn page, co
       const Live live(system, "unlocked", entry);
       point(system, Point::kTakeReference);
     }
-    COWHERD_TRY(take_references(system, entry.frame(), wanted.flags, wanted.times));
-    const bool forced = wanted.as_write && !entry.writable();
-    system.note({.kind = forced ? EventKind::kForced : EventKind::kPinned,
-                 .decision = forced ? Decision::kGupForce : Decision::kGupRead,
-                 .page = page,
-                 .frame = entry.frame()});
+    COWHERD_TRY(take_page_of(system, page, entry, wanted));
   }
   return Grabbed{look, entry.frame()};
 }
