@@ -216,7 +216,8 @@ class Runner {
     const auto by_block = [](const live::Ended& a, const live::Ended& b) { return a.block < b.block; };
     const std::vector<live::Ended> as_shown = over;
     const auto step_of = [&](std::uint8_t block) {
-      const auto at = std::find_if(as_shown.begin(), as_shown.end(), [=](const auto& one) { return one.block == block; });
+      const auto at =
+          std::find_if(as_shown.begin(), as_shown.end(), [=](const auto& one) { return one.block == block; });
       return seen.steps.size() - as_shown.size() + static_cast<std::size_t>(at - as_shown.begin());
     };
     const std::span<const std::byte> bytes = reference_.bytes();

@@ -147,12 +147,7 @@ static long result_of(long result)
 static long map_file(unsigned long address, unsigned long length, int protection, int flags, int file,
              unsigned long from)
 {
-    if (mmap((void *)address, length, protection, flags, file, from) == MAP_FAILED)
-        return -errno;
-    /* Huge pages where they are advised, and nowhere else. */
-    if (s->page != PAGE)
-        madvise((void *)address, length, MADV_NOHUGEPAGE);
-    return 0;
+    return mmap((void *)address, length, protection, flags, file, from) == MAP_FAILED ? -errno : 0;
 }
 
 static long map(unsigned long address, unsigned long length, int protection, int flags)
@@ -705,8 +700,9 @@ static void want_huge_pages(void)
 
     close(fd);
     s->page = HUGE_PAGE / 4;
-    if (bytes <= 0 || strstr(choice, "[never]")) {
-        snprintf(s->why, sizeof s->why, "/sys/kernel/mm/transparent_hugepage/enabled is \"never\", or not there");
+    /* Huge pages where they are advised, and nowhere else. */
+    if (bytes <= 0 || !strstr(choice, "[madvise]")) {
+        snprintf(s->why, sizeof s->why, "wanted: echo madvise >/sys/kernel/mm/transparent_hugepage/enabled");
         s->lost = 1;
     }
 }

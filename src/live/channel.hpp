@@ -106,8 +106,8 @@ struct alignas(64) Channel {
 /// An error of a card's; `value` is the driver's number for it.
 inline constexpr std::int32_t kCardSays = 121;  // EREMOTEIO
 
-/// After those of blocks, each device of a test has a channel, where a graphics card's devices are served; and then each
-/// process, for a second thread of it, which answers while the first one waits for userfaultfd's handler.
+/// After those of blocks, each device of a test has a channel, where a graphics card's devices are served; and then
+/// each process, for a second thread of it, which answers while the first one waits for userfaultfd's handler.
 inline constexpr std::size_t kChannels = litmus::kMaxBlocks + litmus::kMaxDevices + litmus::kMaxBlocks;
 constexpr std::uint8_t channel_of_device(std::size_t device) {
   return static_cast<std::uint8_t>(litmus::kMaxBlocks + device);

@@ -197,8 +197,8 @@ TEST(Course, WhoeverWaitsLooksAgainWhenSomethingMayHaveChanged) {
 
 TEST(Course, WhoWaitsAtTheEndIsUnfinished) {
   FakeHandler fake;
-  const litmus::Program test = program(
-      "P0() { uffd_register(x, UFFD_MISSING); r0 = READ_ONCE(*x); r1 = READ_ONCE(*x); } exists (waiting(P0))");
+  const litmus::Program test =
+      program("P0() { uffd_register(x, UFFD_MISSING); r0 = READ_ONCE(*x); r1 = READ_ONCE(*x); } exists (waiting(P0))");
   Course course(test, fake);
   ASSERT_EQ(course.begin(), "");
   EXPECT_FALSE(course.step(0).waits);

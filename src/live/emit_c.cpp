@@ -12,7 +12,6 @@
 #include "litmus/symbols.hpp"
 #include "live/c_runtime.hpp"
 #include "live/host.hpp"
-#include "live/known.hpp"
 #include "live/layout.hpp"
 #include "live/spelling.hpp"
 
@@ -22,15 +21,6 @@ namespace {
 using litmus::BlockStart;
 using litmus::OpCode;
 using litmus::Operation;
-
-/// Blocks of the same process.
-std::size_t threads_of(const litmus::Program& program, std::uint8_t block) {
-  std::size_t count = 0;
-  for (std::uint8_t b = 0; b < program.blocks.size(); ++b) {
-    count += litmus::process_of(program, b) == litmus::process_of(program, block) ? 1u : 0u;
-  }
-  return count;
-}
 
 /// As it stands in a comment of C.
 std::string in_comment(std::string text) {
@@ -455,42 +445,6 @@ int main(int argc, char **argv)
 )c";
 
 }  // namespace
-
-std::string problem_in_c(const litmus::Program& program) {
-  const auto of_disk = [&program](const litmus::Place& place) {
-    const litmus::Variable& variable = program.variables[place.variable];
-    return variable.kind == litmus::VariableKind::kFile && variable.shared &&
-           program.files[variable.file].kind == litmus::FileKind::kDisk;
-  };
-  for (const litmus::Variable& variable : program.variables) {
-    if (litmus::is_hugetlb(variable.kind)) return variable.name + ": hugetlb pages are not written in C";
-  }
-  for (const litmus::Term& term : litmus::observed_terms(program)) {
-    if (litmus::is_internal(term) && term.kind != litmus::Term::Kind::kHuge) return fmt::format("{}: not written in C", litmus::print_term(program, term));
-  }
-  for (std::uint8_t b = 0; b < program.blocks.size(); ++b) {
-    const litmus::Block& block = program.blocks[b];
-    if (block.kind != litmus::BlockKind::kProcess)
-      return fmt::format("{}: device and kernel blocks are not written in C", block.name);
-    for (const Operation& op : block.operations) {
-      const std::string text = litmus::print_operation(program, b, op);
-      if (!written_in_c(op.code)) return fmt::format("{}: not written in C", text);
-      const bool ends = op.code == OpCode::kExit || op.code == OpCode::kExec;
-      if (ends && threads_of(program, b) > 1) return fmt::format("{}: in a process with threads", text);
-      const bool of_kernel = op.code == OpCode::kSwapOut || op.code == OpCode::kSwapIn ||
-                             op.code == OpCode::kKsmMerge || op.code == OpCode::kKsmUnmerge ||
-                             op.code == OpCode::kCollapse || op.code == OpCode::kSplit;
-      if (op.code == OpCode::kPin && has(op.pin_flags, PinFlags::kWrite) && of_disk(op.place)) {
-        return fmt::format("{}: fixed buffers take no page of a disk", text);
-      }
-      const bool elsewhere = op.target || op.to_target;
-      if ((op.code == OpCode::kPin || of_kernel) && elsewhere) {
-        return fmt::format("{}: another process's memory", text);
-      }
-    }
-  }
-  return {};
-}
 
 std::string emit_c(const std::vector<EmittedTest>& tests) {
   std::string text =

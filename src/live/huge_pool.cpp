@@ -72,8 +72,8 @@ std::string HugePool::try_out() {
   Keeper keeper;
   HugePool pool;
   if (std::string problem = pool.open(keeper, 1, false); !problem.empty()) return problem;
-  void* const at = ::mmap(nullptr, kHugeBytes, PROT_READ | PROT_WRITE,
-                          MAP_PRIVATE | MAP_ANONYMOUS | kHugetlbMapFlags, -1, 0);
+  void* const at =
+      ::mmap(nullptr, kHugeBytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | kHugetlbMapFlags, -1, 0);
   if (at == MAP_FAILED) return in_words(errno);
   *static_cast<volatile char*>(at) = 1;
   ::munmap(at, kHugeBytes);

@@ -49,9 +49,10 @@ TEST(HugePool, MoreThanTheMachineHasIsRefused) {
 }
 
 TEST(HugePool, AnEmptyPoolTakesThePageFromTheChild) {
-  Play play("P0() { fork(P1); r0 = WRITE_ONCE(*x, 2); r1 = READ_ONCE(*x); wait(P1); } P1() { r0 = READ_ONCE(x[3]); }\n"
-            "locations [pool(free); pool(reserved); huge(0:x); rss(P0);]",
-            "hugepages = 1; x = hugetlb(1);");
+  Play play(
+      "P0() { fork(P1); r0 = WRITE_ONCE(*x, 2); r1 = READ_ONCE(*x); wait(P1); } P1() { r0 = READ_ONCE(x[3]); }\n"
+      "locations [pool(free); pool(reserved); huge(0:x); rss(P0);]",
+      "hugepages = 1; x = hugetlb(1);");
   SKIP_UNLESS_PLAYED(play);
   EXPECT_EQ(play.reg(0, 0), 0);
   EXPECT_EQ(play.reg(0, 1), 2);
@@ -63,9 +64,10 @@ TEST(HugePool, AnEmptyPoolTakesThePageFromTheChild) {
 }
 
 TEST(HugePool, SharedPagesAndThoseWithoutAPromise) {
-  Play play("P0() { r0 = WRITE_ONCE(*s, 2); fork(P1); r1 = WRITE_ONCE(*n, 3); r2 = WRITE_ONCE(n[4], 4); wait(P1); "
-            "r3 = READ_ONCE(*s); } P1() { WRITE_ONCE(*s, 5); }\nlocations [pool(free); pool(reserved);]",
-            "hugepages = 2; s = hugetlb shared; n = hugetlb[8] noreserve;");
+  Play play(
+      "P0() { r0 = WRITE_ONCE(*s, 2); fork(P1); r1 = WRITE_ONCE(*n, 3); r2 = WRITE_ONCE(n[4], 4); wait(P1); "
+      "r3 = READ_ONCE(*s); } P1() { WRITE_ONCE(*s, 5); }\nlocations [pool(free); pool(reserved);]",
+      "hugepages = 2; s = hugetlb shared; n = hugetlb[8] noreserve;");
   SKIP_UNLESS_PLAYED(play);
   EXPECT_EQ(play.reg(0, 1), 0);
   EXPECT_EQ(play.reg(0, 2), -1007);

@@ -88,9 +88,9 @@ constexpr std::array kStatements{
     Known{OpCode::kRestore, InC::kNo, kGoBack},
 };
 
-constexpr std::array kVariables{VariableKind::kAnon,     VariableKind::kAnonValue, VariableKind::kZeroPage,
-                                VariableKind::kUnmapped, VariableKind::kSecret,    VariableKind::kFile,
-                                VariableKind::kThp,      VariableKind::kThpValue,  VariableKind::kHugetlb,
+constexpr std::array kVariables{VariableKind::kAnon,        VariableKind::kAnonValue, VariableKind::kZeroPage,
+                                VariableKind::kUnmapped,    VariableKind::kSecret,    VariableKind::kFile,
+                                VariableKind::kThp,         VariableKind::kThpValue,  VariableKind::kHugetlb,
                                 VariableKind::kHugetlbValue};
 
 constexpr std::array kTerms{

@@ -184,8 +184,7 @@ class Planner {
     }
     refuse(refusal_of(op), text);
     if (is_of_handler(op.code)) return look_at_handler(op, text);
-    const bool of_pool =
-        litmus::names_variable(op) && litmus::is_hugetlb(program_.variables[op.place.variable].kind);
+    const bool of_pool = litmus::names_variable(op) && litmus::is_hugetlb(program_.variables[op.place.variable].kind);
     if (of_pool) look_at_pool_page(op, text);
     // Where the kernel itself accesses memory, it may be that it has to wait.
     if (has_handler_ && is_access_by_kernel(op)) need(Need::kUserfaultKernel, text);

@@ -229,7 +229,8 @@ TEST(Plan, AHandlerNeedsWhatItsStatementsNeed) {
   };
   constexpr const char* kAnon = "x = anon; y = anon(1);";
   EXPECT_EQ(skip(kAnon, "uffd_register(x, UFFD_MISSING); r0 = READ_ONCE(*x);"), "");
-  EXPECT_TRUE(skip(kAnon, "uffd_register(x, UFFD_WP);", Need::kUserfaultWp).starts_with("needs userfault-wp: not here"));
+  EXPECT_TRUE(
+      skip(kAnon, "uffd_register(x, UFFD_WP);", Need::kUserfaultWp).starts_with("needs userfault-wp: not here"));
   EXPECT_TRUE(skip(kAnon, "uffd_register(x, UFFD_MISSING | UFFD_EVENT_FORK);", Need::kUserfaultEvents)
                   .starts_with("needs userfault-events"));
   EXPECT_TRUE(skip(kAnon, "uffd_move(x, y);", Need::kUserfaultMove).starts_with("needs userfault-move"));
@@ -239,7 +240,8 @@ TEST(Plan, AHandlerNeedsWhatItsStatementsNeed) {
   EXPECT_TRUE(skip(kAnon, "uffd_register(x, UFFD_MISSING); mlock(x);", Need::kUserfaultKernel)
                   .starts_with("needs userfault-kernel"));
   EXPECT_NE(skip("f = memfd; x = f shared;", "uffd_register(x, UFFD_WP);").find("no rule set"), std::string::npos);
-  EXPECT_NE(skip("f = memfd; x = f private;", "uffd_register(x, UFFD_MISSING);").find("no rule set"), std::string::npos);
+  EXPECT_NE(skip("f = memfd; x = f private;", "uffd_register(x, UFFD_MISSING);").find("no rule set"),
+            std::string::npos);
 }
 
 TEST(Plan, ThePoolIsAsLargeAsTheTestSays) {

@@ -12,9 +12,9 @@
 #include "live/stage.hpp"
 #include "live/userfault.hpp"
 
-// Userfaultfd. The controller is the handler of all processes of a test: it holds the far end of each userfaultfd, hears
-// who waits, and acts where the test says so. Nothing it does wakes anybody by itself, but for an end of registration:
-// whoever waits looks again when it is his turn.
+// Userfaultfd. The controller is the handler of all processes of a test: it holds the far end of each userfaultfd,
+// hears who waits, and acts where the test says so. Nothing it does wakes anybody by itself, but for an end of
+// registration: whoever waits looks again when it is his turn.
 
 namespace cowherd::live {
 namespace {
@@ -85,7 +85,8 @@ Answer Stage::as_handler(std::uint8_t block, std::uint8_t process, const Operati
   switch (op.code) {
     case OpCode::kUffdRegister:
       answer = answer_of(register_memory(file, address, length, op.uffd));
-      if (answer.error == Errno::kBusy) return unfit("memory does not go from one userfaultfd to one with other events");
+      if (answer.error == Errno::kBusy)
+        return unfit("memory does not go from one userfaultfd to one with other events");
       return answer;
     case OpCode::kUffdUnregister: {
       answer = answer_of(unregister_memory(file, address, length));

@@ -199,7 +199,9 @@ std::size_t Stage::mappings_in_test(std::uint64_t frame) const {
     const bool process = litmus::process_of(*program_, b) == b && pid_of(b) != 0;
     // A child of vfork has no page table of its own yet.
     if (!process || server_of(b) != server_[b]) continue;
-    for_each_page(b, [&](const PageEntry& entry, const litmus::Variable&) { mappings += entry.present && entry.frame == frame ? 1u : 0u; });
+    for_each_page(b, [&](const PageEntry& entry, const litmus::Variable&) {
+      mappings += entry.present && entry.frame == frame ? 1u : 0u;
+    });
   }
   return mappings;
 }
