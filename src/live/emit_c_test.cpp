@@ -56,8 +56,8 @@ TEST(EmitC, FilesAndSharedMemoryAreMapped) {
 }
 
 TEST(EmitC, HugePagesAreLaidOutInQuarters) {
-  const litmus::Program test =
-      program("P0() { WRITE_ONCE(x[1], 2); r0 = split(x[2]); r1 = collapse(x); }\nexists (huge(0:x))", "x = thp;");
+  const litmus::Program test = program(
+      "P0() { WRITE_ONCE(x[1], 2); r0 = split(x[2]); r1 = collapse(x[0]); }\nexists (huge(0:x[0]))", "x = thp;");
   ASSERT_EQ(problem_in_c(test), "");
   const std::string text = emit_c({{&test, {{{0, 0, 0}}}, {}}});
   EXPECT_NE(text.find("want_huge_pages();"), std::string::npos);
