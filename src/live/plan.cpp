@@ -54,6 +54,7 @@ class Planner {
 
   Plan make() && {
     if (names_huge_pages(program_)) use_huge_pages();
+    if (program_.movable) skip("where a page lies cannot be chosen from user space", "movable");
     for (const litmus::FileVariable& file : program_.files) look_at_file(file);
     for (const litmus::Variable& variable : program_.variables) look_at_variable(variable);
     for (const litmus::Term& term : litmus::observed_terms(program_)) look_at_term(term);
