@@ -50,7 +50,8 @@ std::size_t Frames<G>::find_free_in(Zone zone, unsigned order) const {
     return below != none ? below : find_between(behind, none, order, own_stripe);
   };
   for (const bool in_zone : {true, false}) {
-    if (in_zone && (zone != Zone::kMovable || order != 0 || (movable_closed() && !COWHERD_MUTANT(offline_stays_open)))) continue;
+    if (in_zone && (zone != Zone::kMovable || order != 0 || (movable_closed() && !COWHERD_MUTANT(offline_stays_open))))
+      continue;
     const std::size_t own = stripes_ > 1 ? find(in_zone, true) : none;
     const std::size_t found = own != none ? own : find(in_zone, false);
     if (found != none) return found;
@@ -58,9 +59,9 @@ std::size_t Frames<G>::find_free_in(Zone zone, unsigned order) const {
   return none;
 }
 
-#define COWHERD_INSTANTIATE(G)                                                                         \
-  template std::size_t Frames<G>::next_free(std::size_t) const;                                        \
-  template std::size_t Frames<G>::find_between(std::size_t, std::size_t, unsigned, bool) const;        \
+#define COWHERD_INSTANTIATE(G)                                                                  \
+  template std::size_t Frames<G>::next_free(std::size_t) const;                                 \
+  template std::size_t Frames<G>::find_between(std::size_t, std::size_t, unsigned, bool) const; \
   template std::size_t Frames<G>::find_free_in(Zone, unsigned) const;
 COWHERD_FOR_EACH_GEOMETRY(COWHERD_INSTANTIATE)
 #undef COWHERD_INSTANTIATE

@@ -63,8 +63,8 @@ constexpr OpWeights default_weights() {
   set(OpCode::kCollapse, 2);
   set(OpCode::kSplit, 2);
   set(OpCode::kPoison, 1);
-  set(OpCode::kCompact, 1);
-  set(OpCode::kOffline, 2);
+  set(OpCode::kCompact, 2);
+  set(OpCode::kOffline, 6);
   set(OpCode::kUffdRegister, 4);
   set(OpCode::kUffdUnregister, 1);
   set(OpCode::kUffdCopy, 2);

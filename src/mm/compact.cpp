@@ -27,6 +27,7 @@ bool lies_wrong(System<G>& system, const typename Tables<G>::Walk& walk, Destina
 template <class G>
 Vpn next_wrong(System<G>& system, Mm& mm, Vpn at, Destination destination) {
   constexpr Vpn kEnd{Geometry<G>::kUserPages};
+  const Live live(system, "next-wrong", at);
   const MmapReadGuard<G> guard(system, mm);
   if (guard.blocked() || stuck(mm)) return kEnd;
   const auto tables = system.tables(mm);
@@ -47,6 +48,7 @@ void move_all(System<G>& system, Destination destination) {
   while ((mm = hold_next_mm(system, process))) {
     for (page = Vpn{0}; (page = next_wrong(system, system.at(mm), page, destination)) < kEnd;
          page = page + PageCount{1}) {
+      const Live moving(system, "move", page);
       // What stays is left.
       (void)move_page_at(system, system.at(mm), page, destination, false);
     }
