@@ -24,6 +24,20 @@
 
 namespace cowherd {
 
+/// Which memory a frame is wanted from. Compare Linux ZONE_NORMAL, ZONE_MOVABLE.
+enum class Zone : std::uint8_t {
+  /// What is given out may stay where it is for ever.
+  kNormal,
+  /// What is given out can be moved; where none of it is left, normal memory does too.
+  kMovable,
+};
+
+/// Frames that hold only what can be moved: `count` of them from `first` on.
+struct MovableZone {
+  FrameNumber first{0};
+  PageCount count{0};
+};
+
 /// RAM: frames, their descriptors, who has them, and the kernel objects that live in them.
 ///
 /// A Frames is a view: all state lies in the memory that format() laid out, in this order: header, free bitmaps, the
@@ -51,9 +65,11 @@ class Frames {
 
   /// Bytes that `frames` frames need; `cold`: their descriptors have a cold part; `huge`: there may be huge pages.
   static std::size_t footprint(PageCount frames, bool cold = false, bool huge = false);
-  /// Lays out a fresh RAM: every frame free but frame 0, which is the zero page. Precondition: `memory` has footprint()
-  /// bytes and is aligned to a page of the geometry; 2 to kMaxFrames frames.
-  static void format(std::byte* memory, PageCount frames, bool cold = false, bool huge = false);
+  /// Lays out a fresh RAM: every frame free but frame 0, which is the zero page. Threads keep no free frames at hand
+  /// where some are movable. Precondition: `memory` has footprint() bytes and is aligned to a page of the geometry; 2
+  /// to kMaxFrames frames; `movable` lies in them, behind frame 0.
+  static void format(std::byte* memory, PageCount frames, bool cold = false, bool huge = false,
+                     const MovableZone& movable = {});
 
   /// Attaches to memory that format() laid out, or to a copy of it.
   explicit Frames(std::byte* memory);
@@ -68,8 +84,8 @@ class Frames {
   }
 
   /// 2^`order` frames in a row, aligned to their number; contents undefined, descriptors clear but for `use`, without
-  /// references. ENOMEM: none left, or an injected failure.
-  Result<FrameNumber> allocate(FrameUse use, unsigned order = 0);
+  /// references. Several come from normal memory. ENOMEM: none left, or an injected failure.
+  Result<FrameNumber> allocate(FrameUse use, unsigned order = 0, Zone zone = Zone::kNormal);
   /// Precondition: nobody holds a reference.
   void free(FrameNumber frame, unsigned order = 0);
   /// As free() of each; many at once cost less.
@@ -89,6 +105,16 @@ class Frames {
     stripe_ = number;
     stripes_ = stripes;
   }
+
+  [[nodiscard]] bool has_movable() const { return movable_count_ != 0; }
+  /// Whether `frame`, any number at all, is one that holds only what can be moved.
+  [[nodiscard]] bool is_movable(FrameNumber frame) const { return frame.value() - movable_first_ < movable_count_; }
+  [[nodiscard]] MovableZone movable() const { return {FrameNumber{movable_first_}, PageCount{movable_count_}}; }
+  /// While closed, no movable frame is given out.
+  [[nodiscard]] bool movable_closed() const { return std::atomic_ref(header_->movable_closed).load() != 0; }
+  void open_movable() { std::atomic_ref(header_->movable_closed).store(0); }
+  /// False: somebody else has.
+  [[nodiscard]] bool close_movable() { return std::atomic_ref(header_->movable_closed).exchange(1) == 0; }
 
   [[nodiscard]] FrameDescriptor& descriptor(FrameNumber frame) const { return descriptors_[frame.value()]; }
   [[nodiscard]] bool has_cold() const { return cold_ != nullptr; }
@@ -181,6 +207,10 @@ class Frames {
     std::uint32_t cold;
     /// Whether there may be huge pages.
     std::uint32_t huge;
+    /// The frames that hold only what can be moved, and whether none of them is given out now.
+    std::uint32_t movable_first;
+    std::uint32_t movable_count;
+    std::uint32_t movable_closed;
     /// Given out by the slabs, to threads' caches too.
     std::uint32_t objects[kKinds];
     /// First slab with a free object, by kind: frame number, 0 for none.
@@ -218,6 +248,8 @@ class Frames {
     std::size_t total;
   };
   static Layout layout(std::size_t frames, bool cold, bool huge);
+  /// How many caches are used of those that there is room for.
+  static std::size_t caches_in_use(const Layout& where, std::size_t movable) { return movable == 0 ? where.caches : 0; }
   void clear_cold(FrameNumber frame) {
     if (cold_ != nullptr) cold_[frame.value()].clear();
   }
@@ -231,10 +263,16 @@ class Frames {
   }
   /// The first free run of 2^`order` frames; frame_count where there is none.
   [[nodiscard]] std::size_t find_free(unsigned order) const;
+  /// The same where some frames are movable.
+  [[nodiscard]] std::size_t find_free_in(Zone zone, unsigned order) const;
+  /// The same from [begin, end).
+  [[nodiscard]] std::size_t find_between(std::size_t begin, std::size_t end, unsigned order, bool own_stripe) const;
+  /// The first free frame from `from` on.
+  [[nodiscard]] std::size_t next_free(std::size_t from) const;
   /// As allocate() and free(), the header's lock held; without a word of shortage.
-  Result<FrameNumber> take(FrameUse use, unsigned order);
+  Result<FrameNumber> take(FrameUse use, unsigned order, Zone zone = Zone::kNormal);
   void give(FrameNumber frame, unsigned order);
-  Result<FrameNumber> take_run(FrameUse use, unsigned order);
+  Result<FrameNumber> take_run(FrameUse use, unsigned order, Zone zone = Zone::kNormal);
   Errno short_of_memory() {
     note_shortage();
     return Errno::kNoMemory;
@@ -290,6 +328,8 @@ class Frames {
   ObjectCache* object_caches_;
   /// A power of two, or none.
   std::size_t cache_count_;
+  std::uint32_t movable_first_ = 0;
+  std::uint32_t movable_count_ = 0;
   FrameDescriptor* descriptors_;
   /// Null where there is none.
   ColdDescriptor* cold_ = nullptr;

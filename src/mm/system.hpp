@@ -37,6 +37,8 @@ struct MachineSize {
   bool huge = false;
   /// Pages of the hugetlb pool, which take their frames from `frames`.
   std::uint32_t pool = 0;
+  /// Of `frames`, those that hold only what can be moved. Compare Linux movablecore=.
+  PageCount movable{0};
 
   [[nodiscard]] bool cold() const { return swap != PageCount{0}; }
 };
@@ -229,14 +231,17 @@ class System {
     }
   }
 
+  /// Where a user page comes from: pages of files are not moved here.
+  static constexpr Zone zone_of(FrameUse use) { return use == FrameUse::kAnon ? Zone::kMovable : Zone::kNormal; }
   /// A frame for a user page, as allocate(); the caller may sleep here, and is checked for it.
-  Result<FrameNumber> allocate_page(FrameUse use = FrameUse::kAnon) {
+  Result<FrameNumber> allocate_page(FrameUse use = FrameUse::kAnon) { return allocate_page(use, zone_of(use)); }
+  Result<FrameNumber> allocate_page(FrameUse use, Zone zone) {
     if constexpr (kChecksLocks) {
       if (held_locks().atomic()) {
         report(Violation::kSleepInAtomic);
       }
     }
-    return frames_.allocate(use);
+    return frames_.allocate(use, 0, zone);
   }
 
   // Where the parts of the memory lie, for whoever copies only what is used: see Frames and BlockStore.
@@ -285,7 +290,10 @@ void System<G>::format(std::byte* memory, const MachineSize& size, const Rules& 
   auto* header = reinterpret_cast<Header*>(memory);
   header->rules = rules;
   header->swap_pages = static_cast<std::uint32_t>(size.swap.value());
-  Frames<G>::format(memory + kFramesOffset, size.frames, size.cold(), size.huge);
+  // Low, so that little lies below the last frame in use; behind the pool, which begins at the second run.
+  const FrameNumber movable{size.pool == 0 ? 4 : (1 + size.pool) * Frames<G>::kHugeFrames};
+  Frames<G>::format(memory + kFramesOffset, size.frames, size.cold(), size.huge,
+                    size.movable == PageCount{0} ? MovableZone{} : MovableZone{movable, size.movable});
   header->others_come_by_rmap = size.others_come_by_rmap ? 1 : 0;
   if (size.pool != 0) {
     Frames<G> frames(memory + kFramesOffset);
