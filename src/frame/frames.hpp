@@ -13,6 +13,7 @@
 #include "base/failure_injector.hpp"
 #include "base/geometry.hpp"
 #include "base/lock_word.hpp"
+#include "base/mutant.hpp"
 #include "base/ref.hpp"
 #include "base/slab_kind.hpp"
 #include "base/thread_number.hpp"
@@ -49,11 +50,20 @@ class Frames {
   static constexpr unsigned kHugeOrder = G::kTableShift;
   static constexpr std::uint32_t kHugeFrames = 1U << kHugeOrder;
 
-  /// Bytes that `frames` frames need; `cold`: their descriptors have a cold part; `huge`: there may be huge pages.
-  static std::size_t footprint(PageCount frames, bool cold = false, bool huge = false);
+  /// What there is beside the descriptors.
+  struct Parts {
+    /// They have a cold part.
+    bool cold = false;
+    /// There may be huge pages.
+    bool huge = false;
+    /// There may be large folios that lowest tables map.
+    bool folios = false;
+  };
+  /// Bytes that `frames` frames need.
+  static std::size_t footprint(PageCount frames, const Parts& parts = {});
   /// Lays out a fresh RAM: every frame free but frame 0, which is the zero page. Precondition: `memory` has footprint()
   /// bytes and is aligned to a page of the geometry; 2 to kMaxFrames frames.
-  static void format(std::byte* memory, PageCount frames, bool cold = false, bool huge = false);
+  static void format(std::byte* memory, PageCount frames, const Parts& parts = {});
 
   /// Attaches to memory that format() laid out, or to a copy of it.
   explicit Frames(std::byte* memory);
@@ -97,6 +107,16 @@ class Frames {
   [[nodiscard]] bool has_huge() const { return huge_ != nullptr; }
   /// The run that `frame` is part of, as a whole. Precondition: has_huge(), and the run does not end behind RAM.
   [[nodiscard]] HugePage& huge(FrameNumber frame) const { return huge_[frame.value() >> kHugeOrder]; }
+  [[nodiscard]] bool has_folios() const { return folio_orders_ != nullptr; }
+  /// `frame` is part of a large folio of 2^order frames, aligned to their number; 0: of none. Compare Linux
+  /// folio_order().
+  [[nodiscard]] unsigned folio_order(FrameNumber frame) const {
+    return has_folios() ? folio_mark(frame).load(std::memory_order_relaxed) : 0;
+  }
+  /// Precondition: has_folios().
+  void set_folio_order(FrameNumber frame, unsigned order) {
+    folio_mark(frame).store(static_cast<std::uint8_t>(order), std::memory_order_relaxed);
+  }
   /// The descriptor of `frame`, any number at all, will be changed soon.
   void prefetch(FrameNumber frame) const { __builtin_prefetch(descriptors_ + frame.value(), 1); }
   [[nodiscard]] std::byte* bytes(FrameNumber frame) const { return ram_ + frame.value() * kPageBytes; }
@@ -181,6 +201,7 @@ class Frames {
     std::uint32_t cold;
     /// Whether there may be huge pages.
     std::uint32_t huge;
+    std::uint32_t folios;
     /// Given out by the slabs, to threads' caches too.
     std::uint32_t objects[kKinds];
     /// First slab with a free object, by kind: frame number, 0 for none.
@@ -212,14 +233,20 @@ class Frames {
     std::size_t caches;
     std::size_t cache_offset;
     std::size_t huge_offset;
+    std::size_t folio_offset;
     std::size_t descriptor_offset;
     std::size_t cold_offset;
     std::size_t ram_offset;
     std::size_t total;
   };
-  static Layout layout(std::size_t frames, bool cold, bool huge);
-  void clear_cold(FrameNumber frame) {
+  static Layout layout(std::size_t frames, const Parts& parts);
+  /// What is known of a frame beside its descriptor goes.
+  void clear_parts(FrameNumber frame) {
     if (cold_ != nullptr) cold_[frame.value()].clear();
+    if (folio_orders_ != nullptr && !COWHERD_MUTANT(folio_mark_outlives_page)) set_folio_order(frame, 0);
+  }
+  [[nodiscard]] std::atomic_ref<std::uint8_t> folio_mark(FrameNumber frame) const {
+    return std::atomic_ref(folio_orders_[frame.value()]);
   }
 
   template <class T>
@@ -295,6 +322,8 @@ class Frames {
   ColdDescriptor* cold_ = nullptr;
   /// Null where there are none.
   HugePage* huge_ = nullptr;
+  /// One to each frame: see folio_order(). Null where there are none.
+  std::uint8_t* folio_orders_ = nullptr;
   std::byte* ram_;
   FailureInjector injector_;
   std::atomic<bool> shortage_{false};

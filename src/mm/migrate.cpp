@@ -3,6 +3,7 @@
 #include "base/mutant.hpp"
 #include "mm/by_rmap.hpp"
 #include "mm/flush.hpp"
+#include "mm/folio.hpp"
 #include "mm/lifecycle.hpp"
 #include "mm/locks.hpp"
 #include "mm/operations.hpp"
@@ -237,7 +238,7 @@ Result<void> migrate(System<G>& system, ProcessId process, Vaddr address) {
     const bool settled = system.descriptor(found.frame).use() == FrameUse::kAnon &&
                          !system.descriptor(found.frame).poisoned() &&
                          !(system.has_swap() && system.frames().cold(found.frame).writeback());
-    if (settled) {
+    if (settled && leave_folio(system, found.frame, 1)) {
       const Result<void> moved = move_page(Migrating<G>{system, found.frame}, held.mm(), found.lists);
       outcome = moved ? Errno{0} : moved.error();
     }

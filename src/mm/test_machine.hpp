@@ -73,10 +73,14 @@ class TestMachine {
   static constexpr std::size_t kPageBytes = Geometry<G>::kPageBytes;
 
   explicit TestMachine(const Rules& rules = kCowherdRules, std::size_t frames = 200, std::size_t swap = 0,
-                       bool huge = false, std::uint32_t pool = 0)
-      : memory_(System<G>::footprint(
-            MachineSize{.frames = PageCount{frames}, .swap = PageCount{swap}, .huge = huge, .pool = pool})),
-        system_(format(rules, {.frames = PageCount{frames}, .swap = PageCount{swap}, .huge = huge, .pool = pool})) {
+                       bool huge = false, std::uint32_t pool = 0, unsigned folio_order = 0)
+      : TestMachine(rules, MachineSize{.frames = PageCount{frames},
+                                       .swap = PageCount{swap},
+                                       .huge = huge,
+                                       .folio_order = folio_order,
+                                       .pool = pool}) {}
+  TestMachine(const Rules& rules, const MachineSize& size)
+      : memory_(System<G>::footprint(size)), system_(format(rules, size)) {
     system_.set_event_sink(&events);
     all_free_ = system_.frames().free_count();
   }

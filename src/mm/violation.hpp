@@ -45,7 +45,9 @@ namespace cowherd::mm {
     "an entry is write-protected by userfaultfd and writable, or in memory that is not registered for it")            \
   X(kPool, "pool-imbalance", "the hugetlb pool's pages are not those in use and those free")                          \
   X(kReserve, "reserve-imbalance",                                                                                    \
-    "the hugetlb pages that are promised are not those that mappings still may fault in, or are not there")
+    "the hugetlb pages that are promised are not those that mappings still may fault in, or are not there")           \
+  X(kFolio, "folio-broken",                                                                                           \
+    "a frame is said to be part of a large folio and is no page, or not the one that belongs there")
 
 enum class Violation : std::uint8_t {
 #define COWHERD_VIOLATION(name, ...) name,
