@@ -71,7 +71,7 @@ Figure first_write(const Load& load, double part) {
   // Of all repetitions but the first.
   std::vector<double> times;
   unsigned repetition = 0;
-  const Figure all = bed.measure([&](bool) -> Figure {
+  Figure all = bed.measure([&](bool) -> Figure {
     if (repetition++ == 1) times.clear();
     if (!bed.store_all()) return Figure::wrong("pages could not be made writable again");
     auto child = bed.space().fork(load.mode);
@@ -125,7 +125,7 @@ Figure fork_per_run(const Load& load) {
   Bed bed(load, copies_of(load) + load.pages / kRunPages);
   bed.map();
   bed.fill();
-  const Figure all = bed.measure([&](bool last) -> Figure {
+  Figure all = bed.measure([&](bool last) -> Figure {
     if (!bed.store_all()) return Figure::wrong("pages could not be made writable again");
     const std::uint64_t free = bed.free_frames();
     return time_fork(bed, load, nothing_more, [&](AddressSpace& child) -> const char* {

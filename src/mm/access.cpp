@@ -131,10 +131,11 @@ Result<void> access_remote_page(System<G>& system, Mm& mm, Vpn page, PinFlags fl
   const Live live(system, "access-remote-page", frame);
   point(system, Point::kDevice);
   move(system.frames().bytes(frame));
-  if (has(flags, PinFlags::kWrite) && counted(system, frame)) {
-    system.descriptor(system.folio(frame)).set_dirty(true);
+  const FrameNumber folio = system.folio(frame);
+  if (has(flags, PinFlags::kWrite) && counted(system, folio)) {
+    system.descriptor(folio).set_dirty(true);
   }
-  drop_references(system, frame, flags, 1);
+  drop_references(system, folio, flags, 1);
   return {};
 }
 

@@ -37,7 +37,8 @@ enum class Look : std::uint8_t { kTake, kFaultRead, kFaultWrite, kFaultUnshare, 
 
 /// Compare Linux mm/gup.c: follow_page_pte().
 template <class G>
-Look look_up(System<G>& system, const Vma& vma, Entry entry, PinFlags flags, bool as_write, bool faulted_for_write) {
+inline Look look_up(System<G>& system, const Vma& vma, Entry entry, PinFlags flags, bool as_write,
+                    bool faulted_for_write) {
   if (!entry.present()) {
     return as_write ? Look::kFaultWrite : Look::kFaultRead;
   }
@@ -77,7 +78,7 @@ struct Grabbed {
 
 /// Takes the references to what `entry` maps. ENOMEM.
 template <class G>
-Result<void> take_page_of(System<G>& system, Vpn page, Entry entry, const Wanted& wanted) {
+inline Result<void> take_page_of(System<G>& system, Vpn page, Entry entry, const Wanted& wanted) {
   COWHERD_TRY(take_references(system, entry.frame(), wanted.flags, wanted.times));
   const bool forced = wanted.as_write && !entry.writable();
   system.note({.kind = forced ? EventKind::kForced : EventKind::kPinned,
@@ -334,12 +335,13 @@ Result<void> take_references(System<G>& system, FrameNumber frame, PinFlags flag
     const std::uint32_t pins = counts_as_pin(rules, flags) ? times : 0;
     if (rules.ref_overflow == RefOverflow::kWrap || COWHERD_MUTANT(pin_overflow_unchecked)) {
       descriptor.add_references(times, pins);
-    } else if (descriptor.use() == FrameUse::kZeroPage && descriptor.references() == 0) {
-      // Nothing maps a zero page for the count, so that its first reference is one from nothing.
-      descriptor.add_references(times, pins);
     } else if (!descriptor.try_add_references(times, pins, kMaxGupReferences)) {
-      system.frames().note_shortage();
-      return Errno::kNoMemory;
+      // Nothing maps a zero page for the count, so that its first reference is one from nothing.
+      if (descriptor.use() != FrameUse::kZeroPage || descriptor.references() != 0) {
+        system.frames().note_shortage();
+        return Errno::kNoMemory;
+      }
+      descriptor.add_references(times, pins);
     }
   }
   if (has(flags, PinFlags::kWrite)) {
@@ -349,8 +351,7 @@ Result<void> take_references(System<G>& system, FrameNumber frame, PinFlags flag
 }
 
 template <class G>
-void drop_references(System<G>& system, FrameNumber piece, PinFlags flags, std::uint32_t times) {
-  const FrameNumber frame = system.folio(piece);
+void drop_references(System<G>& system, FrameNumber frame, PinFlags flags, std::uint32_t times) {
   if (!counted(system, frame)) {
     return;
   }

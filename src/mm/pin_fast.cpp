@@ -45,12 +45,9 @@ struct Terms {
 /// Takes the references if the frame is in use at all: it may have been freed, and be anything by now. False: not to be
 /// had, or too many. Compare Linux mm/gup.c: try_grab_folio_fast().
 template <class G>
-bool try_take(System<G>& system, FrameNumber frame, const Terms& terms) {
-  if (!counted(system, frame)) {
-    return true;
-  }
-  if (frame == Frames<G>::kZeroPage) {
-    return take_references(system, frame, terms.flags, terms.times).ok();
+inline bool try_take(System<G>& system, FrameNumber frame, const Terms& terms) {
+  if (frame == Frames<G>::kZeroPage) [[unlikely]] {
+    return !counted(system, frame) || take_references(system, frame, terms.flags, terms.times).ok();
   }
   if (COWHERD_MUTANT(fast_pin_takes_free_frame)) {
     system.descriptor(frame).add_references(terms.times, terms.pins);
@@ -61,7 +58,7 @@ bool try_take(System<G>& system, FrameNumber frame, const Terms& terms) {
 
 /// Gives back what try_take() took, of whatever the frame is now.
 template <class G>
-void let_go(System<G>& system, FrameNumber frame, const Terms& terms) {
+[[gnu::cold]] void let_go(System<G>& system, FrameNumber frame, const Terms& terms) {
   if (!counted(system, frame)) {
     return;
   }
@@ -74,7 +71,7 @@ void let_go(System<G>& system, FrameNumber frame, const Terms& terms) {
 
 /// Whether the entry lets a fast pin through. Compare Linux mm/gup.c: gup_fast_pte_range().
 template <class G>
-bool lets_through(System<G>& system, Entry entry, bool as_write) {
+inline bool lets_through(System<G>& system, Entry entry, bool as_write) {
   const bool user = entry.user() || COWHERD_MUTANT(fast_pin_ignores_protection);
   const bool writable = entry.writable() || COWHERD_MUTANT(fast_pin_ignores_write_permission);
   const bool secret = entry.secret() && !COWHERD_MUTANT(secret_pinned_fast);
@@ -87,6 +84,18 @@ bool lets_through(System<G>& system, Entry entry, bool as_write) {
   // This was no page table any more.
   system.report(Violation::kFreedInUse);
   return false;
+}
+
+/// The reference is there, and stays.
+template <class G>
+inline void note_taken(System<G>& system, Vpn page, FrameNumber frame, const Terms& terms) {
+  if (terms.writes && terms.dirties) {
+    system.descriptor(frame).note_gup_write();
+  } else if (terms.writes) {
+    system.descriptor(frame).set_gup_mark(true);
+  }
+  if (!system.observed()) return;
+  system.note({.kind = EventKind::kPinned, .decision = Decision::kGupRead, .page = page, .frame = frame});
 }
 
 /// What a fast pin goes by in one lowest table: how it was found, and where the entries are that found it.
@@ -110,8 +119,8 @@ struct TableInHand {
 /// A reference taken before the entry was cleared is seen by whoever clears it; one taken after is let go here. Allowed
 /// because each side writes first and reads then.
 template <class G>
-Result<FrameNumber> grab_fast(System<G>& system, Mm& mm, const TableInHand<G>& at, Vpn page, const Terms& terms,
-                              bool first) {
+inline Result<FrameNumber> grab_fast(System<G>& system, Mm& mm, const TableInHand<G>& at, Vpn page, const Terms& terms,
+                                     bool first) {
   const EntrySlot slot = at.tables.slot_in(at.table.frame(), page);
   point(system, mm, Point::kReadEntry);
   const Entry entry = slot.load();
@@ -153,19 +162,14 @@ Result<FrameNumber> grab_fast(System<G>& system, Mm& mm, const TableInHand<G>& a
       return give_up();
     }
   }
-  if (terms.writes && terms.dirties) {
-    system.descriptor(frame).note_gup_write();
-  } else if (terms.writes) {
-    system.descriptor(frame).set_gup_mark(true);
-  }
-  system.note({.kind = EventKind::kPinned, .decision = Decision::kGupRead, .page = page, .frame = frame});
+  note_taken(system, page, frame, terms);
   return frame;
 }
 
 /// One page of a huge one, the entry being that of the whole; as grab_fast(). Compare Linux mm/gup.c:
 /// gup_fast_pmd_leaf().
 template <class G>
-bool grab_piece(System<G>& system, Mm& mm, const TableInHand<G>& at, Entry piece, const Terms& terms) {
+bool grab_piece(System<G>& system, Mm& mm, const TableInHand<G>& at, Vpn page, Entry piece, const Terms& terms) {
   if (!lets_through(system, piece, terms.as_write)) return false;
   point(system, Point::kTakeReference);
   if (!try_take(system, piece.frame(), terms)) return false;
@@ -174,26 +178,21 @@ bool grab_piece(System<G>& system, Mm& mm, const TableInHand<G>& at, Entry piece
     let_go(system, piece.frame(), terms);
     return false;
   }
-  if (terms.writes && terms.dirties) {
-    system.descriptor(piece.frame()).note_gup_write();
-  } else if (terms.writes) {
-    system.descriptor(piece.frame()).set_gup_mark(true);
-  }
+  note_taken(system, page, piece.frame(), terms);
   return true;
 }
 
 /// Pins `pages`, all part of one huge page, as grab_table().
 template <class G>
-void grab_huge(System<G>& system, Mm& mm, PinRecord<G>& record, const Terms& terms, std::span<FrameNumber> places,
-               PageRange pages, const TableInHand<G>& at) {
+[[gnu::noinline]] void grab_huge(System<G>& system, Mm& mm, PinRecord<G>& record, const Terms& terms,
+                                 std::span<FrameNumber> places, PageRange pages, const TableInHand<G>& at) {
   Vpn page = pages.begin;
   const Live live(system, "grab-huge", at.table, page);
   note_pins_below(system, mm, page);
   note_pieces_used(system, at.table.frame());
   for (auto place = places.begin(); page < pages.end; ++page, ++place) {
     const Entry piece = at.table.piece(Tables<G>::index_of(page, 0));
-    if (!grab_piece(system, mm, at, piece, terms)) return;
-    system.note({.kind = EventKind::kPinned, .decision = Decision::kGupRead, .page = page, .frame = piece.frame()});
+    if (!grab_piece(system, mm, at, page, piece, terms)) return;
     *place = piece.frame();
     ++record.pages;
   }
@@ -202,8 +201,8 @@ void grab_huge(System<G>& system, Mm& mm, PinRecord<G>& record, const Terms& ter
 /// As grab_huge(), for a hugetlb page, whose entry may be read-only: references to any of its frames are to the first,
 /// and its mark says whose it is. Compare Linux mm/gup.c: gup_fast_pmd_leaf().
 template <class G>
-void grab_hugetlb(System<G>& system, Mm& mm, PinRecord<G>& record, const Terms& terms, std::span<FrameNumber> places,
-                  PageRange pages, const TableInHand<G>& at) {
+[[gnu::noinline]] void grab_hugetlb(System<G>& system, Mm& mm, PinRecord<G>& record, const Terms& terms,
+                                    std::span<FrameNumber> places, PageRange pages, const TableInHand<G>& at) {
   Vpn page = pages.begin;
   const Live live(system, "grab-hugetlb", at.table, page);
   const FrameNumber head = at.table.frame();
@@ -232,8 +231,8 @@ void grab_hugetlb(System<G>& system, Mm& mm, PinRecord<G>& record, const Terms& 
 /// and what is said in the tables on the way are for all of them; each page looks at its table's entry again, so that
 /// it makes no difference to it whether the walk was long before.
 template <class G>
-void grab_table(System<G>& system, Mm& mm, PinRecord<G>& record, const Terms& terms, std::span<FrameNumber> places,
-                PageRange pages) {
+[[gnu::noinline]] void grab_table(System<G>& system, Mm& mm, PinRecord<G>& record, const Terms& terms,
+                                  std::span<FrameNumber> places, PageRange pages) {
   const WalkerInside<G> inside(system, mm, pages.begin);
   point(system, mm, Point::kReadTable);
   const auto tables = system.tables(mm);

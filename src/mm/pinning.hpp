@@ -100,7 +100,7 @@ void free_pin_frames(System<G>& system, const PinRecord<G>& record) {
 template <class G>
 void pin_fast(System<G>& system, Mm& mm, PinRecord<G>& record, Vpn first, PageCount pages);
 
-/// Drops what take_references() took.
+/// Drops what take_references() took. `frame`: the one that has the counts (System::folio()).
 template <class G>
 void drop_references(System<G>& system, FrameNumber frame, PinFlags flags, std::uint32_t times);
 

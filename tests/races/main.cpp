@@ -3,6 +3,7 @@
 #include <cstdio>
 #include <filesystem>
 #include <fstream>
+#include <optional>
 #include <sstream>
 #include <string>
 #include <string_view>
@@ -17,11 +18,12 @@
 #include "races/runtime.hpp"
 #include "races/self_test.hpp"
 
-// cowherd_races [--rules all|RULES] [--preemptions N] [--runs N] [--self-test] FILE|FOLDER…
+// cowherd_races [--rules all|RULES] [--preemptions N] [--runs N] [--half 0|1] [--self-test] FILE|FOLDER…
 //
 // Runs tests at the grain of steps, every interleaving with up to N preemptions, and reports data races: two accesses
-// to the same plain data of the memory system that no lock, no atomic and no start or wait orders. Exit status as
-// cowherd's: 0 none, 1 some, 2 wrong usage, 3 the detector itself fails.
+// to the same plain data of the memory system that no lock, no atomic and no start or wait orders. --half: every second
+// test, from the first or the second on, as two processors share them. Exit status as cowherd's: 0 none, 1 some, 2
+// wrong usage, 3 the detector itself fails.
 
 namespace cowherd::races {
 
@@ -32,6 +34,7 @@ struct Task {
   std::uint32_t preemptions = 1;
   std::uint64_t runs = 0;
   std::vector<std::filesystem::path> files;
+  std::optional<unsigned> half;
   bool self_test = false;
 };
 
@@ -83,6 +86,8 @@ bool read_arguments(int count, char** arguments, Task& task) {
       if (!number(arguments[++i], task.preemptions)) return false;
     } else if (argument == "--runs" && more) {
       if (!number(arguments[++i], task.runs)) return false;
+    } else if (argument == "--half" && more) {
+      if (!number(arguments[++i], task.half.emplace()) || *task.half > 1) return false;
     } else if (argument.substr(0, 1) == "-" || !std::filesystem::exists(argument)) {
       return false;
     } else {
@@ -139,15 +144,17 @@ bool look_at(const Task& task, const std::filesystem::path& file, check::RaceDet
 int run(int count, char** arguments) {
   Task task;
   if (!read_arguments(count, arguments, task)) {
-    std::fputs("usage: cowherd_races [--rules all|RULES] [--preemptions N] [--runs N] [--self-test] FILE|FOLDER...\n",
-               stderr);
+    std::fputs(
+        "usage: cowherd_races [--rules all|RULES] [--preemptions N] [--runs N] [--half 0|1] [--self-test] "
+        "FILE|FOLDER...\n",
+        stderr);
     return 2;
   }
   if (task.self_test && !self_test()) return 3;
   check::RaceDetector detector;
   Totals totals;
-  for (const auto& file : task.files) {
-    if (!look_at(task, file, detector, totals)) return 3;
+  for (std::size_t i = task.half.value_or(0); i < task.files.size(); i += task.half ? 2 : 1) {
+    if (!look_at(task, task.files[i], detector, totals)) return 3;
   }
   if (task.files.empty()) return 0;
   std::printf("races: %zu tests, %zu checks (%zu cut), %llu runs, %llu accesses watched, %zu checks with races\n",
