@@ -26,7 +26,7 @@ INIT
   x = unmapped;  x = unmapped[n];   nothing mapped there
   x = secret(v); x = secret[n](v);  as anon, and nobody takes references to it: -EFAULT
   x = thp; x = thp(v);              4 pages that one huge page may hold: MADV_HUGEPAGE
-  folios = N;                       2 or 4: there, large folios of so many pages that small entries map, no huge one
+  folios = N;                       2 or 4: there, large folios of so many pages, which small entries map
   x = hugetlb; x = hugetlb(v);      4 pages, or hugetlb[8], of a pool; a trailing noreserve: none is promised
   hugepages = N;                    pages of that pool: enough, where nothing is said
   x = anon(1) PROT_READ;            with a protection: PROT_NONE, PROT_READ, PROT_WRITE

@@ -79,9 +79,9 @@ TYPED_TEST(LargeFolio, GoesPageByPage) {
   const ProcessId p = this->start(m);
   const FrameNumber head = m.view(p, this->kFirst).frame;
   const PageCount before = m->frames().free_count();
-  m.unmap(p, this->kFirst + 1, 1);
+  m.unmap(p, this->kFirst + 3, 1);
   EXPECT_EQ(m->frames().free_count(), before + PageCount{1});
-  EXPECT_EQ(m->frames().folio_order(head + PageCount{1}), 0U);
+  EXPECT_EQ(m->frames().folio_order(head + PageCount{3}), 0U);
   EXPECT_EQ(m->folio_state(head).mapcount, 3U);
   EXPECT_EQ(m.verify(), "");
   ASSERT_EQ(m.advise(p, this->kFirst, 1, Advice::kDontNeed), Errno{0});
