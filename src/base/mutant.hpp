@@ -228,6 +228,7 @@ namespace cowherd {
   X(secret_pinned_slowly, "a reference with locks is taken to secret memory")                                        \
   X(secret_pinned_fast, "a fast pin takes secret memory")                                                            \
   X(mlock_forgotten, "mlock does not say that its pages stay")                                                       \
+  X(advice_ignores_lock, "madvise takes from memory what mlock keeps there")                                         \
   X(fork_keeps_lock, "the child's memory is locked like its parent's")                                               \
   /* Merged pages. */                                                                                                \
   X(merged_page_reused, "whoever writes a merged page goes on using it")                                             \

@@ -213,6 +213,7 @@ void Configuration::apply_to_page(const Pending& pending, PartsDone& done, std::
       judgement = spec.mprotect(pending.space, page, 1, call.protection, {});
       break;
     default:
+      if (spec::takes_from_memory(call.advice) && stops_at_lock(pending, done, index)) return;
       judgement = spec.madvise(pending.space, page, 1, call.advice, {});
       break;
   }
@@ -222,6 +223,21 @@ void Configuration::apply_to_page(const Pending& pending, PartsDone& done, std::
   }
   done.refused = true;
   if (call.kind == Kind::kMadvise) done.pages = static_cast<std::uint16_t>(done.pages | range(index, 1u));
+}
+
+bool Configuration::stops_at_lock(const Pending& pending, PartsDone& done, std::uint8_t index) const {
+  if (done.value != 0) return index + 1 >= done.value;
+  for (std::uint8_t i = 0; i <= index; ++i) {
+    const auto page = static_cast<std::uint8_t>(pending.call.page + i);
+    if (has_page(done.pages, i) || !spec.any_locked(pending.space, page, 1, true)) continue;
+    const bool first = i == index && done.pages >> index == 0;
+    if (first) {
+      done.pages = static_cast<std::uint16_t>(done.pages | range(index, 1u));
+      done.value = index + 1;
+    }
+    return true;
+  }
+  return false;
 }
 
 void Configuration::remap_page(const Pending& pending, PartsDone& done, std::uint8_t index) {
@@ -248,6 +264,10 @@ void Configuration::populate(const Pending& pending, PartsDone& done, const Effe
     return;
   }
   const Call& call = pending.call;
+  if (done.pages == 0 && (call.advice == Advice::kLock || call.advice == Advice::kUnlock)) {
+    const spec::Mark locked = call.advice == Advice::kLock ? spec::Mark::kYes : spec::Mark::kNo;
+    spec.note_locked(pending.space, call.page, call.count, locked);
+  }
   const auto page = static_cast<std::uint8_t>(call.page + effect.index);
   const spec::Judgement judgement = spec.madvise(pending.space, page, 1, call.advice, {});
   done.pages = static_cast<std::uint16_t>(done.pages | range(effect.index, 1u));

@@ -29,7 +29,8 @@ struct PartsDone {
   bool taken = false;
   /// It has met what makes it fail or end early.
   bool refused = false;
-  /// What made it so: an error; or what a read has read.
+  /// What made it so: an error; or what a read has read; or how many pages an madvise went over until it met one that
+  /// mlock keeps, that one included.
   std::int64_t value = 0;
 };
 
@@ -83,6 +84,8 @@ class Configuration {
  private:
   /// Whether refused_by_hugetlb() may come to be true.
   [[nodiscard]] bool asks_for_hugetlb(const InFlight& in_flight, const Pending& pending) const;
+  /// Whether what mlock keeps matters to the operation, or may come to.
+  [[nodiscard]] bool asks_for_lock(const InFlight& in_flight, const Pending& pending) const;
   [[nodiscard]] Footprint footprint_in_space(const InFlight& in_flight, const Effect& effect) const;
   [[nodiscard]] Footprint footprint_in_space(const Pending& pending) const;
   /// With what of it others may have too.
@@ -91,6 +94,8 @@ class Configuration {
   void apply_of_handler(const Effect& effect, const Pending& pending, PartsDone& done);
   void apply_to_page(const Pending& pending, PartsDone& done, std::uint8_t index);
   void remap_page(const Pending& pending, PartsDone& done, std::uint8_t index);
+  /// Whether an madvise does not come to this part, for what mlock keeps there or before it.
+  bool stops_at_lock(const Pending& pending, PartsDone& done, std::uint8_t index) const;
   void populate(const Pending& pending, PartsDone& done, const Effect& effect);
   void apply_force(const InFlight& in_flight, const Pending& pending, PartsDone& done);
 

@@ -36,6 +36,10 @@ std::uint32_t touches_of_mprotect(const spec::Spec& spec, spec::SpaceId space, s
   return touches;
 }
 
+bool is_about_lock(const Call& call) {
+  return call.kind == Kind::kMadvise && (call.advice == Advice::kLock || call.advice == Advice::kUnlock);
+}
+
 std::uint32_t touches_of_madvise(Advice advice) {
   switch (advice) {
     case Advice::kDontNeed:
@@ -48,9 +52,10 @@ std::uint32_t touches_of_madvise(Advice advice) {
       return F::kReadsMapped;
     case Advice::kPopulateRead:
     case Advice::kPopulateWrite:
+      return F::kReadsMapped | F::kReadsProtection;
     case Advice::kLock:
     case Advice::kUnlock:
-      return F::kReadsMapped | F::kReadsProtection;
+      return F::kReadsMapped | F::kReadsProtection | F::kWritesMarks;
     case Advice::kDontFork:
     case Advice::kDoFork:
     case Advice::kWipeOnFork:
@@ -78,6 +83,17 @@ std::uint32_t touches_of_pin(PinFlags flags) {
 }
 
 }  // namespace
+
+bool Configuration::asks_for_lock(const InFlight& in_flight, const Pending& pending) const {
+  if (pending.call.kind != Kind::kMadvise) return false;
+  if (is_about_lock(pending.call)) return true;
+  if (!spec::takes_from_memory(pending.call.advice) || !spec.exists(pending.space)) return false;
+  bool any = spec.any_locked(pending.space, 0, spec::kMaxPages, false);
+  for (std::uint8_t agent = 0; agent < kBlocks; ++agent) {
+    any = any || (in_flight.has(agent) && is_about_lock(in_flight.pending[agent].call));
+  }
+  return any;
+}
 
 Footprint Configuration::footprint(const InFlight& in_flight, const Effect& effect) const {
   const Footprint print = footprint_in_space(in_flight, effect);
@@ -119,6 +135,11 @@ Footprint Configuration::footprint_in_space(const InFlight& in_flight, const Eff
       break;
     case Kind::kMadvise:
       print.touches = touches_of_madvise(call.advice);
+      if (asks_for_lock(in_flight, pending)) {
+        // mlock says it of all its pages at once; who is refused for it has done those before.
+        print.pages |= page_bits(call.page, call.count);
+        print.touches |= F::kReadsMarks;
+      }
       if (spec.tracks_handlers()) print.touches |= F::kWritesWords;
       break;
     case Kind::kPin:

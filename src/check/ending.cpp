@@ -201,9 +201,16 @@ class Ending {
 
   Judgement advise_rest() {
     bool hole = done_.refused;
-    for (std::uint8_t i = 0; i < call_.count; ++i) {
-      if (!done(i)) hole = !spec_.madvise(pending_.space, page(i), 1, call_.advice, {}).ok() || hole;
+    const bool stopped = spec::takes_from_memory(call_.advice) && done_.value != 0;
+    const auto count = stopped ? static_cast<std::uint8_t>(done_.value) : call_.count;
+    for (std::uint8_t i = 0; i < count; ++i) {
+      if (done(i)) continue;
+      if (spec::takes_from_memory(call_.advice) && spec_.any_locked(pending_.space, page(i), 1, succeeded())) {
+        return judge_result(Errno::kInvalid, seen_);
+      }
+      hole = !spec_.madvise(pending_.space, page(i), 1, call_.advice, {}).ok() || hole;
     }
+    if (stopped) return judge_result(Errno::kInvalid, seen_);
     return judge_result(hole ? Errno::kNoMemory : kSuccess, seen_);
   }
 

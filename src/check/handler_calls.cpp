@@ -85,7 +85,8 @@ std::uint16_t pages_of_handler_call(const Call& call) {
 bool may_wait_for_handler(const spec::Spec& spec, spec::SpaceId space, const Call& call) {
   if (!accesses(call)) return false;
   const bool one = call.kind != Kind::kPin && call.kind != Kind::kMadvise;
-  for (std::uint8_t page = call.page; page < call.page + (one ? 1 : call.count); ++page) {
+  const unsigned end = call.page + (one ? 1u : call.count);
+  for (std::uint8_t page = call.page; page < end; ++page) {
     if (spec.may_wait(space, page, writes(spec, space, page, call))) return true;
   }
   return false;

@@ -226,6 +226,8 @@ struct Trace {
   std::uint32_t preemptions = 0;
   /// Run-length: "0*2 1 0*2" is block 0 twice, block 1, block 0 twice; "1!" is block 1 going on in its other way.
   std::string schedule;
+  /// Of a running kernel: what else the command had that ran it, "--pin-by cuda ".
+  std::string live_options;
   /// The same with the state hash behind each run, "0*2=9f1c2a… 1=…": replay() checks it.
   std::string replay;
 };

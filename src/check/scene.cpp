@@ -59,18 +59,6 @@ bool needs_huge(const litmus::Program& program) {
   return false;
 }
 
-/// Pages of the hugetlb pool: where the test does not say, as many as anybody could want at once.
-std::uint32_t pool_pages(const litmus::Program& program, std::uint64_t processes) {
-  std::uint64_t pages = 0;
-  for (const litmus::Variable& variable : program.variables) {
-    if (litmus::is_hugetlb(variable.kind)) pages += variable.pages / litmus::kHugePages;
-  }
-  if (pages == 0) return 0;
-  // To each process its own, and to those who hold pages that are no longer; some on their way.
-  const std::uint64_t enough = pages * (processes + program.devices.size()) + program.blocks.size();
-  return program.hugepages ? *program.hugepages : static_cast<std::uint32_t>(enough);
-}
-
 }  // namespace
 
 Scene::Scene(const litmus::Program& program) : program_(&program) {
@@ -113,7 +101,7 @@ Scene::Scene(const litmus::Program& program) : program_(&program) {
   has_files_ = !program.files.empty();
   for (const litmus::Variable& variable : program.variables) has_files_ = has_files_ || variable.shared;
   uses_swap_ = needs_swap(program);
-  hugetlb_pages_ = pool_pages(program, processes);
+  hugetlb_pages_ = program.pool_pages();
   uses_migration_ = needs_migration(program);
   look_at_accesses();
   // To each process its pages, its tables and, at worst, an object or two of several frames to each page; a pin of a

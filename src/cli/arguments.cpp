@@ -289,6 +289,7 @@ void Parser::add_live() {
          },
          "how long an operation may take (10s)")
       ->type_name("TIME");
+  add_amount(sub, "--timeout", live.timeout, parse_duration, "TIME", "end after TIME, and say what was found (10, 2m)");
   // CLI11's own excludes() lists options in the order of their addresses.
   sub.callback([this, random, free] {
     if (free->count() != 0 && (random->count() != 0 || live.all || !live.schedule.empty())) {

@@ -145,6 +145,8 @@ struct LiveArguments {
   live::PinBy pin_by = live::PinBy::kClosest;
   /// How long one operation may take.
   std::chrono::milliseconds patience{10000};
+  /// How long all of it may take.
+  std::optional<std::chrono::milliseconds> timeout;
   GuestArguments guest;
   OutputArguments output;
 };

@@ -55,6 +55,7 @@ check::CheckResult play(const litmus::Program& program, const Setting& setting) 
   } else if (result.error.empty()) {
     result = run_live(program, stage, setting.kernel.name, setting.runs);
   }
+  if (!result.error.empty() && setting.work.lacks_memory()) result.skipped = std::exchange(result.error, {});
   // What was cut short says nothing of the kernel.
   if (setting.runs.interrupted->load() && !result.error.empty()) {
     result.error.clear();
@@ -89,8 +90,12 @@ bool read_schedule(const std::string& text, std::vector<std::uint8_t>& to) {
 ExitStatus run_live_verb(const LiveArguments& arguments) {
   LiveRuns runs{
       .limit = arguments.all ? ~std::uint64_t{0} : arguments.limit, .random = arguments.random, .seed = arguments.seed};
+  if (arguments.pin_by != live::PinBy::kClosest) {
+    runs.options = fmt::format("--pin-by {} ", live::name_of(arguments.pin_by));
+  }
   if (!arguments.schedule.empty() && !read_schedule(arguments.schedule, runs.schedule)) return ExitStatus::kInput;
 
+  if (arguments.timeout) interrupt_after(*arguments.timeout);
   if (!arguments.against.empty()) return run_against(arguments);
   if (arguments.emit_c) return emit_tests(arguments);
 
@@ -130,7 +135,7 @@ ExitStatus run_live_verb(const LiveArguments& arguments) {
   }
   reporter->end(totals);
   if (!output.finish()) tally.add(ExitStatus::kInput);
-  if (interrupted.load()) tally.add(ExitStatus::kInterrupted);
+  if (interrupted.load()) tally.add(is_time_over() ? ExitStatus::kTimeLimit : ExitStatus::kInterrupted);
   return tally.worst();
 }
 

@@ -77,13 +77,15 @@ class Comparison {
     options.explain = false;
     options.minimise = false;
     options.max_states = kMostStates;
+    options.interrupted = &interrupted_;
     const check::CheckResult known = check::check(program, options);
     if (!known.error.empty() || !known.coverage.exhaustive()) return std::nullopt;
     return difference(program, seen, known);
   }
 
-  /// The smallest program that is left when operations are taken away one by one and the two still disagree.
-  litmus::Program shrink(litmus::Program program) {
+  /// The smallest program that is left when operations are taken away one by one and the two still disagree, with its
+  /// disagreement; `difference` is the program's own.
+  std::pair<litmus::Program, Disagreement> shrink(litmus::Program program, Disagreement difference) {
     for (bool smaller = true; smaller;) {
       smaller = false;
       for (std::size_t i = 0; i < program.operation_count() && !smaller; ++i) {
@@ -91,13 +93,14 @@ class Comparison {
         keep[i] = false;
         auto without = litmus::remove_operations(program, keep);
         if (!without) continue;
-        const auto still = compare(*without);
+        auto still = compare(*without);
         if (!still || !still->any()) continue;
         program = std::move(*without);
+        difference = std::move(*still);
         smaller = true;
       }
     }
-    return program;
+    return {std::move(program), std::move(difference)};
   }
 
   [[nodiscard]] std::uint64_t interleavings() const { return interleavings_; }
@@ -131,8 +134,9 @@ class Comparison {
   std::string problem_;
 };
 
-std::string in_words(const litmus::Program& program, const Disagreement& difference, const std::string& rules) {
-  std::string text = fmt::format("Disagreement with {}:\n{}", rules, litmus::print(program));
+std::string in_words(const litmus::Program& program, const Disagreement& difference, const std::string& rules,
+                     std::uint64_t seed) {
+  std::string text = fmt::format("Disagreement with {}, by --seed {}:\n{}", rules, seed, litmus::print(program));
   for (const std::string& way : difference.kernel_alone) text += fmt::format("  only the kernel: {}\n", way);
   for (const std::string& way : difference.rules_alone) text += fmt::format("  only {}: {}\n", rules, way);
   if (!difference.broken.empty()) text += fmt::format("  only the kernel breaks a promise: {}\n", difference.broken);
@@ -189,21 +193,23 @@ ExitStatus run_against(const LiveArguments& arguments) {
     ++compared;
     if (!difference->any()) continue;
     ++differ;
-    litmus::Program smallest = comparison.shrink(program);
+    auto [smallest, how] = comparison.shrink(program, *difference);
     smallest.name = litmus::generated_name(smallest);
-    const auto again = interrupted.load() ? difference : comparison.compare(smallest);
-    if (!again || !shown.insert(smallest.name).second) continue;
-    output.write(in_words(smallest, *again, name));
+    if (!shown.insert(smallest.name).second) continue;
+    output.write(in_words(smallest, how, name, seed));
     output.flush();
   }
   if (!comparison.problem().empty()) complain(fmt::format("a program was given up: {}", comparison.problem()));
+  if (interrupted.load()) output.write(is_time_over() ? "Ended by --timeout\n" : "Interrupted\n");
   output.write(fmt::format(
       "Summary: {} programs against {}, {} interleavings on Linux {}: {} disagree; {} could not be compared\n",
       compared, name, comparison.interleavings(), live::kernel_release(), differ, skipped));
   if (!output.finish()) return ExitStatus::kInput;
-  if (interrupted.load()) return ExitStatus::kInterrupted;
+  if (interrupted.load() && !is_time_over()) return ExitStatus::kInterrupted;
+  if (differ != 0) return ExitStatus::kDiffers;
+  if (is_time_over()) return ExitStatus::kTimeLimit;
   if (compared == 0) return ExitStatus::kSkipped;
-  return differ == 0 ? ExitStatus::kExpected : ExitStatus::kDiffers;
+  return ExitStatus::kExpected;
 }
 
 }  // namespace cowherd::cli

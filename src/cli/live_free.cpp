@@ -15,6 +15,7 @@
 #include "litmus/printer.hpp"
 #include "live/course.hpp"
 #include "live/crowd.hpp"
+#include "live/userfault.hpp"
 
 namespace cowherd::cli {
 namespace {
@@ -190,6 +191,7 @@ class FreeRunner {
 }  // namespace
 
 std::string problem_of_free_run(const litmus::Program& program) {
+  if (live::uses_userfault(program)) return "a handler of userfaultfd acts when it is told, and in no free run";
   for (const litmus::Term& term : litmus::observed_terms(program)) {
     if (term.kind == TermKind::kFinding) {
       return fmt::format("a promise is judged by the order of the operations, which a free run does not show ({})",

@@ -6,6 +6,7 @@
 #include <chrono>
 #include <map>
 #include <set>
+#include <span>
 #include <string>
 #include <utility>
 
@@ -105,17 +106,17 @@ class Runner {
       if (runs_.schedule.empty()) {
         block = choices.choose(runnable);
       } else {
-        if (seen.steps.size() == runs_.schedule.size()) break;
-        block = runs_.schedule[seen.steps.size()];
+        if (seen.schedule.size() == runs_.schedule.size()) break;
+        block = runs_.schedule[seen.schedule.size()];
         if (!check::contains(runnable, block)) {
-          return give_up(fmt::format("--schedule: block {} cannot go on at step {}", block, seen.steps.size() + 1));
+          return give_up(fmt::format("--schedule: block {} cannot go on at step {}", block, seen.schedule.size() + 1));
         }
       }
       if (last && *last != block && check::contains(runnable, *last)) ++seen.preemptions;
       last = block;
       if (!step(block, seen)) return false;
     }
-    if (course_.unfinished() != 0 && runs_.schedule.empty()) {
+    if (course_.unfinished() != 0 && runs_.schedule.empty() && !all_wait_for_handler()) {
       note(check::deadlock_key(), seen);
       outcomes_.add_stuck();
       return true;
@@ -133,37 +134,124 @@ class Runner {
 
   bool step(std::uint8_t block, Seen& seen) {
     Standing standing(scene_, course_);
-    const check::Call call = check::call_of(standing, block);
+    const bool goes_on = course_.waits(block);
+    const check::Call call = goes_on ? check::Call{} : check::call_of(standing, block);
     const litmus::Operation& op = course_.operation(block);
-    const live::Answer answer = course_.step(block);
-    check::TraceStep& shown = seen.steps.emplace_back();
-    shown.block = block;
-    shown.agent = scene_.agent_name(block);
-    shown.operation = litmus::print_operation(program_, block, op);
-    shown.result = answer.result();
-    seen.schedule.push_back({check::move_of(block, 0), {}});
-    if (answer.unfit) return skip(fmt::format("{} ({})", answer.lost, shown.operation));
-    if (!answer.lost.empty()) {
-      return give_up(fmt::format("{}: {}: {}", shown.agent, shown.operation, answer.lost));
+    std::map<std::uint8_t, const litmus::Operation*> waiting;
+    for (std::uint8_t b = 0; b < scene_.blocks(); ++b) {
+      if (b != block && course_.waits(b)) waiting.emplace(b, &course_.operation(b));
     }
-    if (call.kind != Kind::kNothing) {
+    const live::Answer answer = course_.step(block);
+    seen.schedule.push_back({check::move_of(block, 0), {}});
+    const bool still_waits = goes_on && answer.waits;
+    if (!still_waits) show(block, op, answer, goes_on, seen);
+    const std::string words = litmus::print_operation(program_, block, op);
+    if (answer.unfit) return skip(fmt::format("{} ({})", answer.lost, words));
+    if (!answer.lost.empty()) {
+      return give_up(fmt::format("{}: {}: {}", scene_.agent_name(block), words, answer.lost));
+    }
+    std::vector<live::Ended> over;
+    if (answer.waits && !goes_on && call.kind != Kind::kNothing) reference_.begin(block, call);
+    if (!answer.waits && goes_on) over.push_back({block, answer});
+    if (!answer.waits && !goes_on && call.kind != Kind::kNothing) {
       // Of a wait() the reference knows that the child has ended.
       const bool ends_child = op.code == litmus::OpCode::kWait;
-      const spec::Observation observed{ends_child ? Errno{0} : answer.error, ends_child ? 0 : answer.value, false};
-      const spec::Judgement judgement = reference_.run(block, call, observed);
-      if (!judgement.ok()) {
-        shown.expected = check::expected_of(judgement);
-        shown.expected_cut = judgement.allowed_count > shown.expected.size();
-        shown.broke = true;
-        shown.note = "the reference semantics forbids this";
-        seen.broken.insert({spec::name_of(judgement.broken), spec::label_of(judgement.harm)});
-        note(check::key_of(judgement), seen);
-      }
+      const spec::Observation observed{ends_child ? Errno{0} : answer.error, ends_child ? 0 : answer.value,
+                                       is_for_lack(op, answer)};
+      blame(reference_.run(block, call, observed), seen.steps.size() - 1, seen);
+    }
+    for (const live::Ended& other : course_.went_on()) {
+      show(other.block, *waiting.at(other.block), other.answer, true, seen);
+      over.push_back(other);
+    }
+    if (!over.empty()) judge_together(over, seen);
+    // An exec() by another thread ends who waits.
+    for (const auto& [waited, operation] : waiting) {
+      const bool gone = !course_.waits(waited) && std::none_of(over.begin(), over.end(), [&](const live::Ended& one) {
+        return one.block == waited;
+      });
+      if (gone && reference_.under_way(waited)) reference_.abandon(waited);
     }
     for (const std::uint8_t process : course_.ended()) {
       (void)reference_.run(process, {.kind = Kind::kExit, .process = process}, {});
     }
     return true;
+  }
+
+  /// Whether the operation failed as one may that finds no page in the hugetlb pool. A page that was taken from a child
+  /// for its parent's sake is told at every later access.
+  bool is_for_lack(const litmus::Operation& op, const live::Answer& answer) {
+    if (scene_.hugetlb_pages() == 0) return false;
+    const bool lacks = executor_.may_lack(op);
+    pool_was_empty_ = pool_was_empty_ || lacks;
+    return answer.error != Errno{0} && (lacks || (answer.error == Errno::kSigBus && pool_was_empty_));
+  }
+
+  void show(std::uint8_t block, const litmus::Operation& op, const live::Answer& answer, bool goes_on, Seen& seen) {
+    check::TraceStep& shown = seen.steps.emplace_back();
+    shown.block = block;
+    shown.agent = scene_.agent_name(block);
+    shown.operation = litmus::print_operation(program_, block, op);
+    shown.begins = !goes_on;
+    shown.ends = !answer.waits;
+    shown.result = answer.result();
+    if (answer.waits) shown.next = "waits for userfaultfd's handler";
+  }
+
+  /// Notes what a step has broken, if that is something.
+  void blame(const spec::Judgement& judgement, std::size_t step, Seen& seen) {
+    if (judgement.ok()) return;
+    check::TraceStep& shown = seen.steps[step];
+    shown.expected = check::expected_of(judgement);
+    shown.expected_cut = judgement.allowed_count > shown.expected.size();
+    shown.broke = true;
+    shown.note = "the reference semantics forbids this";
+    seen.broken.insert({spec::name_of(judgement.broken), spec::label_of(judgement.harm)});
+    note(check::key_of(judgement), seen);
+  }
+
+  /// Operations that waited and ended with one step, the last ones shown: in which order is not known, so that one that
+  /// explains all will do.
+  void judge_together(std::vector<live::Ended>& over, Seen& seen) {
+    const auto by_block = [](const live::Ended& a, const live::Ended& b) { return a.block < b.block; };
+    const std::vector<live::Ended> as_shown = over;
+    const auto step_of = [&](std::uint8_t block) {
+      const auto at =
+          std::find_if(as_shown.begin(), as_shown.end(), [=](const auto& one) { return one.block == block; });
+      return seen.steps.size() - as_shown.size() + static_cast<std::size_t>(at - as_shown.begin());
+    };
+    const std::span<const std::byte> bytes = reference_.bytes();
+    const std::vector<std::byte> before(bytes.begin(), bytes.end());
+    std::sort(over.begin(), over.end(), by_block);
+    std::vector<std::pair<std::size_t, spec::Judgement>> first;
+    bool explained = false;
+    bool tried = false;
+    do {
+      reference_.assign(before);
+      std::vector<std::pair<std::size_t, spec::Judgement>> judgements;
+      for (const live::Ended& one : over) {
+        if (!reference_.under_way(one.block)) continue;
+        const spec::Observation observed{one.answer.error, one.answer.value, false};
+        judgements.emplace_back(step_of(one.block), reference_.complete(one.block, observed));
+      }
+      explained = std::all_of(judgements.begin(), judgements.end(), [](const auto& one) { return one.second.ok(); });
+      if (!tried) first = judgements;
+      tried = true;
+    } while (!explained && std::next_permutation(over.begin(), over.end(), by_block));
+    if (explained) return;
+    for (const auto& [step, judgement] : first) blame(judgement, step, seen);
+  }
+
+  /// At the end of a run: whether those who have not ended wait for the handler, as they may, or for who does.
+  bool all_wait_for_handler() {
+    bool any = false;
+    for (std::uint8_t b = 0; b < scene_.blocks(); ++b) {
+      if (!check::contains(course_.unfinished(), b)) continue;
+      if (course_.waits_for_block(b)) continue;
+      if (!course_.waits(b) || !reference_.may_wait(b, {})) return false;
+      any = true;
+    }
+    return any;
   }
 
   bool give_up(std::string why) {
@@ -183,6 +271,7 @@ class Runner {
     check::Finding finding = check::describe(key);
     finding.program = program_;
     finding.trace.rules = result_.rules;
+    finding.trace.live_options = runs_.options;
     finding.trace.preemptions = seen.preemptions;
     finding.trace.steps = seen.steps;
     finding.trace.schedule = check::print_schedule(check::runs_of(seen.schedule), false);
@@ -191,6 +280,8 @@ class Runner {
 
   void begin_reference() {
     reference_.clear();
+    pool_was_empty_ = false;
+    if (scene_.uses_userfault()) reference_.track_handlers(scene_.uses_huge());
     for (std::uint8_t file = 0; file < scene_.files(); ++file) tell_of_file(file);
     for (std::uint8_t b = 0; b < scene_.blocks(); ++b) {
       const litmus::Block& block = scene_.block(b);
@@ -248,12 +339,11 @@ class Runner {
     call.map_flags = scene_.map_flags_of(all, secret ? MapFlags::kFixed | MapFlags::kSecret : MapFlags::kFixed);
     call.backing = scene_.backing_of(all);
     (void)reference_.run(process, call, {});
-    const bool written =
-        secret || variable.kind == litmus::VariableKind::kAnonValue || variable.kind == litmus::VariableKind::kThpValue;
-    for (std::uint32_t page = 0; page < variable.pages && written; ++page) {
-      check::Call write{.kind = Kind::kWrite, .process = process, .value = variable.value};
-      write.page = static_cast<std::uint8_t>(variable.first_page + page);
-      (void)reference_.run(process, write, {});
+    const bool read = variable.kind == litmus::VariableKind::kZeroPage;
+    for (std::uint32_t page = 0; page < variable.pages && (read || litmus::is_written(variable.kind)); ++page) {
+      check::Call access{.kind = read ? Kind::kRead : Kind::kWrite, .process = process, .value = variable.value};
+      access.page = static_cast<std::uint8_t>(variable.first_page + page);
+      (void)reference_.run(process, access, {});
     }
     if (variable.protection == Protection::kReadWrite) return;
     call.kind = Kind::kMprotect;
@@ -269,6 +359,8 @@ class Runner {
   check::Reference reference_;
   check::Outcomes outcomes_;
   std::map<check::FindingKey, check::Finding> found_;
+  /// In this run, after some operation.
+  bool pool_was_empty_ = false;
   check::CheckResult result_;
 };
 

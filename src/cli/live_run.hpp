@@ -21,6 +21,8 @@ struct LiveRuns {
   std::uint64_t seed = 1;
   /// This one alone: the block of each step.
   std::vector<std::uint8_t> schedule = {};
+  /// Of the command, what it takes to have the same again, each with a space behind: "--pin-by cuda ".
+  std::string options = {};
   /// Set from outside: end early.
   const std::atomic<bool>* interrupted = nullptr;
 };

@@ -21,9 +21,9 @@ std::string as_text(const std::string& release, const RuleChoice& kernel, const 
   std::string text = fmt::format("Linux {}: {}\n", release, rules_line(kernel));
   for (std::size_t i = 0; i < live::kNeeds; ++i) {
     const live::NeedInfo& info = live::describe(static_cast<live::Need>(i));
-    text += fmt::format("{:<4}{:<13}{}\n", offers[i].here ? "yes" : "no", info.name, info.use);
-    text += fmt::format("    {:<13}{}\n", "", offers[i].found);
-    if (!offers[i].here) text += fmt::format("    {:<13}to get it: {}\n", "", info.remedy);
+    text += fmt::format("{:<4}{:<18}{}\n", offers[i].here ? "yes" : "no", info.name, info.use);
+    text += fmt::format("    {:<18}{}\n", "", offers[i].found);
+    if (!offers[i].here) text += fmt::format("    {:<18}to get it: {}\n", "", info.remedy);
   }
   return text;
 }

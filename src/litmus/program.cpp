@@ -36,4 +36,23 @@ std::size_t Program::operation_count() const {
   return count;
 }
 
+std::uint32_t Program::pool_pages() const {
+  std::uint64_t pages = 0;
+  for (const Variable& variable : variables) {
+    if (is_hugetlb(variable.kind)) pages += variable.pages / kHugePages;
+  }
+  if (pages == 0) return 0;
+  if (hugepages) return *hugepages;
+  std::uint64_t processes = snapshot_count();
+  for (const Block& block : blocks) {
+    if (block.kind == BlockKind::kProcess && block.start != BlockStart::kThread) ++processes;
+    // The process that it makes on the way; one at a time to each block.
+    const bool restores = std::any_of(block.operations.begin(), block.operations.end(),
+                                      [](const Operation& op) { return op.code == OpCode::kRestore; });
+    if (restores) ++processes;
+  }
+  // To each process its own, and to those who hold pages that are no longer; some on their way.
+  return static_cast<std::uint32_t>(pages * (processes + devices.size()) + blocks.size());
+}
+
 }  // namespace cowherd::litmus

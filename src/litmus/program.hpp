@@ -375,6 +375,9 @@ struct Program {
   /// Snapshots that its statements name: up to the highest number.
   [[nodiscard]] std::size_t snapshot_count() const;
   [[nodiscard]] std::size_t operation_count() const;
+  /// Pages of the hugetlb pool: where the test does not say, as many as anybody could want at once; 0 where nothing is
+  /// of it.
+  [[nodiscard]] std::uint32_t pool_pages() const;
 };
 
 }  // namespace cowherd::litmus

@@ -30,6 +30,7 @@
 #include "live/card.hpp"
 #include "live/gup_pins.hpp"
 #include "live/host.hpp"
+#include "live/userfault.hpp"
 
 namespace cowherd::live {
 
@@ -56,12 +57,24 @@ void on_fault(int signal) {
   ::_exit(128 + signal);
 }
 
+/// An access that waits for userfaultfd's handler is given up.
+void on_call_off(int signal) {
+  if (t_resume != nullptr) siglongjmp(*t_resume, signal);
+}
+
 void catch_faults() {
   struct sigaction action {};
   action.sa_handler = on_fault;
   action.sa_flags = static_cast<int>(SA_NODEFER);
   ::sigaction(SIGSEGV, &action, nullptr);
   ::sigaction(SIGBUS, &action, nullptr);
+  action.sa_handler = on_call_off;
+  ::sigaction(kCallOff, &action, nullptr);
+}
+
+Errno error_of_signal(int signal) {
+  if (signal == kCallOff) return Errno::kAgain;
+  return signal == SIGBUS ? Errno::kSigBus : Errno::kSigSegv;
 }
 
 Reply reply_of(long result) { return result < 0 ? Reply{0, errno} : Reply{result, 0}; }
@@ -72,7 +85,7 @@ Reply access(const Request& request) {
   const int signal = sigsetjmp(resume, 1);
   if (signal != 0) {
     t_resume = nullptr;
-    return {0, static_cast<std::int32_t>(signal == SIGBUS ? Errno::kSigBus : Errno::kSigSegv)};
+    return {0, static_cast<std::int32_t>(error_of_signal(signal))};
   }
   t_resume = &resume;
   auto* const word = reinterpret_cast<volatile std::int64_t*>(request.address);
@@ -101,14 +114,20 @@ std::array<Service, kChannels> g_services;
 }
 
 void* serve_as_thread(void* service) { serve_as_told(service); }
-int serve_as_vfork_child(void* service) { serve_as_told(service); }
+int serve_as_vfork_child(void* service) {
+  const Service mine = *static_cast<const Service*>(service);
+  serve(*mine.region, mine.region_fd, mine.block, Memory::kParents);
+}
 
 class Agent {
  public:
-  Agent(Region& region, int region_fd, std::uint32_t block)
-      : region_(region), region_fd_(region_fd), block_(block), channel_(region.channels[block]) {}
+  Agent(Region& region, int region_fd, std::uint32_t block, Memory memory)
+      : region_(region), region_fd_(region_fd), block_(block), memory_(memory), channel_(region.channels[block]) {}
 
   [[noreturn]] void run() {
+    channel_.thread.store(static_cast<std::int32_t>(::syscall(SYS_gettid)));
+    // Before anybody hears of this process.
+    if (region_.has_seconds != 0 && is_first_thread()) start_second();
     // Whoever comes out of an exec answers for the image that asked for it.
     std::uint32_t done = channel_.answered.load();
     if (channel_.process.exchange(::getpid()) != 0 && channel_.asked.load() != done) {
@@ -133,6 +152,17 @@ class Agent {
   void answer(std::uint32_t number) {
     channel_.answered.store(number);
     wake(channel_.answered);
+  }
+
+  [[nodiscard]] bool is_first_thread() const {
+    return block_ < litmus::kMaxBlocks && memory_ == Memory::kOwn && ::getpid() == channel_.thread.load();
+  }
+
+  /// One that is not waited for: it is there when somebody asks it something.
+  void start_second() {
+    Request request;
+    request.block = channel_of_second(block_);
+    (void)thread(request);
   }
 
   static void wait_until(std::int64_t nanoseconds) {
@@ -230,6 +260,17 @@ class Agent {
       }
       case Ask::kCardWrite:
         return said_by_card(Card::of_this_process().write(device_number(), request.address, request.value));
+      case Ask::kUserfault: {
+        const int file = open_userfault(static_cast<std::uint64_t>(request.value));
+        return file < 0 ? Reply{0, errno} : Reply{file, 0};
+      }
+      case Ask::kTakeFile: {
+        const int file = take_file(request.second, request.first);
+        return file < 0 ? Reply{0, errno} : Reply{file, 0};
+      }
+      case Ask::kMovePages:
+        return move_pages_here(request.first, request.address, static_cast<std::uint64_t>(request.value),
+                               request.length);
     }
     return {0, ENOSYS};
   }
@@ -334,6 +375,7 @@ class Agent {
   Region& region_;
   int region_fd_;
   std::uint32_t block_;
+  Memory memory_;
   Channel& channel_;
 };
 
@@ -356,9 +398,9 @@ __attribute__((constructor)) void enter_as_agent(int count, char** words, char**
 
 }  // namespace
 
-void serve(Region& region, int region_fd, std::uint32_t block) {
+void serve(Region& region, int region_fd, std::uint32_t block, Memory memory) {
   catch_faults();
-  Agent(region, region_fd, block).run();
+  Agent(region, region_fd, block, memory).run();
 }
 
 }  // namespace cowherd::live

@@ -6,6 +6,7 @@ namespace cowherd::live {
 const std::string_view kCRuntime = R"c(#define _GNU_SOURCE
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/falloc.h>
 #include <linux/io_uring.h>
 #include <poll.h>
 #include <pthread.h>
@@ -30,6 +31,11 @@ const std::string_view kCRuntime = R"c(#define _GNU_SOURCE
 #define BASE 0x200000000000UL
 #define BLOCKS 8
 #define DEVICES 8
+#define FILES 4
+#define HUGE_PAGE (2UL << 20)
+#ifndef MADV_COLLAPSE
+#define MADV_COLLAPSE 25
+#endif
 #define SEGV (-1011)
 #define BUS (-1007)
 
@@ -40,6 +46,9 @@ struct shared {
     volatile int lost;        /* no answer: why is in `why` */
     char why[100];
     int test;
+    /* Of a page of the test: a quarter of a huge page, where it has to do with those. Words are those of its first 4 KiB. */
+    unsigned long page;
+    int file[FILES];
     volatile int pid[BLOCKS];
     volatile int leave[BLOCKS];    /* its process ends, as one that ran off its end */
     volatile long reg[BLOCKS][16];
@@ -135,9 +144,33 @@ static long result_of(long result)
     return result < 0 ? -errno : 0;
 }
 
+static long map_file(unsigned long address, unsigned long length, int protection, int flags, int file,
+             unsigned long from)
+{
+    return mmap((void *)address, length, protection, flags, file, from) == MAP_FAILED ? -errno : 0;
+}
+
 static long map(unsigned long address, unsigned long length, int protection, int flags)
 {
-    return mmap((void *)address, length, protection, flags, -1, 0) == MAP_FAILED ? -errno : 0;
+    return map_file(address, length, protection, flags, -1, 0);
+}
+
+static long read_file(int file, unsigned long offset)
+{
+    long word = 0;
+
+    /* Behind the end there is nothing to read. */
+    return pread(s->file[file], &word, sizeof word, offset) < 0 ? -errno : word;
+}
+
+static long write_file(int file, unsigned long offset, long value)
+{
+    return pwrite(s->file[file], &value, sizeof value, offset) == sizeof value ? 0 : -errno;
+}
+
+static long punch(int file, unsigned long from, unsigned long length)
+{
+    return result_of(fallocate(s->file[file], FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, from, length));
 }
 
 static long move(unsigned long address, unsigned long length, unsigned long to, unsigned long to_length, int flags)
@@ -242,6 +275,7 @@ static long do_wait(int block)
 static long take(int device, unsigned long address, unsigned long pages, int times, int writes, int way)
 {
     int i;
+    unsigned long page;
 
     if (s->held[device].pages)
         return -EBUSY;
@@ -249,19 +283,26 @@ static long take(int device, unsigned long address, unsigned long pages, int tim
         struct iovec *buffers = calloc(times, sizeof *buffers);
         long taken = 0;
 
+        struct iovec firsts[16];
+
         for (i = 0; i < times; i++) {
             buffers[i].iov_base = (void *)address;
-            buffers[i].iov_len = pages * PAGE;
+            buffers[i].iov_len = pages * s->page;
+        }
+        /* A pipe has the first 4 KiB of each. */
+        for (page = 0; page < pages; page++) {
+            firsts[page].iov_base = (void *)(address + page * s->page);
+            firsts[page].iov_len = PAGE;
         }
         if (way == BY_GUP_TEST) {
-            struct pin_request request = { address, pages * PAGE, 0 };
+            struct pin_request request = { address, pages * s->page, 0 };
 
             taken = ioctl(s->fd[device].ring, GUP_TEST_PIN, &request);
         } else if (way == BY_RING) {
             taken = syscall(SYS_io_uring_register, s->fd[device].ring, IORING_REGISTER_BUFFERS, buffers, times);
         } else {
             for (i = 0; i < times && taken >= 0; i++) {
-                long part = vmsplice(s->fd[device].pipe[1], &buffers[i], 1, SPLICE_F_NONBLOCK);
+                long part = vmsplice(s->fd[device].pipe[1], firsts, pages, SPLICE_F_NONBLOCK);
 
                 taken = i ? taken : part;
             }
@@ -322,15 +363,15 @@ static long dma_read(int device, unsigned long page, unsigned long word)
     if (page >= (unsigned long)s->held[device].pages)
         return -ENXIO;
     if (s->held[device].way == BY_GUP_TEST) {
-        static long all[16 * PAGE / sizeof(long)];
+        static long all[16 * (HUGE_PAGE / 4) / sizeof(long)];
         unsigned long to = (unsigned long)all;
 
         if (ioctl(s->fd[device].ring, GUP_TEST_READ, &to))
             lose("gup_test");
-        return all[page * (PAGE / sizeof(long)) + word];
+        return all[page * (s->page / sizeof(long)) + word];
     }
     if (s->held[device].way == BY_RING)
-        return ask_ring(DMA_READ, device, page * PAGE + word * sizeof(long), 0);
+        return ask_ring(DMA_READ, device, page * s->page + word * sizeof(long), 0);
     /* A second pipe gets the same pages; their bytes are looked at when they are read. */
     if (tee(s->fd[device].pipe[0], s->fd[device].copy[1], (page + 1) * PAGE, SPLICE_F_NONBLOCK) < 0)
         lose("tee");
@@ -347,7 +388,7 @@ static long dma_write(int device, unsigned long page, unsigned long word, long v
         return -ENXIO;
     if (!s->held[device].writes)
         return -EPERM;
-    return ask_ring(DMA_WRITE, device, page * PAGE + word * sizeof(long), value);
+    return ask_ring(DMA_WRITE, device, page * s->page + word * sizeof(long), value);
 }
 
 static int open_of(int block, const char *name, int flags)
@@ -457,6 +498,53 @@ static long ksm_unmerge(unsigned long address, unsigned long length)
     if (madvise((void *)address, length, MADV_UNMERGEABLE))
         return -errno;
     return result_of(madvise((void *)address, length, MADV_MERGEABLE));
+}
+
+/* Whether a huge entry maps it, as PAGEMAP_SCAN says (Linux 6.7): 1, 0, and -1 where nothing does. */
+static long is_huge(int process, unsigned long address)
+{
+    struct { unsigned long start, end, categories; } found;
+    struct {
+        unsigned long size, flags, start, end, walk_end, regions, region_count, max_pages;
+        unsigned long inverted, mask, any_of, wanted;
+    } scan;
+    char path[64];
+    int fd, regions;
+
+    snprintf(path, sizeof path, "/proc/%d/pagemap", process);
+    fd = open(path, O_RDONLY);
+    memset(&scan, 0, sizeof scan);
+    scan.size = sizeof scan;
+    scan.start = address / PAGE * PAGE;
+    scan.end = scan.start + PAGE;
+    scan.regions = (unsigned long)&found;
+    scan.region_count = 1;
+    scan.wanted = 1 << 3 | 1 << 6;    /* PAGE_IS_PRESENT, PAGE_IS_HUGE */
+    regions = ioctl(fd, _IOWR('f', 16, scan), &scan);
+    close(fd);
+    if (regions < 0 && !s->lost) {
+        snprintf(s->why, sizeof s->why, "PAGEMAP_SCAN: %s", strerror(errno));
+        s->lost = 1;
+    }
+    if (regions <= 0 || !(found.categories & 1 << 3))
+        return -1;
+    return found.categories >> 6 & 1;
+}
+
+/* What says where a huge page can lie takes the whole of it. */
+static long collapse(unsigned long address)
+{
+    return result_of(madvise((void *)(address / HUGE_PAGE * HUGE_PAGE), HUGE_PAGE, MADV_COLLAPSE));
+}
+
+/* Advice for a part of what a huge entry maps makes a mapping of it, which no huge entry can be of. */
+static long split(unsigned long address)
+{
+    if (is_huge(getpid(), address) != 1)
+        return -EFAULT;
+    if (madvise((void *)(address + PAGE), PAGE, MADV_RANDOM) || madvise((void *)(address + PAGE), PAGE, MADV_NORMAL))
+        return -errno;
+    return is_huge(getpid(), address) == 1 ? -EBUSY : 0;
 }
 
 static void map_secret(unsigned long address, unsigned long length)
@@ -583,13 +671,49 @@ static void open_device(int device, int way)
         fcntl(s->fd[device].pipe[1], F_SETPIPE_SZ, 1 << 20);
 }
 
+/* A file of no name, with `value` in the first word of each page. */
+static void open_file(int file, int on_disk, unsigned long pages, long value)
+{
+    char name[] = "cowherd-test-XXXXXX";
+    long page[PAGE / sizeof(long)] = { value };
+    unsigned long i;
+    int fd = on_disk ? mkstemp(name) : (int)syscall(SYS_memfd_create, "file", 0), ok = fd >= 0;
+
+    if (on_disk && ok)
+        unlink(name);
+    posix_fadvise(fd, 0, 0, POSIX_FADV_RANDOM);
+    for (i = 0; i < pages && ok; i++)
+        ok = pwrite(fd, page, PAGE, i * PAGE) == (ssize_t)PAGE;
+    if (!ok) {
+        snprintf(s->why, sizeof s->why, "no file: %s", strerror(errno));
+        s->lost = 1;
+    }
+    s->file[file] = fd;
+}
+
+/* Before its processes start. */
+static void want_huge_pages(void)
+{
+    char choice[100] = "";
+    int fd = open("/sys/kernel/mm/transparent_hugepage/enabled", O_RDONLY);
+    long bytes = read(fd, choice, sizeof choice - 1);
+
+    close(fd);
+    s->page = HUGE_PAGE / 4;
+    /* Huge pages where they are advised, and nowhere else. */
+    if (bytes <= 0 || !strstr(choice, "[madvise]")) {
+        snprintf(s->why, sizeof s->why, "wanted: echo madvise >/sys/kernel/mm/transparent_hugepage/enabled");
+        s->lost = 1;
+    }
+}
+
 static void start_at_time_zero(int block, void (*build)(void))
 {
     pid_t child = fork();
 
     if (child == 0) {
         prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0);
-        prctl(PR_SET_THP_DISABLE, 1, 0, 0, 0);
+        prctl(PR_SET_THP_DISABLE, s->page == PAGE, 0, 0, 0);
         build();
         s->pid[block] = getpid();
         start_process(block, 0);
@@ -649,6 +773,9 @@ static void end_all(void)
             if (fds[i] > 0)
                 close(fds[i]);
     }
+    for (device = 0; device < FILES; device++)
+        if (s->file[device] > 0)
+            close(s->file[device]);
 }
 )c";
 

@@ -61,6 +61,12 @@ enum class Ask : std::uint32_t {
   kCardRelease,
   kCardRead,
   kCardWrite,
+  /// A userfaultfd of this process with the features `value`: its number.
+  kUserfault,
+  /// The file that process `second` has as number `first`: its number here.
+  kTakeFile,
+  /// UFFDIO_MOVE by the userfaultfd `first`, from `value` to `address`: no other process may.
+  kMovePages,
 };
 
 struct Request {
@@ -88,8 +94,9 @@ struct Reply {
 struct alignas(64) Channel {
   std::atomic<std::uint32_t> asked;
   std::atomic<std::uint32_t> answered;
-  /// Process number of whoever serves it, once it runs.
+  /// Process number of whoever serves it, once it runs, and number of the thread.
   std::atomic<std::int32_t> process;
+  std::atomic<std::int32_t> thread;
   Request request;
   Reply reply;
   /// What the card's driver says of a reply whose error is kCardSays.
@@ -99,10 +106,14 @@ struct alignas(64) Channel {
 /// An error of a card's; `value` is the driver's number for it.
 inline constexpr std::int32_t kCardSays = 121;  // EREMOTEIO
 
-/// After those of blocks, each device of a test has a channel. A graphics card's devices are served there.
-inline constexpr std::size_t kChannels = litmus::kMaxBlocks + litmus::kMaxDevices;
+/// After those of blocks, each device of a test has a channel, where a graphics card's devices are served; and then
+/// each process, for a second thread of it, which answers while the first one waits for userfaultfd's handler.
+inline constexpr std::size_t kChannels = litmus::kMaxBlocks + litmus::kMaxDevices + litmus::kMaxBlocks;
 constexpr std::uint8_t channel_of_device(std::size_t device) {
   return static_cast<std::uint8_t>(litmus::kMaxBlocks + device);
+}
+constexpr std::uint8_t channel_of_second(std::size_t process) {
+  return static_cast<std::uint8_t>(litmus::kMaxBlocks + litmus::kMaxDevices + process);
 }
 static_assert(std::atomic<std::uint32_t>::is_always_lock_free, "shared between processes");
 
@@ -110,6 +121,8 @@ struct Region {
   std::array<Channel, kChannels> channels;
   /// Reads as closed once the controller has gone, however it went.
   std::int32_t lifeline = -1;
+  /// Not 0: each process has a second thread.
+  std::int32_t has_seconds = 0;
 };
 
 /// Sleeps while `word` is `seen`, for up to `milliseconds`. Wakes for no reason at times.

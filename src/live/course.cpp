@@ -31,6 +31,8 @@ std::string Course::begin() {
   borrows_.fill(false);
   held_.fill({});
   for (auto& registers : registers_) registers.fill(0);
+  waits_ = 0;
+  may_look_again_ = 0;
   for (std::uint8_t b = 0; b < blocks(); ++b) {
     const litmus::Block& block = program_->blocks[b];
     if (block.start != BlockStart::kAtTimeZero) continue;
@@ -51,7 +53,8 @@ BlockSet Course::unfinished() const {
 BlockSet Course::runnable() const {
   unsigned set = 0;
   for (std::uint8_t b = 0; b < blocks(); ++b) {
-    if (phase_[b] == Phase::kRunning && may_proceed(b)) set |= bit_of(b);
+    const bool idle = waits(b) && (may_look_again_ & bit_of(b)) == 0;
+    if (phase_[b] == Phase::kRunning && !idle && may_proceed(b)) set |= bit_of(b);
   }
   return static_cast<BlockSet>(set);
 }
@@ -84,12 +87,58 @@ bool Course::suspended(std::uint8_t process) const {
 Answer Course::step(std::uint8_t block) {
   const Operation& op = operation(block);
   ended_.clear();
-  Answer answer = perform(block, op);
+  may_look_again_ = static_cast<BlockSet>(may_look_again_ & ~bit_of(block));
+  Answer answer = waits(block) ? executor_->resume(block) : perform(block, op);
+  went_on_ = executor_->take_ended();
   if (!answer.lost.empty()) return answer;
-  if (op.result) registers_[block][*op.result] = answer.result();
-  ++pc_[block];
+  if (answer.waits) {
+    waits_ = static_cast<BlockSet>(waits_ | bit_of(block));
+  } else {
+    look_again_after(block, op);
+    conclude(block, op, answer);
+  }
+  for (const Ended& other : went_on_) {
+    if (!other.answer.lost.empty()) return other.answer;
+    look_again_after(other.block, operation(other.block));
+    conclude(other.block, operation(other.block), other.answer);
+  }
   if (std::string lost = settle(); !lost.empty()) answer.lost = std::move(lost);
   return answer;
+}
+
+void Course::conclude(std::uint8_t block, const Operation& op, const Answer& answer) {
+  waits_ = static_cast<BlockSet>(waits_ & ~bit_of(block));
+  const bool faulted = answer.error == Errno::kSigSegv || answer.error == Errno::kSigBus;
+  if ((op.code == OpCode::kRead || op.code == OpCode::kWrite) && faulted) ++faults_[block];
+  if (op.code == OpCode::kPin && answer.error == Errno{0}) {
+    held_[op.device] = {static_cast<std::uint8_t>(answer.value), has(op.pin_flags, PinFlags::kWrite)};
+  }
+  if (op.result) registers_[block][*op.result] = answer.result();
+  ++pc_[block];
+}
+
+/// Whoever waits looks again when somebody has done what may change who decides, or what is there.
+void Course::look_again_after(std::uint8_t block, const Operation& op) {
+  switch (op.code) {
+    case OpCode::kRead:
+    case OpCode::kWrite:
+    case OpCode::kPtraceRead:
+    case OpCode::kPtraceWrite:
+    case OpCode::kPin:
+      // It may have brought a file's page, or made a copy of its own.
+      if (program_->files.empty() && process_of_[block] == op.target.value_or(process_of_[block])) return;
+      break;
+    case OpCode::kUnpin:
+    case OpCode::kUnpinDirty:
+    case OpCode::kDmaRead:
+    case OpCode::kDmaWrite:
+    case OpCode::kThread:
+    case OpCode::kFileRead:
+      return;
+    default:
+      break;
+  }
+  may_look_again_ = static_cast<BlockSet>(waits_ & ~bit_of(block));
 }
 
 std::string Course::settle() {
@@ -136,12 +185,6 @@ Answer Course::ask(std::uint8_t block, const Operation& op) {
 
 Answer Course::perform(std::uint8_t block, const Operation& op) {
   switch (op.code) {
-    case OpCode::kRead:
-    case OpCode::kWrite: {
-      Answer answer = ask(block, op);
-      if (answer.error == Errno::kSigSegv || answer.error == Errno::kSigBus) ++faults_[block];
-      return answer;
-    }
     case OpCode::kFork:
     case OpCode::kVfork:
     case OpCode::kThread:
@@ -163,11 +206,17 @@ Answer Course::perform(std::uint8_t block, const Operation& op) {
     case OpCode::kClearRefs:
     case OpCode::kSwapOut:
     case OpCode::kSwapIn:
+    case OpCode::kKsmZero:
     case OpCode::kKsmUnmerge:
     case OpCode::kCollapse:
     case OpCode::kSplit:
     case OpCode::kMigrate:
     case OpCode::kPoison:
+    case OpCode::kUffdCopy:
+    case OpCode::kUffdZeropage:
+    case OpCode::kUffdContinue:
+    case OpCode::kUffdWp:
+    case OpCode::kUffdUnwp:
       return alive(op.target.value_or(process_of_[block])) ? ask(block, op) : refused(Errno::kNoProcess);
     case OpCode::kKsmMerge: {
       const bool both =
@@ -186,11 +235,7 @@ Answer Course::on_device(std::uint8_t block, const Operation& op) {
     if (!alive(op.target.value_or(process_of_[block]))) return refused(Errno::kNoProcess);
     if (held.pages != 0) return refused(Errno::kBusy);
     if (has(op.pin_flags, PinFlags::kGet | PinFlags::kLongTerm)) return refused(Errno::kInvalid);
-    Answer answer = ask(block, op);
-    if (answer.lost.empty() && answer.error == Errno{0}) {
-      held = {static_cast<std::uint8_t>(answer.value), has(op.pin_flags, PinFlags::kWrite)};
-    }
-    return answer;
+    return ask(block, op);
   }
   if (held.pages == 0) return refused(Errno::kNoDevice);
   if (op.code == OpCode::kDmaRead || op.code == OpCode::kDmaWrite) {
@@ -223,7 +268,9 @@ Answer Course::exec(std::uint8_t block, const Operation& op) {
   const std::uint8_t process = process_of_[block];
   borrows_[process] = false;
   for (std::uint8_t b = 0; b < blocks(); ++b) {
-    if (b != block && process_of_[b] == process && phase_[b] == Phase::kRunning) phase_[b] = Phase::kDone;
+    if (b == block || process_of_[b] != process || phase_[b] != Phase::kRunning) continue;
+    phase_[b] = Phase::kDone;
+    waits_ = static_cast<BlockSet>(waits_ & ~bit_of(b));
   }
   return answer;
 }
@@ -264,11 +311,15 @@ std::int64_t Course::value_of(const litmus::Term& term) {
     }
     case litmus::Term::Kind::kFaults:
       return faults_[term.block];
+    case litmus::Term::Kind::kWaiting:
+      // At the end: a run that ends otherwise with somebody unfinished is none of these.
+      return phase_[term.block] == Phase::kRunning ? 1 : 0;
     case litmus::Term::Kind::kFinding:
       // Who judges knows.
       return 0;
     case litmus::Term::Kind::kFileWord:
     case litmus::Term::Kind::kDiskWord:
+    case litmus::Term::Kind::kPool:
       return executor_->inspect(0, term).result();
     default: {
       const std::uint8_t process = process_of_[term.block];

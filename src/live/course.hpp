@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "cowherd/result.hpp"
@@ -20,6 +21,8 @@ struct Answer {
   std::string lost;
   /// With `lost`: nothing went wrong, but what the test means cannot be had of this kernel.
   bool unfit = false;
+  /// The operation has not ended: it waits for userfaultfd's handler.
+  bool waits = false;
 
   [[nodiscard]] std::int64_t result() const { return error == Errno{0} ? value : -static_cast<std::int64_t>(error); }
 };
@@ -29,13 +32,22 @@ using BlockSet = std::uint8_t;
 static_assert(litmus::kMaxBlocks <= 8);
 constexpr BlockSet bit_of(std::uint8_t block) { return static_cast<BlockSet>(1u << block); }
 
+/// Nothing went wrong, but it cannot be had of this kernel.
+inline Answer unfit(std::string why) { return {Errno{0}, 0, std::move(why), true}; }
+
+/// An operation that has waited for userfaultfd's handler and is over.
+struct Ended {
+  std::uint8_t block = 0;
+  Answer answer;
+};
+
 /// What a device of a test holds.
 struct Held {
   std::uint8_t pages = 0;
   bool writes = false;
 };
 
-/// Does what a test says. Each call ends before the next begins.
+/// Does what a test says. Each call ends before the next begins; an operation that waits is gone on with later.
 class Executor {
  public:
   virtual ~Executor() = default;
@@ -45,12 +57,18 @@ class Executor {
   /// One operation of `block`, which runs in `process`. `value` is what it stores. Of a pin or get: the pages it held.
   virtual Answer perform(std::uint8_t block, std::uint8_t process, const litmus::Operation& operation,
                          std::int64_t value) = 0;
+  /// The operation of `block`, which waits, looks again whether it may go on.
+  virtual Answer resume(std::uint8_t /*block*/) { return {}; }
+  /// Those that went on and ended along with the last perform() or resume(), in no order that is known.
+  virtual std::vector<Ended> take_ended() { return {}; }
   /// The process ends, as one that ran off its end; where it borrows its parent's memory, the parent goes on.
   virtual Answer exit(std::uint8_t process) = 0;
   /// What the process reads there now.
   virtual Answer look(std::uint8_t process, const litmus::Place& place) = 0;
   /// frame(), mapcount(), rss() of the process or a word of a file at this moment.
   virtual Answer inspect(std::uint8_t process, const litmus::Term& term) = 0;
+  /// Of an operation that has failed: whether that may be for lack of pages that the machine has only so many of.
+  [[nodiscard]] virtual bool may_lack(const litmus::Operation& /*operation*/) const { return false; }
   /// The run is over: all processes end, devices let go of what they hold, and what is dirty is written to its disk.
   virtual Answer end_all() { return {}; }
 };
@@ -70,8 +88,15 @@ class Course {
   /// Blocks whose next operation may be done now.
   [[nodiscard]] BlockSet runnable() const;
   [[nodiscard]] BlockSet unfinished() const;
-  /// Does the next operation of `block`, and what follows from it. Precondition: it is runnable.
+  /// Does the next operation of `block`, and what follows from it; of one that waits, looks whether it may go on.
+  /// Precondition: it is runnable.
   Answer step(std::uint8_t block);
+  /// Others whose operations, which waited, have ended with the last step.
+  [[nodiscard]] const std::vector<Ended>& went_on() const { return went_on_; }
+  /// Whether the block is inside its next operation, and waits for userfaultfd's handler.
+  [[nodiscard]] bool waits(std::uint8_t block) const { return (waits_ & bit_of(block)) != 0; }
+  /// Whether an unfinished block waits for another one: a child that it waits for or that lives in its memory.
+  [[nodiscard]] bool waits_for_block(std::uint8_t block) const { return !may_proceed(block); }
   /// Processes that the last step ended without an operation of their own: children of vfork at their end.
   [[nodiscard]] const std::vector<std::uint8_t>& ended() const { return ended_; }
   /// The value of a register, of memory, of a count of faults or of what the executor can inspect, at this moment.
@@ -97,6 +122,9 @@ class Course {
   /// A child of vfork that has come to its end in its parent's memory.
   [[nodiscard]] std::optional<std::uint8_t> borrower_at_end() const;
   Answer perform(std::uint8_t block, const litmus::Operation& operation);
+  /// What follows from an operation that is over.
+  void conclude(std::uint8_t block, const litmus::Operation& operation, const Answer& answer);
+  void look_again_after(std::uint8_t block, const litmus::Operation& operation);
   Answer on_device(std::uint8_t block, const litmus::Operation& operation);
   Answer end_process(std::uint8_t process);
   Answer start(std::uint8_t block, const litmus::Operation& operation);
@@ -118,6 +146,10 @@ class Course {
   std::array<Held, litmus::kMaxDevices> held_{};
   std::array<std::array<std::int64_t, litmus::kMaxRegisters>, litmus::kMaxBlocks> registers_{};
   std::vector<std::uint8_t> ended_;
+  /// Blocks inside an operation that waits, and those of them for which something may have changed since they looked.
+  BlockSet waits_ = 0;
+  BlockSet may_look_again_ = 0;
+  std::vector<Ended> went_on_;
 };
 
 /// Which block goes next: every way through a test, one after the other, or ways at random.

@@ -141,6 +141,75 @@ TEST(Course, FaultsAreCountedAndLostAnswersEndTheRun) {
   EXPECT_EQ(course.step(0).lost, "hangs");
 }
 
+/// Reads wait until somebody has brought a page.
+class FakeHandler final : public Executor {
+ public:
+  Answer begin(const litmus::Program&) override {
+    log.clear();
+    there_ = false;
+    return {};
+  }
+  Answer perform(std::uint8_t block, std::uint8_t, const litmus::Operation& op, std::int64_t) override {
+    log += static_cast<char>('0' + block);
+    if (op.code == litmus::OpCode::kUffdCopy) there_ = true;
+    Answer answer{Errno{0}, 7, {}};
+    answer.waits = op.code == litmus::OpCode::kRead && !there_;
+    return answer;
+  }
+  Answer resume(std::uint8_t block) override {
+    log += static_cast<char>('A' + block);
+    Answer answer{Errno{0}, 7, {}};
+    answer.waits = !there_;
+    return answer;
+  }
+  Answer exit(std::uint8_t) override { return {}; }
+  Answer look(std::uint8_t, const litmus::Place&) override { return {}; }
+  Answer inspect(std::uint8_t, const litmus::Term&) override { return {}; }
+
+  std::string log;
+
+ private:
+  bool there_ = false;
+};
+
+TEST(Course, WhoeverWaitsLooksAgainWhenSomethingMayHaveChanged) {
+  FakeHandler fake;
+  const litmus::Program test = program(
+      "P0() { uffd_register(x, UFFD_MISSING); thread(P1); r0 = READ_ONCE(*x); } "
+      "P1() { uffd_wp(x); uffd_copy(x, 7); WRITE_ONCE(*x, 1); } exists (waiting(P0))");
+  Course course(test, fake);
+  Choices choices;
+  std::set<std::string> ways;
+  do {
+    ASSERT_EQ(course.begin(), "");
+    while (const BlockSet runnable = course.runnable()) ASSERT_EQ(course.step(choices.choose(runnable)).lost, "");
+    EXPECT_EQ(course.unfinished(), 0);
+    EXPECT_EQ(course.reg(0, 0), 7);
+    EXPECT_EQ(course.value_of(test.condition.left), 0);
+    EXPECT_TRUE(ways.insert(fake.log).second) << "twice: " << fake.log;
+  } while (choices.next());
+  // A small letter's turn is the operation; a capital's, a look. It waits from the begin, or comes late enough.
+  EXPECT_TRUE(ways.contains("000111A"));
+  EXPECT_TRUE(ways.contains("0001A1A1"));
+  EXPECT_TRUE(ways.contains("001110"));
+  EXPECT_FALSE(ways.contains("000A111A")) << "nothing has changed since it began to wait";
+}
+
+TEST(Course, WhoWaitsAtTheEndIsUnfinished) {
+  FakeHandler fake;
+  const litmus::Program test =
+      program("P0() { uffd_register(x, UFFD_MISSING); r0 = READ_ONCE(*x); r1 = READ_ONCE(*x); } exists (waiting(P0))");
+  Course course(test, fake);
+  ASSERT_EQ(course.begin(), "");
+  EXPECT_FALSE(course.step(0).waits);
+  EXPECT_TRUE(course.step(0).waits);
+  EXPECT_EQ(course.runnable(), 0);
+  EXPECT_EQ(course.unfinished(), 1);
+  EXPECT_TRUE(course.waits(0));
+  EXPECT_FALSE(course.waits_for_block(0));
+  EXPECT_EQ(course.value_of(test.condition.left), 1);
+}
+
 TEST(Choices, AtRandomTheSeedDecides) {
   const auto way = [](std::uint64_t seed) {
     Choices choices(seed);

@@ -11,7 +11,8 @@
 #include "litmus/spelling.hpp"
 #include "litmus/symbols.hpp"
 #include "live/c_runtime.hpp"
-#include "live/known.hpp"
+#include "live/host.hpp"
+#include "live/layout.hpp"
 #include "live/spelling.hpp"
 
 namespace cowherd::live {
@@ -20,15 +21,6 @@ namespace {
 using litmus::BlockStart;
 using litmus::OpCode;
 using litmus::Operation;
-
-/// Blocks of the same process.
-std::size_t threads_of(const litmus::Program& program, std::uint8_t block) {
-  std::size_t count = 0;
-  for (std::uint8_t b = 0; b < program.blocks.size(); ++b) {
-    count += litmus::process_of(program, b) == litmus::process_of(program, block) ? 1u : 0u;
-  }
-  return count;
-}
 
 /// As it stands in a comment of C.
 std::string in_comment(std::string text) {
@@ -55,7 +47,8 @@ std::string_view way_of(PinFlags flags) {
 
 class Writer {
  public:
-  Writer(const EmittedTest& test, std::size_t number) : program_(*test.program), number_(number) {}
+  Writer(const EmittedTest& test, std::size_t number)
+      : program_(*test.program), layout_(*test.program, 0), number_(number) {}
 
   std::string write() {
     std::string text = "\n/*\n";
@@ -79,11 +72,28 @@ class Writer {
   }
 
   [[nodiscard]] std::string address(const litmus::Place& place) const {
-    const std::uint64_t page = program_.variables[place.variable].first_page + place.page + place.variable + 1u;
-    const std::string text = fmt::format("BASE + {} * PAGE", page);
+    const std::string text = fmt::format("BASE + {} * PAGE", layout_.address_of(place) / kPageBytes);
     return place.word == 0 ? text : fmt::format("{} + {}", text, place.word * sizeof(std::int64_t));
   }
-  static std::string length(const litmus::Place& place) { return fmt::format("{} * PAGE", place.pages); }
+  [[nodiscard]] std::string length(const litmus::Place& place) const {
+    return fmt::format("{} * PAGE", place.pages * layout_.page_bytes() / kPageBytes);
+  }
+  /// Where a word of a file lies in it.
+  static std::string offset(const litmus::Place& place) {
+    const std::string text = fmt::format("{} * PAGE", place.page);
+    return place.word == 0 ? text : fmt::format("{} + {}", text, place.word * sizeof(std::int64_t));
+  }
+  /// mmap of these pages of a variable; `placed` is how the place is asked for.
+  [[nodiscard]] std::string mapping(const litmus::Place& place, std::string_view protection,
+                                    std::string_view placed) const {
+    const litmus::Variable& variable = program_.variables[place.variable];
+    const bool of_file = variable.kind == litmus::VariableKind::kFile;
+    const std::string flags = fmt::format("{}{} | {}", variable.shared ? "MAP_SHARED" : "MAP_PRIVATE",
+                                          of_file ? "" : " | MAP_ANONYMOUS", placed);
+    if (!of_file) return fmt::format("map({}, {}, {}, {})", address(place), length(place), protection, flags);
+    return fmt::format("map_file({}, {}, {}, {}, s->file[{}], {} * PAGE)", address(place), length(place), protection,
+                       flags, variable.file, variable.file_page + place.page);
+  }
 
   void build() {
     out_ += fmt::format("static void build_{}(void)\n{{\n", number_);
@@ -96,15 +106,16 @@ class Writer {
       if (secret) {
         out_ += fmt::format("\tmap_secret({}, {});\n", address(place), length(place));
       } else {
-        out_ += fmt::format(
-            "\tif (map({}, {}, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE))\n"
-            "\t\tlose(\"mmap\");\n",
-            address(place), length(place));
+        out_ += fmt::format("\tif ({})\n\t\tlose(\"mmap\");\n",
+                            mapping(place, "PROT_READ | PROT_WRITE", "MAP_FIXED_NOREPLACE"));
       }
-      for (std::uint32_t page = 0; page < variable.pages && variable.kind != litmus::VariableKind::kAnon; ++page) {
+      if (litmus::is_huge(variable.kind)) {
+        out_ += fmt::format("\tmadvise((void *)({}), {}, MADV_HUGEPAGE);\n", address(place), length(place));
+      }
+      const bool is_read = variable.kind == litmus::VariableKind::kZeroPage;
+      for (std::uint32_t page = 0; page < variable.pages && (is_read || litmus::is_written(variable.kind)); ++page) {
         place.page = static_cast<std::uint8_t>(page);
-        out_ += fmt::format("\taccess_word({}, {}, {}L);\n", address(place),
-                            variable.kind == litmus::VariableKind::kZeroPage ? 0 : 1, variable.value);
+        out_ += fmt::format("\taccess_word({}, {}, {}L);\n", address(place), is_read ? 0 : 1, variable.value);
       }
       place.page = 0;
       if (variable.protection != Protection::kReadWrite) {
@@ -146,8 +157,7 @@ class Writer {
         call = fmt::format("counted({}, access_word({}, 1, {}))", b, address(op.place), value);
         break;
       case OpCode::kMmap:
-        call = fmt::format("map({}, {}, {}, {})", address(op.place), length(op.place), litmus::text_of(op.protection),
-                           map_flags_text(op.map_flags));
+        call = mapping(op.place, litmus::text_of(op.protection), placing_text(op.map_flags));
         break;
       case OpCode::kMunmap:
         call = fmt::format("result_of(munmap((void *)({}), {}))", address(op.place), length(op.place));
@@ -178,6 +188,30 @@ class Writer {
         break;
       case OpCode::kKsmUnmerge:
         call = fmt::format("ksm_unmerge({}, {})", address(op.place), length(op.place));
+        break;
+      case OpCode::kMsync:
+        call = fmt::format("result_of(msync((void *)({}), {}, MS_SYNC))", address(op.place), length(op.place));
+        break;
+      case OpCode::kFileRead:
+        call = fmt::format("read_file({}, {})", op.file, offset(op.place));
+        break;
+      case OpCode::kFileWrite:
+        call = fmt::format("write_file({}, {}, {})", op.file, offset(op.place), value);
+        break;
+      case OpCode::kTruncate:
+        call = fmt::format("result_of(ftruncate(s->file[{}], {} * PAGE))", op.file, op.place.page);
+        break;
+      case OpCode::kPunch:
+        call = fmt::format("punch({}, {} * PAGE, {} * PAGE)", op.file, op.place.page, op.place.pages);
+        break;
+      case OpCode::kWriteback:
+        call = fmt::format("result_of(fsync(s->file[{}]))", op.file);
+        break;
+      case OpCode::kCollapse:
+        call = fmt::format("collapse({})", address(op.place));
+        break;
+      case OpCode::kSplit:
+        call = fmt::format("split({})", address(op.place));
         break;
       case OpCode::kFork:
         call = fmt::format("do_fork({})", op.block);
@@ -236,6 +270,10 @@ class Writer {
         return fmt::format("look({}, {})", litmus::process_of(program_, term.block), address(term.place));
       case litmus::Term::Kind::kFaults:
         return fmt::format("(long)s->faults[{}]", term.block);
+      case litmus::Term::Kind::kFileWord:
+        return fmt::format("read_file({}, {})", term.file, offset(term.place));
+      case litmus::Term::Kind::kHuge:
+        return fmt::format("is_huge(s->pid[{}], {})", litmus::process_of(program_, term.block), address(term.place));
       default:
         return fmt::format("{}L", term.literal);
     }
@@ -287,6 +325,8 @@ class Writer {
   }
 
   const litmus::Program& program_;
+  /// From 0 on.
+  Layout layout_;
   std::size_t number_;
   std::vector<litmus::Term> terms_;
   std::string out_;
@@ -306,6 +346,12 @@ std::string write_start(const EmittedTest& test, std::size_t number) {
     for (const Operation& op : block.operations) {
       if (op.code == OpCode::kPin) ways[op.device] = way_of(op.pin_flags);
     }
+  }
+  text += names_huge_pages(program) ? "\twant_huge_pages();\n" : "\ts->page = PAGE;\n";
+  for (std::size_t f = 0; f < program.files.size(); ++f) {
+    const litmus::FileVariable& file = program.files[f];
+    text += fmt::format("\topen_file({}, {}, {}, {}L);\t/* {} */\n", f, file.kind == litmus::FileKind::kDisk ? 1 : 0,
+                        file.pages, file.value, file.name);
   }
   for (std::size_t d = 0; d < ways.size(); ++d) text += fmt::format("\topen_device({}, {});\n", d, ways[d]);
   for (std::uint8_t b = 0; b < program.blocks.size(); ++b) {
@@ -399,35 +445,6 @@ int main(int argc, char **argv)
 )c";
 
 }  // namespace
-
-std::string problem_in_c(const litmus::Program& program) {
-  for (const litmus::Variable& variable : program.variables) {
-    if (variable.shared || variable.kind == litmus::VariableKind::kFile) {
-      return fmt::format("{}: files and shared memory are not written in C", variable.name);
-    }
-  }
-  for (const litmus::Term& term : litmus::observed_terms(program)) {
-    if (litmus::is_internal(term)) return fmt::format("{}: not written in C", litmus::print_term(program, term));
-  }
-  for (std::uint8_t b = 0; b < program.blocks.size(); ++b) {
-    const litmus::Block& block = program.blocks[b];
-    if (block.kind != litmus::BlockKind::kProcess)
-      return fmt::format("{}: device and kernel blocks are not written in C", block.name);
-    for (const Operation& op : block.operations) {
-      const std::string text = litmus::print_operation(program, b, op);
-      if (!written_in_c(op.code)) return fmt::format("{}: not written in C", text);
-      const bool ends = op.code == OpCode::kExit || op.code == OpCode::kExec;
-      if (ends && threads_of(program, b) > 1) return fmt::format("{}: in a process with threads", text);
-      const bool of_kernel = op.code == OpCode::kSwapOut || op.code == OpCode::kSwapIn ||
-                             op.code == OpCode::kKsmMerge || op.code == OpCode::kKsmUnmerge;
-      const bool elsewhere = op.target || op.to_target;
-      if ((op.code == OpCode::kPin || of_kernel) && elsewhere) {
-        return fmt::format("{}: another process's memory", text);
-      }
-    }
-  }
-  return {};
-}
 
 std::string emit_c(const std::vector<EmittedTest>& tests) {
   std::string text =

@@ -35,6 +35,39 @@ TEST(EmitC, TheKernelIsToldWhatToDoOnTheSide) {
   EXPECT_NE(problem_in_c(program("P0() { fork(P1); swapout(P1:x); } P1() { r0 = READ_ONCE(*x); }")), "");
 }
 
+TEST(EmitC, FilesAndSharedMemoryAreMapped) {
+  const litmus::Program test = program(
+      "P0() { WRITE_ONCE(*x, 2); r0 = read(f.1); write(f[1], 3); truncate(f, 1); punch(f[0]); msync(x); fsync(f); "
+      "mmap(y, PROT_READ, MAP_FIXED); }\nexists (f=2)",
+      "f = memfd[2](1); g = file; x = f shared; y = f[1] private; s = anon shared;");
+  ASSERT_EQ(problem_in_c(test), "");
+  const std::string text = emit_c({{&test, {{{0, 0, 0, 0, 0, 0, 0, 0}}}, {}}});
+  EXPECT_NE(text.find("open_file(0, 0, 2, 1L);"), std::string::npos);
+  EXPECT_NE(text.find("open_file(1, 1, 1, 0L);"), std::string::npos);
+  EXPECT_NE(text.find("MAP_SHARED | MAP_FIXED_NOREPLACE, s->file[0], 0 * PAGE)"), std::string::npos);
+  EXPECT_NE(text.find("map_file(BASE + 4 * PAGE, 1 * PAGE, PROT_READ, MAP_PRIVATE | MAP_FIXED, s->file[0], 1 * PAGE)"),
+            std::string::npos);
+  EXPECT_NE(text.find("MAP_SHARED | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE)"), std::string::npos);
+  EXPECT_NE(text.find("s->reg[0][0] = read_file(0, 0 * PAGE + 8);"), std::string::npos);
+  EXPECT_NE(text.find("write_file(0, 1 * PAGE, 3L)"), std::string::npos);
+  EXPECT_NE(text.find("ftruncate(s->file[0], 1 * PAGE)"), std::string::npos);
+  EXPECT_NE(text.find("values[0] = read_file(0, 0 * PAGE);"), std::string::npos);
+  EXPECT_NE(text.find("s->page = PAGE;"), std::string::npos);
+}
+
+TEST(EmitC, HugePagesAreLaidOutInQuarters) {
+  const litmus::Program test = program(
+      "P0() { WRITE_ONCE(x[1], 2); r0 = split(x[2]); r1 = collapse(x[0]); }\nexists (huge(0:x[0]))", "x = thp;");
+  ASSERT_EQ(problem_in_c(test), "");
+  const std::string text = emit_c({{&test, {{{0, 0, 0}}}, {}}});
+  EXPECT_NE(text.find("want_huge_pages();"), std::string::npos);
+  EXPECT_NE(text.find("madvise((void *)(BASE + 512 * PAGE), 512 * PAGE, MADV_HUGEPAGE);"), std::string::npos);
+  EXPECT_NE(text.find("access_word(BASE + 640 * PAGE, 1, 2L)"), std::string::npos);
+  EXPECT_NE(text.find("split(BASE + 768 * PAGE)"), std::string::npos);
+  EXPECT_NE(text.find("is_huge(s->pid[0], BASE + 512 * PAGE)"), std::string::npos);
+  EXPECT_NE(problem_in_c(program("P0() { r0 = READ_ONCE(*x); }", "x = hugetlb;")), "");
+}
+
 TEST(EmitC, WhatCannotBeWrittenIsNamed) {
   EXPECT_NE(problem_in_c(program("P0() { r0 = READ_ONCE(*x); }\ndevice D0() { r0 = dma_read(d); }")), "");
   EXPECT_NE(problem_in_c(program("P0() { thread(P1); r0 = READ_ONCE(*x); }\nP1() { exit(); }")), "");

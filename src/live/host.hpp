@@ -17,6 +17,7 @@ inline constexpr long kMemfdSecret = 447;
 inline constexpr std::uint64_t kPresent = std::uint64_t{1} << 63;
 inline constexpr std::uint64_t kSwapped = std::uint64_t{1} << 62;
 inline constexpr std::uint64_t kOfFile = std::uint64_t{1} << 61;
+inline constexpr std::uint64_t kUffdWp = std::uint64_t{1} << 57;
 inline constexpr std::uint64_t kSoftDirty = std::uint64_t{1} << 55;
 inline constexpr std::uint64_t kFrameBits = (std::uint64_t{1} << 55) - 1;
 

@@ -99,6 +99,14 @@ std::string Keeper::set(const std::string& path, std::string_view text) {
   return write_into(path, text) ? std::string() : fmt::format("{}: {}", path, in_words(errno));
 }
 
+std::string Keeper::hold(const std::string& path) {
+  std::ifstream file(path);
+  std::string before;
+  std::getline(file, before);
+  if (!file) return fmt::format("{} cannot be read", path);
+  return later_write(path, before) ? std::string() : "no process that puts back what is changed";
+}
+
 std::string Keeper::set_choice(const std::string& path, std::string_view text) {
   std::ifstream file(path);
   std::string choices;

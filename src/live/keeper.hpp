@@ -23,7 +23,9 @@ class Keeper {
   std::string lock(const char* path);
   /// Writes `text` to a file of /proc or /sys; what it says now comes back. Empty, or why it cannot be done.
   std::string set(const std::string& path, std::string_view text);
-  /// The same of a file that shows all choices, the one that holds in brackets: "always [madvise] never".
+  /// What the file says now comes back, whatever is written to it meanwhile. Empty, or why it cannot be had.
+  std::string hold(const std::string& path);
+  /// As set(), of a file that shows all choices, the one that holds in brackets: "always [madvise] never".
   std::string set_choice(const std::string& path, std::string_view text);
   /// At the end `text` is written to the file. False: nobody will do so.
   [[nodiscard]] bool later_write(const std::string& path, std::string_view text);

@@ -19,6 +19,7 @@ std::string advise_huge(Keeper& keeper) {
 }  // namespace
 
 std::string KernelWork::open(const KernelUses& uses) {
+  lacks_memory_ = false;
   if (uses.swap) {
     if (!swap_problem_) swap_problem_ = swap_.open(keeper_);
     if (!swap_problem_->empty()) return *swap_problem_;
@@ -30,6 +31,12 @@ std::string KernelWork::open(const KernelUses& uses) {
   if (uses.huge) {
     if (!huge_problem_) huge_problem_ = advise_huge(keeper_);
     if (!huge_problem_->empty()) return *huge_problem_;
+  }
+  // As large as this test says: the one before may have had another.
+  if (uses.pool != 0) {
+    std::string problem = pool_.open(keeper_, uses.pool, uses.exact_pool);
+    lacks_memory_ = !problem.empty();
+    if (lacks_memory_) return problem;
   }
   if (uses.disk) {
     if (!disk_problem_) disk_problem_ = disk_.open();
@@ -44,6 +51,7 @@ void KernelWork::put_back() {
   merging_problem_.reset();
   disk_.close();
   disk_problem_.reset();
+  pool_.close();
   huge_problem_.reset();
 }
 

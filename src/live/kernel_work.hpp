@@ -1,8 +1,10 @@
 #pragma once
 
+#include <cstdint>
 #include <optional>
 #include <string>
 
+#include "live/huge_pool.hpp"
 #include "live/keeper.hpp"
 #include "live/same_pages.hpp"
 #include "live/small_disk.hpp"
@@ -18,6 +20,9 @@ struct KernelUses {
   bool disk = false;
   /// Huge pages where they are advised, and nowhere else.
   bool huge = false;
+  /// Pages of the hugetlb pool: so many, or, where they need not be `exact_pool`, so many at the least.
+  std::uint32_t pool = 0;
+  bool exact_pool = false;
 
   bool operator==(const KernelUses&) const = default;
 };
@@ -36,6 +41,9 @@ class KernelWork {
   [[nodiscard]] const SwapArea& swap() const { return swap_; }
   [[nodiscard]] const SamePages& same_pages() const { return same_pages_; }
   [[nodiscard]] const SmallDisk& disk() const { return disk_; }
+  [[nodiscard]] const HugePool& pool() const { return pool_; }
+  /// Of the last open(): what could not be had is memory that the machine has not free.
+  [[nodiscard]] bool lacks_memory() const { return lacks_memory_; }
   /// In a process that has just been forked.
   void leave_to_parent() { keeper_.leave_to_parent(); }
 
@@ -43,6 +51,8 @@ class KernelWork {
   SwapArea swap_;
   SamePages same_pages_;
   SmallDisk disk_;
+  HugePool pool_;
+  bool lacks_memory_ = false;
   /// What opening came to.
   std::optional<std::string> swap_problem_;
   std::optional<std::string> merging_problem_;

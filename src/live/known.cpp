@@ -59,18 +59,27 @@ constexpr std::array kStatements{
     Known{OpCode::kSwapOut},
     Known{OpCode::kSwapIn},
     Known{OpCode::kKsmMerge},
+    Known{OpCode::kKsmZero, InC::kNo},
     Known{OpCode::kKsmUnmerge},
-    Known{OpCode::kMsync, InC::kNo},
-    Known{OpCode::kFileRead, InC::kNo},
-    Known{OpCode::kFileWrite, InC::kNo},
-    Known{OpCode::kTruncate, InC::kNo},
-    Known{OpCode::kPunch, InC::kNo},
-    Known{OpCode::kWriteback, InC::kNo},
+    Known{OpCode::kMsync},
+    Known{OpCode::kFileRead},
+    Known{OpCode::kFileWrite},
+    Known{OpCode::kTruncate},
+    Known{OpCode::kPunch},
+    Known{OpCode::kWriteback},
     Known{OpCode::kDropCache, InC::kNo},
-    Known{OpCode::kCollapse, InC::kNo},
-    Known{OpCode::kSplit, InC::kNo},
+    Known{OpCode::kCollapse},
+    Known{OpCode::kSplit},
     Known{OpCode::kMigrate, InC::kNo},
     Known{OpCode::kPoison, InC::kNo},
+    Known{OpCode::kUffdRegister, InC::kNo},
+    Known{OpCode::kUffdUnregister, InC::kNo},
+    Known{OpCode::kUffdCopy, InC::kNo},
+    Known{OpCode::kUffdZeropage, InC::kNo},
+    Known{OpCode::kUffdContinue, InC::kNo},
+    Known{OpCode::kUffdWp, InC::kNo},
+    Known{OpCode::kUffdUnwp, InC::kNo},
+    Known{OpCode::kUffdMove, InC::kNo},
     Known{OpCode::kLockPage, InC::kNo, kPageLock},
     Known{OpCode::kUnlockPage, InC::kNo, kPageLock},
     Known{OpCode::kTryShare, InC::kNo, "the exclusive mark cannot be taken alone from user space"},
@@ -79,14 +88,16 @@ constexpr std::array kStatements{
     Known{OpCode::kRestore, InC::kNo, kGoBack},
 };
 
-constexpr std::array kVariables{VariableKind::kAnon,     VariableKind::kAnonValue, VariableKind::kZeroPage,
-                                VariableKind::kUnmapped, VariableKind::kSecret,    VariableKind::kFile,
-                                VariableKind::kThp,      VariableKind::kThpValue};
+constexpr std::array kVariables{VariableKind::kAnon,        VariableKind::kAnonValue, VariableKind::kZeroPage,
+                                VariableKind::kUnmapped,    VariableKind::kSecret,    VariableKind::kFile,
+                                VariableKind::kThp,         VariableKind::kThpValue,  VariableKind::kHugetlb,
+                                VariableKind::kHugetlbValue};
 
 constexpr std::array kTerms{
     Term::Kind::kLiteral, Term::Kind::kRegister,  Term::Kind::kMemory,   Term::Kind::kFaults,    Term::Kind::kFinding,
     Term::Kind::kFrame,   Term::Kind::kMapcount,  Term::Kind::kRss,      Term::Kind::kExclusive, Term::Kind::kSoftDirty,
-    Term::Kind::kSwapped, Term::Kind::kSwapCache, Term::Kind::kFileWord, Term::Kind::kDiskWord,  Term::Kind::kHuge};
+    Term::Kind::kSwapped, Term::Kind::kSwapCache, Term::Kind::kFileWord, Term::Kind::kDiskWord,  Term::Kind::kHuge,
+    Term::Kind::kUffdWp,  Term::Kind::kWaiting,   Term::Kind::kPool};
 /// Only a kernel's debugger sees them.
 constexpr std::array kHidden{Term::Kind::kRefcount, Term::Kind::kPins, Term::Kind::kWritable, Term::Kind::kDirty,
                              Term::Kind::kSwapCount};

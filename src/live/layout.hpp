@@ -11,7 +11,8 @@ namespace cowherd::live {
 inline constexpr std::uint64_t kHugeBytes = std::uint64_t{2} << 20;
 
 /// Where the pages of a test lie, in every process. A page of a test is one of this machine's, 4 KiB; but in a test
-/// that has to do with huge pages, of which four of the test's pages are one, it is a quarter of a huge page, 512 KiB.
+/// that has to do with huge pages, transparent ones or those of the hugetlb pool, of which four of the test's pages are
+/// one, it is a quarter of a huge page, 512 KiB.
 /// What the test does to a word it does to the first page of the quarter, and what it does to pages to all of it.
 class Layout {
  public:
@@ -33,7 +34,9 @@ class Layout {
   std::array<std::uint64_t, litmus::kMaxVariables> first_{};
 };
 
-/// Whether the program names huge pages.
+/// Whether the program names transparent huge pages.
 bool names_huge_pages(const litmus::Program& program);
+/// Whether it has memory of the hugetlb pool.
+bool has_hugetlb(const litmus::Program& program);
 
 }  // namespace cowherd::live

@@ -107,6 +107,7 @@ PageEntry PageFacts::entry_at(std::uint64_t address) const {
   entry.present = (line & kPresent) != 0;
   entry.swapped = !entry.present && (line & kSwapped) != 0;
   entry.soft_dirty = (line & kSoftDirty) != 0;
+  entry.uffd_wp = (line & kUffdWp) != 0;
   entry.of_file = (line & kOfFile) != 0;
   entry.frame = entry.present ? line & kFrameBits : 0;
   if (const auto categories = categories_at(address); categories) {

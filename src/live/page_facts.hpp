@@ -14,6 +14,8 @@ struct PageEntry {
   /// What is not present lies in swap.
   bool swapped = false;
   bool soft_dirty = false;
+  /// Write-protected by userfaultfd, wherever the page is (Linux 5.13).
+  bool uffd_wp = false;
   /// Mapped by a huge entry; where the kernel does not say that of each page (before Linux 6.7), not known.
   std::optional<bool> huge;
   /// Nobody has written it, and it is the page of zeros that all have in common.

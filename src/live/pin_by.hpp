@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <string_view>
 
 namespace cowherd::live {
 
@@ -15,5 +16,20 @@ enum class PinBy : std::uint8_t {
   /// cuMemHostRegister(), or nothing.
   kCard,
 };
+
+/// The word for it on the command line.
+constexpr std::string_view name_of(PinBy pin_by) {
+  switch (pin_by) {
+    case PinBy::kRing:
+      return "io_uring";
+    case PinBy::kCopy:
+      return "process_vm";
+    case PinBy::kCard:
+      return "cuda";
+    case PinBy::kClosest:
+      break;
+  }
+  return "closest";
+}
 
 }  // namespace cowherd::live

@@ -12,6 +12,7 @@
 #include "live/known.hpp"
 #include "live/layout.hpp"
 #include "live/one_transfer.hpp"
+#include "live/userfault.hpp"
 
 namespace cowherd::live {
 namespace {
@@ -48,12 +49,13 @@ bool is_inherited(const litmus::Program& program, std::uint8_t variable) {
 class Planner {
  public:
   Planner(const litmus::Program& program, const Offers& offers, PinBy pin_by)
-      : program_(program), offers_(offers), pin_by_(pin_by) {
+      : program_(program), offers_(offers), pin_by_(pin_by), has_handler_(uses_userfault(program)) {
     plan_.devices.resize(program.devices.size());
   }
 
   Plan make() && {
     if (names_huge_pages(program_)) use_huge_pages();
+    if (has_hugetlb(program_)) use_pool();
     for (const litmus::FileVariable& file : program_.files) look_at_file(file);
     for (const litmus::Variable& variable : program_.variables) look_at_variable(variable);
     for (const litmus::Term& term : litmus::observed_terms(program_)) look_at_term(term);
@@ -105,6 +107,43 @@ class Planner {
     if (of_files || !program_.files.empty()) skip("huge pages of files are other ones than these", kWhat);
   }
 
+  void use_pool() {
+    constexpr const char* kWhat = "hugetlb pages";
+    need(Need::kHugetlb, kWhat);
+    plan_.uses.pool = program_.pool_pages();
+    const std::vector<litmus::Term> terms = litmus::observed_terms(program_);
+    const bool counts = std::any_of(terms.begin(), terms.end(),
+                                    [](const litmus::Term& term) { return term.kind == litmus::Term::Kind::kPool; });
+    plan_.uses.exact_pool = program_.hugepages.has_value() || counts;
+    note("a page of the test is a quarter of a page of the pool, 512 KiB: its words are those of the first 4 KiB");
+    if (!program_.files.empty()) skip("the pages of files are not of the size of the pool's", kWhat);
+  }
+
+  /// What no rule set does with the pool's pages as Linux does it.
+  void look_at_pool_page(const Operation& op, const std::string& text) {
+    switch (op.code) {
+      case OpCode::kMremap:
+        return skip("no rule set moves hugetlb pages, as Linux does since 5.16", text);
+      case OpCode::kMigrate:
+        return skip("no rule set migrates hugetlb pages, as Linux does", text);
+      case OpCode::kPoison:
+        return skip("no rule set lets hugetlb pages fail, as Linux does", text);
+      case OpCode::kSwapOut:
+      case OpCode::kSwapIn:
+      case OpCode::kKsmMerge:
+      case OpCode::kKsmZero:
+      case OpCode::kSplit:
+        return skip("nothing of the kind can be asked for of hugetlb pages", text);
+      case OpCode::kMadvise:
+        if (op.advice == Advice::kMergeable || op.advice == Advice::kUnmergeable) {
+          return skip("KSM passes hugetlb pages by", text);
+        }
+        return;
+      default:
+        return;
+    }
+  }
+
   void look_at_file(const litmus::FileVariable& file) {
     if (file.kind != litmus::FileKind::kDisk) return;
     need(Need::kDisk, file.name);
@@ -150,6 +189,11 @@ class Planner {
       return skip("an allocation cannot be chosen to fail: its number differs from kernel to kernel", text);
     }
     refuse(refusal_of(op), text);
+    if (is_of_handler(op.code)) return look_at_handler(op, text);
+    const bool of_pool = litmus::names_variable(op) && litmus::is_hugetlb(program_.variables[op.place.variable].kind);
+    if (of_pool) look_at_pool_page(op, text);
+    // Where the kernel itself accesses memory, it may be that it has to wait.
+    if (has_handler_ && is_access_by_kernel(op)) need(Need::kUserfaultKernel, text);
     switch (op.code) {
       case OpCode::kPin:
         return look_at_pin(op, text);
@@ -169,6 +213,10 @@ class Planner {
       case OpCode::kKsmMerge:
         if (is_shared(op.place) || is_shared(op.to)) return skip("KSM merges private memory", text);
         return use_merging(text);
+      case OpCode::kKsmZero:
+        if (is_shared(op.place)) return skip("KSM merges private memory", text);
+        need(Need::kKsmZero, text);
+        return use_merging(text);
       case OpCode::kKsmUnmerge:
         return use_merging(text);
       case OpCode::kCollapse:
@@ -185,6 +233,40 @@ class Planner {
       default:
         return;
     }
+  }
+
+  static bool is_access_by_kernel(const Operation& op) {
+    switch (op.code) {
+      case OpCode::kPin:
+      case OpCode::kPtraceRead:
+      case OpCode::kPtraceWrite:
+      case OpCode::kMlock:
+        return true;
+      case OpCode::kMadvise:
+        return op.advice == Advice::kPopulateRead || op.advice == Advice::kPopulateWrite;
+      default:
+        return false;
+    }
+  }
+
+  void look_at_handler(const Operation& op, const std::string& text) {
+    need(Need::kUserfaultfd, text);
+    if (op.code == OpCode::kUffdMove) need(Need::kUserfaultMove, text);
+    if (op.code == OpCode::kUffdWp || op.code == OpCode::kUffdUnwp) need(Need::kUserfaultWp, text);
+    if (op.code == OpCode::kUffdContinue) need(Need::kUserfaultMinor, text);
+    if (op.code != OpCode::kUffdRegister) return;
+    if (has(op.uffd, UffdFlags::kWriteProtect)) need(Need::kUserfaultWp, text);
+    if (has(op.uffd, UffdFlags::kMinor)) need(Need::kUserfaultMinor, text);
+    if (has(op.uffd, UffdFlags::kEventFork) || has(op.uffd, UffdFlags::kEventRemap)) need(Need::kUserfaultEvents, text);
+    const litmus::Variable& variable = program_.variables[op.place.variable];
+    if (is_shared(op.place) && has(op.uffd, UffdFlags::kWriteProtect)) {
+      return skip("no rule set write-protects files by userfaultfd, as Linux does", text);
+    }
+    const bool of_private_file = variable.kind == litmus::VariableKind::kFile && !variable.shared;
+    if (of_private_file && has(op.uffd, UffdFlags::kMissing)) {
+      return skip("no rule set has a handler bring pages of a private mapping of a file, as Linux does", text);
+    }
+    if (litmus::is_hugetlb(variable.kind)) skip("no rule set registers hugetlb memory, as Linux does", text);
   }
 
   /// Where a page may go because it is clean, what a device wrote goes with it: a ring does not mark dirty what it lets
@@ -318,14 +400,19 @@ class Planner {
 
   /// Why O_DIRECT cannot hold the pages; empty where it can.
   [[nodiscard]] std::string beyond_direct(const Operation& op) const {
-    if (op.place.pages > 1 && plan_.uses.huge) return "a transfer is of one part of a huge page";
+    if (op.place.pages > 1 && (plan_.uses.huge || plan_.uses.pool != 0)) {
+      return "a transfer is of one part of a huge page";
+    }
     return beyond_one_transfer(program_, op.device);
   }
 
   /// The same of process_vm_readv() and process_vm_writev(), which take no page without locks.
   [[nodiscard]] std::string beyond_copy(const Operation& op) const {
-    if (op.place.pages > 1 && plan_.uses.huge) return "a transfer is of one part of a huge page";
+    if (op.place.pages > 1 && (plan_.uses.huge || plan_.uses.pool != 0)) {
+      return "a transfer is of one part of a huge page";
+    }
     if (has(op.pin_flags, PinFlags::kFast)) return "a copy to or from a process takes no page fast";
+    if (has_handler_) return "a copy waits for its own side, and not for another handler";
     return beyond_one_transfer(program_, op.device, AtExec::kGoesOn);
   }
 
@@ -361,6 +448,8 @@ class Planner {
   const litmus::Program& program_;
   const Offers& offers_;
   PinBy pin_by_;
+  /// Whether userfaultfd's handler is in the test.
+  bool has_handler_;
   Plan plan_;
 };
 

@@ -218,5 +218,52 @@ TEST(Probe, EveryNeedIsDescribedAndLookedAt) {
   }
 }
 
+TEST(Plan, AHandlerNeedsWhatItsStatementsNeed) {
+  const auto skip = [](const char* memory, const char* statements, std::optional<Need> lacking = std::nullopt) {
+    Offers offers = everything();
+    if (lacking) offers[static_cast<std::size_t>(*lacking)] = {false, "not here"};
+    const litmus::ParseResult parsed =
+        litmus::parse(std::string("COW t\n{ ") + memory + " d = device; }\nP0() { " + statements + " }", "t");
+    EXPECT_TRUE(parsed.ok()) << parsed.to_text();
+    return plan(*parsed.program, offers).skip;
+  };
+  constexpr const char* kAnon = "x = anon; y = anon(1);";
+  EXPECT_EQ(skip(kAnon, "uffd_register(x, UFFD_MISSING); r0 = READ_ONCE(*x);"), "");
+  EXPECT_TRUE(
+      skip(kAnon, "uffd_register(x, UFFD_WP);", Need::kUserfaultWp).starts_with("needs userfault-wp: not here"));
+  EXPECT_TRUE(skip(kAnon, "uffd_register(x, UFFD_MISSING | UFFD_EVENT_FORK);", Need::kUserfaultEvents)
+                  .starts_with("needs userfault-events"));
+  EXPECT_TRUE(skip(kAnon, "uffd_move(x, y);", Need::kUserfaultMove).starts_with("needs userfault-move"));
+  EXPECT_TRUE(skip("f = memfd; x = f shared;", "uffd_continue(x);", Need::kUserfaultMinor)
+                  .starts_with("needs userfault-minor"));
+  EXPECT_EQ(skip(kAnon, "uffd_register(x, UFFD_MISSING); r0 = READ_ONCE(*x);", Need::kUserfaultKernel), "");
+  EXPECT_TRUE(skip(kAnon, "uffd_register(x, UFFD_MISSING); mlock(x);", Need::kUserfaultKernel)
+                  .starts_with("needs userfault-kernel"));
+  EXPECT_NE(skip("f = memfd; x = f shared;", "uffd_register(x, UFFD_WP);").find("no rule set"), std::string::npos);
+  EXPECT_NE(skip("f = memfd; x = f private;", "uffd_register(x, UFFD_MISSING);").find("no rule set"),
+            std::string::npos);
+}
+
+TEST(Plan, ThePoolIsAsLargeAsTheTestSays) {
+  const auto plan_for = [](const std::string& memory, const std::string& statements, const char* end = "") {
+    const litmus::ParseResult parsed =
+        litmus::parse("COW t\n{ " + memory + " d = device; }\nP0() { " + statements + " }\n" + end, "t");
+    EXPECT_TRUE(parsed.ok()) << parsed.to_text();
+    return plan(*parsed.program, everything());
+  };
+  const Plan said = plan_for("hugepages = 3; x = hugetlb;", "WRITE_ONCE(*x, 1);");
+  EXPECT_EQ(said.skip, "");
+  EXPECT_EQ(said.uses.pool, 3u);
+  EXPECT_TRUE(said.uses.exact_pool);
+  EXPECT_FALSE(said.uses.huge);
+  const Plan enough = plan_for("x = hugetlb[8];", "WRITE_ONCE(*x, 1);");
+  // Two, for the process and for the device, and one for the block.
+  EXPECT_EQ(enough.uses.pool, 5u);
+  EXPECT_FALSE(enough.uses.exact_pool);
+  EXPECT_TRUE(plan_for("x = hugetlb;", "WRITE_ONCE(*x, 1);", "exists (pool(free)=1)").uses.exact_pool);
+  EXPECT_NE(plan_for("x = hugetlb; y = unmapped[4];", "mremap(x, y, MREMAP_MAYMOVE | MREMAP_FIXED);").skip, "");
+  EXPECT_NE(plan_for("x = hugetlb; f = memfd;", "read(f);").skip, "");
+}
+
 }  // namespace
 }  // namespace cowherd::live

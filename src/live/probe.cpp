@@ -2,7 +2,6 @@
 
 #include <fcntl.h>
 #include <fmt/format.h>
-#include <linux/userfaultfd.h>
 #include <poll.h>
 #include <sys/mman.h>
 #include <sys/syscall.h>
@@ -26,12 +25,14 @@
 #include "live/files.hpp"
 #include "live/gup_pins.hpp"
 #include "live/host.hpp"
+#include "live/huge_pool.hpp"
 #include "live/kernel_work.hpp"
 #include "live/layout.hpp"
 #include "live/other_node.hpp"
 #include "live/page_facts.hpp"
 #include "live/poison.hpp"
 #include "live/spelling.hpp"
+#include "live/userfault.hpp"
 
 namespace cowherd::live {
 namespace {
@@ -57,15 +58,23 @@ constexpr std::array<NeedInfo, kNeeds> kInfos = {{
     {"huge-pages", "transparent huge pages",
      "run as root, or: echo madvise > "
      "/sys/kernel/mm/transparent_hugepage/enabled; CONFIG_TRANSPARENT_HUGEPAGE"},
-    {"hugetlb", "a pool of huge pages", "sysctl vm.nr_hugepages=16"},
+    {"hugetlb", "a pool of huge pages of 2 MiB", "run as root, or: sysctl vm.nr_hugepages=16; CONFIG_HUGETLBFS"},
     {"ksm", "same-page merging: MADV_MERGEABLE, ksm_merge", "run as root; CONFIG_KSM"},
+    {"ksm-zero", "same-page merging with the zero page: ksm_zero", "run as root; CONFIG_KSM; Linux 4.11"},
     {"swap", "pages that leave memory: MADV_PAGEOUT, swapout",
      "run as root; CONFIG_SWAP; modprobe zram, or a file system for swap files in /var/tmp; Linux 5.4"},
     {"cold-pages", "advice to reclaim: MADV_COLD and MADV_FREE", "Linux 5.4"},
     {"secret", "memory to which nobody takes references: memfd_secret()",
      "CONFIG_SECRETMEM; before Linux 6.5 boot with secretmem.enable=1; ulimit -l"},
-    {"userfaultfd", "write protection and moves by another process",
-     "CONFIG_USERFAULTFD, sysctl vm.unprivileged_userfaultfd=1"},
+    {"userfaultfd", "somebody else decides about faults: uffd_register, uffd_copy, uffd_zeropage",
+     "CONFIG_USERFAULTFD; Linux 5.6"},
+    {"userfault-kernel", "the kernel's own accesses wait for that too: pins, ptrace, mlock",
+     "run as root, or sysctl vm.unprivileged_userfaultfd=1"},
+    {"userfault-events", "memory that stays registered over fork and mremap", "run as root (CAP_SYS_PTRACE)"},
+    {"userfault-wp", "write protection by userfaultfd: uffd_wp, uffd_unwp", "a processor of 64 bits; Linux 5.13"},
+    {"userfault-minor", "pages that a file has and nobody maps: uffd_continue",
+     "a processor of 64 bits; CONFIG_SHMEM; Linux 5.14"},
+    {"userfault-move", "pages that move by userfaultfd: uffd_move", "Linux 6.8"},
     {"held-copy", "pins for one copy by process_vm_readv or process_vm_writev, while it is under way: userfaultfd",
      "run as root, or sysctl vm.unprivileged_userfaultfd=1; CONFIG_USERFAULTFD, CONFIG_CROSS_MEMORY_ATTACH; Linux 5.6"},
     {"direct-io", "references for one read or write, while it is under way: O_DIRECT on a loop device on FUSE",
@@ -258,13 +267,6 @@ Offer try_huge_pages() {
   return huge ? yes("works") : no("no huge page comes where one could lie");
 }
 
-Offer look_at_hugetlb() {
-  std::ifstream file("/proc/sys/vm/nr_hugepages");
-  long pages = -1;
-  if (!(file >> pages)) return no("not in this kernel");
-  return {pages > 0, fmt::format("{} huge pages in the pool", pages)};
-}
-
 /// Merges two pages of this process.
 Offer try_ksm() {
   if (!exists("/sys/kernel/mm/ksm/run")) return no("not in this kernel");
@@ -359,11 +361,39 @@ Offer try_exclusive_mark() {
   return still ? no("/proc/kpageflags shows something else in its place") : yes("works");
 }
 
-Offer try_userfaultfd() {
-  const long fd = ::syscall(SYS_userfaultfd, O_CLOEXEC | UFFD_USER_MODE_ONLY);
-  if (fd < 0) return no(in_words(errno));
-  ::close(static_cast<int>(fd));
-  return yes("works");
+/// A page that is missing, and comes when this program brings it.
+Offer try_filling() {
+  constexpr std::uint64_t kNoEvents = 0;
+  void* const at = ::mmap(nullptr, kPageBytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  if (at == MAP_FAILED) return no(in_words(errno));
+  const auto address = reinterpret_cast<std::uint64_t>(at);
+  const int file = open_userfault(kNoEvents);
+  Reply done{0, errno};
+  if (file >= 0) done = register_memory(file, address, kPageBytes, UffdFlags::kMissing);
+  if (file >= 0 && done.error == 0) done = fill_with_value(file, address, kPageBytes, 5);
+  const bool there = done.error == 0 && *static_cast<volatile std::int64_t*>(at) == 5;
+  if (file >= 0) ::close(file);
+  ::munmap(at, kPageBytes);
+  if (done.error != 0) return no(in_words(done.error));
+  return there ? yes("works") : no("what was put there is not what is read");
+}
+
+void look_at_userfault(Offers& offers) {
+  const UserfaultOffer found = try_userfault();
+  const auto set = [&](Need need, bool here, std::string why_not) {
+    if (!found.problem.empty()) why_not = found.problem;
+    offers[static_cast<std::size_t>(need)] = here && found.problem.empty() ? yes("works") : no(std::move(why_not));
+  };
+  const auto has_feature = [&](std::uint64_t feature) { return (found.features & feature) != 0; };
+  constexpr const char* kNotHere = "not in this kernel";
+  // Before, no process gives another one its files.
+  offers[static_cast<std::size_t>(Need::kUserfaultfd)] = since(5, 6).here ? try_filling() : since(5, 6);
+  set(Need::kUserfaultKernel, found.kernel_faults, "not for this user");
+  set(Need::kUserfaultEvents, found.event_problem.empty(), found.event_problem);
+  const Offer shows = since(5, 13);
+  set(Need::kUserfaultWp, has_feature(kWpFeature) && shows.here, has_feature(kWpFeature) ? shows.found : kNotHere);
+  set(Need::kUserfaultMinor, has_feature(kMinorFeature), kNotHere);
+  set(Need::kUserfaultMove, has_feature(kMoveFeature), kNotHere);
 }
 
 Offer look_at_rdma() {
@@ -398,12 +428,13 @@ Offers probe() {
   set(Need::kGupTest, try_device(Way::kGupTest));
   set(Need::kFailNth, try_file("/proc/self/fail-nth", O_RDWR));
   set(Need::kHugePages, try_huge_pages());
-  set(Need::kHugetlb, look_at_hugetlb());
+  set(Need::kHugetlb, works_unless(HugePool::try_out()));
   set(Need::kKsm, try_ksm());
+  set(Need::kKsmZero, try_file("/sys/kernel/mm/ksm/use_zero_pages", O_WRONLY));
   set(Need::kSwap, try_swap());
   set(Need::kColdPages, try_cold_pages());
   set(Need::kSecret, try_secret());
-  set(Need::kUserfaultfd, try_userfaultfd());
+  look_at_userfault(offers);
   set(Need::kHeldCopy, try_held_copy());
   set(Need::kDirectIo, try_device(Way::kDirectWrite));
   set(Need::kDirectPins, since(6, 5));

@@ -27,6 +27,9 @@ class SamePages {
   /// EINVAL where they were one, or a mapping is not MADV_MERGEABLE; EFAULT where no page is; EBUSY where it keeps them
   /// apart. Compare what the language says of ksm_merge.
   Errno merge(const PageOf& one, const PageOf& other, std::chrono::milliseconds patience) const;
+  /// The same until the zero page is in place of the page. EINVAL where its mapping is not MADV_MERGEABLE, EFAULT where
+  /// no page is, or the zero page; EBUSY where it keeps the page.
+  Errno zero(const PageOf& page, std::chrono::milliseconds patience) const;
 };
 
 /// Whether the mapping there is MADV_MERGEABLE, as /proc/PID/smaps says.

@@ -79,9 +79,8 @@ int advice_of(Advice advice) {
   }
 }
 
-std::string map_flags_text(MapFlags flags) {
-  std::string text = "MAP_PRIVATE | MAP_ANONYMOUS | ";
-  text += has(flags, MapFlags::kFixedNoReplace) ? "MAP_FIXED_NOREPLACE" : "MAP_FIXED";
+std::string placing_text(MapFlags flags) {
+  const std::string text = has(flags, MapFlags::kFixedNoReplace) ? "MAP_FIXED_NOREPLACE" : "MAP_FIXED";
   return has(flags, MapFlags::kPopulate) ? text + " | MAP_POPULATE" : text;
 }
 

@@ -9,6 +9,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <csignal>
 #include <cstring>
@@ -21,6 +22,7 @@
 #include "live/host.hpp"
 #include "live/poison.hpp"
 #include "live/spelling.hpp"
+#include "live/userfault.hpp"
 
 namespace cowherd::live {
 namespace {
@@ -32,6 +34,8 @@ using litmus::Operation;
 /// randomization and under AddressSanitizer too; and where User Mode Linux has only 39 bits of addresses.
 constexpr std::uint64_t kBases[] = {0x200000000000, 0x2000000000};
 constexpr unsigned kSliceMilliseconds = 50;
+/// Where somebody may have to wait for userfaultfd's handler, of which no wake-up tells.
+constexpr unsigned kHearMilliseconds = 1;
 constexpr useconds_t kLookAgainMicroseconds = 200;
 
 /// 0: none of them can be had.
@@ -78,6 +82,7 @@ std::string Stage::open(const litmus::Program& program, const std::vector<Device
   if (base == 0) return "no room in the address space";
   layout_ = Layout(program, base);
   if (std::string problem = work_->open(uses); !problem.empty()) return problem;
+  uses_ = uses;
   program_ = &program;
   int reaper = 0;
   ::prctl(PR_GET_CHILD_SUBREAPER, &reaper, 0, 0, 0);
@@ -101,6 +106,8 @@ std::string Stage::open(const litmus::Program& program, const std::vector<Device
   if (::pipe(line) != 0) return "no pipe: " + in_words(errno);
   region_->lifeline = line[0];
   lifeline_ = line[1];
+  has_handler_ = uses_userfault(program);
+  region_->has_seconds = has_handler_ ? 1 : 0;
   for (const DevicePlan& plan : devices) {
     devices_.push_back(std::make_unique<Device>());
     if (std::string problem = devices_.back()->open(plan.way, plan.pages); !problem.empty()) return problem;
@@ -116,6 +123,7 @@ void Stage::clear() {
     }
   }
   group_ = 0;
+  end_handlers();
   for (int& watch : watch_) {
     if (watch >= 0) ::close(watch);
     watch = -1;
@@ -145,8 +153,10 @@ Answer Stage::begin(const litmus::Program& program) {
     channel.asked.store(0);
     channel.answered.store(0);
     channel.process.store(0);
+    channel.thread.store(0);
   }
   for (std::uint8_t b = 0; b < litmus::kMaxBlocks; ++b) server_[b] = b;
+  if (!pool_is_whole()) return {Errno{0}, 0, "huge pages of the run before do not come back to the pool"};
   if (std::string problem = files_.begin(program); !problem.empty()) return {Errno{0}, 0, std::move(problem)};
   for (std::uint8_t b = 0; b < program.blocks.size(); ++b) {
     const litmus::Block& block = program.blocks[b];
@@ -169,7 +179,7 @@ Answer Stage::spawn(std::uint8_t block) {
     ::setpgid(0, group_);
     ::prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0);
     // Base pages are meant, whatever the machine prefers, where the test does not say otherwise.
-    ::prctl(PR_SET_THP_DISABLE, layout_.huge() ? 0 : 1, 0, 0, 0);
+    ::prctl(PR_SET_THP_DISABLE, uses_.huge ? 0 : 1, 0, 0, 0);
     for (const int signal : {SIGINT, SIGTERM, SIGPIPE}) ::signal(signal, SIG_DFL);
     serve(*region_, region_fd_, block);
   }
@@ -189,8 +199,7 @@ Answer Stage::build(std::uint8_t block, const litmus::Variable& variable) {
   request.second = MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE;
   say_backing(request, place);
   const bool is_thp = variable.kind == VariableKind::kThp || variable.kind == VariableKind::kThpValue;
-  const bool is_written = variable.kind == VariableKind::kAnonValue || variable.kind == VariableKind::kSecret ||
-                          variable.kind == VariableKind::kThpValue;
+  const bool is_written = litmus::is_written(variable.kind);
   const bool is_read = variable.kind == VariableKind::kZeroPage;
   if (variable.kind == VariableKind::kSecret) request.ask = Ask::kMapSecret;
   Answer built = ask(block, request);
@@ -240,18 +249,27 @@ bool Stage::await_end(std::uint8_t block) const {
 }
 
 Answer Stage::lost(std::uint8_t block, std::string_view what) const {
-  const bool is_device = block >= channel_of_device(0);
-  const std::string& name = is_device ? program_->devices[block - channel_of_device(0)] : program_->blocks[block].name;
+  const bool is_second = block >= channel_of_second(0);
+  const bool is_device = !is_second && block >= channel_of_device(0);
+  const std::string& name = is_device ? program_->devices[block - channel_of_device(0)]
+                                      : program_->blocks[is_second ? block - channel_of_second(0) : block].name;
   return {Errno{0}, 0, fmt::format("{} {}", name, what)};
 }
 
 Answer Stage::await(std::uint8_t block) {
   Channel& channel = region_->channels[block];
   const auto until = std::chrono::steady_clock::now() + patience_;
+  if (has_handler_) asked_now_ = block;
   while (true) {
     const std::uint32_t answered = channel.answered.load();
     if (answered == asked_[block]) return answer_of(channel.reply);
-    sleep_while(channel.answered, answered, kSliceMilliseconds);
+    if (has_handler_) {
+      hear();
+      Answer waits;
+      waits.waits = true;
+      if (parked_[block]) return waits;
+    }
+    sleep_while(channel.answered, answered, has_handler_ ? kHearMilliseconds : kSliceMilliseconds);
     if (channel.answered.load() == asked_[block]) continue;
     if (gone(block)) return lost(block, "is gone in the middle of an operation");
     if (std::chrono::steady_clock::now() > until) return lost(block, "hangs in an operation: it did not end in time");
@@ -260,7 +278,8 @@ Answer Stage::await(std::uint8_t block) {
 
 Answer Stage::ask(std::uint8_t block, const Request& request) {
   post(block, request);
-  return await(block);
+  Answer answer = await(block);
+  return answer.waits ? lost(block, "waits for userfaultfd's handler in the middle of something else") : answer;
 }
 
 Answer Stage::await_birth(std::uint8_t block) {
@@ -279,7 +298,13 @@ Answer Stage::await_birth(std::uint8_t block) {
 std::uint8_t Stage::server_of(std::uint8_t process) const {
   const std::uint8_t server = server_[process];
   // A child of vfork lives in the same memory.
-  return suspended_by_[server].value_or(server);
+  const std::uint8_t there = suspended_by_[server].value_or(server);
+  return is_busy(there) ? channel_of_second(memory_of(process)) : there;
+}
+
+bool Stage::is_busy(std::size_t channel) const {
+  return std::any_of(under_way_.begin(), under_way_.end(),
+                     [channel](const auto& under_way) { return under_way && under_way->by == channel; });
 }
 
 Answer Stage::start(std::uint8_t block, const Operation& op) {
@@ -295,6 +320,7 @@ Answer Stage::start(std::uint8_t block, const Operation& op) {
   request.ask = op.code == OpCode::kFork ? Ask::kFork : Ask::kThread;
   Answer started = ask(block, request);
   if (started.error != Errno{0} || !started.lost.empty()) return started;
+  if (op.code == OpCode::kFork) adopt(op.block);
   return await_birth(op.block);
 }
 
@@ -308,11 +334,15 @@ Answer Stage::resume_parent(std::uint8_t child) {
 }
 
 Answer Stage::exec(std::uint8_t block, std::uint8_t process) {
+  if (is_busy(channel_of_second(process))) {
+    return {Errno{0}, 0, "what waits for a page of another process cannot outlive its exec()", true};
+  }
   Request request;
   request.ask = Ask::kExec;
   Answer done = ask(block, request);
   if (done.error != Errno{0} || !done.lost.empty()) return done;
   server_[process] = block;
+  if (memory_of(process) == process) forget_memory(process);
   // The other threads are gone, and whoever waited for a child of vfork among them.
   for (std::uint8_t b = 0; b < program_->blocks.size(); ++b) {
     if (b != block && litmus::process_of(*program_, b) == process) suspended_by_[b].reset();
@@ -358,11 +388,11 @@ Answer Stage::perform(std::uint8_t block, std::uint8_t process, const Operation&
   Request request = litmus::names_variable(op) ? on_pages(Ask::kLoad, op.place) : Request{};
   switch (op.code) {
     case OpCode::kRead:
-      return ask(block, request);
+      return ask_or_wait(block, request);
     case OpCode::kWrite:
       request.ask = Ask::kStore;
       request.value = value;
-      return ask(block, request);
+      return ask_or_wait(block, request);
     case OpCode::kMmap:
       request.ask = Ask::kMap;
       request.first = protection_of(op.protection);
@@ -385,11 +415,11 @@ Answer Stage::perform(std::uint8_t block, std::uint8_t process, const Operation&
     case OpCode::kMadvise:
       request.ask = Ask::kAdvise;
       request.first = advice_of(op.advice);
-      return ask(block, request);
+      return ask_or_wait(block, request);
     case OpCode::kMlock:
     case OpCode::kMunlock:
       request.ask = op.code == OpCode::kMlock ? Ask::kLock : Ask::kUnlock;
-      return ask(block, request);
+      return ask_or_wait(block, request);
     case OpCode::kMsync:
       request.ask = Ask::kSync;
       return ask(block, request);
@@ -406,6 +436,8 @@ Answer Stage::perform(std::uint8_t block, std::uint8_t process, const Operation&
       return swap_in(op.target.value_or(process), op.place);
     case OpCode::kKsmMerge:
       return merge(process, op);
+    case OpCode::kKsmZero:
+      return merge_zeros(op.target.value_or(process), op.place);
     case OpCode::kKsmUnmerge:
       return part(op.target.value_or(process), op.place);
     case OpCode::kCollapse:
@@ -436,9 +468,18 @@ Answer Stage::perform(std::uint8_t block, std::uint8_t process, const Operation&
       return transfer(block, op, value);
     case OpCode::kPtraceRead:
     case OpCode::kPtraceWrite:
-      return debug(op, value);
+      return debug_aside(block, op, value);
     case OpCode::kClearRefs:
       return clear_refs(op.target.value_or(process));
+    case OpCode::kUffdRegister:
+    case OpCode::kUffdUnregister:
+    case OpCode::kUffdCopy:
+    case OpCode::kUffdZeropage:
+    case OpCode::kUffdContinue:
+    case OpCode::kUffdWp:
+    case OpCode::kUffdUnwp:
+    case OpCode::kUffdMove:
+      return as_handler(block, process, op, value);
     default:
       // exit() is the course's; what else is not here is not in known.cpp either.
       break;
@@ -447,7 +488,8 @@ Answer Stage::perform(std::uint8_t block, std::uint8_t process, const Operation&
 }
 
 Answer Stage::look(std::uint8_t process, const litmus::Place& place) {
-  return ask(server_of(process), on_pages(Ask::kLoad, place));
+  const Request request = on_pages(Ask::kLoad, place);
+  return !has_handler_ ? ask(server_of(process), request) : look_by_second(process, request);
 }
 
 }  // namespace cowherd::live

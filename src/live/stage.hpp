@@ -21,6 +21,7 @@
 #include "live/files.hpp"
 #include "live/kernel_work.hpp"
 #include "live/layout.hpp"
+#include "live/outside.hpp"
 #include "live/page_facts.hpp"
 
 namespace cowherd::live {
@@ -60,9 +61,12 @@ class Stage final : public Executor {
   Answer begin(const litmus::Program& program) override;
   Answer perform(std::uint8_t block, std::uint8_t process, const litmus::Operation& operation,
                  std::int64_t value) override;
+  Answer resume(std::uint8_t block) override;
+  std::vector<Ended> take_ended() override { return std::exchange(ended_, {}); }
   Answer exit(std::uint8_t process) override;
   Answer look(std::uint8_t process, const litmus::Place& place) override;
   Answer inspect(std::uint8_t process, const litmus::Term& term) override;
+  [[nodiscard]] bool may_lack(const litmus::Operation& operation) const override;
   Answer end_all() override;
 
   /// What `block` is asked next is not done before this time of the monotonic clock, in nanoseconds; 0: at once.
@@ -79,9 +83,17 @@ class Stage final : public Executor {
   Answer build(std::uint8_t block, const litmus::Variable& variable);
   /// The block that serves requests for the memory of `process`.
   [[nodiscard]] std::uint8_t server_of(std::uint8_t process) const;
+  /// Waits for a while until nobody has a page of the hugetlb pool.
+  [[nodiscard]] bool pool_is_whole() const;
+  /// Whether an operation that waits is done there.
+  [[nodiscard]] bool is_busy(std::size_t channel) const;
   void post(std::uint8_t block, const Request& request);
+  /// Of one that comes to wait for userfaultfd's handler: that it does.
   Answer await(std::uint8_t block);
+  /// Of what does not wait for a handler.
   Answer ask(std::uint8_t block, const Request& request);
+  /// Of what may. Precondition: it is all that `block`, of the test, does in this operation.
+  Answer ask_or_wait(std::uint8_t block, const Request& request);
   Answer await_birth(std::uint8_t block);
   Answer lost(std::uint8_t block, std::string_view what) const;
   [[nodiscard]] bool gone(std::uint8_t block) const;
@@ -90,6 +102,9 @@ class Stage final : public Executor {
   Answer start(std::uint8_t block, const litmus::Operation& operation);
   Answer exec(std::uint8_t block, std::uint8_t process);
   Answer take(std::uint8_t block, std::uint8_t process, const litmus::Operation& operation);
+  /// Asks for `pages`, or goes on with what asking for them has come to; and for fewer.
+  Answer take_from(std::uint8_t block, std::uint8_t server, const litmus::Operation& operation, std::uint64_t pages,
+                   std::optional<Answer> got);
   Answer transfer(std::uint8_t block, const litmus::Operation& operation, std::int64_t value);
   Answer let_go(std::uint8_t block, const litmus::Operation& operation);
   /// What a process said of its graphics card is an error of the test's, or why there is no answer.
@@ -98,11 +113,31 @@ class Stage final : public Executor {
   /// Says in `request`, an mmap, what is behind these pages of a variable.
   void say_backing(Request& request, const litmus::Place& place) const;
   Answer debug(const litmus::Operation& operation, std::int64_t value) const;
+  Answer debug_aside(std::uint8_t block, const litmus::Operation& operation, std::int64_t value);
+  // Userfaultfd's handler, which is the controller: stage_handler.cpp.
+  void end_handlers();
+  Answer as_handler(std::uint8_t block, std::uint8_t process, const litmus::Operation& operation, std::int64_t value);
+  /// Whose memory the process lives in: its own, or its parent's.
+  [[nodiscard]] std::uint8_t memory_of(std::uint8_t process) const;
+  /// The userfaultfd of that memory with these events, or with any; made where there is none. Its number, or -1 and
+  /// `answer`.
+  std::size_t handler_of(std::uint8_t process, std::optional<UffdFlags> events, Answer& answer);
+  Answer move_pages(std::uint8_t block, std::size_t handler, const litmus::Operation& operation);
+  /// Hears what the kernel tells of who waits, and of children.
+  void hear();
+  /// A child has come to be: what has been heard of its memory is its own.
+  void adopt(std::uint8_t child);
+  void forget_memory(std::uint8_t process);
+  Answer await_outside(std::uint8_t block);
+  /// Goes on with an operation that has waited, until it waits again or is over.
+  Answer go_on(std::uint8_t block);
+  Answer look_by_second(std::uint8_t process, const Request& request);
   Answer clear_refs(std::uint8_t process) const;
   Answer swap_out(std::uint8_t process, const litmus::Place& place);
   bool await_swapped(std::uint8_t process, const litmus::Place& place);
   Answer swap_in(std::uint8_t process, const litmus::Place& place);
   Answer merge(std::uint8_t process, const litmus::Operation& operation);
+  Answer merge_zeros(std::uint8_t process, const litmus::Place& place) const;
   Answer part(std::uint8_t process, const litmus::Place& place);
   Answer collapse(std::uint8_t process, const litmus::Place& place);
   Answer split(std::uint8_t process, const litmus::Place& place);
@@ -136,6 +171,7 @@ class Stage final : public Executor {
   bool all_processors_;
   const litmus::Program* program_ = nullptr;
   Layout layout_;
+  KernelUses uses_;
   Region* region_ = nullptr;
   int region_fd_ = -1;
   int lifeline_ = -1;
@@ -155,6 +191,38 @@ class Stage final : public Executor {
   std::array<std::uint8_t, litmus::kMaxBlocks> server_{};
   /// The child of vfork that the block waits for.
   std::array<std::optional<std::uint8_t>, litmus::kMaxBlocks> suspended_by_{};
+
+  /// The handler's end of a userfaultfd; the number that it has in a process of the test, and in which.
+  struct Handler {
+    int file = -1;
+    std::uint8_t process = 0;
+    UffdFlags events = UffdFlags::kNone;
+    int inside = -1;
+    pid_t inside_of = 0;
+  };
+  /// Somebody waits for a page.
+  struct Parked {
+    std::size_t handler = 0;
+    std::uint64_t page = 0;
+  };
+  /// An operation of a block that has not ended: who does it, and what it then comes to.
+  struct UnderWay {
+    std::size_t by = 0;
+    const litmus::Operation* operation = nullptr;
+    std::uint64_t pages = 0;
+  };
+  /// By channel, and after those by block, of what is done outside of the test's processes.
+  std::array<std::optional<Parked>, kChannels + litmus::kMaxBlocks> parked_{};
+  std::array<std::optional<UnderWay>, litmus::kMaxBlocks> under_way_{};
+  std::array<std::unique_ptr<Outside>, litmus::kMaxBlocks> outside_{};
+  std::vector<Handler> handlers_;
+  /// Heard of, and not adopted yet: of `process`, its parent.
+  std::vector<Handler> children_;
+  std::vector<Ended> ended_;
+  /// Whether the test says what userfaultfd's handler does.
+  bool has_handler_ = false;
+  /// Who is being asked: a thread that nobody knows and that waits does so for it.
+  std::size_t asked_now_ = 0;
 };
 
 }  // namespace cowherd::live

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <utility>
 
 #include "live/card.hpp"
 #include "live/host.hpp"
@@ -53,16 +54,33 @@ std::uint64_t Stage::pages_to_ask_for(std::uint8_t server, const Operation& op) 
 
 Answer Stage::take(std::uint8_t block, std::uint8_t process, const Operation& op) {
   const bool own = !op.target || *op.target == process;
-  const std::uint8_t server = own ? block : server_of(*op.target);
+  // Where it may have to wait, its owner is to be free meanwhile.
+  std::uint8_t server = block;
+  if (!own) server = has_handler_ ? channel_of_second(memory_of(*op.target)) : server_of(*op.target);
+  if (!own && is_busy(server)) return {Errno{0}, 0, "two pins of another process's memory that wait", true};
+  return take_from(block, server, op, pages_to_ask_for(server, op), std::nullopt);
+}
+
+Answer Stage::take_from(std::uint8_t block, std::uint8_t server, const Operation& op, std::uint64_t pages,
+                        std::optional<Answer> asked) {
   Device& device = *devices_[op.device];
   const std::uint64_t address = address_of(op.place);
   // Whoever pins in one call keeps what it got before the first bad page; a ring gives that back, so it is asked again.
-  for (std::uint64_t pages = pages_to_ask_for(server, op); pages > 0; --pages) {
+  for (; pages > 0; --pages) {
     Request request = device.take_request(address, bytes_held(device, pages), op.times, op.pin_flags);
     request.stride = layout_.page_bytes();
     request.block = channel_of_device(op.device);
-    Answer got = is_copy(device.way()) ? by_copy(device, server, address, pages) : ask(server, request);
-    if (!got.lost.empty()) return got;
+    Answer got;
+    if (asked) {
+      got = *std::exchange(asked, std::nullopt);
+    } else if (is_copy(device.way())) {
+      got = by_copy(device, server, address, pages);
+    } else {
+      post(server, request);
+      got = await(server);
+    }
+    if (got.waits) under_way_[block] = UnderWay{server, &op, pages};
+    if (got.waits || !got.lost.empty()) return got;
     if (is_direct(device.way())) got = answer_of(device.taken({0, static_cast<std::int32_t>(got.error)}, patience_));
     if (device.way() == Way::kCard)
       got = from_card(server, got, is_mapped(server, op, address) && !is_shared(op.place.variable));
@@ -81,7 +99,9 @@ Answer Stage::take(std::uint8_t block, std::uint8_t process, const Operation& op
               fmt::format("{} refuses the pages: {}", name_of(device.way()), in_words(static_cast<int>(got.error)))};
     }
   }
-  return {Errno::kFault, 0, {}};
+  // Where the pool is empty the kernel says what it says of memory that is not there; the rules tell the two apart.
+  const bool of_pool = litmus::is_hugetlb(program_->variables[op.place.variable].kind);
+  return {of_pool && may_lack(op) && is_mapped(server, op, address) ? Errno::kNoMemory : Errno::kFault, 0, {}};
 }
 
 /// What a driver refuses is refused before; what fails here is the device itself.

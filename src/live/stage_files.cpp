@@ -1,6 +1,7 @@
 #include <sys/mman.h>
 
 #include "live/host.hpp"
+#include "live/spelling.hpp"
 #include "live/stage.hpp"
 
 // What a test does with files.
@@ -13,6 +14,8 @@ using litmus::Operation;
 void Stage::say_backing(Request& request, const litmus::Place& place) const {
   const litmus::Variable& variable = program_->variables[place.variable];
   if (variable.shared) request.second = (request.second & ~MAP_PRIVATE) | MAP_SHARED;
+  if (litmus::is_hugetlb(variable.kind)) request.second |= kHugetlbMapFlags;
+  if (variable.noreserve) request.second |= MAP_NORESERVE;
   if (variable.kind != litmus::VariableKind::kFile) return;
   request.second &= ~MAP_ANONYMOUS;
   request.file = files_.descriptor(variable.file);

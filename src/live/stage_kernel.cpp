@@ -1,7 +1,10 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include <algorithm>
+
 #include "litmus/resolve.hpp"
+#include "litmus/spelling.hpp"
 #include "live/host.hpp"
 #include "live/other_node.hpp"
 #include "live/page_facts.hpp"
@@ -25,8 +28,6 @@ std::optional<bool> is_huge(pid_t process, std::uint64_t address, const PageEntr
   return entry.huge ? entry.huge : all_or_none_is_huge(process, address);
 }
 
-Answer unfit(std::string why) { return {Errno{0}, 0, std::move(why), true}; }
-
 }  // namespace
 
 template <class Visit>
@@ -36,7 +37,7 @@ void Stage::for_each_page(std::uint8_t process, Visit&& visit) const {
   for (const litmus::Variable& variable : program_->variables) {
     for (std::uint32_t page = 0; page < variable.pages; ++page) {
       place.page = static_cast<std::uint8_t>(page);
-      visit(facts.entry_at(address_of(place)));
+      visit(facts.entry_at(address_of(place)), variable);
     }
     ++place.variable;
   }
@@ -89,6 +90,10 @@ Answer Stage::merge(std::uint8_t process, const litmus::Operation& op) {
   }
   if (merged == Errno{0}) merged_.insert({first, second});
   return refused_with(merged);
+}
+
+Answer Stage::merge_zeros(std::uint8_t process, const litmus::Place& place) const {
+  return refused_with(work_->same_pages().zero({pid_of(process), address_of(place)}, patience_));
 }
 
 /// A mapping that is no longer MADV_MERGEABLE has no merged pages; it may have them again.
@@ -153,9 +158,38 @@ Answer Stage::poison(std::uint8_t process, const litmus::Place& place) {
   return refused_with(failed);
 }
 
+bool Stage::pool_is_whole() const {
+  if (uses_.pool == 0) return true;
+  const auto until = std::chrono::steady_clock::now() + patience_;
+  while (!work_->pool().is_whole()) {
+    if (std::chrono::steady_clock::now() > until) return false;
+    ::usleep(1000);
+  }
+  return true;
+}
+
+bool Stage::may_lack(const litmus::Operation& op) const {
+  if (uses_.pool == 0) return false;
+  const HugePool::Counts counts = work_->pool().counts().value_or(HugePool::Counts{});
+  std::int64_t wanted = 1;
+  // A fork copies what is pinned, which may be all.
+  if (op.code == litmus::OpCode::kFork) {
+    wanted = 0;
+    for (const litmus::Variable& variable : program_->variables) {
+      if (litmus::is_hugetlb(variable.kind)) wanted += variable.pages / litmus::kHugePages;
+    }
+  } else if (litmus::names_variable(op)) {
+    wanted = std::max<std::int64_t>(1, op.place.pages / litmus::kHugePages);
+  }
+  return counts.free - counts.reserved < wanted;
+}
+
 std::int64_t Stage::pages_of(std::uint8_t process) const {
   std::int64_t pages = 0;
-  for_each_page(process, [&pages](const PageEntry& entry) { pages += entry.present && !entry.zero; });
+  // Linux counts no hugetlb pages there.
+  for_each_page(process, [&pages](const PageEntry& entry, const litmus::Variable& variable) {
+    pages += entry.present && !entry.zero && !litmus::is_hugetlb(variable.kind);
+  });
   return pages;
 }
 
@@ -165,7 +199,9 @@ std::size_t Stage::mappings_in_test(std::uint64_t frame) const {
     const bool process = litmus::process_of(*program_, b) == b && pid_of(b) != 0;
     // A child of vfork has no page table of its own yet.
     if (!process || server_of(b) != server_[b]) continue;
-    for_each_page(b, [&](const PageEntry& entry) { mappings += entry.present && entry.frame == frame ? 1u : 0u; });
+    for_each_page(b, [&](const PageEntry& entry, const litmus::Variable&) {
+      mappings += entry.present && entry.frame == frame ? 1u : 0u;
+    });
   }
   return mappings;
 }
@@ -178,12 +214,18 @@ Answer Stage::inspect(std::uint8_t process, const litmus::Term& term) {
   if (term.kind == Kind::kFileWord) return answer_of(files_.word(term.file, offset));
   if (term.kind == Kind::kDiskWord) return answer_of(files_.disk_word(term.file, offset));
   if (term.kind == Kind::kRss) return answer(pages_of(process));
+  if (term.kind == Kind::kPool) {
+    const HugePool::Counts counts = work_->pool().counts().value_or(HugePool::Counts{});
+    return answer(term.label == "free" ? counts.free : counts.reserved);
+  }
   const pid_t pid = pid_of(process);
   const std::uint64_t address = address_of(term.place);
   const PageEntry entry = PageFacts(pid).entry_at(address);
   switch (term.kind) {
     case Kind::kSoftDirty:
       return answer(area_flags(pid, address) ? std::int64_t{entry.soft_dirty} : kNothing);
+    case Kind::kUffdWp:
+      return answer(entry.uffd_wp ? 1 : 0);
     case Kind::kSwapped:
       return answer(entry.swapped ? 1 : 0);
     case Kind::kSwapCache:
@@ -200,8 +242,10 @@ Answer Stage::inspect(std::uint8_t process, const litmus::Term& term) {
       const std::optional<bool> huge = is_huge(pid, address, entry);
       return huge ? answer(*huge ? 1 : 0) : Answer{Errno{0}, 0, kNotKnown, true};
     }
-    case Kind::kMapcount:
-      return answer(static_cast<std::int64_t>(mappings_of(entry.frame)));
+    case Kind::kMapcount: {
+      const bool of_pool = litmus::is_hugetlb(program_->variables[term.place.variable].kind);
+      return answer(static_cast<std::int64_t>(mappings_of(of_pool ? frame_with_flags(address, entry) : entry.frame)));
+    }
     case Kind::kExclusive:
       return answer(is_exclusive(frame_with_flags(address, entry)) ? 1 : 0);
     default:

@@ -1,3 +1,5 @@
+#include <algorithm>
+
 #include "base/mutant.hpp"
 #include "mm/areas.hpp"
 #include "mm/cold_pages.hpp"
@@ -102,9 +104,22 @@ Result<void> check_hugetlb(System<G>& system, Mm& mm, PageRange range, Advice ad
   return is_not_of_hugetlb(advice) && any_hugetlb(system, mm, range) ? Result<void>(Errno::kInvalid) : Result<void>();
 }
 
+/// The part of `range` before the first memory that mlock keeps: from there on nothing is taken from memory. Compare
+/// Linux mm/madvise.c: madvise_dontneed_free_valid_vma(), can_madv_lru_vma().
+template <class G>
+PageRange until_locked(System<G>& system, Mm& mm, PageRange range) COWHERD_REQUIRES(mm.mmap_lock) {
+  VmaTree areas = system.areas(mm);
+  for (Ref<Vma> vma = areas.find(range.begin); vma && system.at(vma).pages.begin < range.end; vma = areas.next(vma)) {
+    const VmaFlags flags = system.at(vma).flags;
+    if (!flags.locked || flags.hugetlb || COWHERD_MUTANT(advice_ignores_lock)) continue;
+    return {range.begin, std::max(range.begin, system.at(vma).pages.begin)};
+  }
+  return range;
+}
+
 /// As discard(), where some VMA is of hugetlb pages.
 template <class G>
-Result<void> discard_with_hugetlb(System<G>& system, Mm& mm, PageRange range) COWHERD_NO_THREAD_SAFETY_ANALYSIS {
+Result<bool> discard_with_hugetlb(System<G>& system, Mm& mm, PageRange range) COWHERD_NO_THREAD_SAFETY_ANALYSIS {
   Result<void> done;
   const bool hole =
       for_each_part(system, mm, range, [&](Ref<Vma> vma, PageRange part) COWHERD_NO_THREAD_SAFETY_ANALYSIS {
@@ -116,12 +131,13 @@ Result<void> discard_with_hugetlb(System<G>& system, Mm& mm, PageRange range) CO
         drop_shared_tables(system, mm, part);
         zap_range(system, mm, part);
       });
-  if (!done) return done;
-  return hole ? Result<void>(Errno::kNoMemory) : Result<void>();
+  if (!done) return done.error();
+  return hole;
 }
 
+/// Whether there was a hole. ENOMEM: a table could not be had, and nothing has changed.
 template <class G>
-Result<void> discard(System<G>& system, Mm& mm, PageRange range) COWHERD_NO_THREAD_SAFETY_ANALYSIS {
+Result<bool> discard(System<G>& system, Mm& mm, PageRange range) COWHERD_NO_THREAD_SAFETY_ANALYSIS {
   if (any_hugetlb(system, mm, range)) return discard_with_hugetlb(system, mm, range);
   COWHERD_TRY(own_edges(system, mm, range));
   drop_shared_tables(system, mm, range);
@@ -129,7 +145,7 @@ Result<void> discard(System<G>& system, Mm& mm, PageRange range) COWHERD_NO_THRE
   const bool hole = for_each_part(system, mm, range, [&](Ref<Vma>, PageRange part) COWHERD_NO_THREAD_SAFETY_ANALYSIS {
     zap_range(system, mm, part);
   });
-  return hole ? Result<void>(Errno::kNoMemory) : Result<void>();
+  return hole;
 }
 
 /// Whether some memory of the range is shared or a file's: it cannot be empty in a child, nor is it the owner's to
@@ -159,28 +175,39 @@ bool is_about_reclaim(Advice advice) {
   return advice == Advice::kCold || advice == Advice::kPageOut || advice == Advice::kFree;
 }
 
+/// Whether there was a hole.
 template <class G>
-Result<void> leave_to_reclaim(System<G>& system, Mm& mm, PageRange range,
-                              Advice advice) COWHERD_NO_THREAD_SAFETY_ANALYSIS {
-  if (advice == Advice::kFree && maps_files(system, mm, range)) return Errno::kInvalid;
+bool leave_to_reclaim(System<G>& system, Mm& mm, PageRange range, Advice advice) COWHERD_NO_THREAD_SAFETY_ANALYSIS {
   // As in discard().
-  const bool hole = for_each_part(system, mm, range, [&](Ref<Vma>, PageRange part) COWHERD_NO_THREAD_SAFETY_ANALYSIS {
+  return for_each_part(system, mm, range, [&](Ref<Vma>, PageRange part) COWHERD_NO_THREAD_SAFETY_ANALYSIS {
     if (advice == Advice::kFree) free_lazily(system, mm, part);
     if (advice == Advice::kCold) make_cold(system, mm, part);
     if (advice == Advice::kPageOut) page_out(system, mm, part);
   });
-  return hole ? Result<void>(Errno::kNoMemory) : Result<void>();
+}
+
+/// Whether there was a hole. ENOMEM, EAGAIN: nothing has changed.
+template <class G>
+Result<bool> take_from_memory(System<G>& system, Mm& mm, PageRange range, Advice advice)
+    COWHERD_REQUIRES(mm.mmap_lock) {
+  if (range.empty()) return false;
+  if (advice == Advice::kDontNeed) return discard(system, mm, range);
+  COWHERD_TRY(own_tables(system, mm, range, OnHuge::kSplit));
+  return leave_to_reclaim(system, mm, range, advice);
 }
 
 template <class G>
 Result<void> discard_or_populate(System<G>& system, Mm& mm, PageRange range, Advice advice, Vpn& at)
     COWHERD_REQUIRES(mm.mmap_lock) {
   COWHERD_TRY(check_hugetlb(system, mm, range, advice));
-  if (advice == Advice::kDontNeed) {
-    return discard(system, mm, range);
+  if (advice == Advice::kDontNeed || is_about_reclaim(advice)) {
+    if (advice == Advice::kFree && maps_files(system, mm, range)) return Errno::kInvalid;
+    const PageRange allowed = until_locked(system, mm, range);
+    COWHERD_TRY_ASSIGN(hole, take_from_memory(system, mm, allowed, advice));
+    if (allowed.end < range.end) return Errno::kInvalid;
+    return hole ? Result<void>(Errno::kNoMemory) : Result<void>();
   }
-  COWHERD_TRY(own_tables(system, mm, range, is_about_reclaim(advice) ? OnHuge::kSplit : OnHuge::kOwn));
-  if (is_about_reclaim(advice)) return leave_to_reclaim(system, mm, range, advice);
+  COWHERD_TRY(own_tables(system, mm, range, OnHuge::kOwn));
   return populate(system, mm, range, advice == Advice::kPopulateWrite ? FaultKind::kWrite : FaultKind::kRead, at);
 }
 
@@ -211,7 +238,8 @@ Result<void> madvise(System<G>& system, ProcessId process, Vaddr address, ByteCo
   Mm& mm = mm_of(system, process);
   COWHERD_TRY_ASSIGN(range, page_range<G>(address, length));
   if (advice == Advice::kDontNeed && COWHERD_MUTANT(dontneed_without_mmap_lock)) {
-    return discard(system, mm, range);
+    COWHERD_TRY_ASSIGN(hole, discard(system, mm, range));
+    return hole ? Result<void>(Errno::kNoMemory) : Result<void>();
   }
   switch (advice) {
     case Advice::kDontNeed:

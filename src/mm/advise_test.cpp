@@ -34,6 +34,23 @@ TYPED_TEST(AdviseTest, DontNeedInTheChildLeavesTheParentAlone) {
   EXPECT_EQ(m.get(p, 0), 9);
 }
 
+TYPED_TEST(AdviseTest, NothingIsTakenFromWhatMlockKeeps) {
+  for (const Advice advice : {Advice::kDontNeed, Advice::kFree, Advice::kCold, Advice::kPageOut}) {
+    TestMachine<TypeParam> m;
+    const ProcessId p = m.spawn();
+    m.map(p, 0, 4);
+    for (std::uint64_t page = 0; page < 4; ++page) ASSERT_EQ(m.put(p, page, 9), Errno{0});
+    ASSERT_EQ(m.advise(p, 2, 1, Advice::kLock), Errno{0});
+    EXPECT_EQ(m.advise(p, 1, 3, advice), Errno::kInvalid);
+    EXPECT_EQ(m.get(p, 1), advice == Advice::kDontNeed ? 0 : 9);
+    EXPECT_EQ(m.get(p, 2), 9);
+    EXPECT_EQ(m.get(p, 3), 9);
+    ASSERT_EQ(m.advise(p, 2, 1, Advice::kUnlock), Errno{0});
+    EXPECT_EQ(m.advise(p, 1, 3, advice), Errno{0});
+    EXPECT_EQ(m.verify(), "");
+  }
+}
+
 TYPED_TEST(AdviseTest, OverHolesEverythingMappedIsTreated) {
   for (const Advice advice : {Advice::kDontNeed, Advice::kDontFork, Advice::kWipeOnFork}) {
     TestMachine<TypeParam> m;

@@ -24,7 +24,9 @@ Result<void> bring_in(System<G>& system, Mm& mm, PageRange range, Vpn& at) COWHE
     const bool writable = has(system.at(vma).flags.protection, Protection::kWrite);
     auto populated = populate(system, mm, part, writable ? FaultKind::kWrite : FaultKind::kRead, at);
     if (!populated) {
-      const bool closed = populated.error() == Errno::kInvalid || populated.error() == Errno::kFault;
+      // Compare Linux mm/mlock.c: __mlock_posix_error_return().
+      const bool closed = populated.error() == Errno::kInvalid || populated.error() == Errno::kFault ||
+                          populated.error() == Errno::kHwPoison;
       return closed ? Errno::kNoMemory : populated.error();
     }
   }

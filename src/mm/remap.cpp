@@ -152,8 +152,8 @@ void hang_in(System<G>& system, Mm& mm, Ref<Vma> vma) COWHERD_REQUIRES(mm.mmap_l
   system.areas(mm).insert(vma);
 }
 
-/// MREMAP_DONTUNMAP: what is left behind has no pages, and is on the list of no anon_vma. Compare Linux mm/mremap.c:
-/// dontunmap_complete().
+/// MREMAP_DONTUNMAP: what is left behind has no pages, is on the list of no anon_vma, and is not locked. Compare Linux
+/// mm/mremap.c: dontunmap_complete().
 template <class G>
 void leave_empty(System<G>& system, Mm& mm, PageRange range) COWHERD_REQUIRES(mm.mmap_lock) {
   VmaTree areas = system.areas(mm);
@@ -165,6 +165,7 @@ void leave_empty(System<G>& system, Mm& mm, PageRange range) COWHERD_REQUIRES(mm
       unlink_anon_vmas(system.frames(), vma);
     }
     free_unlinked(system.frames(), vma);
+    system.at(vma).flags.locked = false;
     if (!system.at(vma).mapping) system.at(vma).index = system.at(vma).pages.begin;
   }
   merge_vmas(system, mm, range);

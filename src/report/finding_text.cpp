@@ -233,7 +233,8 @@ std::string finding_text(const check::Finding& finding, const FindingTextOptions
   }
   const std::string file = own_test || options.file.empty() ? "FILE" : options.file;
   if (finding.trace.replay.empty()) {
-    return text + fmt::format("again: cowherd live --schedule '{}' {}\n", finding.trace.schedule, file);
+    return text + fmt::format("again: cowherd live {}--schedule '{}' {}\n", finding.trace.live_options,
+                              finding.trace.schedule, file);
   }
   text += fmt::format("replay: {}\n", finding.trace.replay);
   const bool step_grain = finding.trace.grain == litmus::Grain::kStep;

@@ -20,7 +20,7 @@ using Sink = std::function<void(std::string_view)>;
 struct ReportOptions {
   /// Short lines in place of the whole verdict.
   bool compact = false;
-  /// Only what is not as expected.
+  /// Only what is not as expected; of what is skipped, with short lines, how many there are for each reason.
   bool quiet = false;
   /// Findings come with their traces.
   bool traces = true;

@@ -1,6 +1,10 @@
 #include <fmt/format.h>
 
+#include <algorithm>
+#include <map>
+#include <string>
 #include <utility>
+#include <vector>
 
 #include "report/reporter.hpp"
 #include "report/verdict_text.hpp"
@@ -19,6 +23,11 @@ class TextReporter final : public Reporter {
     const bool as_expected = status_of(judged.judgement) == ExitStatus::kExpected;
     seconds_ += judged.result.stats.seconds;
     if (options_.quiet && as_expected) return;
+    if (options_.quiet && options_.compact && judged.judgement == Judgement::kSkip) {
+      // Which statement it is about stands behind in brackets.
+      ++skipped_[judged.reason.substr(0, judged.reason.find(" ("))];
+      return;
+    }
     std::string text = options_.compact ? observation_line(judged) : whole_text(judged, options_) + '\n';
     // Of what is known to be broken, a line is enough in a batch.
     if (options_.compact && !as_expected) text += findings_text(judged, false);
@@ -28,6 +37,9 @@ class TextReporter final : public Reporter {
   void bad_file(const std::string& file, const std::string&) override { sink_(fmt::format("Error {}\n", file)); }
 
   void end(const Totals& totals) override {
+    std::vector<std::pair<std::string, std::size_t>> reasons(skipped_.begin(), skipped_.end());
+    std::stable_sort(reasons.begin(), reasons.end(), [](const auto& a, const auto& b) { return a.second > b.second; });
+    for (const auto& [reason, count] : reasons) sink_(fmt::format("Skipped {}: {}\n", count, reason));
     if (totals.files + totals.bad_files < 2 && totals.runs < 2) return;
     std::string text = fmt::format("Summary: {} tests, {} runs: {} as expected", totals.files, totals.runs,
                                    totals.passed + totals.expected_failures);
@@ -51,6 +63,8 @@ class TextReporter final : public Reporter {
  private:
   Sink sink_;
   ReportOptions options_;
+  /// Of a quiet batch: how many runs were skipped for each reason.
+  std::map<std::string, std::size_t> skipped_;
   double seconds_ = 0;
 };
 

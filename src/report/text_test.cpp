@@ -85,5 +85,20 @@ TEST(TextReporter, QuietNamesOnlyWhatDiffers) {
   EXPECT_TRUE(text.starts_with("Observation sample Always 1 0  R5 FAIL")) << text;
 }
 
+TEST(TextReporter, QuietCountsWhatIsSkippedByReason) {
+  const litmus::Program program = sample_program();
+  const auto skipped = [&program](const char* reason) {
+    check::CheckResult result = sample_result(0, 0);
+    result.skipped = reason;
+    return judge("a", program, result, {});
+  };
+  const std::vector<Judged> runs = {skipped("needs swap (swapout(x))"), skipped("needs ksm (ksm_merge(x, y))"),
+                                    skipped("needs ksm (ksm_unmerge(x))")};
+  EXPECT_EQ(written({.compact = true, .quiet = true}, runs),
+            "Skipped 2: needs ksm\nSkipped 1: needs swap\n"
+            "Summary: 3 tests, 3 runs: 0 as expected, 3 skipped; 0 findings, 21 states\n");
+  EXPECT_TRUE(written({.compact = true}, runs).starts_with("Skip sample R5: needs swap (swapout(x))\n"));
+}
+
 }  // namespace
 }  // namespace cowherd::report

@@ -90,7 +90,7 @@ struct Observation {
   /// SIGBUS are then allowed.
   bool short_of_memory = false;
 
-  /// The system ran out of something and said so: always allowed, and nothing has happened.
+  /// The system ran out of something and said so: always allowed, and nothing has happened but what mlock says first.
   [[nodiscard]] bool for_shortage() const {
     return short_of_memory && (error == Errno::kNoMemory || error == Errno::kAgain || error == Errno::kSigBus);
   }

@@ -56,6 +56,11 @@ Strength strength_of(PinFlags flags) {
 
 }  // namespace
 
+bool takes_from_memory(Advice advice) {
+  return advice == Advice::kDontNeed || advice == Advice::kFree || advice == Advice::kCold ||
+         advice == Advice::kPageOut;
+}
+
 Spec::Spec() { packed_.resize(512); }
 
 State& Spec::change() {
@@ -184,8 +189,26 @@ Judgement Spec::mprotect(SpaceId space, std::uint8_t first, std::uint8_t count, 
   return judge_result(kSuccess, seen);
 }
 
+void Spec::note_locked(SpaceId space, std::uint8_t first, std::uint8_t count, Mark locked) {
+  for (std::uint8_t i = first; i < first + count; ++i) {
+    Page* page = change().find(space, i);
+    if (page == nullptr) return;
+    if (locked != Mark::kMaybe || page->locked == Mark::kNo) page->locked = locked;
+  }
+}
+
+bool Spec::any_locked(SpaceId space, std::uint8_t first, std::uint8_t count, bool surely) const {
+  for (std::uint8_t i = first; i < first + count; ++i) {
+    const Page* page = state_.find(space, i);
+    if (page != nullptr && page->hugetlb == 0 && page->locked >= (surely ? Mark::kYes : Mark::kMaybe)) return true;
+  }
+  return false;
+}
+
 Judgement Spec::madvise(SpaceId space, std::uint8_t first, std::uint8_t count, Advice advice, Observation seen) {
+  if (advice == Advice::kLock) note_locked(space, first, count, seen.for_shortage() ? Mark::kMaybe : Mark::kYes);
   if (seen.for_shortage()) return {};
+  if (advice == Advice::kUnlock) note_locked(space, first, count, Mark::kNo);
   // What a page is made of, and whether it can be, is nobody's business here.
   if (advice == Advice::kCollapse && (seen.error == Errno::kInvalid || seen.error == Errno::kAgain)) return {};
   const bool locks = advice == Advice::kLock || advice == Advice::kUnlock;
@@ -207,21 +230,25 @@ Judgement Spec::madvise(SpaceId space, std::uint8_t first, std::uint8_t count, A
   bool closed = false;
   for (std::uint8_t i = first; i < first + count; ++i) {
     Page* page = change().find(space, i);
-    // Who asks for a write is refused first where the mapping forbids it, and mlock where there is a hole.
+    // Who asks for a write is refused first where the mapping forbids it.
     const bool may = page != nullptr && (advice == Advice::kPopulateWrite ? can_write(page) : can_read(page));
-    const bool brings_in = populates && advice != Advice::kUnlock && may && !locks_hole;
+    const bool brings_in = populates && !locks && may;
     if (brings_in && is_told_of_failure(space, i, Errno::kHwPoison, seen)) {
       // Nobody was told which of several it was.
       const bool surely = failed(space, i) || !any_may_have_failed(space, i + 1u, first + unsigned{count});
       return surely ? judge_failed(space, i, Errno::kHwPoison, seen) : judge_result(Errno::kHwPoison, seen);
     }
+    if (takes_from_memory(advice) && any_locked(space, i, 1, seen.error != Errno::kInvalid)) {
+      return judge_result(Errno::kInvalid, seen);
+    }
     if (page == nullptr) {
       hole = true;
       if (populates) break;
     } else if (locks) {
-      const bool shut = page->protection == Protection::kNone || state_.beyond_end(*page);
-      closed = closed || (advice == Advice::kLock && shut);
-      if (advice == Advice::kLock && !shut && !meets(space, i, can_write(page))) return unasked();
+      if (advice == Advice::kUnlock || locks_hole || closed) continue;
+      closed = page->protection == Protection::kNone || state_.beyond_end(*page) ||
+               is_told_of_failure(space, i, Errno::kNoMemory, seen);
+      if (!closed && !meets(space, i, can_write(page))) return unasked();
     } else if (populates) {
       const Grant grant = advice == Advice::kPopulateWrite ? kernel_writes(page) : kernel_reads(page);
       const bool granted = grant == Grant::kYes || (grant == Grant::kEither && seen.error != Errno::kInvalid);

@@ -49,6 +49,9 @@ struct Backing {
 /// which does not. Compare Linux mm/gup.c: check_vma_flags(), gup_fast_pte_range().
 enum class Grant : std::uint8_t { kNo, kEither, kYes };
 
+/// Advice that is not taken about what mlock keeps.
+[[nodiscard]] bool takes_from_memory(Advice advice);
+
 /// The reference state of one machine, and the judge of what is seen of it. Plain memory: copying bytes() and assigning
 /// them back is a snapshot, equal states have equal bytes. Each call is one atomic operation. Not thread-safe.
 ///
@@ -97,8 +100,13 @@ class Spec {
   /// Changes the pages before the first hole; with a hole the result is ENOMEM.
   Judgement mprotect(SpaceId space, std::uint8_t first, std::uint8_t count, Protection protection, Observation seen);
   /// Changes all pages that are mapped; with a hole the result is ENOMEM. kFree: the words of a page, until they are
-  /// written again, may read 0; kCold, kPageOut and kSync change nothing.
+  /// written again, may read 0; kCold, kPageOut and kSync change nothing. kDontNeed, kFree, kCold and kPageOut end with
+  /// EINVAL where mlock keeps a page.
   Judgement madvise(SpaceId space, std::uint8_t first, std::uint8_t count, Advice advice, Observation seen);
+  /// What mlock and munlock say of the pages before the first hole, before they do anything else.
+  void note_locked(SpaceId space, std::uint8_t first, std::uint8_t count, Mark locked);
+  /// Whether mlock keeps one of the pages, or may.
+  [[nodiscard]] bool any_locked(SpaceId space, std::uint8_t first, std::uint8_t count, bool surely) const;
 
   /// Without MREMAP_FIXED: in place, so that to == first. Pages that come new are mapped as the last old one is.
   Judgement mremap(SpaceId space, const Remap& remap, Observation seen);

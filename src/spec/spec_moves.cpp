@@ -62,6 +62,7 @@ void Spec::remap_part(SpaceId space, const Remap& remap, std::uint8_t part, bool
     page.dont_fork = like.dont_fork;
     page.wipe_on_fork = like.wipe_on_fork;
     page.secret = like.secret;
+    page.locked = like.locked;
     page.uffd =
         last_moved || remap.first == remap.to || has(like.uffd, UffdFlags::kEventRemap) ? like.uffd : UffdFlags::kNone;
     return;

@@ -54,6 +54,7 @@ void State::copy_pages(SpaceId parent, SpaceId child) {
     if (page.dont_fork) continue;
     to.mapped = with(to.mapped, i);
     to.pages[i] = page;
+    to.pages[i].locked = Mark::kNo;
     if (!has(page.uffd, UffdFlags::kEventFork)) {
       to.pages[i].uffd = UffdFlags::kNone;
       to.pages[i].mark = Mark::kNo;
@@ -183,6 +184,7 @@ void State::move(SpaceId space, std::uint8_t page, std::uint8_t to, bool stays_m
   provenance_.moved(space, page, to);
   Page& left = in.pages[page];
   if (stays_mapped) {
+    left.locked = Mark::kNo;
     if (left.view == View::kShared) return;
     left.words = {};
     left.writers = {};
@@ -201,14 +203,17 @@ void State::move(SpaceId space, std::uint8_t page, std::uint8_t to, bool stays_m
 
 void State::move_content(SpaceId space, std::uint8_t page, std::uint8_t to) {
   const Page target = spaces_[space.value()].pages[to];
+  const Mark locked = spaces_[space.value()].pages[page].locked;
   move(space, page, to, true);
   Page& moved = spaces_[space.value()].pages[to];
   moved.dont_fork = target.dont_fork;
   moved.wipe_on_fork = target.wipe_on_fork;
   moved.uffd = target.uffd;
+  moved.locked = target.locked;
   moved.presence = Presence::kPresent;
   moved.mark = Mark::kNo;
   Page& left = spaces_[space.value()].pages[page];
+  left.locked = locked;
   left.presence = has(left.uffd, UffdFlags::kMissing) ? Presence::kAbsent : absence();
   left.failure = Failure::kNone;
 }

@@ -57,7 +57,8 @@ inline constexpr std::uint8_t kHugetlbPages = 4;
 /// MADV_FREE may have lost it since; until it is written nobody knows.
 enum class Presence : std::uint8_t { kPresent, kAbsent, kMaybe, kFreed };
 
-/// Whether userfaultfd's handler has write-protected the page: kMaybe where it may have had none to protect.
+/// Whether something was said of a page. Userfaultfd's handler has write-protected it: kMaybe where it may have had
+/// none to protect. mlock keeps it: kMaybe where that failed for want of memory.
 enum class Mark : std::uint8_t { kNo, kMaybe, kYes };
 
 /// What one page holds, and who put it there last.
@@ -84,6 +85,7 @@ struct Page {
   /// Meaningful where State::tracks_handlers(), and nothing of a file or shared is mapped.
   Presence presence = Presence::kPresent;
   Mark mark = Mark::kNo;
+  Mark locked = Mark::kNo;
 };
 
 /// What a reference promises its holder.

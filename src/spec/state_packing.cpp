@@ -55,9 +55,10 @@ constexpr unsigned kMayGo = 1;
 constexpr unsigned kHasFile = 2;
 constexpr unsigned kFailureShift = 2;
 constexpr unsigned kHugetlbShift = 4;
-/// Two bytes say what userfaultfd's handler decides, and what it has done.
+/// Two bytes say what userfaultfd's handler decides, and what it and mlock have done.
 constexpr unsigned kHandled = 128;
 constexpr unsigned kMarkShift = 2;
+constexpr unsigned kLockedShift = 4;
 /// Of a file's number of pages.
 constexpr unsigned kOnDisk = 0x80;
 
@@ -137,14 +138,15 @@ void State::pack_page(Packer& out, DetachedPacker& detached, const Page& page) c
   const bool has_file = page.view != View::kOwn || page.file != kAnonymous;
   const unsigned more = (page.lazy.may_go ? kMayGo : 0u) | (has_file ? kHasFile : 0u) |
                         static_cast<unsigned>(page.failure) << kFailureShift | unsigned{page.hugetlb} << kHugetlbShift |
-                        (is_handled(page) ? kHandled : 0u);
+                        (is_handled(page) || page.locked != Mark::kNo ? kHandled : 0u);
   out.put(static_cast<std::uint16_t>(pack_writers(page.writers) | unsigned{page.lazy.words} << kLazyShift |
                                      (page.secret ? kSecret : 0u) | (more != 0 ? kHasMore : 0u)));
   if (more != 0) out.put(static_cast<std::uint8_t>(more));
   if ((more & kHandled) != 0) {
     out.put(page.uffd);
-    out.put(static_cast<std::uint8_t>(static_cast<unsigned>(page.presence) | static_cast<unsigned>(page.mark)
-                                                                                 << kMarkShift));
+    out.put(static_cast<std::uint8_t>(static_cast<unsigned>(page.presence) |
+                                      static_cast<unsigned>(page.mark) << kMarkShift |
+                                      static_cast<unsigned>(page.locked) << kLockedShift));
   }
   pack_words(out, page.words);
   if (!has_file) return;
@@ -169,7 +171,8 @@ void State::unpack_page(Unpacker& in, DetachedUnpacker& detached, Page& page) {
   page.uffd = (more & kHandled) != 0 ? in.get<UffdFlags>() : UffdFlags::kNone;
   const unsigned handled = (more & kHandled) != 0 ? in.get<std::uint8_t>() : 0u;
   page.presence = static_cast<Presence>(handled & 3u);
-  page.mark = static_cast<Mark>(handled >> kMarkShift);
+  page.mark = static_cast<Mark>(handled >> kMarkShift & 3u);
+  page.locked = static_cast<Mark>(handled >> kLockedShift);
   unpack_words(in, page.words, head >> 4);
   page.view = View::kOwn;
   page.file = kAnonymous;

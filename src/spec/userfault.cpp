@@ -144,7 +144,9 @@ Spec::Refusal Spec::move_refusal(SpaceId space, std::uint8_t to, std::uint8_t fr
   if (source == nullptr || target == nullptr) return {Errno::kNoEntry};
   const bool alike = is_own(*source) && is_own(*target) && !source->secret && !target->secret && source->hugetlb == 0 &&
                      source->protection == target->protection && has(source->protection, Protection::kWrite);
-  if (!alike || from == to || target->uffd == UffdFlags::kNone) return {Errno::kInvalid};
+  const bool one_locked =
+      source->locked != target->locked && source->locked != Mark::kMaybe && target->locked != Mark::kMaybe;
+  if (!alike || one_locked || from == to || target->uffd == UffdFlags::kNone) return {Errno::kInvalid};
   if (source->presence == Presence::kAbsent && source->failure != Failure::kFailed) return {Errno::kNoEntry};
   if (target->presence == Presence::kPresent || target->failure == Failure::kFailed) return {Errno::kExist};
   if (source->failure == Failure::kFailed) return {Errno::kFault};
@@ -158,8 +160,9 @@ Judgement Spec::uffd_move(SpaceId space, std::uint8_t to, std::uint8_t from, Obs
   const Page* source = state_.find(space, from);
   const Page* target = state_.find(space, to);
   if (refusal.error == Errno::kNoEntry || refusal.error == Errno::kInvalid) return judge_result(refusal.error, seen);
-  // What is not known is not judged: whether a page is there, or has failed, or is somebody else's too.
+  // What is not known is not judged: whether a page is there, or locked, or has failed, or is somebody else's too.
   const bool may_lack = source->presence == Presence::kMaybe || source->presence == Presence::kFreed;
+  if (seen.error == Errno::kInvalid && (source->locked == Mark::kMaybe || target->locked == Mark::kMaybe)) return {};
   const bool may_exist = target->presence != Presence::kAbsent || target->failure != Failure::kNone;
   if (seen.error == Errno::kNoEntry && may_lack) return {};
   if (seen.error == Errno::kExist && may_exist) return {};
