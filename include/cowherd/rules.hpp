@@ -192,6 +192,14 @@ enum class LongtermFile : std::uint8_t {
   kRefuse,
 };
 
+/// What a long-term reference does with a page in memory that is to hold only what can be moved.
+enum class LongtermMovable : std::uint8_t {
+  /// Holds it there, and nobody can move it for as long.
+  kInPlace,
+  /// Has it moved first.
+  kMigrate,
+};
+
 /// What writeback takes a page for that a device may still be writing.
 enum class WritebackPinned : std::uint8_t {
   /// For clean, once its bytes are on their way: what is written after that has to be said again.
@@ -464,6 +472,7 @@ struct Rules {
   RemapFlush remap_flush = RemapFlush::kEarly;
   ForkFile fork_file = ForkFile::kShare;
   LongtermFile longterm_file = LongtermFile::kAllow;
+  LongtermMovable longterm_movable = LongtermMovable::kMigrate;
   WritebackPinned writeback_pinned = WritebackPinned::kKeepDirty;
   DirtyUnprepared dirty_unprepared = DirtyUnprepared::kWrite;
   NumaSkip numa_skip = NumaSkip::kHeld;
@@ -529,6 +538,7 @@ enum class Decision : std::uint8_t {
   kRemapFlush,
   kForkFile,
   kLongtermFile,
+  kLongtermMovable,
   kWritebackPinned,
   kDirtyUnprepared,
   kNumaSkip,
@@ -561,7 +571,7 @@ enum class Decision : std::uint8_t {
   kKsmBreak,
   kFolioReuse,
 };
-inline constexpr std::uint8_t kDecisionCount = 59;
+inline constexpr std::uint8_t kDecisionCount = 60;
 
 /// The `cowherd` row: the default of every tool. Equal to Rules{}.
 inline constexpr Rules kCowherdRules{};

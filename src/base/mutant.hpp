@@ -67,6 +67,8 @@ namespace cowherd {
   X(block_not_read, "a page that the disk holds comes into the cache as zeros")                                      \
   X(block_kept_by_truncate, "a block outlives the page that was cut off its file")                                   \
   X(longterm_file_by_fast_pin, "a fast pin does not ask whether the file may be held for long")                      \
+  X(longterm_pin_stays_movable, "a long-term pin holds a page in memory that is to hold only what can be moved")     \
+  X(longterm_fast_pin_stays_movable, "a fast long-term pin does not ask where the page lies")                        \
   X(pin_keeps_file_page, "a long-term pin for reading takes a file's page of a private mapping as it is")            \
   X(shared_pages_copied_at_fork, "fork copies the entries of shared mappings")                                       \
   /* Tables that address spaces share. */                                                                            \
@@ -312,6 +314,9 @@ namespace cowherd {
   X(poison_forgotten, "a page that has failed is gone as if nobody had had it")                                      \
   X(poisoned_frame_reused, "memory that has failed is given out again")                                              \
   X(fork_forgets_poison, "the child does not hear of a page that has failed")                                        \
+  X(offline_leaves_pages, "movable memory is taken for empty where something has stayed")                            \
+  X(offline_stays_open, "frames of movable memory are given out while it is taken out")                              \
+  X(secret_is_movable, "secret memory lies in memory that is to hold only what can be moved")                        \
   X(poison_stays_in_swap_cache, "the good copy in a slot is not looked for where its page has failed")               \
   X(exec_keeps_old_memory, "exec leaks the old address space")
 

@@ -144,6 +144,8 @@ Call call_of(Where& where, std::uint8_t block) {
     case OpCode::kMigrate:
     case OpCode::kCollapse:
     case OpCode::kSplit:
+    case OpCode::kCompact:
+    case OpCode::kOffline:
       break;
     case OpCode::kUffdRegister:
     case OpCode::kUffdUnregister:

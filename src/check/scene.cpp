@@ -26,9 +26,13 @@ bool needs_swap(const litmus::Program& program) {
 }
 
 bool needs_migration(const litmus::Program& program) {
+  if (program.movable) return true;
   for (const litmus::Block& block : program.blocks) {
     for (const litmus::Operation& op : block.operations) {
-      if (op.code == litmus::OpCode::kMigrate || op.code == litmus::OpCode::kPoison) return true;
+      if (op.code == litmus::OpCode::kMigrate || op.code == litmus::OpCode::kPoison ||
+          op.code == litmus::OpCode::kCompact) {
+        return true;
+      }
     }
   }
   return false;
@@ -113,7 +117,8 @@ Scene::Scene(const litmus::Program& program) : program_(&program) {
     for (const litmus::Operation& op : block.operations) {
       const bool makes = op.code == litmus::OpCode::kMremap || op.code == litmus::OpCode::kMigrate ||
                          op.code == litmus::OpCode::kPoison || op.code == litmus::OpCode::kUffdMove ||
-                         op.code == litmus::OpCode::kUffdRegister;
+                         op.code == litmus::OpCode::kUffdRegister || op.code == litmus::OpCode::kCompact ||
+                         (program.movable && (op.code == litmus::OpCode::kPin || op.code == litmus::OpCode::kOffline));
       moves += makes ? 1 : 0;
     }
   }
@@ -134,7 +139,8 @@ Scene::Scene(const litmus::Program& program) : program_(&program) {
   if (has_files_) for_files += (processes + program.operation_count()) * 3 * (pages + program.variables.size());
   constexpr std::uint64_t kStep = 64;
   const std::uint64_t pool = pool_frames<G>(hugetlb_pages_);
-  frames_ = PageCount{(wanted + runs + for_files + pool + kStep - 1) / kStep * kStep};
+  if (program.movable) movable_ = PageCount{*program.movable};
+  frames_ = PageCount{(wanted + runs + for_files + pool + movable_.value() + kStep - 1) / kStep * kStep};
   if (uses_swap_) swap_ = swap_ + PageCount{pages * (processes + 1)};
 }
 

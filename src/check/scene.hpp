@@ -98,6 +98,8 @@ class Scene {
   [[nodiscard]] unsigned folio_order() const { return folio_order_; }
   /// Pages of the hugetlb pool; none where nothing is of it.
   [[nodiscard]] std::uint32_t hugetlb_pages() const { return hugetlb_pages_; }
+  /// Frames that hold only what can be moved.
+  [[nodiscard]] PageCount movable() const { return movable_; }
   /// Enough for every process to have every page there; none where no statement can bring one there.
   [[nodiscard]] PageCount swap() const { return swap_; }
   /// Whether a statement goes by reverse maps to whoever has a page.
@@ -127,6 +129,7 @@ class Scene {
   bool uses_userfault_ = false;
   std::uint32_t hugetlb_pages_ = 0;
   PageCount swap_{0};
+  PageCount movable_{0};
 };
 
 }  // namespace cowherd::check

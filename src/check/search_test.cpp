@@ -115,7 +115,7 @@ INSTANTIATE_TEST_SUITE_P(Random, BothSearches,
                                          GeneratorCase{"Long", longer(), 500, 200, 20},
                                          GeneratorCase{"Failures", with_failures(), 1000, 200, 10},
                                          GeneratorCase{"PageLocks", with_locks(), 2000, 200, 6},
-                                         GeneratorCase{"DeviceBlocks", with_devices(), 3000, 150, 10}),
+                                         GeneratorCase{"DeviceBlocks", with_devices(), 3000, 400, 10}),
                          [](const auto& tested) { return tested.param.name; });
 
 }  // namespace

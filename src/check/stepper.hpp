@@ -156,6 +156,10 @@ class Stepper {
         return work_on_page(mm::migrate<G>, {Errno::kBusy, Errno::kFault});
       case OpCode::kPoison:
         return work_on_page(mm::poison<G>, {});
+      case OpCode::kCompact:
+        return make_room(mm::compact<G>, {});
+      case OpCode::kOffline:
+        return make_room(mm::offline<G>, {Errno::kBusy, Errno::kInvalid});
       case OpCode::kUffdRegister:
       case OpCode::kUffdUnregister:
       case OpCode::kUffdCopy:
@@ -423,6 +427,14 @@ class Stepper {
     const auto observed = seen(error_of(work(system_, world_.control.processes[target()].id, address())));
     if (report_.blocked || std::find(refusals.begin(), refusals.end(), observed.error) != refusals.end()) return;
     op_.code == OpCode::kPoison ? judge(observed) : judge_success(observed);
+  }
+
+  /// As work_on_page(), on memory as a whole.
+  template <class Work>
+  void make_room(Work&& work, std::initializer_list<Errno> refusals) {
+    const auto observed = seen(error_of(work(system_)));
+    if (report_.blocked || std::find(refusals.begin(), refusals.end(), observed.error) != refusals.end()) return;
+    judge_success(observed);
   }
 
   void collapse_range() {

@@ -32,7 +32,8 @@ std::string World::begin(const Scene& scene, const Rules& rules, const Setting& 
                              .others_come_by_rmap = scene.others_come_by_rmap(),
                              .huge = scene.uses_huge(),
                              .folio_order = scene.folio_order(),
-                             .pool = scene.hugetlb_pages()};
+                             .pool = scene.hugetlb_pages(),
+                             .movable = scene.movable()};
   const std::size_t bytes = mm::System<G>::footprint(size);
   if (bytes > memory_bytes_) {
     memory_.reset(static_cast<std::byte*>(::operator new[](bytes, kAlignment)));

@@ -112,6 +112,10 @@ constexpr std::array kTable = {
         Decision::kLongtermFile, "longterm-file", "a long-term reference for writing to a disk's file",
         "Linux refuses it since 6.5 (8ac268436e6d, a6e79df92e4a); files in memory are let through",
         kLongtermFileValues),
+    row<&Rules::longterm_movable>(
+        Decision::kLongtermMovable, "longterm-movable", "a long-term reference to a page in movable memory",
+        "Linux moves the page out first since 5.13 (d1e153fea2a8); out of CMA, which is not told apart here, since 5.1",
+        kLongtermMovableValues),
     row<&Rules::writeback_pinned>(
         Decision::kWritebackPinned, "writeback-pinned", "what writeback takes a page for that a device may still write",
         "Linux takes it for clean: the trouble with get_user_pages (LWN 753027)", kWritebackPinnedValues),

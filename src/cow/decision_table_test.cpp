@@ -60,6 +60,7 @@ TEST(DecisionTable, NamesMeanTheirEnumerators) {
   rules.remap_flush = RemapFlush::kLate;
   rules.fork_file = ForkFile::kCopy;
   rules.longterm_file = LongtermFile::kRefuse;
+  rules.longterm_movable = LongtermMovable::kMigrate;
   rules.writeback_pinned = WritebackPinned::kKeepDirty;
   rules.dirty_unprepared = DirtyUnprepared::kWrite;
   rules.numa_skip = NumaSkip::kHeld;
@@ -120,6 +121,7 @@ TEST(DecisionTable, NamesMeanTheirEnumerators) {
       {Decision::kRemapFlush, "remap-flush=late"},
       {Decision::kForkFile, "fork-file=copy"},
       {Decision::kLongtermFile, "longterm-file=refuse"},
+      {Decision::kLongtermMovable, "longterm-movable=migrate"},
       {Decision::kWritebackPinned, "writeback-pinned=keep-dirty"},
       {Decision::kDirtyUnprepared, "dirty-unprepared=write"},
       {Decision::kNumaSkip, "numa-skip=held"},

@@ -180,6 +180,11 @@ inline constexpr DecisionValue kLongtermFileValues[] = {
     {"refuse", "a long-term reference for writing to a shared mapping of a disk's file is EFAULT"},
 };
 
+inline constexpr DecisionValue kLongtermMovableValues[] = {
+    {"in-place", "a page in movable memory that a device holds for long stays there: the memory cannot be taken out"},
+    {"migrate", "a page in movable memory is moved to normal memory before a device holds it for long, or ENOMEM"},
+};
+
 inline constexpr DecisionValue kWritebackPinnedValues[] = {
     {"clean",
      "a page that a device may still write is clean once it is written out: what comes after is lost, or meets a "

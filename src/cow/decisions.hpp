@@ -337,6 +337,11 @@ constexpr bool gup_refuses_file(const Rules& rules, PinFlags flags, bool tracked
   return tracked && rules.longterm_file == LongtermFile::kRefuse && has(flags, PinFlags::kWrite | PinFlags::kLongTerm);
 }
 
+/// Whether a reference taken with `flags` to a page in movable memory has it moved to normal memory first.
+constexpr bool gup_leaves_movable(const Rules& rules, PinFlags flags) {
+  return rules.longterm_movable == LongtermMovable::kMigrate && has(flags, PinFlags::kLongTerm);
+}
+
 /// Whether writeback goes on taking the page for dirty. Asked when nobody can write it through an entry any more.
 constexpr bool stays_dirty(const Rules& rules, const FrameState& frame) {
   return rules.writeback_pinned == WritebackPinned::kKeepDirty && maybe_pinned(rules, frame) &&

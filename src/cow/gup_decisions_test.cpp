@@ -183,6 +183,17 @@ TEST(FileDecisions, LongTermWritersOfADisksFile) {
   }
 }
 
+TEST(GupDecisions, LongTermReferencesLeaveMovableMemory) {
+  for (unsigned bits = 0; bits < 128; ++bits) {
+    const auto flags = static_cast<PinFlags>(bits);
+    Rules rules;
+    rules.longterm_movable = LongtermMovable::kInPlace;
+    EXPECT_FALSE(gup_leaves_movable(rules, flags));
+    rules.longterm_movable = LongtermMovable::kMigrate;
+    EXPECT_EQ(gup_leaves_movable(rules, flags), has(flags, PinFlags::kLongTerm));
+  }
+}
+
 TEST(FileDecisions, AWriteFaultNeverReusesAFilesPage) {
   for (const Reuse reuse : {Reuse::kNever, Reuse::kCount, Reuse::kMapcount, Reuse::kExclusive, Reuse::kDirected}) {
     Rules rules;

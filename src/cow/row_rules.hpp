@@ -29,6 +29,7 @@ inline constexpr Rules kR0 = changed(Rules{}, [](Rules& r) {
   r.gup_recheck = GupRecheck::kEntry;
   r.clear_refs_lock = ClearRefsLock::kRead;
   r.clear_refs_pinned = ClearRefsPinned::kProtect;
+  r.longterm_movable = LongtermMovable::kInPlace;
   r.writeback_pinned = WritebackPinned::kClean;
   r.dirty_unprepared = DirtyUnprepared::kBug;
   r.numa_skip = NumaSkip::kShared;
@@ -107,7 +108,10 @@ inline constexpr Rules kR8 = changed(kLinux5_10_7, [](Rules& r) {
   r.reclaim_pinned = ReclaimPinned::kSkip;
 });
 inline constexpr Rules kLinux5_12 = changed(kR8, [](Rules& r) { r.uffd_flush = UffdFlush::kBeforeUnlock; });
-inline constexpr Rules kR9 = changed(kLinux5_12, [](Rules& r) { r.hugetlb_fork = HugetlbFork::kAsSmall; });
+inline constexpr Rules kR9 = changed(kLinux5_12, [](Rules& r) {
+  r.hugetlb_fork = HugetlbFork::kAsSmall;
+  r.longterm_movable = LongtermMovable::kMigrate;
+});
 inline constexpr Rules kLinux5_14 = changed(kR9, [](Rules& r) { r.uffd_fork = UffdFork::kByChild; });
 inline constexpr Rules kLinux5_16 = changed(kLinux5_14, [](Rules& r) { r.uffd_continue = UffdContinue::kDirty; });
 inline constexpr Rules kLinux5_17 = changed(kLinux5_16, [](Rules& r) { r.numa_skip = NumaSkip::kHeld; });

@@ -59,7 +59,7 @@ TEST(RuleRows, EachRowChangesWhatTheHistorySays) {
       {"R7", "R8", " counted write skip skip"},
       {"R7", "linux-5.10.7", " counted"},
       {"R8", "linux-5.12", " before-unlock"},
-      {"R8", "R9", " as-small before-unlock"},
+      {"R8", "R9", " migrate as-small before-unlock"},
       {"R9", "linux-5.14", " by-child"},
       {"linux-5.14", "linux-5.16", " dirty"},
       {"linux-5.16", "linux-5.17", " held"},

@@ -71,7 +71,9 @@ Frames<G>::Frames(std::byte* memory) : header_(reinterpret_cast<Header*>(memory)
     word += where.words[level_count_];
   }
   caches_ = reinterpret_cast<FrameCache*>(memory + where.cache_offset);
-  cache_count_ = where.caches;
+  cache_count_ = caches_in_use(where, header_->movable_count);
+  movable_first_ = header_->movable_first;
+  movable_count_ = header_->movable_count;
   object_caches_ = reinterpret_cast<ObjectCache*>(caches_ + cache_count_);
   descriptors_ = reinterpret_cast<FrameDescriptor*>(memory + where.descriptor_offset);
   if (header_->cold != 0) cold_ = reinterpret_cast<ColdDescriptor*>(memory + where.cold_offset);
@@ -92,6 +94,10 @@ void Frames<G>::format(std::byte* memory, PageCount frames, const Parts& parts) 
   header->cold = parts.cold ? 1 : 0;
   header->huge = parts.huge ? 1 : 0;
   header->folios = parts.folios ? 1 : 0;
+  const MovableZone& movable = parts.movable;
+  assert(movable.count == PageCount{0} || movable.first + movable.count <= FrameNumber{header->frame_count});
+  header->movable_first = movable.first.value();
+  header->movable_count = static_cast<std::uint32_t>(movable.count.value());
   if constexpr (G::kScrubFreed) {
     std::memset(memory + where.ram_offset, kScrubByte, count * kPageBytes);
   }
@@ -168,8 +174,8 @@ std::size_t Frames<G>::find_free(unsigned order) const {
 }
 
 template <class G>
-Result<FrameNumber> Frames<G>::take(FrameUse use, unsigned order) {
-  const std::size_t found = find_free(order);
+Result<FrameNumber> Frames<G>::take(FrameUse use, unsigned order, Zone zone) {
+  const std::size_t found = movable_count_ == 0 ? find_free(order) : find_free_in(zone, order);
   if (found >= header_->frame_count) {
     return Errno::kNoMemory;
   }
@@ -199,27 +205,27 @@ void Frames<G>::give(FrameNumber frame, unsigned order) {
 }
 
 template <class G>
-Result<FrameNumber> Frames<G>::allocate(FrameUse use, unsigned order) {
+Result<FrameNumber> Frames<G>::allocate(FrameUse use, unsigned order, Zone zone) {
   if (injector_.should_fail()) {
     return short_of_memory();
   }
   if constexpr (!G::kExplored) {
     if (order == 0 && cache_count_ != 0) return take_cached(use);
   }
-  auto taken = take_run(use, order);
+  auto taken = take_run(use, order, zone);
   if constexpr (!G::kExplored) {
     if (!taken && cache_count_ != 0) {
       drain_caches();
-      taken = take_run(use, order);
+      taken = take_run(use, order, zone);
     }
   }
   return taken ? taken : short_of_memory();
 }
 
 template <class G>
-Result<FrameNumber> Frames<G>::take_run(FrameUse use, unsigned order) {
+Result<FrameNumber> Frames<G>::take_run(FrameUse use, unsigned order, Zone zone) {
   const Hold hold(*header_);
-  return take(use, order);
+  return take(use, order, zone);
 }
 
 template <class G>

@@ -25,6 +25,20 @@
 
 namespace cowherd {
 
+/// Which memory a frame is wanted from. Compare Linux ZONE_NORMAL, ZONE_MOVABLE.
+enum class Zone : std::uint8_t {
+  /// What is given out may stay where it is for ever.
+  kNormal,
+  /// What is given out can be moved; where none of it is left, normal memory does too.
+  kMovable,
+};
+
+/// Frames that hold only what can be moved: `count` of them from `first` on.
+struct MovableZone {
+  FrameNumber first{0};
+  PageCount count{0};
+};
+
 /// RAM: frames, their descriptors, who has them, and the kernel objects that live in them.
 ///
 /// A Frames is a view: all state lies in the memory that format() laid out, in this order: header, free bitmaps, the
@@ -50,19 +64,22 @@ class Frames {
   static constexpr unsigned kHugeOrder = G::kTableShift;
   static constexpr std::uint32_t kHugeFrames = 1U << kHugeOrder;
 
-  /// What there is beside the descriptors.
+  /// What there is besides frames and their descriptors.
   struct Parts {
-    /// They have a cold part.
+    /// Descriptors have a cold part.
     bool cold = false;
     /// There may be huge pages.
     bool huge = false;
     /// There may be large folios that lowest tables map.
     bool folios = false;
+    /// Lies behind frame 0.
+    MovableZone movable{};
   };
   /// Bytes that `frames` frames need.
   static std::size_t footprint(PageCount frames, const Parts& parts = {});
-  /// Lays out a fresh RAM: every frame free but frame 0, which is the zero page. Precondition: `memory` has footprint()
-  /// bytes and is aligned to a page of the geometry; 2 to kMaxFrames frames.
+  /// Lays out a fresh RAM: every frame free but frame 0, which is the zero page. Threads keep no free frames at hand
+  /// where some are movable. Precondition: `memory` has footprint() bytes and is aligned to a page of the geometry; 2
+  /// to kMaxFrames frames.
   static void format(std::byte* memory, PageCount frames, const Parts& parts = {});
 
   /// Attaches to memory that format() laid out, or to a copy of it.
@@ -78,8 +95,8 @@ class Frames {
   }
 
   /// 2^`order` frames in a row, aligned to their number; contents undefined, descriptors clear but for `use`, without
-  /// references. ENOMEM: none left, or an injected failure.
-  Result<FrameNumber> allocate(FrameUse use, unsigned order = 0);
+  /// references. Several come from normal memory. ENOMEM: none left, or an injected failure.
+  Result<FrameNumber> allocate(FrameUse use, unsigned order = 0, Zone zone = Zone::kNormal);
   /// Precondition: nobody holds a reference.
   void free(FrameNumber frame, unsigned order = 0);
   /// As free() of each; many at once cost less.
@@ -99,6 +116,16 @@ class Frames {
     stripe_ = number;
     stripes_ = stripes;
   }
+
+  [[nodiscard]] bool has_movable() const { return movable_count_ != 0; }
+  /// Whether `frame`, any number at all, is one that holds only what can be moved.
+  [[nodiscard]] bool is_movable(FrameNumber frame) const { return frame.value() - movable_first_ < movable_count_; }
+  [[nodiscard]] MovableZone movable() const { return {FrameNumber{movable_first_}, PageCount{movable_count_}}; }
+  /// While closed, no movable frame is given out.
+  [[nodiscard]] bool movable_closed() const { return std::atomic_ref(header_->movable_closed).load() != 0; }
+  void open_movable() { std::atomic_ref(header_->movable_closed).store(0); }
+  /// False: somebody else has.
+  [[nodiscard]] bool close_movable() { return std::atomic_ref(header_->movable_closed).exchange(1) == 0; }
 
   [[nodiscard]] FrameDescriptor& descriptor(FrameNumber frame) const { return descriptors_[frame.value()]; }
   [[nodiscard]] bool has_cold() const { return cold_ != nullptr; }
@@ -202,6 +229,10 @@ class Frames {
     /// Whether there may be huge pages.
     std::uint32_t huge;
     std::uint32_t folios;
+    /// The frames that hold only what can be moved, and whether none of them is given out now.
+    std::uint32_t movable_first;
+    std::uint32_t movable_count;
+    std::uint32_t movable_closed;
     /// Given out by the slabs, to threads' caches too.
     std::uint32_t objects[kKinds];
     /// First slab with a free object, by kind: frame number, 0 for none.
@@ -240,6 +271,8 @@ class Frames {
     std::size_t total;
   };
   static Layout layout(std::size_t frames, const Parts& parts);
+  /// How many caches are used of those that there is room for.
+  static std::size_t caches_in_use(const Layout& where, std::size_t movable) { return movable == 0 ? where.caches : 0; }
   /// What is known of a frame beside its descriptor goes.
   void clear_parts(FrameNumber frame) {
     if (cold_ != nullptr) cold_[frame.value()].clear();
@@ -258,10 +291,16 @@ class Frames {
   }
   /// The first free run of 2^`order` frames; frame_count where there is none.
   [[nodiscard]] std::size_t find_free(unsigned order) const;
+  /// The same where some frames are movable.
+  [[nodiscard]] std::size_t find_free_in(Zone zone, unsigned order) const;
+  /// The same from [begin, end).
+  [[nodiscard]] std::size_t find_between(std::size_t begin, std::size_t end, unsigned order, bool own_stripe) const;
+  /// The first free frame from `from` on.
+  [[nodiscard]] std::size_t next_free(std::size_t from) const;
   /// As allocate() and free(), the header's lock held; without a word of shortage.
-  Result<FrameNumber> take(FrameUse use, unsigned order);
+  Result<FrameNumber> take(FrameUse use, unsigned order, Zone zone = Zone::kNormal);
   void give(FrameNumber frame, unsigned order);
-  Result<FrameNumber> take_run(FrameUse use, unsigned order);
+  Result<FrameNumber> take_run(FrameUse use, unsigned order, Zone zone = Zone::kNormal);
   Errno short_of_memory() {
     note_shortage();
     return Errno::kNoMemory;
@@ -317,6 +356,8 @@ class Frames {
   ObjectCache* object_caches_;
   /// A power of two, or none.
   std::size_t cache_count_;
+  std::uint32_t movable_first_ = 0;
+  std::uint32_t movable_count_ = 0;
   FrameDescriptor* descriptors_;
   /// Null where there is none.
   ColdDescriptor* cold_ = nullptr;

@@ -85,6 +85,11 @@ void Generator::draw() {
     case OpCode::kSplit:
     case OpCode::kPoison:
       return draw_swap(b, op);
+    case OpCode::kCompact:
+    case OpCode::kOffline:
+      // Without such memory there is nothing to take out.
+      if (op.code == OpCode::kOffline && !program_.movable) return;
+      return emit(random_.percent(50) ? kernel_block_ : program_.blocks[b], op, random_.percent(50));
     case OpCode::kUffdRegister:
     case OpCode::kUffdUnregister:
     case OpCode::kUffdCopy:

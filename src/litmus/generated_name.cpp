@@ -117,6 +117,10 @@ std::string_view operation_tag(const Operation& operation) {
       return "Split";
     case OpCode::kPoison:
       return "Fail";
+    case OpCode::kCompact:
+      return "Comp";
+    case OpCode::kOffline:
+      return "Off";
     case OpCode::kUffdRegister:
       return "Reg";
     case OpCode::kUffdUnregister:

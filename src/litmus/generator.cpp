@@ -70,6 +70,9 @@ void Generator::declare() {
     pages -= variable.pages;
     program_.variables.push_back(std::move(variable));
   }
+  if (options_.movable_percent != 0 && random_.percent(options_.movable_percent)) {
+    program_.movable = static_cast<std::uint8_t>(1 + random_.below(4));
+  }
   const std::uint32_t devices = options_.max_devices == 0 ? 0 : 1 + random_.below(options_.max_devices);
   for (std::uint32_t d = 0; d < devices; ++d) program_.devices.emplace_back(1, "deghijkl"[d]);
   devices_.resize(devices);

@@ -63,6 +63,8 @@ constexpr OpWeights default_weights() {
   set(OpCode::kCollapse, 2);
   set(OpCode::kSplit, 2);
   set(OpCode::kPoison, 1);
+  set(OpCode::kCompact, 2);
+  set(OpCode::kOffline, 6);
   set(OpCode::kUffdRegister, 4);
   set(OpCode::kUffdUnregister, 1);
   set(OpCode::kUffdCopy, 2);
@@ -101,6 +103,8 @@ struct GeneratorOptions {
   std::uint32_t huge_percent = 10;
   /// that these are of the hugetlb pool,
   std::uint32_t hugetlb_percent = 40;
+  /// that there is movable memory,
+  std::uint32_t movable_percent = 20;
   /// and that DMA is done by a device block, at any time, in place of a statement.
   std::uint32_t device_block_percent = 10;
 };

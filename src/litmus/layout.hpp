@@ -20,6 +20,7 @@ enum class UnitKind : std::uint8_t {
   kInitOpen,
   kHugepages,
   kFolios,
+  kMovable,
   kFile,
   kVariable,
   kDevice,

@@ -63,6 +63,8 @@ bool is(const Operation& op, const std::string& name) {
     case OpCode::kSwapOut:
       return name == "swap-out";
     case OpCode::kMigrate:
+    case OpCode::kCompact:
+    case OpCode::kOffline:
       return name == "migrate";
     case OpCode::kCollapse:
       return name == "collapse";

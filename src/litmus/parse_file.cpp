@@ -146,4 +146,13 @@ bool Parser::parse_folios(const Token& name) {
   return true;
 }
 
+bool Parser::parse_movable(const Token& name) {
+  if (program_.movable) return fail(name, "'movable' is said twice");
+  std::uint32_t frames = 0;
+  if (!parse_count(frames, kMaxMovableFrames, "of movable frames")) return false;
+  program_.movable = static_cast<std::uint8_t>(frames);
+  place(UnitKind::kMovable, name.begin);
+  return true;
+}
+
 }  // namespace cowherd::litmus

@@ -239,6 +239,8 @@ bool Parser::parse_declaration() {
     if (!parse_hugepages(name)) return false;
   } else if (name.text == "folios" && at(TokenKind::kNumber)) {
     if (!parse_folios(name)) return false;
+  } else if (name.text == "movable" && at(TokenKind::kNumber)) {
+    if (!parse_movable(name)) return false;
   } else if (at_word("device")) {
     if (program_.devices.size() >= kMaxDevices) return fail(name, fmt::format("more than {} devices", kMaxDevices));
     take();

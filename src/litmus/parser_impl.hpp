@@ -66,6 +66,8 @@ class Parser {
   /// The size of the hugetlb pool, `name` and the = being read.
   bool parse_hugepages(const Token& name);
   bool parse_folios(const Token& name);
+  /// The frames of movable memory, likewise.
+  bool parse_movable(const Token& name);
   bool parse_variable(const Token& name);
   bool parse_file(const Token& name);
   /// Behind the name of a file.

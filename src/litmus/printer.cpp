@@ -153,8 +153,9 @@ bool is_state(Term::Kind kind) {
 bool is_flag(Term::Kind kind) {
   return kind == Term::Kind::kExclusive || kind == Term::Kind::kWritable || kind == Term::Kind::kDirty ||
          kind == Term::Kind::kSoftDirty || kind == Term::Kind::kSwapped || kind == Term::Kind::kSwapCache ||
-         kind == Term::Kind::kHuge || kind == Term::Kind::kUffdWp || kind == Term::Kind::kWaiting ||
-         kind == Term::Kind::kFaults || kind == Term::Kind::kFinding || kind == Term::Kind::kPool;
+         kind == Term::Kind::kHuge || kind == Term::Kind::kMovable || kind == Term::Kind::kUffdWp ||
+         kind == Term::Kind::kWaiting || kind == Term::Kind::kFaults || kind == Term::Kind::kFinding ||
+         kind == Term::Kind::kPool;
 }
 
 std::string print_side(const Program& program, const Term& side, const Term& other) {
@@ -369,6 +370,7 @@ std::vector<PrintedUnit> print_units(const Program& program) {
   if (program.hugepages)
     units.push_back({{UnitKind::kHugepages}, fmt::format("  hugepages = {};", *program.hugepages), 2});
   if (program.folios) units.push_back({{UnitKind::kFolios}, fmt::format("  folios = {};", *program.folios), 2});
+  if (program.movable) units.push_back({{UnitKind::kMovable}, fmt::format("  movable = {};", *program.movable), 2});
   for (std::size_t f = 0; f < program.files.size(); ++f) {
     units.push_back({{UnitKind::kFile, f}, "  " + print_file(program.files[f]), 2});
   }

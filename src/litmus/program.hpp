@@ -29,6 +29,8 @@ inline constexpr std::size_t kMaxNesting = 32;
 inline constexpr std::uint32_t kHugePages = 4;
 /// The most pages of the hugetlb pool that a test may ask for.
 inline constexpr std::uint32_t kMaxHugetlbPages = 16;
+/// The most frames of movable memory that a test may ask for.
+inline constexpr std::uint32_t kMaxMovableFrames = 64;
 /// The most references that one get or pin statement takes to each page (its `times N`).
 inline constexpr std::uint32_t kMaxTimes = 1u << 21;
 
@@ -164,6 +166,8 @@ enum class OpCode : std::uint8_t {
   kCollapse,     // collapse(P0:x): a huge page takes the place of the pages around x
   kSplit,        // split(P0:x): the huge page there is mapped page by page
   kPoison,       // poison(P0:x): the memory of the page fails
+  kCompact,      // compact(): pages go to lower frames
+  kOffline,      // offline(): the memory that holds only what can be moved is taken out
   // Userfaultfd, and what its handler does:
   kUffdRegister,    // uffd_register(x, UFFD_…): the handler decides such faults there
   kUffdUnregister,  // uffd_unregister(x)
@@ -297,6 +301,8 @@ struct Term {
     /// waiting(P0) — 1 if the block waits for a handler, or for who does, and nobody is left who could end that; of
     /// what a run can observe.
     kWaiting,
+    /// movable(0:x) — 1 if the page lies in memory that holds only what can be moved.
+    kMovable,
     /// pool(free), pool(reserved) — hugetlb pages that are free, and that are promised; `label` is the word.
     kPool,
   };
@@ -362,6 +368,9 @@ struct Program {
   /// `folios = N;` a first write in memory of MADV_HUGEPAGE gets a large folio of up to so many pages, which small
   /// entries map; without it a huge page. A power of two, 2 to kHugePages.
   std::optional<std::uint8_t> folios;
+  /// `movable = N;` frames that hold only what can be moved; none where it does not say. User pages lie there as long
+  /// as there is room.
+  std::optional<std::uint8_t> movable;
   std::vector<std::string> devices;
   std::vector<Block> blocks;
   std::optional<Condition> filter;

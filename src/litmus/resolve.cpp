@@ -20,6 +20,11 @@ bool is_kernel_work(Arguments arguments) {
          arguments == Arguments::kTwoOtherPages || arguments == Arguments::kFile;
 }
 
+/// Whether a kernel block does it.
+bool is_kernel_work(const Operation& op) {
+  return is_kernel_work(statement_word(op).arguments) || op.code == OpCode::kCompact || op.code == OpCode::kOffline;
+}
+
 class Resolver {
  public:
   explicit Resolver(Program& program) : program_(program) {}
@@ -149,14 +154,13 @@ class Resolver {
         arguments != Arguments::kDeviceWordValue) {
       report(op.position, fmt::format("a device only does dma_read and dma_write, not {}", statement_word(op).name));
     }
-    if (block.kind == BlockKind::kKernel && !is_kernel_work(arguments)) {
-      report(
-          op.position,
-          fmt::format(
-              "a kernel block only does lock_page, unlock_page, clear_refs, numa_hint, ksm_merge, "
-              "ksm_zero, ksm_unmerge, try_share, writeback, drop_cache, swapout, swapin, migrate, collapse, split and "
-              "poison, not {}",
-              statement_word(op).name));
+    if (block.kind == BlockKind::kKernel && !is_kernel_work(op)) {
+      report(op.position,
+             fmt::format(
+                 "a kernel block only does lock_page, unlock_page, clear_refs, numa_hint, ksm_merge, "
+                 "ksm_zero, ksm_unmerge, try_share, writeback, drop_cache, swapout, swapin, migrate, collapse, split, "
+                 "poison, compact and offline, not {}",
+                 statement_word(op).name));
     }
     if (block.kind == BlockKind::kProcess && op.code == OpCode::kTryShare) {
       report(op.position, "try_share is for a kernel block");

@@ -29,6 +29,7 @@ INIT
   folios = N;                       2 or 4: there, large folios of so many pages, which small entries map
   x = hugetlb; x = hugetlb(v);      4 pages, or hugetlb[8], of a pool; a trailing noreserve: none is promised
   hugepages = N;                    pages of that pool: enough, where nothing is said
+  movable = N;                      frames that hold only what can be moved; the first pages lie there
   x = anon(1) PROT_READ;            with a protection: PROT_NONE, PROT_READ, PROT_WRITE
   x = anon shared;                  MAP_SHARED: a child has the same pages; also x = anon[n](v) shared;
   f = memfd;  f = memfd[n](v);      a file in memory, of n pages, word 0 of each v
@@ -83,6 +84,8 @@ STATEMENTS, each may begin with 'r0 =' and end with 'fail_nth N' (its N-th alloc
   migrate(P0:x)                     the page goes to another frame; -EBUSY where it stays, being held
   collapse(P0:x)  split(P0:x)       a huge page in place of the pages around x; small entries in place of it
   poison(P0:x)                      the memory of the page fails: SIGBUS for who maps it
+  compact()                         what can be moved goes to lower frames
+  offline()                         the movable memory is taken out; -EBUSY where something stays there
   uffd_register(x, FLAGS)           these faults wait for a handler: UFFD_MISSING, UFFD_WP, UFFD_MINOR; and
                                     UFFD_EVENT_FORK, UFFD_EVENT_REMAP: a child, what mremap moves, is too
   uffd_unregister(x)                no fault does
@@ -106,6 +109,7 @@ CONDITIONS
   disk(f)  disk(f[1].2)             a word as the disk has it now
   softdirty(0:x)  rss(P0)  swapped(0:x)  swapcount(0:x)  swapcache(0:x)  huge(0:x)  uffdwp(0:x)
   folio(0:x)                        pages of the folio that the page is part of: 1, 2 or 4
+  movable(0:x)
   pool(free)  pool(reserved)        hugetlb pages that are free, that are promised
                                     internal state: a running kernel does not show it
 

@@ -55,6 +55,7 @@ class Planner {
 
   Plan make() && {
     if (names_huge_pages(program_)) use_huge_pages();
+    if (program_.movable) skip("where a page lies cannot be chosen from user space", "movable");
     if (has_hugetlb(program_)) use_pool();
     for (const litmus::FileVariable& file : program_.files) look_at_file(file);
     for (const litmus::Variable& variable : program_.variables) look_at_variable(variable);

@@ -81,8 +81,10 @@ struct FoundPage {
 };
 
 /// EFAULT: no anonymous page is there. EBUSY: a merged one is. EAGAIN: its tables have to become the own ones first.
+/// `locked_by_other`, if given: the page comes with its lock, which whoever has none does not take a reference for;
+/// EBUSY, and the page there, where somebody else has it.
 template <class G>
-Result<FrameNumber> look_for_page(System<G>& system, Mm& mm, Vpn page) {
+Result<FrameNumber> look_for_page(System<G>& system, Mm& mm, Vpn page, FrameNumber* locked_by_other) {
   const auto walk = system.tables(mm).walk_to(page);
   if (!walk.slot) return Errno::kFault;
   // A hugetlb page stays where it is.
@@ -96,21 +98,26 @@ Result<FrameNumber> look_for_page(System<G>& system, Mm& mm, Vpn page) {
   // No reverse map leads to all who have a merged page.
   if (use != FrameUse::kAnon) return use == FrameUse::kKsm ? Errno::kBusy : Errno::kFault;
   point(system, Point::kTakeReference);
+  if (locked_by_other != nullptr && !try_lock_page_of(system, entry.frame())) {
+    *locked_by_other = entry.frame();
+    return Errno::kBusy;
+  }
   system.descriptor(entry.frame()).add_references(1);
   return entry.frame();
 }
 
 /// As look_for_page(), and ENOMEM.
 template <class G>
-Result<FoundPage> find_page_locked(System<G>& system, Mm& mm, Vpn page) {
+Result<FoundPage> find_page_locked(System<G>& system, Mm& mm, Vpn page, FrameNumber* locked_by_other) {
   const MmapReadGuard<G> guard(system, mm);
   if (guard.blocked() || stuck(mm)) return would_block(system, Point::kMmapLock);
   const Ref<Vma> vma = system.areas(mm).at(page);
   if (!vma) return Errno::kFault;
-  COWHERD_TRY_ASSIGN(frame, look_for_page(system, mm, page));
+  COWHERD_TRY_ASSIGN(frame, look_for_page(system, mm, page, locked_by_other));
   const Live live(system, "find", frame);
   auto lists = ListsHeld<G>::hold(system, mm, vma);
   if (!lists) {
+    if (locked_by_other != nullptr) unlock_page_of(system, frame);
     put_page(system, frame);
     return lists.error();
   }
@@ -119,9 +126,9 @@ Result<FoundPage> find_page_locked(System<G>& system, Mm& mm, Vpn page) {
 
 /// The anonymous page at `page`; the caller holds no lock. EFAULT, EBUSY, ENOMEM, kWouldBlock.
 template <class G>
-Result<FoundPage> find_page_by_address(System<G>& system, Mm& mm, Vpn page) {
+Result<FoundPage> find_page_by_address(System<G>& system, Mm& mm, Vpn page, FrameNumber* locked_by_other = nullptr) {
   while (true) {
-    auto found = find_page_locked(system, mm, page);
+    auto found = find_page_locked(system, mm, page, locked_by_other);
     if (found || found.error() != Errno::kAgain) return found;
     COWHERD_TRY(lock_and_own_tables(system, mm, page));
   }

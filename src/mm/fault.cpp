@@ -26,7 +26,7 @@ Result<void> fault_anonymous_page(System<G>& system, Mm& mm, Ref<Vma> vma_ref, V
                                   std::size_t near) {
   FrameNumber frame = Frames<G>::kZeroPage;
   if (kind == FaultKind::kWrite) {
-    COWHERD_TRY_ASSIGN(allocated, system.allocate_page());
+    COWHERD_TRY_ASSIGN(allocated, allocate_page_for(system, system.at(vma_ref)));
     frame = allocated;
     if (!COWHERD_MUTANT(new_page_not_zeroed)) clear_page(system, frame, near != kOneOfMany);
   }

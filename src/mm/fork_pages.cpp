@@ -112,11 +112,11 @@ Result<FrameNumber> take_page(Copying<G>& copying) {
       if (COWHERD_MUTANT(prealloc_used_twice)) return copying.prealloc;
       return std::exchange(copying.prealloc, Frames<G>::kZeroPage);
     case CopyAlloc::kAtomic:
-      return system.frames().allocate(FrameUse::kAnon);
+      return system.frames().allocate(FrameUse::kAnon, 0, zone_for(copying.child_vma));
     case CopyAlloc::kUnderLock:
       break;
   }
-  return system.allocate_page();
+  return allocate_page_for(system, copying.child_vma);
 }
 
 /// The child gets its own copy now, `childs` being its entry, and the parent's entry keeps its write permission.
@@ -414,7 +414,7 @@ Result<void> copy_page_range(Copying<G>& copying, PageRange range) COWHERD_NO_TH
         return Errno::kNoMemory;
       }
       if (*step == Step::kNeedsPage) {
-        COWHERD_TRY_ASSIGN(page, system.allocate_page());
+        COWHERD_TRY_ASSIGN(page, allocate_page_for(system, copying.child_vma));
         // Chosen for this address, by its memory policy.
         system.descriptor(page).set_owner(0, at);
         copying.prealloc = page;

@@ -174,11 +174,25 @@ void pass_on_flags(const Migrating<G>& leaving, FrameNumber to) {
   system.frames().cold(to).set_lazy_free(cold.lazy_free());
 }
 
+/// A frame for what is in `from`. EBUSY: only one where it was not to go. Compare Linux mm/migrate.c:
+/// alloc_migration_target(), mm/compaction.c: compaction_alloc().
+template <class G>
+Result<FrameNumber> allocate_destination(System<G>& system, FrameNumber from, Destination destination) {
+  const bool was_movable = system.frames().is_movable(from);
+  const bool stays_movable =
+      destination == Destination::kAnywhere || (destination == Destination::kLower && was_movable);
+  COWHERD_TRY_ASSIGN(to, system.allocate_page(FrameUse::kAnon, stays_movable ? Zone::kMovable : Zone::kNormal));
+  const bool lower = to < from && system.frames().is_movable(to) == was_movable;
+  if (destination != Destination::kLower || lower) return to;
+  system.frames().free(to);
+  return Errno::kBusy;
+}
+
 /// With the page lock and a reference. EBUSY, ENOMEM. Compare Linux mm/migrate.c: migrate_folios_move().
 template <class G>
-Result<void> move_page(const Migrating<G>& leaving, Mm& mm, Ref<Vma> lists) {
+Result<void> move_page(const Migrating<G>& leaving, Mm& mm, Ref<Vma> lists, Destination destination) {
   System<G>& system = leaving.system;
-  COWHERD_TRY_ASSIGN(to, system.allocate_page());
+  COWHERD_TRY_ASSIGN(to, allocate_destination(system, leaving.frame, destination));
   const Live live(system, "move-page", to);
   bool moved = false;
   system.add_page_on_its_way(true);
@@ -196,7 +210,7 @@ Result<void> move_page(const Migrating<G>& leaving, Mm& mm, Ref<Vma> lists) {
     pass_on_flags(leaving, to);
     if (!COWHERD_MUTANT(migrate_without_copy)) copy_page(system, to, leaving.frame, Reader::kLater);
     system.note({.kind = EventKind::kMigrated,
-                 .decision = Decision::kMigrateUnmap,
+                 .decision = destination == Destination::kNormal ? Decision::kLongtermMovable : Decision::kMigrateUnmap,
                  .page = leaving.descriptor().index(),
                  .frame = leaving.frame,
                  .new_frame = to});
@@ -217,10 +231,65 @@ Result<void> move_page(const Migrating<G>& leaving, Mm& mm, Ref<Vma> lists) {
   return Errno::kBusy;
 }
 
+/// Waits, without the lock or a reference, until nobody has the lock of what is in `frame` now. False: nobody could let
+/// go of it, since operations run to their end.
+template <class G>
+bool wait_until_unlocked(System<G>& system, FrameNumber frame) {
+  const FrameDescriptor& page = system.descriptor(frame);
+  if constexpr (G::kExplored) {
+    return wait_until<G, FrameDescriptor>(system, Point::kPageLock, page,
+                                          [](const FrameDescriptor& p) { return !p.locked(); });
+  } else {
+    for (unsigned round = 0; page.locked(); ++round) spin_pause(round);
+    return true;
+  }
+}
+
+/// Its bytes are not on their way to a slot, nobody has merged it, nor has it failed. The page lock is held.
+template <class G>
+bool is_settled(System<G>& system, FrameNumber frame) {
+  return system.descriptor(frame).use() == FrameUse::kAnon && !system.descriptor(frame).poisoned() &&
+         !(system.has_swap() && system.frames().cold(frame).writeback());
+}
+
 }  // namespace
 
 /// The mmap lock is held only until the page is found, so that whatever else changes the address space comes between,
 /// meets migration entries, and waits for them or changes them.
+template <class G>
+Result<void> move_page_at(System<G>& system, Mm& mm, Vpn page, Destination destination, bool waits) {
+  FrameNumber others = Frames<G>::kZeroPage;
+  const auto looked = find_page_by_address(system, mm, page, waits ? &others : nullptr);
+  if (others != Frames<G>::kZeroPage) {
+    const Live waiting(system, "waiting", others);
+    return wait_until_unlocked(system, others) ? Errno::kAgain : Errno::kWouldBlock;
+  }
+  if (!looked) return looked.error();
+  const FoundPage found = *looked;
+  const Live candidate(system, "candidate", found.frame, found.lists);
+  Errno outcome = Errno::kBusy;
+  const Live moving(system, "outcome", outcome);
+  bool locked = waits;
+  if (!locked) {
+    point(system, Point::kTryPageLock);
+    locked = try_lock_page_of(system, found.frame);
+  }
+  if (locked) {
+    // Somebody else may have moved it meanwhile.
+    const bool there = destination == Destination::kNormal && !system.frames().is_movable(found.frame);
+    if (there) {
+      outcome = Errno{0};
+    } else if (is_settled(system, found.frame) && leave_folio(system, found.frame, 1)) {
+      const Result<void> moved = move_page(Migrating<G>{system, found.frame}, mm, found.lists, destination);
+      outcome = moved ? Errno{0} : moved.error();
+    }
+    unlock_page_of(system, found.frame);
+  }
+  ListsHeld<G>::drop(system, mm, found.lists);
+  if (!COWHERD_MUTANT(migrate_leaks_old_page)) put_page(system, found.frame);
+  return outcome == Errno{0} ? Result<void>() : outcome;
+}
+
 template <class G>
 Result<void> migrate(System<G>& system, ProcessId process, Vaddr address) {
   const Vpn page = Geometry<G>::page_of(address);
@@ -228,28 +297,12 @@ Result<void> migrate(System<G>& system, ProcessId process, Vaddr address) {
   const HeldMm<G> held(system, process);
   if (!held) return Errno::kNoProcess;
   const Live live(system, "migrate", held.ref(), page);
-  COWHERD_TRY_ASSIGN(found, find_page_by_address(system, held.mm(), page));
-  const Live candidate(system, "candidate", found.frame, found.lists);
-  Errno outcome = Errno::kBusy;
-  const Live moving(system, "outcome", outcome);
-  point(system, Point::kTryPageLock);
-  if (try_lock_page_of(system, found.frame)) {
-    // Its bytes are on their way to a slot, or somebody has merged it meanwhile.
-    const bool settled = system.descriptor(found.frame).use() == FrameUse::kAnon &&
-                         !system.descriptor(found.frame).poisoned() &&
-                         !(system.has_swap() && system.frames().cold(found.frame).writeback());
-    if (settled && leave_folio(system, found.frame, 1)) {
-      const Result<void> moved = move_page(Migrating<G>{system, found.frame}, held.mm(), found.lists);
-      outcome = moved ? Errno{0} : moved.error();
-    }
-    unlock_page_of(system, found.frame);
-  }
-  ListsHeld<G>::drop(system, held.mm(), found.lists);
-  if (!COWHERD_MUTANT(migrate_leaks_old_page)) put_page(system, found.frame);
-  return outcome == Errno{0} ? Result<void>() : outcome;
+  return move_page_at(system, held.mm(), page, Destination::kAnywhere, false);
 }
 
-#define COWHERD_INSTANTIATE(G) template Result<void> migrate<G>(System<G>&, ProcessId, Vaddr);
+#define COWHERD_INSTANTIATE(G)                                                    \
+  template Result<void> move_page_at<G>(System<G>&, Mm&, Vpn, Destination, bool); \
+  template Result<void> migrate<G>(System<G>&, ProcessId, Vaddr);
 COWHERD_FOR_EACH_GEOMETRY(COWHERD_INSTANTIATE)
 #undef COWHERD_INSTANTIATE
 

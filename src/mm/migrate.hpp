@@ -7,6 +7,22 @@
 
 namespace cowherd::mm {
 
+/// Where a page that is moved may go.
+enum class Destination : std::uint8_t {
+  kAnywhere,
+  /// To normal memory; a page that is there is where it has to be.
+  kNormal,
+  /// To a lower frame of the same zone, if there is one.
+  kLower,
+};
+
+/// migrate() in an address space that the caller keeps from going away. Also EBUSY: there is no lower frame.
+/// `waits`: for its lock, which it takes together with its reference, so that two who want the page moved do not keep
+/// it from each other; EAGAIN, once somebody else has let go of the lock. The mmap lock is held only until the page is
+/// found.
+template <class G>
+Result<void> move_page_at(System<G>& system, Mm& mm, Vpn page, Destination destination, bool waits);
+
 /// Waits until `place` says something else than `entry`, a migration entry: until the page has arrived, or has come
 /// back. Whoever moves it needs no lock that a fault holds. Compare Linux mm/filemap.c:
 /// migration_entry_wait_on_locked().

@@ -241,6 +241,19 @@ PageCount reclaim(System<G>& system, PageCount wanted);
 template <class G>
 Result<void> migrate(System<G>& system, ProcessId process, Vaddr address);
 
+/// Moves pages of all processes to lower frames of the same zone, so that those above come free in a row. What cannot
+/// be moved, being pinned, locked, merged or otherwise in use, stays where it is. Compare Linux mm/compaction.c:
+/// compact_nodes().
+template <class G>
+Result<void> compact(System<G>& system);
+
+/// Takes the memory that holds only what can be moved out of the machine: moves all that is there to normal memory, and
+/// gives out no frame of it any more. EBUSY: something has stayed, or somebody else is at it, and the memory is in use
+/// as before, though pages may have moved. EINVAL: there is no such memory. Compare Linux mm/memory_hotplug.c:
+/// offline_pages().
+template <class G>
+Result<void> offline(System<G>& system);
+
 /// The memory of the page at `address` fails: whoever maps it finds that out at the next access, and its frame is never
 /// used again. EFAULT where no anonymous page is mapped; EBUSY, and nothing has changed, where it is locked, merged or
 /// on its way to swap, or a fork may be sharing it. ENOMEM. Compare Linux mm/memory-failure.c: memory_failure().

@@ -192,6 +192,18 @@ void prefetch_start(System<G>& system, FrameNumber frame) {
   }
 }
 
+/// Where an anonymous page of `vma` comes from: secret memory is never moved. Compare Linux mm/secretmem.c:
+/// secretmem_file_create().
+inline Zone zone_for(const Vma& vma) {
+  return vma.flags.secret && !COWHERD_MUTANT(secret_is_movable) ? Zone::kNormal : Zone::kMovable;
+}
+
+/// A frame for an anonymous page of `vma`, as System::allocate_page().
+template <class G>
+Result<FrameNumber> allocate_page_for(System<G>& system, const Vma& vma) {
+  return system.allocate_page(FrameUse::kAnon, zone_for(vma));
+}
+
 /// Zeroes a frame that was just allocated; `needed`: its bytes are about to be.
 template <class G>
 void clear_page(System<G>& system, FrameNumber frame, bool needed) {

@@ -4,6 +4,7 @@
 #include "base/mutant.hpp"
 #include "mm/fault.hpp"
 #include "mm/locks.hpp"
+#include "mm/migrate.hpp"
 #include "mm/operations.hpp"
 #include "mm/page.hpp"
 #include "mm/pinning.hpp"
@@ -33,7 +34,8 @@ bool vma_allows(const Vma& vma, PinFlags flags, bool refuses_force) {
 /// One attempt's view of the page: may the reference be taken as it is, or what has to be faulted in first?
 /// kOwnTables: no reference is taken through a table that other address spaces have too, since the counts and marks of
 /// its pages say nothing of them.
-enum class Look : std::uint8_t { kTake, kFaultRead, kFaultWrite, kFaultUnshare, kOwnTables };
+/// kLeaveMovable: nor, for long, to what lies in memory that is to hold only what can be moved.
+enum class Look : std::uint8_t { kTake, kFaultRead, kFaultWrite, kFaultUnshare, kOwnTables, kLeaveMovable };
 
 /// Compare Linux mm/gup.c: follow_page_pte().
 template <class G>
@@ -169,7 +171,11 @@ Result<Grabbed> try_grab(System<G>& system, Mm& mm, const Vma& vma, Vpn page, co
   }
   point(system, Point::kTakeReference);
   const Entry entry = walk.slot.load();
-  const Look look = look_up(system, vma, entry, wanted.flags, wanted.as_write, so_far.faulted_for_write);
+  Look look = look_up(system, vma, entry, wanted.flags, wanted.as_write, so_far.faulted_for_write);
+  if (look == Look::kTake && must_leave_movable(system, entry.frame(), wanted.flags) &&
+      !COWHERD_MUTANT(longterm_pin_stays_movable)) {
+    look = Look::kLeaveMovable;
+  }
   if (look == Look::kTake) {
     note_pins_below(system, mm, page);
     if (COWHERD_MUTANT(pin_unlocks_early)) {
@@ -245,6 +251,10 @@ Result<void> fill(System<G>& system, Mm& mm, PinRecord<G>& record, Vpn first, Pa
       continue;
     }
     if (filled || filled.error() != Errno::kAgain) return filled;
+    if (so_far.leaves_movable) {
+      COWHERD_TRY(leave_movable(system, mm, page, so_far));
+      continue;
+    }
     COWHERD_TRY(own_for_gup(system, mm, page, so_far));
   }
 }
@@ -290,7 +300,8 @@ Result<FrameNumber> grab_page(System<G>& system, Mm& mm, Vpn page, PinFlags flag
     if (grabbed.look == Look::kTake) {
       return grabbed.frame;
     }
-    if (grabbed.look == Look::kOwnTables) {
+    if (grabbed.look == Look::kOwnTables || grabbed.look == Look::kLeaveMovable) {
+      so_far.leaves_movable = grabbed.look == Look::kLeaveMovable;
       return Errno::kAgain;
     }
     if (has(flags, PinFlags::kNoFault)) {
@@ -325,6 +336,20 @@ Result<void> own_for_gup(System<G>& system, Mm& mm, Vpn page, GupSoFar& so_far) 
   COWHERD_TRY_ASSIGN(copied, own_tables(system, mm, page, so_far.on_huge));
   if (copied) note_faulted_for_write(system, system.at(system.areas(mm).at(page)), so_far);
   return {};
+}
+
+template <class G>
+Result<void> leave_movable(System<G>& system, Mm& mm, Vpn page, GupSoFar& so_far) {
+  // Whoever holds it for a moment has let go by then.
+  constexpr std::uint8_t kMostMoves = G::kExplored ? 2 : 10;
+  so_far.leaves_movable = false;
+  const Live live(system, "leave-movable", page);
+  const auto moved = move_page_at(system, mm, page, Destination::kNormal, true);
+  if (moved || moved.error() == Errno::kFault || moved.error() == Errno::kAgain) return {};
+  if (moved.error() != Errno::kBusy) return moved.error();
+  if (++so_far.moves < kMostMoves) return {};
+  system.frames().note_shortage();
+  return Errno::kNoMemory;
 }
 
 template <class G>
@@ -465,6 +490,7 @@ Access dma_write(System<G>& system, PinId id, ByteCount offset, std::span<const 
   template Result<std::span<FrameNumber>> append<G>(System<G>&, PinRecord<G>&);                        \
   template Result<FrameNumber> grab_page<G>(System<G>&, Mm&, Vpn, PinFlags, std::uint32_t, GupSoFar&); \
   template Result<void> own_for_gup<G>(System<G>&, Mm&, Vpn, GupSoFar&);                               \
+  template Result<void> leave_movable<G>(System<G>&, Mm&, Vpn, GupSoFar&);                             \
   template FrameNumber pinned_frame<G>(System<G>&, PinId, PageCount);                                  \
   template Access dma_read<G>(System<G>&, PinId, ByteCount, std::span<std::byte>);                     \
   template Access dma_write<G>(System<G>&, PinId, ByteCount, std::span<const std::byte>);

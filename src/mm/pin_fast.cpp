@@ -26,6 +26,8 @@ struct Terms {
         as_write(gup_as_write(system.rules(), record.flags)),
         writes(has(record.flags, PinFlags::kWrite)),
         long_write(gup_refuses_file(system.rules(), record.flags, true)),
+        leaves_movable(system.frames().has_movable() && gup_leaves_movable(system.rules(), record.flags) &&
+                       !COWHERD_MUTANT(longterm_fast_pin_stays_movable)),
         dirties(!system.has_swap() || system.rules().fast_dirty == FastDirty::kAtOnce) {}
 
   PinFlags flags;
@@ -38,6 +40,8 @@ struct Terms {
   bool writes;
   /// Of a disk's file it is refused.
   bool long_write;
+  /// Of movable memory it goes the slow way.
+  bool leaves_movable;
   /// Whether a page is dirty from when it is taken for writing.
   bool dirties;
 };
@@ -128,6 +132,9 @@ inline Result<FrameNumber> grab_fast(System<G>& system, Mm& mm, const TableInHan
     return Errno::kFault;
   }
   const FrameNumber frame = entry.frame();
+  if (terms.leaves_movable && system.frames().is_movable(frame)) [[unlikely]] {
+    return Errno::kFault;
+  }
   const Live read(system, "read", entry);
   if (first) note_pins_below(system, mm, page);
   point(system, Point::kTakeReference);

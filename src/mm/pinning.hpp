@@ -22,10 +22,21 @@ struct GupSoFar {
   bool reads_instead = false;
   /// What a huge entry is to become, where grab_page() returns EAGAIN.
   OnHuge on_huge = OnHuge::kOwn;
+  /// Where grab_page() returns EAGAIN: the page has to leave movable memory; how often it was asked to.
+  bool leaves_movable = false;
+  std::uint8_t moves = 0;
 };
 
+/// Whether the page in `frame`, where the references of one call with `flags` would be taken, has to leave movable
+/// memory first. Compare Linux include/linux/mm.h: folio_is_longterm_pinnable().
+template <class G>
+bool must_leave_movable(System<G>& system, FrameNumber frame, PinFlags flags) {
+  return system.frames().is_movable(frame) && gup_leaves_movable(system.rules(), flags);
+}
+
 /// Finds the page, faulting it in as often as it takes, and takes the references. EFAULT, ENOMEM, kWouldBlock; EAGAIN
-/// where own_for_gup() has to come first, without the lock that is held now; kAsksToRead, kAsksToWrite.
+/// where own_for_gup() or leave_movable() has to come first, without the lock that is held now; kAsksToRead,
+/// kAsksToWrite.
 /// Compare Linux mm/gup.c: __get_user_pages().
 template <class G>
 Result<FrameNumber> grab_page(System<G>& system, Mm& mm, Vpn page, PinFlags flags, std::uint32_t times,
@@ -34,6 +45,12 @@ Result<FrameNumber> grab_page(System<G>& system, Mm& mm, Vpn page, PinFlags flag
 /// As lock_and_own_tables(), for a call that takes references.
 template <class G>
 Result<void> own_for_gup(System<G>& system, Mm& mm, Vpn page, GupSoFar& so_far);
+
+/// Moves the page out of movable memory, as far as it lets itself be moved: the next look at its entry decides. ENOMEM:
+/// no normal frame is left, or the page has stayed several times, being held by others; kWouldBlock. Compare Linux
+/// mm/gup.c: migrate_longterm_unpinnable_folios(), which takes the references first and gives them back.
+template <class G>
+Result<void> leave_movable(System<G>& system, Mm& mm, Vpn page, GupSoFar& so_far);
 
 /// References through addresses stop here; the upper half of the counter is for mappings, which nobody asks for by
 /// name.

@@ -42,6 +42,8 @@ struct MachineSize {
   unsigned folio_order = 0;
   /// Pages of the hugetlb pool, which take their frames from `frames`.
   std::uint32_t pool = 0;
+  /// Of `frames`, those that hold only what can be moved. Compare Linux movablecore=.
+  PageCount movable{0};
 
   [[nodiscard]] bool cold() const { return swap != PageCount{0}; }
 };
@@ -267,14 +269,17 @@ class System {
     }
   }
 
+  /// Where a user page comes from: pages of files are not moved here.
+  static constexpr Zone zone_of(FrameUse use) { return use == FrameUse::kAnon ? Zone::kMovable : Zone::kNormal; }
   /// A frame for a user page, as allocate(); the caller may sleep here, and is checked for it.
-  Result<FrameNumber> allocate_page(FrameUse use = FrameUse::kAnon) {
+  Result<FrameNumber> allocate_page(FrameUse use = FrameUse::kAnon) { return allocate_page(use, zone_of(use)); }
+  Result<FrameNumber> allocate_page(FrameUse use, Zone zone) {
     if constexpr (kChecksLocks) {
       if (held_locks().atomic()) {
         report(Violation::kSleepInAtomic);
       }
     }
-    return frames_.allocate(use);
+    return frames_.allocate(use, 0, zone);
   }
 
   // Where the parts of the memory lie, for whoever copies only what is used: see Frames and BlockStore.
@@ -303,7 +308,12 @@ class System {
       (sizeof(Header) + Geometry<G>::kPageBytes - 1) / Geometry<G>::kPageBytes * Geometry<G>::kPageBytes;
 
   static typename Frames<G>::Parts parts_of(const MachineSize& size) {
-    return {.cold = size.cold(), .huge = size.huge, .folios = size.folio_order != 0};
+    // Low, so that little lies below the last frame in use; behind the pool, which begins at the second run.
+    const FrameNumber movable{size.pool == 0 ? 4 : (1 + size.pool) * Frames<G>::kHugeFrames};
+    return {.cold = size.cold(),
+            .huge = size.huge,
+            .folios = size.folio_order != 0,
+            .movable = size.movable == PageCount{0} ? MovableZone{} : MovableZone{movable, size.movable}};
   }
   static std::size_t swap_offset(const MachineSize& size) {
     return kFramesOffset + Frames<G>::footprint(size.frames, parts_of(size));

@@ -73,12 +73,12 @@ class TestMachine {
   static constexpr std::size_t kPageBytes = Geometry<G>::kPageBytes;
 
   explicit TestMachine(const Rules& rules = kCowherdRules, std::size_t frames = 200, std::size_t swap = 0,
-                       bool huge = false, std::uint32_t pool = 0, unsigned folio_order = 0)
+                       bool huge = false, std::uint32_t pool = 0, std::size_t movable = 0)
       : TestMachine(rules, MachineSize{.frames = PageCount{frames},
                                        .swap = PageCount{swap},
                                        .huge = huge,
-                                       .folio_order = folio_order,
-                                       .pool = pool}) {}
+                                       .pool = pool,
+                                       .movable = PageCount{movable}}) {}
   TestMachine(const Rules& rules, const MachineSize& size)
       : memory_(System<G>::footprint(size)), system_(format(rules, size)) {
     system_.set_event_sink(&events);

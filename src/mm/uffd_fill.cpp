@@ -132,7 +132,7 @@ Result<void> fill_anonymous(System<G>& system, Mm& mm, Ref<Vma> vma, Vpn page, s
   FrameNumber frame = Frames<G>::kZeroPage;
   if (!zero_page) {
     COWHERD_TRY(prepare_anon_vma(system, mm, vma));
-    COWHERD_TRY_ASSIGN(allocated, system.allocate_page());
+    COWHERD_TRY_ASSIGN(allocated, allocate_page_for(system, system.at(vma)));
     frame = allocated;
     write_page(system, frame, bytes);
   }

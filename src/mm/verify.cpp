@@ -297,10 +297,18 @@ class Verifier {
     });
   }
 
+  /// What is held for long is where it may be.
+  void check_where(const PinRecord<G>& pin) {
+    for_each_frame(system_, pin, [&](FrameNumber frame) {
+      if (must_leave_movable(system_, frame, pin.flags)) found_.add(Violation::kUnmovable);
+    });
+  }
+
   /// The records of pins themselves. Nobody has one without a page.
   void take_records() {
     system_.frames().template for_each<PinRecord<G>>([&](Ref<PinRecord<G>> ref) {
       const PinRecord<G>& pin = system_.at(ref);
+      if (system_.frames().has_movable()) check_where(pin);
       objects_.reached.pins += pin.pages != 0 ? 1 : 0;
       for (FrameNumber more = pin.first; more != Frames<G>::kZeroPage; more = pin_frames(system_, more).next) {
         if (system_.descriptor(more).use() != FrameUse::kPinFrames) {
@@ -352,6 +360,8 @@ class Verifier {
   /// Looks at what the takers left.
   void check_frame(FrameNumber frame, const FrameDescriptor& descriptor) {
     swap_.check_frame(frame);
+    const bool may_move = descriptor.use() == FrameUse::kFree || is_anon(frame);
+    if (system_.frames().is_movable(frame) && !may_move) found_.add(Violation::kUnmovable);
     switch (descriptor.use()) {
       case FrameUse::kFree:
         return;

@@ -44,6 +44,7 @@ namespace cowherd::mm {
   X(kUffdMark, "uffd-mark",                                                                                           \
     "an entry is write-protected by userfaultfd and writable, or in memory that is not registered for it")            \
   X(kPool, "pool-imbalance", "the hugetlb pool's pages are not those in use and those free")                          \
+  X(kUnmovable, "unmovable", "memory that is to hold only what can be moved holds something that cannot")             \
   X(kReserve, "reserve-imbalance",                                                                                    \
     "the hugetlb pages that are promised are not those that mappings still may fault in, or are not there")           \
   X(kFolio, "folio-broken",                                                                                           \

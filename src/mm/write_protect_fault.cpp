@@ -68,7 +68,7 @@ Result<Faulted> copy_mapped_page(const Fault<G>& fault, PageTableGuard<G>& locke
     fault.descriptor().add_references(1);
   }
   if (!COWHERD_MUTANT(copy_allocates_under_lock)) locked.release();
-  auto allocated = system.allocate_page();
+  auto allocated = allocate_page_for(system, system.at(fault.vma));
   if (!allocated) {
     if (was_counted && !COWHERD_MUTANT(failed_copy_keeps_reference)) put_page(system, old);
     return allocated.error();
@@ -161,7 +161,7 @@ Result<void> copy_to_other(const Fault<G>& fault, OtherMapping other) {
   System<G>& system = fault.system;
   Vma& vma = system.at(other.vma);
   Mm& mm = system.at(vma.mm);
-  COWHERD_TRY_ASSIGN(copy, system.allocate_page());
+  COWHERD_TRY_ASSIGN(copy, allocate_page_for(system, vma));
   const Live live(system, "copy-to-other", other.vma, other.page, copy);
   copy_page(system, copy, fault.frame());
   const EntrySlot slot = system.tables(mm).find(other.page);
