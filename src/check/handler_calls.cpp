@@ -14,7 +14,6 @@ constexpr std::array kErrors{Errno::kNoEntry, Errno::kExist, Errno::kFault, Errn
 bool writes(const spec::Spec& spec, spec::SpaceId space, std::uint8_t page, const Call& call) {
   switch (call.kind) {
     case Kind::kWrite:
-    case Kind::kForceWrite:
       return true;
     case Kind::kPin:
       return has(call.pin_flags, PinFlags::kWrite);
@@ -28,12 +27,11 @@ bool writes(const spec::Spec& spec, spec::SpaceId space, std::uint8_t page, cons
   }
 }
 
+/// Whether it accesses memory, and can wait. A debugger cannot: it is refused.
 bool accesses(const Call& call) {
   switch (call.kind) {
     case Kind::kRead:
     case Kind::kWrite:
-    case Kind::kForceRead:
-    case Kind::kForceWrite:
     case Kind::kPin:
       return true;
     case Kind::kMadvise:
