@@ -83,6 +83,8 @@ STATEMENTS, each may begin with 'r0 =' and end with 'fail_nth N' (its N-th alloc
   migrate(P0:x)                     the page goes to another frame; -EBUSY where it stays, being held
   collapse(P0:x)  split(P0:x)       a huge page in place of the pages around x; small entries in place of it
   poison(P0:x)                      the memory of the page fails: SIGBUS for who maps it
+  make_exclusive(P0:x)              a device gets the page for itself until somebody else needs it
+  device_read(P0:x)  device_write(P0:x, v)  device_add(P0:x, v)    its accesses; -ENXIO where it has it not
   compact()                         what can be moved goes to lower frames
   offline()                         the movable memory is taken out; -EBUSY where something stays there
   uffd_register(x, FLAGS)           these faults wait for a handler: UFFD_MISSING, UFFD_WP, UFFD_MINOR; and
@@ -107,7 +109,7 @@ CONDITIONS
   frame(0:x)  refcount(0:x)  mapcount(0:x)  pins(0:x)  excl(0:x)  writable(0:x)  dirty(0:x)
   disk(f)  disk(f[1].2)             a word as the disk has it now
   softdirty(0:x)  rss(P0)  swapped(0:x)  swapcount(0:x)  swapcache(0:x)  huge(0:x)  uffdwp(0:x)
-  movable(0:x)
+  movable(0:x)  ondevice(0:x)
   pool(free)  pool(reserved)        hugetlb pages that are free, that are promised
                                     internal state: a running kernel does not show it
 

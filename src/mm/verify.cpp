@@ -54,6 +54,7 @@ class Verifier {
   [[nodiscard]] bool is_zero_page(FrameNumber frame) {
     return frame.value() < frame_count_ && system_.descriptor(frame).use() == FrameUse::kZeroPage;
   }
+  [[nodiscard]] static bool is_mapped(Entry entry) { return entry.present() || entry.on_device(); }
   [[nodiscard]] bool is_mappable(FrameNumber frame) { return is_anon(frame) || is_file(frame); }
   [[nodiscard]] bool may_be_held(FrameNumber frame) { return is_mappable(frame) || is_zero_page(frame); }
 
@@ -123,7 +124,7 @@ class Verifier {
       ++used;
       const std::uint64_t page = way.first + i * Tables<G>::span(way.level);
       if (way.level == 0) {
-        if (entries[i].present() && is_mappable(entries[i].frame())) {
+        if (is_mapped(entries[i]) && is_mappable(entries[i].frame())) {
           ++mapped[static_cast<unsigned>(system_.rss_class(entries[i].frame()))];
         }
         pinned = take_entry(mm, Vpn{page}, entries[i], {way.level, page, !again, way.shared}) || pinned;
@@ -194,6 +195,11 @@ class Verifier {
 
   /// Returns whether the page is pinned.
   bool take_entry(Mm& mm, Vpn page, Entry entry, const Way& way) {
+    // It maps the page as it did.
+    if (entry.on_device()) {
+      if (!entry.writable() || !entry.dirty()) found_.add(Violation::kOutsideVma);
+      entry = entry.taken_back();
+    }
     while (vma_ && system_.at(vma_).pages.end <= page) {
       vma_ = system_.areas(mm).next(vma_);
     }
@@ -443,7 +449,7 @@ class Verifier {
         give_back_huge(entries[i]);
       } else if (level != 0) {
         give_back_table(entries[i].frame(), level - 1);
-      } else if (!entries[i].present()) {
+      } else if (!is_mapped(entries[i])) {
         swap_.give_back_entry(entries[i]);
       } else if (is_mappable(entries[i].frame())) {
         system_.descriptor(entries[i].frame()).add_references(1);
