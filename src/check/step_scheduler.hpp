@@ -40,8 +40,8 @@ class StepScheduler final : public Scheduler {
   struct AgentState {
     /// Of its live locals and the locks that it holds; in raw mode of its stack.
     std::uint64_t live;
-    /// For the caller's use: the allocations until one fails (0: none does), whether one of them may fail by choice,
-    /// and whether one has failed.
+    /// For the caller's use: the allocations until one fails (0: none does), or how many there were where one may fail
+    /// by choice; whether one may; and whether one has failed.
     std::uint32_t fail_in;
     bool may_fail;
     bool short_of_memory;

@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <bit>
 #include <cstring>
 #include <new>
@@ -309,8 +310,14 @@ StepScheduler::Stop World::advance(Move move, Fiber::Body body, void* argument) 
     }
   } else {
     agent.short_of_memory = frames.shortage();
-    agent.may_fail = agent.may_fail && !injector.fired();
-    if (steps) {
+    const bool chooses = agent.may_fail;
+    agent.may_fail = chooses && !injector.fired();
+    if (steps && chooses) {
+      // Two allocations may be asked for in one state of the machine. Who goes round in circles is one state in the
+      // end.
+      constexpr std::uint32_t kMostCounted = 32;
+      agent.fail_in = agent.may_fail ? std::min(agent.fail_in + injector.seen(), kMostCounted) : 0;
+    } else if (steps) {
       agent.fail_in = injector.fired() || agent.fail_in == 0 ? 0 : agent.fail_in - injector.seen();
     } else {
       // Without a scheduler operations declare nothing; how many allocations it has asked for says where it is.

@@ -27,8 +27,7 @@ INIT
   x = secret(v); x = secret[n](v);  as anon, and nobody takes references to it: -EFAULT
   x = thp; x = thp(v);              4 pages that one huge page may hold: MADV_HUGEPAGE
   x = hugetlb; x = hugetlb(v);      4 pages, or hugetlb[8], of a pool; a trailing noreserve: none is promised
-  hugepages = N;                    pages of that pool: enough, where nothing is said
-  movable = N;                      frames that hold only what can be moved; the first pages lie there
+  hugepages = N;  movable = N;      pages of that pool; frames that hold only what can be moved
   x = anon(1) PROT_READ;            with a protection: PROT_NONE, PROT_READ, PROT_WRITE
   x = anon shared;                  MAP_SHARED: a child has the same pages; also x = anon[n](v) shared;
   f = memfd;  f = memfd[n](v);      a file in memory, of n pages, word 0 of each v
@@ -85,8 +84,7 @@ STATEMENTS, each may begin with 'r0 =' and end with 'fail_nth N' (its N-th alloc
   poison(P0:x)                      the memory of the page fails: SIGBUS for who maps it
   make_exclusive(P0:x)              a device gets the page for itself until somebody else needs it
   device_read(P0:x)  device_write(P0:x, v)  device_add(P0:x, v)    its accesses; -ENXIO where it has it not
-  compact()                         what can be moved goes to lower frames
-  offline()                         the movable memory is taken out; -EBUSY where something stays there
+  compact()  offline()              pages go to lower frames; movable memory is taken out: -EBUSY if one stays
   uffd_register(x, FLAGS)           these faults wait for a handler: UFFD_MISSING, UFFD_WP, UFFD_MINOR; and
                                     UFFD_EVENT_FORK, UFFD_EVENT_REMAP: a child, what mremap moves, is too
   uffd_unregister(x)                no fault does

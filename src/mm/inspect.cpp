@@ -37,8 +37,11 @@ PageView inspect(System<G>& system, ProcessId process, Vaddr address) {
     return view;
   }
   const auto walk = system.tables(mm_of(system, process)).walk_to(page);
-  view.entry = walk.load();
-  view.huge = walk.huge;
+  // A hugetlb page that is promised or lost is none.
+  if (!walk.huge || !maps_no_hugetlb_page<G>(walk.slot.load())) {
+    view.entry = walk.load();
+    view.huge = walk.huge;
+  }
   view.soft_dirty = view.entry.soft_dirty();
   if (const Ref<Vma> vma = system.areas(mm_of(system, process)).at(page)) {
     view.in_vma = true;

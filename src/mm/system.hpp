@@ -148,6 +148,8 @@ class System {
   [[nodiscard]] PageCount zero_pages() const {
     return PageCount{huge_zero_page() == Frames<G>::kZeroPage ? 1 : 1 + Frames<G>::kHugeFrames};
   }
+  /// Frames of the hugetlb pool, in use or not.
+  [[nodiscard]] PageCount pool_frames() const { return PageCount{pool_span_}; }
   /// False: there is one already.
   bool set_huge_zero_page(FrameNumber head) {
     FrameNumber none = Frames<G>::kZeroPage;

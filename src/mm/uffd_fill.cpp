@@ -50,11 +50,9 @@ Entry continued_entry(System<G>& system, const Vma& vma, FrameNumber frame) {
       .with_writable(writable);
 }
 
-/// Maps a page of the file's cache, locked and held by the caller, who lets go of it. EEXIST, EAGAIN, ENOMEM,
-/// kWouldBlock.
+/// Maps a page of the file's cache, locked and held by the caller, who lets go of it, at `slot`. EEXIST, kWouldBlock.
 template <class G>
-Result<void> map_cached(System<G>& system, Mm& mm, Ref<Vma> vma, Vpn page, FrameNumber frame) {
-  COWHERD_TRY_ASSIGN(slot, place_of(system, mm, page));
+Result<void> map_cached(System<G>& system, Mm& mm, Ref<Vma> vma, Vpn page, EntrySlot slot, FrameNumber frame) {
   PageTableGuard<G> guard(system, mm, slot);
   if (guard.blocked()) return would_block(system, Point::kPageTableLock);
   if (!slot.load().none()) return Errno::kExist;
@@ -68,11 +66,12 @@ Result<void> map_cached(System<G>& system, Mm& mm, Ref<Vma> vma, Vpn page, Frame
   return {};
 }
 
-/// The page that the file has is mapped; or, unless it goes on with that, a new one that comes into the file. SIGBUS:
-/// behind its end, or it has none.
+/// The page that the file has is mapped; or, unless it goes on with that, a new one that comes into the file, when
+/// nothing can fail any more. SIGBUS: behind its end, or it has none.
 template <class G>
 Result<void> fill_from_file(System<G>& system, Mm& mm, Ref<Vma> vma, Vpn page, Fill fill,
                             std::span<const std::byte> bytes) {
+  COWHERD_TRY_ASSIGN(slot, place_of(system, mm, page));
   const Ref<File> file = file_of(system, system.at(vma));
   const auto index = static_cast<std::uint32_t>(system.at(vma).index_of(page).value());
   auto found = fill == Fill::kContinue
@@ -81,7 +80,7 @@ Result<void> fill_from_file(System<G>& system, Mm& mm, Ref<Vma> vma, Vpn page, F
   if (!found) return found.error();
   const FrameNumber frame = *found;
   const Live live(system, "fill-from-file", frame);
-  const Result<void> mapped = map_cached(system, mm, vma, page, frame);
+  const Result<void> mapped = map_cached(system, mm, vma, page, slot, frame);
   unlock_cached_page(system, frame);
   return mapped;
 }

@@ -9,7 +9,29 @@ namespace cowherd::stress {
 
 namespace {
 
-mm::MachineSize size_of(const Plan& plan) { return {PageCount{plan.frames}, PageCount{plan.swap}}; }
+constexpr std::uint64_t kHugePages = Frames<P>::kHugeFrames;
+static_assert(kFirstPage + kFirstDiscardable == kHugePages);
+/// hugetlb pages for two to each address space, and for what devices keep of pages that were thrown away.
+constexpr std::uint32_t kPoolBySpace = 6;
+
+std::uint32_t pool_of(const Plan& plan) {
+  const auto spaces = House::kRoots + plan.threads * House::kForkedByThread;
+  return plan.pages == Pages::kHugetlb ? spaces * kPoolBySpace : 0;
+}
+
+mm::MachineSize size_of(const Plan& plan) {
+  const std::uint32_t pool = pool_of(plan);
+  return {.frames = PageCount{plan.frames + pool * kHugePages},
+          .swap = PageCount{plan.swap},
+          .huge = plan.pages != Pages::kSmall,
+          .pool = pool};
+}
+
+/// Whether the pages are all that is watched of the huge pages that they lie in.
+bool is_whole(std::uint8_t first, std::uint8_t count) {
+  const bool begins = first == 0 || first == kFirstDiscardable;
+  return begins && (first + count == kFirstDiscardable || first + count == kPages);
+}
 
 mm::System<P> format(std::byte* memory, const Plan& plan) {
   mm::System<P>::format(memory, size_of(plan), plan.rules);
@@ -25,6 +47,35 @@ House::House(const Plan& plan)
       system_(format(memory_.get(), plan)),
       spaces_(kRoots + plan.threads * kForkedByThread),
       threads_(plan.threads) {}
+
+Vaddr House::begin_of(std::uint8_t first, std::uint8_t count) const {
+  if (plan_.pages == Pages::kSmall || !is_whole(first, count)) return address_of(first, 0);
+  return Vaddr{first == 0 ? 0 : kHugePages * Geometry<P>::kPageBytes};
+}
+
+ByteCount House::length_of(std::uint8_t first, std::uint8_t count) const {
+  if (plan_.pages == Pages::kSmall || !is_whole(first, count)) return ByteCount{count * Geometry<P>::kPageBytes};
+  const std::uint64_t huge = count == kPages ? 2 : 1;
+  return ByteCount{huge * kHugePages * Geometry<P>::kPageBytes};
+}
+
+Errno House::map(ProcessId process, std::uint8_t first, std::uint8_t count) {
+  const Vaddr begin = begin_of(first, count);
+  const ByteCount length = length_of(first, count);
+  const MapFlags flags = plan_.pages == Pages::kHugetlb ? MapFlags::kFixed | MapFlags::kHugetlb : MapFlags::kFixed;
+  if (auto mapped = mm::mmap(system_, process, begin, length, Protection::kReadWrite, flags); !mapped) {
+    return mapped.error();
+  }
+  // Where that fails the pages are small.
+  if (plan_.pages == Pages::kHuge) (void)mm::madvise(system_, process, begin, length, Advice::kHugePage);
+  return Errno{0};
+}
+
+bool House::is_zero_page(FrameNumber frame) const {
+  if (frame == Frames<P>::kZeroPage) return true;
+  const FrameNumber head = system_.huge_zero_page();
+  return head != Frames<P>::kZeroPage && frame.value() - head.value() < kHugePages;
+}
 
 // A visitor says where he is before he looks whether the space is open; who closes it does the reverse: one of them
 // sees the other.
@@ -85,6 +136,13 @@ std::optional<ProcessId> House::process_of(Life life) const {
   return std::nullopt;
 }
 
+const std::byte* House::bytes_behind(const mm::PageView& view) {
+  if (view.entry.present()) return system_.frames().bytes(view.frame);
+  if (!view.entry.swap()) return nullptr;
+  const FrameNumber cached = system_.swap().cached(view.entry.slot());
+  return cached != Frames<P>::kZeroPage ? system_.frames().bytes(cached) : system_.swap().bytes(view.entry.slot());
+}
+
 Facts House::facts() {
   Facts facts;
   facts.protection = [this](Life life, std::uint8_t page) -> std::uint64_t {
@@ -97,8 +155,8 @@ Facts House::facts() {
     const Vaddr address = address_of(page, word);
     const mm::PageView view = mm::inspect(system_, *process_of(life), address);
     std::uint64_t value = 0;
-    if (view.entry.present()) {
-      std::memcpy(&value, system_.frames().bytes(view.frame) + Geometry<P>::offset_of(address), sizeof value);
+    if (const std::byte* bytes = bytes_behind(view)) {
+      std::memcpy(&value, bytes + Geometry<P>::offset_of(address), sizeof value);
     }
     return value;
   };

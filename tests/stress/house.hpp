@@ -17,6 +17,15 @@ namespace cowherd::stress {
 
 using P = ProductionGeometry;
 
+/// What the memory that the threads play with is made of.
+enum class Pages : std::uint8_t {
+  kSmall,
+  /// Huge pages where there are any (MADV_HUGEPAGE), which come apart and are put together again.
+  kHuge,
+  /// hugetlb pages.
+  kHugetlb,
+};
+
 /// Sizes of a run.
 struct Plan {
   std::uint64_t seed = 1;
@@ -26,6 +35,7 @@ struct Plan {
   std::size_t frames = 600;
   /// Pages of swap; with any, reclaim takes pages all the time.
   std::size_t swap = 0;
+  Pages pages = Pages::kSmall;
   Rules rules = kCowherdRules;
 };
 
@@ -45,6 +55,15 @@ class House {
   /// Relaxed: the clock must not order what the threads do for the race detector. Each reading is one locked access,
   /// which the calls around it cannot pass.
   Tick tick() { return clock_.fetch_add(1, std::memory_order_relaxed) + 1; }
+  /// Maps watched pages `first` to `first + count`, and all that is around them in their huge pages where the whole
+  /// part of it that is watched is meant.
+  Errno map(ProcessId process, std::uint8_t first, std::uint8_t count);
+  /// The memory that an operation on these watched pages is about.
+  [[nodiscard]] Vaddr begin_of(std::uint8_t first, std::uint8_t count) const;
+  [[nodiscard]] ByteCount length_of(std::uint8_t first, std::uint8_t count) const;
+  /// Whether the frame always holds zeros.
+  [[nodiscard]] bool is_zero_page(FrameNumber frame) const;
+
   std::uint32_t next_pin() { return pin_numbers_.fetch_add(1, std::memory_order_relaxed) + 1; }
   Life next_life() { return lives_.fetch_add(1, std::memory_order_relaxed) + 1; }
 
@@ -109,6 +128,8 @@ class House {
     std::atomic<std::uint32_t> slot{0};
   };
 
+  /// What is mapped, or in swap; null: nothing. Precondition: no operation is in flight.
+  [[nodiscard]] const std::byte* bytes_behind(const mm::PageView& view);
   void wait_for_visitors(unsigned slot, bool strangers_too);
   [[nodiscard]] std::optional<ProcessId> process_of(Life life) const;
 
@@ -129,6 +150,5 @@ inline Vaddr address_of(std::uint8_t page, std::uint8_t word) {
   const std::uint64_t base = (kFirstPage + page) * Geometry<P>::kPageBytes;
   return Vaddr{base + word * (Geometry<P>::kPageBytes - sizeof(std::uint64_t)) / (kWords - 1)};
 }
-inline ByteCount length_of(std::uint8_t pages) { return ByteCount{pages * Geometry<P>::kPageBytes}; }
 
 }  // namespace cowherd::stress

@@ -52,7 +52,7 @@ class Writer {
   [[nodiscard]] bool in_story(const Record& record) const {
     return record.ok() && record.touches(finding_.page) && record.when.end >= since_ &&
            record.when.begin <= finding_.culprit.when.end && record.action != Action::kPopulate &&
-           record.action != Action::kReclaim;
+           record.action != Action::kReclaim && record.action != Action::kCollapse && record.action != Action::kSplit;
   }
 
   void choose_lives() {
@@ -207,6 +207,8 @@ class Writer {
         return "swapin(" + process_of(record.life) + ":x)";
       case Action::kPopulate:
       case Action::kReclaim:
+      case Action::kCollapse:
+      case Action::kSplit:
         break;
     }
     return "";

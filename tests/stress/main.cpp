@@ -13,7 +13,7 @@ namespace {
 
 constexpr char kUsage[] = R"(usage: cowherd_stress [--rules NAME[,decision=value...]] [--seconds N] [--seed N]
                       [--threads N] [--operations N] [--frames N] [--swap N]
-                      [--save FILE]
+                      [--pages small|huge|hugetlb] [--save FILE]
 
 Threads of the host do random things to a few address spaces of one machine at full speed. Every few
 thousand operations all stand still: what each has seen is judged, and the machine is recounted.
@@ -25,6 +25,7 @@ thousand operations all stand still: what each has seen is judged, and the machi
   --operations  of each thread from one look to the next (2000)
   --frames      of the machine: with few, allocations fail (600)
   --swap        pages of swap: with any, reclaim takes pages all the time (0)
+  --pages       what the memory is made of (small); hugetlb pages come from a pool beside the frames
   --save        where the litmus test of a finding goes
 
 Exit status: 0 nothing found, 1 found something, 2 wrong arguments.
@@ -36,6 +37,11 @@ struct Arguments {
   std::string rules = "cowherd";
   std::string save;
 };
+
+bool read_pages(std::string_view text, Pages& pages) {
+  pages = text == "huge" ? Pages::kHuge : text == "hugetlb" ? Pages::kHugetlb : Pages::kSmall;
+  return text == "small" || pages != Pages::kSmall;
+}
 
 template <class T>
 bool read_number(std::string_view text, T& number, T least) {
@@ -64,6 +70,8 @@ std::optional<Arguments> parse(int argc, char** argv) {
       good = read_number(value, arguments.plan.operations, 1u);
     } else if (name == "--swap") {
       good = read_number(value, arguments.plan.swap, std::size_t{0});
+    } else if (name == "--pages") {
+      good = read_pages(value, arguments.plan.pages);
     } else if (name == "--frames") {
       good = read_number(value, arguments.plan.frames, std::size_t{60});
     } else {

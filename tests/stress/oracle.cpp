@@ -211,8 +211,8 @@ std::optional<Finding> Oracle::check_allowed(const Record& record) {
       break;
     case Action::kPtraceRead:
     case Action::kPtraceWrite:
-      wanted = is_mapped;
-      refused = is_unmapped;
+      wanted = asks_force_ && record.action == Action::kPtraceWrite ? is_writable : is_mapped;
+      refused = asks_force_ && record.action == Action::kPtraceWrite ? is_unwritable : is_unmapped;
       break;
     case Action::kPin:
       wanted = has(record.flags, PinFlags::kWrite) ? is_writable : is_readable;

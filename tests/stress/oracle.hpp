@@ -43,6 +43,9 @@ struct Facts {
 /// seen, and what it reads is not judged.
 class Oracle {
  public:
+  /// `asks_force`: a debugger writes only where the owner may, as to hugetlb memory.
+  explicit Oracle(bool asks_force = false) : asks_force_(asks_force) {}
+
   /// A life that no fork begins: every word zero, nothing mapped.
   void begin_life(Life life);
 
@@ -97,6 +100,7 @@ class Oracle {
                                      std::uint64_t value);
   std::optional<Finding> check_allowed(const Record& record);
 
+  bool asks_force_;
   std::map<Life, Space> spaces_;
   std::map<std::uint32_t, Pin> pins_;
 };

@@ -22,8 +22,8 @@ struct Interval {
 };
 
 // What the threads play with in every address space: a few pages on both sides of the border of a lowest table, so
-// that tables come and go. The pages below kFirstDiscardable always stay mapped, and what is in them is never thrown
-// away but by exec and exit.
+// that tables come and go, or the last pages of one huge page and the first of the next. The pages below
+// kFirstDiscardable always stay mapped, and what is in them is never thrown away but by exec and exit.
 inline constexpr std::uint8_t kPages = 4;
 inline constexpr std::uint8_t kFirstDiscardable = 2;
 inline constexpr std::uint64_t kFirstPage = 510;
@@ -52,7 +52,9 @@ inline constexpr std::uint8_t kWords = 2;
   X(kTryShare, "try_share")       \
   X(kSwapOut, "swapout")          \
   X(kSwapIn, "swapin")            \
-  X(kReclaim, "reclaim")
+  X(kReclaim, "reclaim")          \
+  X(kCollapse, "collapse")        \
+  X(kSplit, "split")
 
 enum class Action : std::uint8_t {
 #define COWHERD_STRESS_ACTION(name, ...) name,

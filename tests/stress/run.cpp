@@ -27,7 +27,11 @@ std::string names_of(mm::Violations found) {
 class Run {
  public:
   Run(const Plan& plan, const std::string& rules_name)
-      : plan_(plan), rules_name_(rules_name), house_(plan), gate_(plan.threads + 1) {
+      : plan_(plan),
+        rules_name_(rules_name),
+        house_(plan),
+        oracle_(plan.pages == Pages::kHugetlb && plan.rules.hugetlb_force == HugetlbForce::kRefuse),
+        gate_(plan.threads + 1) {
     for (unsigned i = 0; i < plan.threads; ++i) workers_.push_back(std::make_unique<Worker>(house_, i));
     for (unsigned slot = 0; slot < House::kRoots; ++slot) {
       const Life life = house_.next_life();
@@ -38,10 +42,7 @@ class Run {
       map.action = Action::kMap;
       map.count = kPages;
       map.when.begin = house_.tick();
-      map.error = mm::mmap(house_.system(), process, address_of(0, 0), length_of(kPages), Protection::kReadWrite,
-                           MapFlags::kFixed)
-                      ? Errno{0}
-                      : Errno::kNoMemory;
+      map.error = house_.map(process, 0, kPages);
       map.when.end = house_.tick();
       beginning_.push_back(map);
       house_.open(slot, life, process);
@@ -115,8 +116,8 @@ class Run {
     const std::string broken = names_of(mm::verify(house_.system()));
     if (!broken.empty()) outcome_.trouble = "verify() finds at the end: " + broken + "\n";
     const PageCount left = house_.system().frames().frame_count() - house_.system().frames().free_count();
-    const PageCount zeros = house_.system().zero_pages();
-    if (left != zeros) outcome_.trouble += std::to_string((left - zeros).value()) + " frames were lost\n";
+    const PageCount stay = house_.system().zero_pages() + house_.system().pool_frames();
+    if (left != stay) outcome_.trouble += std::to_string((left - stay).value()) + " frames were lost\n";
   }
 
   Plan plan_;

@@ -49,6 +49,14 @@ Worker::Pages Worker::any_pages(std::uint8_t from) {
   return {first, static_cast<std::uint8_t>(1 + choose(choose(4) == 0 ? room : 1))};
 }
 
+Worker::Pages Worker::any_mapped(std::uint8_t from) {
+  const bool whole =
+      house_.plan().pages == stress::Pages::kHugetlb || (house_.plan().pages == stress::Pages::kHuge && choose(2) == 0);
+  if (!whole) return any_pages(from);
+  const auto first = static_cast<std::uint8_t>(from == 0 && choose(2) == 0 ? 0 : kFirstDiscardable);
+  return {first, static_cast<std::uint8_t>(first == 0 && choose(2) == 0 ? kPages : kFirstDiscardable)};
+}
+
 template <class Operation>
 Record& Worker::timed(Action action, Life life, Operation&& operation) {
   Record record;
@@ -158,7 +166,7 @@ void Worker::take_pin() {
   if (!pinned) return;
   record.count = static_cast<std::uint8_t>(pinned->pages.value());
   for (std::uint8_t page = 0; page < record.count; ++page) {
-    if (mm::pinned_frame(system_, pinned->id, PageCount{page}) == Frames<P>::kZeroPage) {
+    if (house_.is_zero_page(mm::pinned_frame(system_, pinned->id, PageCount{page}))) {
       record.value |= std::uint64_t{1} << page;
     }
   }
@@ -210,7 +218,7 @@ void Worker::change_mapping() {
   const Visit visit(house_, number_, any_slot(), User::kThread);
   if (visit.life() == 0) return;
   // The whole second table's worth, so that the table goes, or some of it.
-  Pages pages = any_pages(kFirstDiscardable);
+  Pages pages = any_mapped(kFirstDiscardable);
   if (choose(3) == 0) pages = {kFirstDiscardable, kPages - kFirstDiscardable};
   const bool unmaps = choose(2) == 0;
   const auto set = [&](Record& record) {
@@ -220,28 +228,26 @@ void Worker::change_mapping() {
   if (unmaps) {
     timed(Action::kUnmap, visit.life(), [&](Record& record) {
       set(record);
-      record.error = error_of(mm::munmap(system_, visit.process(), address_of(pages.first, 0), length_of(pages.count)));
+      record.error = error_of(mm::munmap(system_, visit.process(), begin_of(pages), length_of(pages)));
     });
     if (choose(4) == 0) return;
   }
   timed(Action::kMap, visit.life(), [&](Record& record) {
     set(record);
-    record.error = error_of(mm::mmap(system_, visit.process(), address_of(pages.first, 0), length_of(pages.count),
-                                     Protection::kReadWrite, MapFlags::kFixed));
+    record.error = house_.map(visit.process(), pages.first, pages.count);
   });
 }
 
 void Worker::protect() {
   const Visit visit(house_, number_, any_slot(), User::kThread);
   if (visit.life() == 0) return;
-  const Pages pages = any_pages(0);
+  const Pages pages = any_mapped(0);
   const auto change = [&](Protection protection) {
     timed(Action::kProtect, visit.life(), [&](Record& record) {
       record.first = pages.first;
       record.count = pages.count;
       record.protection = protection;
-      record.error = error_of(
-          mm::mprotect(system_, visit.process(), address_of(pages.first, 0), length_of(pages.count), protection));
+      record.error = error_of(mm::mprotect(system_, visit.process(), begin_of(pages), length_of(pages), protection));
     });
   };
   if (choose(3) != 0) change(choose(4) == 0 ? Protection::kNone : Protection::kRead);
@@ -251,25 +257,24 @@ void Worker::protect() {
 void Worker::discard() {
   const Visit visit(house_, number_, any_slot(), User::kThread);
   if (visit.life() == 0) return;
-  const Pages pages = any_pages(kFirstDiscardable);
+  const Pages pages = any_mapped(kFirstDiscardable);
   timed(Action::kDiscard, visit.life(), [&](Record& record) {
     record.first = pages.first;
     record.count = pages.count;
-    record.error = error_of(
-        mm::madvise(system_, visit.process(), address_of(pages.first, 0), length_of(pages.count), Advice::kDontNeed));
+    record.error =
+        error_of(mm::madvise(system_, visit.process(), begin_of(pages), length_of(pages), Advice::kDontNeed));
   });
 }
 
 void Worker::populate() {
   const Visit visit(house_, number_, any_slot(), User::kThread);
   if (visit.life() == 0) return;
-  const Pages pages = any_pages(0);
+  const Pages pages = any_mapped(0);
   const Advice advice = choose(2) == 0 ? Advice::kPopulateRead : Advice::kPopulateWrite;
   timed(Action::kPopulate, visit.life(), [&](Record& record) {
     record.first = pages.first;
     record.count = pages.count;
-    record.error =
-        error_of(mm::madvise(system_, visit.process(), address_of(pages.first, 0), length_of(pages.count), advice));
+    record.error = error_of(mm::madvise(system_, visit.process(), begin_of(pages), length_of(pages), advice));
   });
 }
 
@@ -277,7 +282,8 @@ void Worker::populate() {
 void Worker::kernel_work() {
   const Visit visit(house_, number_, any_slot(), User::kStranger);
   if (visit.life() == 0) return;
-  const Pages pages = any_pages(0);
+  const Pages pages = any_mapped(0);
+  if (house_.plan().pages == stress::Pages::kHuge && choose(2) == 0) return change_huge(visit, pages.first);
   if (system_.has_swap() && choose(4) != 0) {
     const Vaddr at = address_of(pages.first, 0);
     const unsigned what = choose(16);
@@ -295,8 +301,7 @@ void Worker::kernel_work() {
     timed(Action::kClearRefs, visit.life(), [&](Record& record) {
       record.first = pages.first;
       record.count = pages.count;
-      record.error =
-          error_of(mm::clear_refs(system_, visit.process(), address_of(pages.first, 0), length_of(pages.count)));
+      record.error = error_of(mm::clear_refs(system_, visit.process(), begin_of(pages), length_of(pages)));
     });
   } else {
     timed(Action::kTryShare, visit.life(), [&](Record& record) {
@@ -304,6 +309,17 @@ void Worker::kernel_work() {
       record.error = error_of(mm::try_share(system_, visit.process(), address_of(pages.first, 0)));
     });
   }
+}
+
+/// A huge page comes apart, or its pieces are put together.
+void Worker::change_huge(const Visit& visit, std::uint8_t page) {
+  const Action action = choose(2) == 0 ? Action::kCollapse : Action::kSplit;
+  timed(action, visit.life(), [&](Record& record) {
+    record.first = page;
+    const Vaddr at = address_of(page, 0);
+    record.error = error_of(action == Action::kCollapse ? mm::collapse(system_, visit.process(), at)
+                                                        : mm::split(system_, visit.process(), at));
+  });
 }
 
 void Worker::fork_or_exit() {
@@ -346,8 +362,7 @@ void Worker::exec() {
   });
   timed(Action::kMap, life, [&](Record& record) {
     record.count = kPages;
-    record.error = error_of(
-        mm::mmap(system_, process, address_of(0, 0), length_of(kPages), Protection::kReadWrite, MapFlags::kFixed));
+    record.error = house_.map(process, 0, kPages);
   });
   house_.open_to_threads(slot);
 }

@@ -43,6 +43,10 @@ class Worker {
   std::uint64_t fresh_value() { return (std::uint64_t{number_} + 1) << 40 | ++values_; }
   std::uint8_t any_page();
   Pages any_pages(std::uint8_t from);
+  /// As any_pages(), for what is about mappings: of hugetlb pages only whole ones.
+  Pages any_mapped(std::uint8_t from);
+  [[nodiscard]] Vaddr begin_of(Pages pages) const { return house_.begin_of(pages.first, pages.count); }
+  [[nodiscard]] ByteCount length_of(Pages pages) const { return house_.length_of(pages.first, pages.count); }
 
   /// Runs `operation(record)` between two ticks and keeps the record. Returns it, until the next one.
   template <class Operation>
@@ -62,6 +66,7 @@ class Worker {
   void discard();
   void populate();
   void kernel_work();
+  void change_huge(const House::Visit& visit, std::uint8_t page);
   void fork_or_exit();
   void exec();
   void exit_slot(unsigned slot);
