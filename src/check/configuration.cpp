@@ -290,9 +290,10 @@ void Configuration::populate(const Pending& pending, PartsDone& done, const Effe
 
 void Configuration::apply_force(const InFlight& in_flight, const Pending& pending, PartsDone& done) {
   const Call& call = pending.call;
-  if (spec.must_wait(pending.space, call.page, call.kind == Kind::kForceWrite)) return;
+  // Who cannot wait is refused where the process itself would have to.
+  const bool waits = spec.must_wait(pending.space, call.page, call.kind == Kind::kForceWrite);
   const auto before = spec.peek(pending.space, call.page, call.word);
-  if (!before || spec.secret(pending.space, call.page) || spec.failed(pending.space, call.page)) {
+  if (waits || !before || spec.secret(pending.space, call.page) || spec.failed(pending.space, call.page)) {
     done.refused = true;
     return;
   }

@@ -15,7 +15,6 @@ bool writes(const spec::Spec& spec, spec::SpaceId space, std::uint8_t page, cons
   switch (call.kind) {
     case Kind::kWrite:
     case Kind::kMakeExclusive:
-    case Kind::kForceWrite:
       return true;
     case Kind::kPin:
       return has(call.pin_flags, PinFlags::kWrite);
@@ -29,13 +28,12 @@ bool writes(const spec::Spec& spec, spec::SpaceId space, std::uint8_t page, cons
   }
 }
 
+/// Whether it accesses memory, and can wait. A debugger cannot: it is refused.
 bool accesses(const Call& call) {
   switch (call.kind) {
     case Kind::kRead:
     case Kind::kWrite:
     case Kind::kMakeExclusive:
-    case Kind::kForceRead:
-    case Kind::kForceWrite:
     case Kind::kPin:
       return true;
     case Kind::kMadvise:

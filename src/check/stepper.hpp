@@ -149,7 +149,7 @@ class Stepper {
       case OpCode::kSwapIn:
         return work_on_page(mm::swap_in<G>, {Errno::kBusy, Errno::kFault});
       case OpCode::kCollapse:
-        return work_on_page(mm::collapse<G>, {Errno::kInvalid, Errno::kAgain});
+        return work_on_page(mm::collapse<G>, {Errno::kInvalid, Errno::kAgain, Errno::kBusy});
       case OpCode::kSplit:
         return work_on_page(mm::split<G>, {Errno::kFault});
       case OpCode::kMigrate:
@@ -459,7 +459,7 @@ class Stepper {
     const auto work = [this](mm::System<G>& system, ProcessId process, Vaddr at) {
       return mm::madvise(system, process, at, length(), Advice::kCollapse);
     };
-    work_on_page(work, {Errno::kInvalid, Errno::kAgain});
+    work_on_page(work, {Errno::kInvalid, Errno::kAgain, Errno::kBusy});
   }
 
   [[nodiscard]] ProcessControl& taken() {

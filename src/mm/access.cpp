@@ -119,6 +119,22 @@ Access access(System<G>& system, Mm& mm, Vaddr address, std::size_t size, bool w
   return {ByteCount{done}};
 }
 
+/// A fault that asked for userfaultfd's handler, looked at again with the lock of its table: whoever copies a page has
+/// the entry cleared for a moment. EFAULT where it still does, since who keeps the mmap lock all the while cannot wait;
+/// else `asked`, and all is tried again. Compare Linux mm/memory.c: get_user_page_vma_remote(), fs/userfaultfd.c:
+/// handle_userfault().
+template <class G>
+Errno refuse_to_wait(System<G>& system, Mm& mm, Vpn page, Errno asked) COWHERD_REQUIRES(mm.mmap_lock) {
+  const Ref<Vma> vma = system.areas(mm).at(page);
+  const auto walk = system.tables(mm).walk_to(page);
+  if (!vma || !walk.slot) return Errno::kFault;
+  const Live live(system, "refuse-to-wait", vma, asked);
+  const PageTableGuard<G> guard(system, mm, walk.slot);
+  if (guard.blocked()) return would_block(system, Point::kPageTableLock);
+  const FaultKind kind = asked == kAsksToWrite ? FaultKind::kWrite : FaultKind::kRead;
+  return is_userfault(system, system.at(vma), page, walk.slot.load(), kind) ? Errno::kFault : asked;
+}
+
 /// Moves one part of a remote access, with the mmap lock from the look-up to the last byte: a fork that came between
 /// would share the page, and the debugger would write what parent and child both have.
 template <class G, class Move>
@@ -127,7 +143,10 @@ Result<void> access_remote_page(System<G>& system, Mm& mm, Vpn page, PinFlags fl
   if (guard.blocked()) {
     return would_block(system, Point::kMmapLock);
   }
-  COWHERD_TRY_ASSIGN(frame, grab_page(system, mm, page, flags, 1, so_far));
+  auto grabbed = grab_page(system, mm, page, flags, 1, so_far);
+  if (!grabbed && asks_handler(grabbed.error())) return refuse_to_wait(system, mm, page, grabbed.error());
+  if (!grabbed) return grabbed.error();
+  const FrameNumber frame = *grabbed;
   const Live live(system, "access-remote-page", frame);
   point(system, Point::kDevice);
   move(system.frames().bytes(frame));
@@ -161,9 +180,8 @@ Access access_remote(System<G>& system, ProcessId process, Vaddr address, std::s
     auto moved = access_remote_page(system, held.mm(), page, flags, so_far,
                                     [&](std::byte* bytes) { move(bytes + offset, done, part); });
     if (!moved && asks_handler(moved.error())) {
-      moved = wait_for_handler(system, held.mm(), page, moved.error());
       so_far = {};
-      if (moved) continue;
+      continue;
     }
     if (!moved && moved.error() == Errno::kAgain) {
       moved = own_for_gup(system, held.mm(), page, so_far);

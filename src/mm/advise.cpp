@@ -81,15 +81,13 @@ bool for_each_part(System<G>& system, Mm& mm, PageRange range, Visit&& visit) {
 }
 
 /// Whether hugetlb pages cannot be advised so. Compare Linux mm/madvise.c: madvise_dontneed_free_valid_vma(),
-/// can_madv_lru_vma(); mm/khugepaged.c: hugepage_madvise().
+/// can_madv_lru_vma(). What says something of transparent huge pages is taken, and means nothing to them.
 bool is_not_of_hugetlb(Advice advice) {
   switch (advice) {
     case Advice::kWipeOnFork:
     case Advice::kFree:
     case Advice::kCold:
     case Advice::kPageOut:
-    case Advice::kHugePage:
-    case Advice::kNoHugePage:
       return true;
     default:
       return false;

@@ -13,25 +13,28 @@ namespace cowherd::mm {
 namespace {
 
 /// Whether a huge page may take the place of what `table` maps: nobody holds a page besides the entries that map it,
-/// and there is one at least.
+/// and there is one at least. EAGAIN; EBUSY, EINVAL: what is missing, or may not be written, userfaultfd's handler
+/// decides. Compare Linux mm/khugepaged.c: hpage_collapse_scan_pmd(), madvise_collapse_errno().
 template <class G>
-bool may_collapse(System<G>& system, FrameNumber table, UffdFlags uffd) {
+Errno may_collapse(System<G>& system, FrameNumber table, UffdFlags uffd) {
   point(system, Point::kReadCounts);
   bool any = false;
   for (std::size_t i = 0; i < Geometry<G>::kEntries; ++i) {
     const Entry entry = Tables<G>::slot_at(system.frames(), table, i).load();
-    // What is missing, and what may not be written, userfaultfd's handler decides.
-    const bool decided = entry.none() ? has(uffd, UffdFlags::kMissing) : entry.uffd_wp();
-    if (decided && !COWHERD_MUTANT(collapse_ignores_uffd)) return false;
+    const bool nothing = entry.none() || (entry.present() && entry.frame() == Frames<G>::kZeroPage);
+    if (!COWHERD_MUTANT(collapse_ignores_uffd)) {
+      if (nothing && uffd != UffdFlags::kNone) return Errno::kBusy;
+      if (entry.uffd_wp()) return Errno::kInvalid;
+    }
     if (entry.none()) continue;
-    if (!entry.present() || !entry.user()) return false;
+    if (!entry.present() || !entry.user()) return Errno::kAgain;
     if (entry.frame() == Frames<G>::kZeroPage) continue;
     const FrameDescriptor& page = system.descriptor(entry.frame());
     const bool held = page.references() != page.mapcount() && !COWHERD_MUTANT(collapse_ignores_references);
-    if (page.use() != FrameUse::kAnon || page.locked() || held) return false;
+    if (page.use() != FrameUse::kAnon || page.locked() || held) return Errno::kAgain;
     any = true;
   }
-  return any;
+  return any ? Errno{0} : Errno::kAgain;
 }
 
 /// Copies what `table` maps to the frames from `head` on.
@@ -69,16 +72,20 @@ Result<void> replace_table(System<G>& system, Mm& mm, Ref<Vma> vma, EntrySlot pl
   const Entry table = place.load();
   const UffdFlags uffd = system.at(vma).flags.uffd;
   const Live live(system, "replace-table", table);
-  bool may = false;
+  Errno refusal{0};
   {
     // Who takes a page from all who map it finds it mapped here, or does not come.
     const AnonVmaGuard<G> guard(system, mm, vma);
-    if (COWHERD_MUTANT(collapse_counts_first) && !may_collapse(system, table.frame(), uffd)) return Errno::kAgain;
+    if (COWHERD_MUTANT(collapse_counts_first)) {
+      refusal = may_collapse(system, table.frame(), uffd);
+      if (refusal != Errno{0}) return refusal;
+    }
     point(system, mm, Point::kClearEntry);
     (void)place.exchange(Entry{});
     if (!COWHERD_MUTANT(collapse_without_flush)) flush_range(system, mm, span);
-    may = COWHERD_MUTANT(collapse_counts_first) || may_collapse(system, table.frame(), uffd);
-    const Live asked(system, "may", may);
+    if (!COWHERD_MUTANT(collapse_counts_first)) refusal = may_collapse(system, table.frame(), uffd);
+    const bool may = refusal == Errno{0};
+    const Live asked(system, "may-not", refusal);
     if (may) {
       copy_pieces(system, table.frame(), head);
       start_huge(system, head, system.at(vma), span.begin);
@@ -89,7 +96,7 @@ Result<void> replace_table(System<G>& system, Mm& mm, Ref<Vma> vma, EntrySlot pl
     point(system, mm, Point::kSetEntry);
     place.store(may ? make_entry(head, system.at(vma), true).with_huge(true) : table);
   }
-  if (!may) return Errno::kAgain;
+  if (refusal != Errno{0}) return refusal;
   if (!COWHERD_MUTANT(collapse_frees_under_walker)) wait_for_walkers(system, mm, span);
   free_table(system, table.frame(), 0);
   return {};

@@ -257,7 +257,9 @@ Result<void> ksm_zero(System<G>& system, ProcessId process, Vaddr address) {
   COWHERD_TRY_ASSIGN(found, find_candidate(system, held.mm(), page));
   frame = found;
   auto merged = with_page(system, held.mm(), frame, [&]() -> Result<void> {
-    if (system.descriptor(frame).use() != FrameUse::kKsm) COWHERD_TRY(close(system, held.mm(), page, frame));
+    // What is merged already is left alone. Compare Linux mm/ksm.c: cmp_and_merge_page().
+    if (system.descriptor(frame).use() == FrameUse::kKsm) return Errno::kBusy;
+    COWHERD_TRY(close(system, held.mm(), page, frame));
     if (!hold_the_same(system, Frames<G>::kZeroPage, frame)) return Errno::kBusy;
     return replace(system, held.mm(), page, frame, Frames<G>::kZeroPage);
   });

@@ -219,7 +219,8 @@ template <class G>
 Result<void> swap_in(System<G>& system, ProcessId process, Vaddr address);
 
 /// A huge page takes the place of the pages around `address`, as khugepaged makes it. EINVAL where no VMA that may be
-/// read and written covers them, or nothing is mapped; EAGAIN where somebody holds one of them; ENOMEM. Compare Linux
+/// read and written covers them, or nothing is mapped; EAGAIN where somebody holds one of them; EBUSY and EINVAL
+/// where userfaultfd's handler decides about one; ENOMEM. Compare Linux
 /// mm/khugepaged.c: collapse_huge_page().
 template <class G>
 Result<void> collapse(System<G>& system, ProcessId process, Vaddr address);

@@ -97,7 +97,9 @@ Result<void> fill_locked(System<G>& system, Mm& mm, Vpn page, Fill fill, std::sp
   // A private mapping gets nothing that the file does not have.
   if (fill != Fill::kContinue && !system.at(vma).flags.shared) return Errno::kInvalid;
   const Result<void> filled = fill_from_file(system, mm, vma, page, fill, bytes);
-  return !filled && filled.error() == Errno::kSigBus ? Errno::kFault : filled;
+  // Behind the end of the file. Compare Linux mm/shmem.c: shmem_get_folio_gfp(), for a page that may not come to be.
+  const bool behind = !filled && filled.error() == Errno::kSigBus;
+  return behind ? Result<void>(fill == Fill::kContinue ? Errno::kInvalid : Errno::kFault) : filled;
 }
 
 template <class G>

@@ -36,7 +36,7 @@ Result<void> check_areas(System<G>& system, Mm& mm, Vpn from, Vpn to) {
   const bool alike = one.protection == other.protection && one.locked == other.locked;
   const bool special = one.secret || other.secret || one.hugetlb || other.hugetlb;
   const bool anonymous = !system.at(source).mapping && !system.at(target).mapping && !special;
-  const bool fits = alike && anonymous && has(one.protection, Protection::kWrite) && from != to;
+  const bool fits = alike && anonymous && has(one.protection, Protection::kWrite);
   return fits && other.uffd != UffdFlags::kNone ? Result<void>() : Result<void>(Errno::kInvalid);
 }
 

@@ -40,7 +40,8 @@ TEST_F(HugetlbSpec, APartThatIsMappedByItselfKnowsItsPlace) {
 
 TEST_F(HugetlbSpec, SomeAdviceIsRefused) {
   EXPECT_TRUE(spec.refuses_advice(space, 1, 5, Advice::kFree));
-  EXPECT_TRUE(spec.refuses_advice(space, 2, 4, Advice::kHugePage));
+  EXPECT_TRUE(spec.refuses_advice(space, 2, 4, Advice::kPageOut));
+  EXPECT_FALSE(spec.refuses_advice(space, 2, 4, Advice::kHugePage));
   EXPECT_FALSE(spec.refuses_advice(space, 1, 1, Advice::kFree));
   EXPECT_FALSE(spec.refuses_advice(space, 2, 4, Advice::kDontNeed));
 }

@@ -346,6 +346,7 @@ Judgement Spec::force_read(SpaceId space, std::uint8_t page, std::uint8_t word, 
   if (expected == kSuccess && is_told_of_failure(space, page, Errno::kFault, seen)) {
     return judge_failed(space, page, Errno::kFault, seen);
   }
+  if (seen.error == Errno::kFault && may_wait(space, page, false)) return {};
   if (expected != kSuccess || seen.error != kSuccess) return judge_result(expected, seen);
   if (!meets(space, page, false)) return unasked();
   if (at->lazy.words != 0) return judge_lazy_view(space, page, word, seen.value);
@@ -356,7 +357,7 @@ Judgement Spec::force_write(SpaceId space, std::uint8_t page, std::uint8_t word,
   if (seen.for_shortage()) return {};
   if (is_told_of_failure(space, page, Errno::kFault, seen)) return judge_failed(space, page, Errno::kFault, seen);
   if (!allows_force(space, page)) return judge_result(Errno::kFault, seen);
-  if (seen.error == Errno::kFault && may_refuse_force(space, page)) return {};
+  if (seen.error == Errno::kFault && (may_refuse_force(space, page) || may_wait(space, page, true))) return {};
   const bool asked = seen.error != kSuccess || meets(space, page, true);
   change().store(space, page, word, value, Writer::kForce);
   return asked ? judge_result(kSuccess, seen) : unasked();

@@ -24,8 +24,6 @@ bool Spec::refuses_advice(SpaceId space, std::uint8_t first, std::uint8_t count,
     case Advice::kFree:
     case Advice::kCold:
     case Advice::kPageOut:
-    case Advice::kHugePage:
-    case Advice::kNoHugePage:
       break;
     default:
       return false;

@@ -115,8 +115,7 @@ Judgement Spec::uffd_continue(SpaceId space, std::uint8_t page, Observation seen
   if (seen.for_shortage()) return {};
   const Page* at = state_.find(space, page);
   if (at == nullptr || at->uffd == UffdFlags::kNone) return judge_result(Errno::kNoEntry, seen);
-  if (is_own(*at)) return judge_result(Errno::kInvalid, seen);
-  if (state_.beyond_end(*at)) return judge_result(Errno::kFault, seen);
+  if (is_own(*at) || state_.beyond_end(*at)) return judge_result(Errno::kInvalid, seen);
   // It may be mapped already; and its file may not have it.
   if (seen.error == Errno::kExist || seen.error == Errno::kFault) return {};
   return judge_result(Errno{0}, seen);
@@ -146,10 +145,11 @@ Spec::Refusal Spec::move_refusal(SpaceId space, std::uint8_t to, std::uint8_t fr
                      source->protection == target->protection && has(source->protection, Protection::kWrite);
   const bool one_locked =
       source->locked != target->locked && source->locked != Mark::kMaybe && target->locked != Mark::kMaybe;
-  if (!alike || one_locked || from == to || target->uffd == UffdFlags::kNone) return {Errno::kInvalid};
+  if (!alike || one_locked || target->uffd == UffdFlags::kNone) return {Errno::kInvalid};
   if (source->presence == Presence::kAbsent && source->failure != Failure::kFailed) return {Errno::kNoEntry};
   if (target->presence == Presence::kPresent || target->failure == Failure::kFailed) return {Errno::kExist};
   if (source->failure == Failure::kFailed) return {Errno::kFault};
+  if (from == to) return {Errno::kExist};
   if (contains(state_.attached_pages(space), from)) return {Errno::kBusy};
   return {};
 }
