@@ -6,6 +6,7 @@
 #include "mm/page.hpp"
 #include "mm/pinning.hpp"
 #include "mm/verify_files.hpp"
+#include "mm/verify_folio.hpp"
 #include "mm/verify_huge.hpp"
 #include "mm/verify_hugetlb.hpp"
 #include "mm/verify_objects.hpp"
@@ -26,6 +27,7 @@ class Verifier {
   explicit Verifier(System<G>& system) : system_(system), frame_count_(system.frames().frame_count().value()) {}
 
   Violations run() {
+    check_folios(system_, found_);
     for_each_mm(system_, [&](Ref<Mm> mm) {
       ++objects_.reached.mms;
       take_mm(mm);
@@ -195,7 +197,6 @@ class Verifier {
 
   /// Returns whether the page is pinned.
   bool take_entry(Mm& mm, Vpn page, Entry entry, const Way& way) {
-    // It maps the page as it did.
     if (entry.on_device()) {
       if (!entry.writable() || !entry.dirty()) found_.add(Violation::kOutsideVma);
       entry = entry.taken_back();
