@@ -28,7 +28,7 @@ INIT
   x = thp; x = thp(v);              4 pages that one huge page may hold: MADV_HUGEPAGE
   folios = N;                       2 or 4: there, large folios of so many pages, which small entries map
   x = hugetlb; x = hugetlb(v);      4 pages, or hugetlb[8], of a pool; a trailing noreserve: none is promised
-  hugepages = N;  movable = N;      pages of that pool: enough, if not said; frames for what can be moved alone
+  hugepages = N;  movable = N;      pages of that pool: enough, if not said; frames only for what can be moved
   x = anon(1) PROT_READ;            with a protection: PROT_NONE, PROT_READ, PROT_WRITE
   x = anon shared;                  MAP_SHARED: a child has the same pages; also x = anon[n](v) shared;
   f = memfd;  f = memfd[n](v);      a file in memory, of n pages, word 0 of each v
