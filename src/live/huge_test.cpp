@@ -80,6 +80,22 @@ TEST(Huge, DevicesFindThePartThatTheyHold) {
   EXPECT_EQ(pipe.reg(0, 1), 1);
 }
 
+TEST(Huge, APageThatWasWrittenIsThereAsAWhole) {
+  Play play("P0() { r0 = READ_ONCE(*x); r1 = madvise(x, MADV_NOHUGEPAGE); }", "x = anon(1);");
+  SKIP_UNLESS_PLAYED(play);
+  const PageFacts facts(play.stage().pid_of(0));
+  const std::uint64_t first = play.stage().address_of({});
+  const bool last = facts.entry_at(first + kHugeBytes / litmus::kHugePages - kPageBytes).present;
+  EXPECT_EQ(last, here(Need::kPopulate));
+}
+
+TEST(Huge, WhereNothingIsMappedNothingCollapses) {
+  Play play("P0() { munmap(x); r0 = madvise(x, MADV_COLLAPSE); r1 = collapse(x[0]); }", kHuge);
+  SKIP_UNLESS_PLAYED(play);
+  EXPECT_EQ(play.reg(0, 0), -12);
+  EXPECT_EQ(play.reg(0, 1), -22);
+}
+
 TEST(PageFacts, ScanAndSmapsSayTheSameOfZerosAndHugePages) {
   if (!here(Need::kPageScan) || !here(Need::kHugePages)) GTEST_SKIP() << "no PAGEMAP_SCAN";
   Play play("P0() { r0 = READ_ONCE(*z); WRITE_ONCE(x[1], 2); r1 = READ_ONCE(*u); }",

@@ -321,6 +321,10 @@ class Planner {
   }
 
   void use(const Operation& op, Way way, std::size_t pages, const std::string& text) {
+    const bool of_all = !moves_once(way) && way != Way::kPipe;
+    if (has_handler_ && plan_.uses.huge && of_all) {
+      return skip("a quarter of a huge page is 128 pages, of which a handler may be asked for some", text);
+    }
     DevicePlan& device = plan_.devices[op.device];
     if (device.way != Way::kNone && device.way != way) skip("one device by two ways", text);
     device.way = way;

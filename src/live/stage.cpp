@@ -214,6 +214,14 @@ Answer Stage::build(std::uint8_t block, const litmus::Variable& variable) {
     access.value = variable.value;
     if (built.error == Errno{0} && built.lost.empty()) built = ask(block, access);
   }
+  // All of a page that was written is there, where it is as large as many. What cannot do that is as it was.
+  if (uses_.huge && is_written && built.error == Errno{0} && built.lost.empty()) {
+    place.page = 0;
+    Request populate = on_pages(Ask::kAdvise, place);
+    populate.first = advice_of(Advice::kPopulateWrite);
+    const Answer populated = ask(block, populate);
+    if (!populated.lost.empty()) return populated;
+  }
   if (built.error == Errno{0} && built.lost.empty() && variable.protection != Protection::kReadWrite) {
     request.ask = Ask::kProtect;
     request.first = protection_of(variable.protection);

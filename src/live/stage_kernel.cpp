@@ -117,7 +117,10 @@ Answer Stage::collapse(std::uint8_t process, const litmus::Place& place) {
   request.address -= request.address % kHugeBytes;
   request.length = kHugeBytes;
   request.first = advice_of(Advice::kCollapse);
-  return ask(server_of(process), request);
+  Answer done = ask(server_of(process), request);
+  // What is said of advice for memory that is not there, khugepaged has nobody to say to: it finds no mapping.
+  if (done.error == Errno::kNoMemory && !area_flags(pid_of(process), address_of(place))) done.error = Errno::kInvalid;
+  return done;
 }
 
 /// Advice for a part of what a huge entry maps makes a mapping of it, which no huge entry can be of.
