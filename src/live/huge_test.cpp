@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 #include <unistd.h>
 
+#include "live/host.hpp"
 #include "live/page_facts.hpp"
 #include "live/play_test.hpp"
 #include "live/poison.hpp"

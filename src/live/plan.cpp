@@ -246,6 +246,9 @@ class Planner {
 
   void look_at_handler(const Operation& op, const std::string& text) {
     need(Need::kUserfaultfd, text);
+    if (litmus::is_hugetlb(program_.variables[op.place.variable].kind)) {
+      return skip("no rule set registers hugetlb memory, as Linux does", text);
+    }
     if (op.code == OpCode::kUffdMove) need(Need::kUserfaultMove, text);
     if (op.code == OpCode::kUffdWp || op.code == OpCode::kUffdUnwp) need(Need::kUserfaultWp, text);
     if (op.code == OpCode::kUffdContinue) need(Need::kUserfaultMinor, text);
@@ -261,7 +264,6 @@ class Planner {
     if (of_private_file && has(op.uffd, UffdFlags::kMissing)) {
       return skip("no rule set has a handler bring pages of a private mapping of a file, as Linux does", text);
     }
-    if (litmus::is_hugetlb(variable.kind)) skip("no rule set registers hugetlb memory, as Linux does", text);
   }
 
   /// Where a page may go because it is clean, what a device wrote goes with it: a ring does not mark dirty what it lets
