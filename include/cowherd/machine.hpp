@@ -35,6 +35,9 @@ struct MachineOptions {
   /// So much of its memory, rounded down to pages, is a swap area: where pages go that nobody has used for a while when
   /// frames run out. None: then running out is a result of the operation at hand.
   ByteCount swap{0};
+  /// Memory of Advice::kHugePage gets large folios of up to so much at a first write, which small entries map, instead
+  /// of huge pages: a power of two, 8 KiB to 2 MiB. Zero: huge pages.
+  ByteCount largest_folio{0};
 };
 
 /// One simulated computer: RAM, rules, and the address spaces that live in it.
@@ -53,7 +56,7 @@ class Machine {
   /// A machine in the caller's memory, which must be aligned to a page and outlive it. EINVAL.
   static Result<Machine> create_in(std::span<std::byte> memory, const Rules& rules = kCowherdRules);
 
-  /// The same with more to choose. Also EINVAL: beside so much swap too few frames are left.
+  /// The same with more to choose. Also EINVAL: beside so much swap too few frames are left; there are no such folios.
   static Result<Machine> create(ByteCount memory, const MachineOptions& options);
   static Result<Machine> create_in(std::span<std::byte> memory, const MachineOptions& options);
 

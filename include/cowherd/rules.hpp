@@ -362,12 +362,26 @@ enum class HugeTouch : std::uint8_t {
   kAccessed,
 };
 
-/// What fork copies of a huge page of which some page is to be copied.
+/// What fork copies of a huge page, or of a large folio, of which some page is to be copied.
 enum class HugePins : std::uint8_t {
   /// All its pages: the pins of all are one count.
   kWhole,
   /// Those pages that are pinned.
   kEach,
+};
+
+/// What a write fault asks a large folio besides the page of it that is written, where that is not marked exclusive.
+enum class FolioReuse : std::uint8_t {
+  /// Nothing: each page stands for itself.
+  kPage,
+  /// Whether more than one entry maps any of its pages.
+  kMapcount,
+  /// Whether there is any reference to it but one mapping of one page.
+  kCount,
+  /// The writer always gets a copy.
+  kNever,
+  /// Whether one address space alone maps it, more than one page of it, and nobody else has a reference.
+  kOwner,
 };
 
 /// Write fault on a hugetlb page without write permission: may the address space go on with it as it is?
@@ -489,6 +503,7 @@ struct Rules {
   UffdFlush uffd_flush = UffdFlush::kBeforeUnlock;
   UffdContinue uffd_continue = UffdContinue::kDirtyIfWritable;
   KsmBreak ksm_break = KsmBreak::kUnshare;
+  FolioReuse folio_reuse = FolioReuse::kPage;
 
   bool operator==(const Rules&) const = default;
 };
@@ -554,8 +569,9 @@ enum class Decision : std::uint8_t {
   kUffdFlush,
   kUffdContinue,
   kKsmBreak,
+  kFolioReuse,
 };
-inline constexpr std::uint8_t kDecisionCount = 59;
+inline constexpr std::uint8_t kDecisionCount = 60;
 
 /// The `cowherd` row: the default of every tool. Equal to Rules{}.
 inline constexpr Rules kCowherdRules{};

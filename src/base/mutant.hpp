@@ -170,6 +170,11 @@ namespace cowherd {
   X(huge_split_counts_late, "a split gives up the huge entry before the small ones are counted")                     \
   X(huge_vma_split_keeps_entry, "a VMA is split, and a huge entry lies in both")                                     \
   X(huge_fast_pin_recheck_dropped, "a fast pin does not read a huge entry again")                                    \
+  /* Large folios. */                                                                                                \
+  X(folio_recheck_dropped, "a first write maps a large folio over what another one has mapped meanwhile")            \
+  X(folio_mark_outlives_page, "a frame is said to be part of a large folio long after that is gone")                 \
+  X(folio_reuse_ignores_others, "a write fault takes a large folio for the writer's alone")                          \
+  X(folio_pins_each, "a pin counts for its page of a large folio alone, where the rules count per folio")            \
   X(reserve_unchecked, "hugetlb pages are promised that are not there")                                              \
   X(reserve_kept_by_munmap, "munmap does not give back what a mapping was promised")                                 \
   X(child_inherits_reserves, "the child's mapping counts as promised what its parent's is")                          \

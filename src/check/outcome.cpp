@@ -61,6 +61,8 @@ std::int64_t inspect(World& world, std::uint8_t process, const Term& term) {
       return view.entry.writable() ? 1 : 0;
     case Term::Kind::kHuge:
       return view.huge ? 1 : 0;
+    case Term::Kind::kFolio:
+      return std::int64_t{1} << view.folio_order;
     case Term::Kind::kMovable:
       return world.system().frames().is_movable(view.frame) ? 1 : 0;
     case Term::Kind::kDirty:

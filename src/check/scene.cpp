@@ -49,6 +49,7 @@ bool needs_userfault(const litmus::Program& program) {
 
 bool needs_huge(const litmus::Program& program) {
   using litmus::VariableKind;
+  if (program.folios) return true;
   for (const litmus::Variable& variable : program.variables) {
     if (litmus::is_huge(variable.kind) && !litmus::is_hugetlb(variable.kind)) return true;
   }
@@ -88,6 +89,7 @@ Scene::Scene(const litmus::Program& program) : program_(&program) {
   std::uint64_t next = 0;
   std::size_t page = 0;
   uses_huge_ = needs_huge(program);
+  if (program.folios) folio_order_ = static_cast<unsigned>(std::countr_zero(unsigned{*program.folios}));
   uses_userfault_ = needs_userfault(program);
   for (const litmus::Variable& variable : program.variables) {
     ++next;
@@ -95,6 +97,8 @@ Scene::Scene(const litmus::Program& program) : program_(&program) {
     const bool may_be_huge = uses_huge_ && variable.pages >= litmus::kHugePages;
     if (may_be_huge || litmus::is_hugetlb(variable.kind)) {
       next = (next + litmus::kHugePages - 1) / litmus::kHugePages * litmus::kHugePages;
+    } else if (folio_order_ != 0 && variable.pages >= 2) {
+      next = (next + 1) / 2 * 2;
     }
     for (std::uint32_t i = 0; i < variable.pages; ++i) vpn_[page++] = Vpn{next++};
   }

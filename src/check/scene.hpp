@@ -94,6 +94,8 @@ class Scene {
   [[nodiscard]] bool uses_userfault() const { return uses_userfault_; }
   /// Whether huge pages may come to be.
   [[nodiscard]] bool uses_huge() const { return uses_huge_; }
+  /// Large folios that small entries map have up to 2^folio_order pages; 0: there are none.
+  [[nodiscard]] unsigned folio_order() const { return folio_order_; }
   /// Pages of the hugetlb pool; none where nothing is of it.
   [[nodiscard]] std::uint32_t hugetlb_pages() const { return hugetlb_pages_; }
   /// Frames that hold only what can be moved.
@@ -123,6 +125,7 @@ class Scene {
   bool uses_swap_ = false;
   bool uses_migration_ = false;
   bool uses_huge_ = false;
+  unsigned folio_order_ = 0;
   bool uses_userfault_ = false;
   std::uint32_t hugetlb_pages_ = 0;
   PageCount swap_{0};

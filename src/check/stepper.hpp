@@ -151,7 +151,7 @@ class Stepper {
       case OpCode::kCollapse:
         return work_on_page(mm::collapse<G>, {Errno::kInvalid, Errno::kAgain, Errno::kBusy});
       case OpCode::kSplit:
-        return work_on_page(mm::split<G>, {Errno::kFault});
+        return work_on_page(mm::split<G>, {Errno::kBusy, Errno::kFault});
       case OpCode::kMigrate:
         return work_on_page(mm::migrate<G>, {Errno::kBusy, Errno::kFault});
       case OpCode::kPoison:

@@ -312,6 +312,10 @@ std::string Tracer::describe(const mm::Event& event) const {
       return fmt::format("{}: small entries in place of the huge one of {}", name, frame(event.frame));
     case EventKind::kHugeCollapsed:
       return fmt::format("{}: collapsed into a huge page, from {} on", name, frame(event.frame));
+    case EventKind::kFolioMapped:
+      return fmt::format("{}: large folio mapped, from {} on", name, frame(event.frame));
+    case EventKind::kFolioSplit:
+      return fmt::format("{}: large folio of {} split", name, frame(event.frame));
     case EventKind::kCollapseRefused:
       return fmt::format("{}: no huge page can take its place", name);
   }

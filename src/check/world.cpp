@@ -32,6 +32,7 @@ std::string World::begin(const Scene& scene, const Rules& rules, const Setting& 
                              .swap = scene.swap(),
                              .others_come_by_rmap = scene.others_come_by_rmap(),
                              .huge = scene.uses_huge(),
+                             .folio_order = scene.folio_order(),
                              .pool = scene.hugetlb_pages(),
                              .movable = scene.movable()};
   const std::size_t bytes = mm::System<G>::footprint(size);

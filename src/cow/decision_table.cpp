@@ -182,7 +182,7 @@ constexpr std::array kTable = {
         "Linux copied all of it, where there was room, until 5.8; since 5.9 it maps the pages one by one",
         kHugeCopyValues),
     row<&Rules::huge_pins>(Decision::kHugePins, "huge-pins",
-                           "what fork copies of a huge page of which a page is pinned",
+                           "what fork copies of a huge page or a large folio of which a page is pinned",
                            "Linux counts the pins of a large folio as one, and splits it at fork since 5.9-rc8 "
                            "(d042035eaf5f)",
                            kHugePinsValues),
@@ -232,6 +232,12 @@ constexpr std::array kTable = {
     row<&Rules::ksm_break>(Decision::kKsmBreak, "ksm-break", "as what KSM gives a page of its own back",
                            "As a write until 6.1; since 6.2 as a read that wants a page of its own (6cce3314b928)",
                            kKsmBreakValues),
+    row<&Rules::folio_reuse>(
+        Decision::kFolioReuse, "folio-reuse",
+        "write fault on a page of a large folio that is not exclusive: what is asked of the others",
+        "Linux 4.6 to 5.8 looked for the largest mapcount, then for a count of one until 6.8, "
+        "copied from 6.9 on, and asks who maps it since 6.15 (1da190f4d0a6)",
+        kFolioReuseValues),
 };
 
 static_assert(kTable.size() == kDecisionCount);

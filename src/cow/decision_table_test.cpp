@@ -84,6 +84,7 @@ TEST(DecisionTable, NamesMeanTheirEnumerators) {
   rules.uffd_flush = UffdFlush::kBeforeUnlock;
   rules.uffd_continue = UffdContinue::kDirty;
   rules.ksm_break = KsmBreak::kUnshare;
+  rules.folio_reuse = FolioReuse::kOwner;
   rules.huge_touch = HugeTouch::kAccessed;
   rules.huge_split = HugeSplit::kCountsFirst;
   rules.huge_zero = HugeZero::kWhole;
@@ -151,6 +152,7 @@ TEST(DecisionTable, NamesMeanTheirEnumerators) {
       {Decision::kUffdFlush, "uffd-flush=before-unlock"},
       {Decision::kUffdContinue, "uffd-continue=dirty"},
       {Decision::kKsmBreak, "ksm-break=unshare"},
+      {Decision::kFolioReuse, "folio-reuse=owner"},
   };
   ASSERT_EQ(std::size(cases), kDecisionCount);
   for (const auto& [decision, want] : cases) {

@@ -300,8 +300,19 @@ inline constexpr DecisionValue kHugeTouchValues[] = {
 };
 
 inline constexpr DecisionValue kHugePinsValues[] = {
-    {"whole", "one pinned page makes fork copy all of them"},
+    {"whole", "one pinned page of a huge page or a large folio makes fork copy all of them"},
     {"each", "fork copies the pinned pages and shares the others"},
+};
+
+inline constexpr DecisionValue kFolioReuseValues[] = {
+    {"page",
+     "a page of a large folio is reused as one that stands alone: what others do with its neighbours is theirs"},
+    {"mapcount", "a page is copied as long as others map any page of its folio, and a pin of it is left behind"},
+    {"count", "a page is copied unless it is all that is left of its folio, and nobody else has a reference to that"},
+    {"never", "a page that is not exclusive is copied, whoever else has the folio or had it"},
+    {"owner",
+     "the pages of a folio that one address space alone maps, and nobody else holds, are reused; its last page is "
+     "copied"},
 };
 
 inline constexpr DecisionValue kHugetlbReuseValues[] = {

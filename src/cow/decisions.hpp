@@ -11,6 +11,20 @@ namespace cowherd {
 // The decisions of Rules applied to one page. Pure functions: no allocation, no locks, no state; safe from any thread.
 // Whoever calls them holds whatever keeps FrameState true for as long as the answer is acted upon.
 
+/// What a decision may look at in the large folio that a page is part of: sums over the pages that still are.
+struct FolioState {
+  bool large = false;
+  std::uint32_t references = 0;
+  std::uint32_t pins = 0;
+  std::uint32_t mapcount = 0;
+  /// Of the page that most entries map.
+  std::uint32_t most_mapped = 0;
+  /// All of these mappings are those of the address space that asks.
+  bool mapped_alone = false;
+
+  bool operator==(const FolioState&) const = default;
+};
+
 /// What a decision may look at in a frame.
 struct FrameState {
   /// Every mapping, every pin and every get counts one here.
@@ -36,6 +50,7 @@ struct FrameState {
   std::uint32_t swap_entries = 0;
   /// It is being written to its slot, and cannot leave the swap cache.
   bool writeback = false;
+  FolioState folio = {};
 
   bool operator==(const FrameState&) const = default;
 };
@@ -50,13 +65,16 @@ constexpr bool counts_as_pin(const Rules& rules, PinFlags flags) {
 
 /// Whether the page counts as pinned. Compare Linux include/linux/mm.h: folio_maybe_dma_pinned().
 constexpr bool maybe_pinned(const Rules& rules, const FrameState& frame) {
+  // The pins of a large folio are counted apart, for all its pages together, and never guessed.
+  const bool whole = frame.folio.large && rules.huge_pins == HugePins::kWhole && !COWHERD_MUTANT(folio_pins_each);
   switch (rules.pinned) {
     case PinnedTest::kNever:
       return false;
     case PinnedTest::kBiased:
+      if (whole) return frame.folio.pins != 0;
       return frame.references + std::uint64_t{kPinBias - 1} * frame.pins >= kPinBias;
     case PinnedTest::kExact:
-      return frame.pins != 0;
+      return whole ? frame.folio.pins != 0 : frame.pins != 0;
     case PinnedTest::kGupMark:
       return frame.gup_mark && frame.references > frame.mapcount;
   }
@@ -67,6 +85,28 @@ constexpr bool maybe_pinned(const Rules& rules, const FrameState& frame) {
 constexpr std::uint32_t swap_cache_reference(const Rules& rules, const FrameState& frame) {
   return frame.in_swap_cache && !frame.writeback && frame.swap_entries == 0 && rules.swap_cache == SwapCache::kLeft ? 1
                                                                                                                     : 0;
+}
+
+/// Whether the large folio that the page is part of, if any, lets a write fault go on with it where no mark settles
+/// that. Compare Linux mm/memory.c: wp_can_reuse_anon_folio().
+constexpr bool folio_allows_reuse(const Rules& rules, const FrameState& frame) {
+  const FolioState& folio = frame.folio;
+  if (!folio.large) return true;
+  switch (rules.folio_reuse) {
+    case FolioReuse::kPage:
+      return true;
+    case FolioReuse::kMapcount:
+      return folio.most_mapped == 1;
+    case FolioReuse::kCount:
+      return folio.references == 1 + swap_cache_reference(rules, frame);
+    case FolioReuse::kNever:
+      return false;
+    case FolioReuse::kOwner:
+      // With one page left, a copy lets the folio go.
+      return (folio.mapped_alone || COWHERD_MUTANT(folio_reuse_ignores_others)) && folio.mapcount > 1 &&
+             folio.references == folio.mapcount;
+  }
+  return false;
 }
 
 /// What a write fault on a present entry without write permission does. An unshare fault asks the same question.
@@ -108,7 +148,7 @@ constexpr WriteFault on_write_fault(const Rules& rules, const FrameState& frame,
     case Reuse::kDirected:
       // Mapcounts may only be judged under the page lock, so the lock comes first.
       if (page_locked_by_other) return locked;
-      if (frame.mapcount + frame.swap_entries == 1) return WriteFault::kReuse;
+      if (frame.mapcount + frame.swap_entries == 1 && folio_allows_reuse(rules, frame)) return WriteFault::kReuse;
       // Who has the page in swap cannot be given a copy.
       return rules.reuse == Reuse::kDirected && first_owner && frame.swap_entries == 0 ? copy_to_others : copy;
     case Reuse::kExclusive:
@@ -120,6 +160,7 @@ constexpr WriteFault on_write_fault(const Rules& rules, const FrameState& frame,
           counted != 1 && !(COWHERD_MUTANT(reuse_ignores_a_reference) && counted == 2)) {
         return copy;
       }
+      if (!folio_allows_reuse(rules, frame)) return copy;
       return page_locked_by_other ? locked : WriteFault::kReuse;
   }
   return copy;

@@ -67,6 +67,7 @@ inline constexpr Rules kLinux3_2 = changed(kR2, [](Rules& r) {
   r.hugetlb_reuse = HugetlbReuse::kMapcount;
 });
 inline constexpr Rules kR3 = changed(kLinux3_2, [](Rules& r) {
+  r.folio_reuse = FolioReuse::kMapcount;
   r.gup_force = GupForce::kDirtyAfterFault;
   r.huge_split = HugeSplit::kCountsLate;
   r.hugetlb_reuse = HugetlbReuse::kMapcountAnon;
@@ -84,6 +85,7 @@ inline constexpr Rules kR4 = changed(kR3c, [](Rules& r) {
 });
 inline constexpr Rules kLinux5_6_19 = changed(kR4, [](Rules& r) { r.pinned = PinnedTest::kNever; });
 inline constexpr Rules kR5 = changed(kR4, [](Rules& r) {
+  r.folio_reuse = FolioReuse::kCount;
   r.reuse = Reuse::kCount;
   r.page_lock = PageLock::kTryElseCopy;
   r.gup_read = GupRead::kPlain;
@@ -148,11 +150,12 @@ inline constexpr Rules kR14 = changed(kR13, [](Rules& r) {
   r.zero_page = ZeroPage::kUncounted;
   r.longterm_file = LongtermFile::kRefuse;
 });
-
-inline constexpr Rules kLinux6_13 = changed(kR14, [](Rules& r) {
+inline constexpr Rules kR15 = changed(kR14, [](Rules& r) { r.folio_reuse = FolioReuse::kNever; });
+inline constexpr Rules kLinux6_13 = changed(kR15, [](Rules& r) {
   r.uffd_remap = UffdRemap::kDrop;
   r.huge_zero = HugeZero::kWhole;
 });
+inline constexpr Rules kR16 = changed(kLinux6_13, [](Rules& r) { r.folio_reuse = FolioReuse::kOwner; });
 
 /// R5 with the patch of the mail of 17 September 2020 on top.
 inline constexpr Rules kSketch = changed(kR5, [](Rules& r) {
@@ -185,6 +188,7 @@ inline constexpr Rules kX6 = changed(kR2, [](Rules& r) {
 inline constexpr Rules kX7 = changed(kR8, [](Rules& r) {
   r.fork_file = ForkFile::kShare;
   r.reuse = Reuse::kMapcount;
+  r.folio_reuse = FolioReuse::kMapcount;
   r.page_lock = PageLock::kSleep;
   r.gup_read = GupRead::kUnshareAlways;
   r.swap_cache = SwapCache::kLeft;

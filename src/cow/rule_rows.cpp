@@ -42,6 +42,7 @@ constexpr RowNote kR2Notes[] = {
 constexpr RowNote kR3Notes[] = {
     {kC, "4.10-rc6 has the same rule for huge pages (8310d48b125d); 4.15-rc2 repairs it (a8f97366452e)"},
     {kC, "A split lets mapcounts be read too low for a moment, since 4.6: CVE-2020-29368"},
+    {kM, "A page of a huge page that small entries map goes by the largest mapcount of any of its pages, from 4.6 on"},
     {kC, "4.4 to 5.4 long-term kernels became like R4 in 2020 and 2021"},
 };
 constexpr RowNote kR3bNotes[] = {
@@ -58,6 +59,7 @@ constexpr RowNote kR4Notes[] = {
 };
 constexpr RowNote kR5Notes[] = {
     {kC, "Huge and swapped-in pages still go by mapcount"},
+    {kD, "The count of a large folio is one for all its pages: with two of them mapped none is reused"},
     {kM, "In which release candidate the rule came: rc5 here"},
 };
 constexpr RowNote kR6Notes[] = {
@@ -108,12 +110,22 @@ constexpr RowNote kR13Notes[] = {
 constexpr RowNote kR14Notes[] = {
     {kC, "Block direct I/O takes pins (920756a3306a, a7e689dd1c06); vmsplice and NFS direct I/O take gets"},
     {kC, "Long-term write pins of file mappings that track dirty pages are refused (8ac268436e6d)"},
+    {kC, "A page of a large folio is reused only if the folio's count is one"},
+    {kM,
+     "Anonymous folios of several sizes came with 6.8; before, a large folio that small entries map was a huge page"},
 };
 constexpr RowNote kR15Notes[] = {
-    {kC, "Decisions as R14; small entries of a large folio are copied in batches, and reused only if exclusive"},
+    {kC,
+     "Decisions on small pages as R14; small entries of a large folio are copied in batches, and reused only if "
+     "exclusive"},
 };
 constexpr RowNote kR16Notes[] = {
-    {kC, "Decisions as R14; a large folio remembers up to two owners and can be reused again"},
+    {kC, "Decisions on small pages as R14; a large folio remembers up to two owners and can be reused again"},
+    {kD,
+     "Here who maps a folio is asked when it is written: with three address spaces Linux forgets one of them, and "
+     "copies "
+     "even for the last"},
+    {kD, "Pages that mremap has moved apart count as another owner's"},
     {kC, "7.1.5 decides as 6.15; a get is still unprotected at fork"},
 };
 constexpr RowNote kSketchNotes[] = {
@@ -278,8 +290,8 @@ constexpr RuleRow kRows[] = {
     {"R12", "R11, FORCE needs an exclusive page", rows::kR12, "6.0", "linux-6.0", "5535be309971 64fe24a3e05e", kR12Notes, ""},
     {"R13", "R12, long-term read pins unshare any page", rows::kR13, "6.2-6.4", "linux-6.2", "b9086fde6d44 aea06577a900 8d6a0ac09a16 84209e87c696", kR13Notes, ""},
     {"R14", "R13, the zero page is not counted", rows::kR14, "6.5-6.8", "linux-6.5", "c8070b787519", kR14Notes, ""},
-    {"R15", "R14, fork in batches", rows::kR14, "6.9-6.12", "linux-6.9", "f8d937761d65", kR15Notes, ""},
-    {"R16", "R15, large folios know their owners", rows::kLinux6_13, "6.15-7.1", "linux-6.15", "6af8cb80d3a9 003fde4492c8 1da190f4d0a6", kR16Notes, ""},
+    {"R15", "R14, fork in batches", rows::kR15, "6.9-6.12", "linux-6.9", "f8d937761d65", kR15Notes, ""},
+    {"R16", "R15, large folios know their owners", rows::kR16, "6.15-7.1", "linux-6.15", "6af8cb80d3a9 003fde4492c8 1da190f4d0a6", kR16Notes, ""},
 
     {"sketch", "the patch of 17 September 2020 as posted", rows::kSketch, "on 5.9-rc5", "", "", kSketchNotes, ""},
     {"X2", "the sketch with its bookkeeping put right", rows::kX2, "on 5.9-rc5", "", "", kX2Notes, ""},

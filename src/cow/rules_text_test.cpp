@@ -188,7 +188,7 @@ TEST(Diff, ListsWhatDiffersOnly) {
       {Decision::kReuse, "mapcount", "count"},      {Decision::kPageLock, "sleep", "try-else-copy"},
       {Decision::kGupRead, "write-fault", "plain"}, {Decision::kKsmReuse, "count", "never"},
       {Decision::kSwapCache, "left", "counted"},    {Decision::kHugeCopy, "whole", "split"},
-      {Decision::kHugeZero, "whole", "split"},
+      {Decision::kHugeZero, "whole", "split"},      {Decision::kFolioReuse, "mapcount", "count"},
   };
   EXPECT_EQ(diff(find_rules("R4")->rules, find_rules("R5")->rules), want);
 }

@@ -102,7 +102,7 @@ void Frames<G>::give_cached(std::span<const FrameNumber> frames) {
   for (const FrameNumber frame : frames) {
     assert(descriptor(frame).use() != FrameUse::kFree);
     descriptor(frame).clear();
-    clear_cold(frame);
+    clear_parts(frame);
   }
   if (frames.size() >= FrameCache::kBatch) {
     const Hold hold(*header_);

@@ -23,7 +23,7 @@ std::size_t find_run(std::uint64_t free, unsigned order) {
 }  // namespace
 
 template <class G>
-typename Frames<G>::Layout Frames<G>::layout(std::size_t frames, bool cold, bool huge) {
+typename Frames<G>::Layout Frames<G>::layout(std::size_t frames, const Parts& parts) {
   Layout result{};
   std::size_t bits = frames;
   std::size_t total_words = 0;
@@ -45,23 +45,26 @@ typename Frames<G>::Layout Frames<G>::layout(std::size_t frames, bool cold, bool
     if (result.caches != 0) end = result.cache_offset + result.caches * kBytesPerCache;
   }
   result.huge_offset = end;
-  if (huge) end += (frames >> kHugeOrder) * sizeof(HugePage);
+  if (parts.huge) end += (frames >> kHugeOrder) * sizeof(HugePage);
+  result.folio_offset = end;
+  if (parts.folios) end += frames;
   result.descriptor_offset = round_up(end, sizeof(FrameDescriptor));
   result.cold_offset = result.descriptor_offset + frames * sizeof(FrameDescriptor);
-  end = result.cold_offset + (cold ? frames * sizeof(ColdDescriptor) : 0);
+  end = result.cold_offset + (parts.cold ? frames * sizeof(ColdDescriptor) : 0);
   result.ram_offset = round_up(end, kPageBytes);
   result.total = result.ram_offset + frames * kPageBytes;
   return result;
 }
 
 template <class G>
-std::size_t Frames<G>::footprint(PageCount frames, bool cold, bool huge) {
-  return layout(frames.value(), cold, huge).total;
+std::size_t Frames<G>::footprint(PageCount frames, const Parts& parts) {
+  return layout(frames.value(), parts).total;
 }
 
 template <class G>
 Frames<G>::Frames(std::byte* memory) : header_(reinterpret_cast<Header*>(memory)), levels_{}, level_count_(0) {
-  const Layout where = layout(header_->frame_count, header_->cold != 0, header_->huge != 0);
+  const Layout where = layout(header_->frame_count,
+                              {.cold = header_->cold != 0, .huge = header_->huge != 0, .folios = header_->folios != 0});
   auto* word = reinterpret_cast<std::uint64_t*>(memory + where.bitmap_offset);
   for (; level_count_ < where.levels; ++level_count_) {
     levels_[level_count_] = word;
@@ -75,20 +78,23 @@ Frames<G>::Frames(std::byte* memory) : header_(reinterpret_cast<Header*>(memory)
   descriptors_ = reinterpret_cast<FrameDescriptor*>(memory + where.descriptor_offset);
   if (header_->cold != 0) cold_ = reinterpret_cast<ColdDescriptor*>(memory + where.cold_offset);
   if (header_->huge != 0) huge_ = reinterpret_cast<HugePage*>(memory + where.huge_offset);
+  if (header_->folios != 0) folio_orders_ = reinterpret_cast<std::uint8_t*>(memory + where.folio_offset);
   ram_ = memory + where.ram_offset;
 }
 
 template <class G>
-void Frames<G>::format(std::byte* memory, PageCount frames, bool cold, bool huge, const MovableZone& movable) {
+void Frames<G>::format(std::byte* memory, PageCount frames, const Parts& parts) {
   const std::size_t count = frames.value();
   assert(count >= 2 && frames <= kMaxFrames);
-  const Layout where = layout(count, cold, huge);
+  const Layout where = layout(count, parts);
   std::memset(memory, 0, where.ram_offset);
   auto* header = reinterpret_cast<Header*>(memory);
   header->frame_count = static_cast<std::uint32_t>(count);
   header->free_count = static_cast<std::uint32_t>(count - 1);
-  header->cold = cold ? 1 : 0;
-  header->huge = huge ? 1 : 0;
+  header->cold = parts.cold ? 1 : 0;
+  header->huge = parts.huge ? 1 : 0;
+  header->folios = parts.folios ? 1 : 0;
+  const MovableZone& movable = parts.movable;
   assert(movable.count == PageCount{0} || movable.first + movable.count <= FrameNumber{header->frame_count});
   header->movable_first = movable.first.value();
   header->movable_count = static_cast<std::uint32_t>(movable.count.value());
@@ -189,7 +195,7 @@ void Frames<G>::give(FrameNumber frame, unsigned order) {
   assert(descriptor(frame).use() != FrameUse::kFree);
   for (std::size_t i = 0; i < count; ++i) {
     descriptors_[frame.value() + i].clear();
-    clear_cold(frame + PageCount{i});
+    clear_parts(frame + PageCount{i});
   }
   if constexpr (G::kScrubFreed) {
     std::memset(bytes(frame), kScrubByte, count * kPageBytes);

@@ -13,6 +13,7 @@
 #include "base/failure_injector.hpp"
 #include "base/geometry.hpp"
 #include "base/lock_word.hpp"
+#include "base/mutant.hpp"
 #include "base/ref.hpp"
 #include "base/slab_kind.hpp"
 #include "base/thread_number.hpp"
@@ -63,13 +64,23 @@ class Frames {
   static constexpr unsigned kHugeOrder = G::kTableShift;
   static constexpr std::uint32_t kHugeFrames = 1U << kHugeOrder;
 
-  /// Bytes that `frames` frames need; `cold`: their descriptors have a cold part; `huge`: there may be huge pages.
-  static std::size_t footprint(PageCount frames, bool cold = false, bool huge = false);
+  /// What there is besides frames and their descriptors.
+  struct Parts {
+    /// Descriptors have a cold part.
+    bool cold = false;
+    /// There may be huge pages.
+    bool huge = false;
+    /// There may be large folios that lowest tables map.
+    bool folios = false;
+    /// Lies behind frame 0.
+    MovableZone movable{};
+  };
+  /// Bytes that `frames` frames need.
+  static std::size_t footprint(PageCount frames, const Parts& parts = {});
   /// Lays out a fresh RAM: every frame free but frame 0, which is the zero page. Threads keep no free frames at hand
   /// where some are movable. Precondition: `memory` has footprint() bytes and is aligned to a page of the geometry; 2
-  /// to kMaxFrames frames; `movable` lies in them, behind frame 0.
-  static void format(std::byte* memory, PageCount frames, bool cold = false, bool huge = false,
-                     const MovableZone& movable = {});
+  /// to kMaxFrames frames.
+  static void format(std::byte* memory, PageCount frames, const Parts& parts = {});
 
   /// Attaches to memory that format() laid out, or to a copy of it.
   explicit Frames(std::byte* memory);
@@ -123,6 +134,16 @@ class Frames {
   [[nodiscard]] bool has_huge() const { return huge_ != nullptr; }
   /// The run that `frame` is part of, as a whole. Precondition: has_huge(), and the run does not end behind RAM.
   [[nodiscard]] HugePage& huge(FrameNumber frame) const { return huge_[frame.value() >> kHugeOrder]; }
+  [[nodiscard]] bool has_folios() const { return folio_orders_ != nullptr; }
+  /// `frame` is part of a large folio of 2^order frames, aligned to their number; 0: of none. Compare Linux
+  /// folio_order().
+  [[nodiscard]] unsigned folio_order(FrameNumber frame) const {
+    return has_folios() ? folio_mark(frame).load(std::memory_order_relaxed) : 0;
+  }
+  /// Precondition: has_folios().
+  void set_folio_order(FrameNumber frame, unsigned order) {
+    folio_mark(frame).store(static_cast<std::uint8_t>(order), std::memory_order_relaxed);
+  }
   /// The descriptor of `frame`, any number at all, will be changed soon.
   void prefetch(FrameNumber frame) const { __builtin_prefetch(descriptors_ + frame.value(), 1); }
   [[nodiscard]] std::byte* bytes(FrameNumber frame) const { return ram_ + frame.value() * kPageBytes; }
@@ -207,6 +228,7 @@ class Frames {
     std::uint32_t cold;
     /// Whether there may be huge pages.
     std::uint32_t huge;
+    std::uint32_t folios;
     /// The frames that hold only what can be moved, and whether none of them is given out now.
     std::uint32_t movable_first;
     std::uint32_t movable_count;
@@ -242,16 +264,22 @@ class Frames {
     std::size_t caches;
     std::size_t cache_offset;
     std::size_t huge_offset;
+    std::size_t folio_offset;
     std::size_t descriptor_offset;
     std::size_t cold_offset;
     std::size_t ram_offset;
     std::size_t total;
   };
-  static Layout layout(std::size_t frames, bool cold, bool huge);
+  static Layout layout(std::size_t frames, const Parts& parts);
   /// How many caches are used of those that there is room for.
   static std::size_t caches_in_use(const Layout& where, std::size_t movable) { return movable == 0 ? where.caches : 0; }
-  void clear_cold(FrameNumber frame) {
+  /// What is known of a frame beside its descriptor goes.
+  void clear_parts(FrameNumber frame) {
     if (cold_ != nullptr) cold_[frame.value()].clear();
+    if (folio_orders_ != nullptr && !COWHERD_MUTANT(folio_mark_outlives_page)) set_folio_order(frame, 0);
+  }
+  [[nodiscard]] std::atomic_ref<std::uint8_t> folio_mark(FrameNumber frame) const {
+    return std::atomic_ref(folio_orders_[frame.value()]);
   }
 
   template <class T>
@@ -335,6 +363,8 @@ class Frames {
   ColdDescriptor* cold_ = nullptr;
   /// Null where there are none.
   HugePage* huge_ = nullptr;
+  /// One to each frame: see folio_order(). Null where there are none.
+  std::uint8_t* folio_orders_ = nullptr;
   std::byte* ram_;
   FailureInjector injector_;
   std::atomic<bool> shortage_{false};

@@ -22,7 +22,7 @@ class ZonesTest : public testing::Test {
     const std::size_t bytes = Frames<G>::footprint(PageCount{frames});
     memory_.reset(static_cast<std::byte*>(std::aligned_alloc(4096, (bytes + 4095) / 4096 * 4096)));
     std::memset(memory_.get(), 0xEE, bytes);
-    Frames<G>::format(memory_.get(), PageCount{frames}, false, false, {FrameNumber{first}, PageCount{movable}});
+    Frames<G>::format(memory_.get(), PageCount{frames}, {.movable = {FrameNumber{first}, PageCount{movable}}});
     return Frames<G>(memory_.get());
   }
 

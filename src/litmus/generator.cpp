@@ -56,7 +56,11 @@ void Generator::declare() {
         random_.percent(options_.huge_percent)) {
       const bool of_pool = options_.hugetlb_percent != 0 && random_.percent(options_.hugetlb_percent);
       variable.kind = of_pool ? VariableKind::kHugetlbValue : VariableKind::kThpValue;
-      if (of_pool) declare_pool(variable);
+      if (of_pool) {
+        declare_pool(variable);
+      } else if (random_.percent(40)) {
+        program_.folios = random_.percent(50) ? 2 : 4;
+      }
       variable.pages = kHugePages;
       pages = std::max(pages, kHugePages);
     }

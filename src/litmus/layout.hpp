@@ -19,6 +19,7 @@ enum class UnitKind : std::uint8_t {
   kExpectations,
   kInitOpen,
   kHugepages,
+  kFolios,
   kMovable,
   kFile,
   kVariable,

@@ -1,6 +1,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <bit>
 
 #include "litmus/parser_impl.hpp"
 
@@ -131,6 +132,17 @@ bool Parser::parse_hugepages(const Token& name) {
   if (!parse_count(pages, kMaxHugetlbPages, "of hugetlb pages")) return false;
   program_.hugepages = static_cast<std::uint8_t>(pages);
   place(UnitKind::kHugepages, name.begin);
+  return true;
+}
+
+bool Parser::parse_folios(const Token& name) {
+  if (program_.folios) return fail(name, "'folios' is said twice");
+  const Token count = peek();
+  std::uint32_t pages = 0;
+  if (!parse_count(pages, kHugePages, "of pages of a folio")) return false;
+  if (pages < 2 || !std::has_single_bit(pages)) return fail(count, "a large folio has 2 or 4 pages");
+  program_.folios = static_cast<std::uint8_t>(pages);
+  place(UnitKind::kFolios, name.begin);
   return true;
 }
 

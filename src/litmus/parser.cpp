@@ -237,6 +237,8 @@ bool Parser::parse_declaration() {
   if (!expect(TokenKind::kEqual, "'='", fmt::format("after '{}'", name.text.substr(0, 60)))) return false;
   if (name.text == "hugepages" && at(TokenKind::kNumber)) {
     if (!parse_hugepages(name)) return false;
+  } else if (name.text == "folios" && at(TokenKind::kNumber)) {
+    if (!parse_folios(name)) return false;
   } else if (name.text == "movable" && at(TokenKind::kNumber)) {
     if (!parse_movable(name)) return false;
   } else if (at_word("device")) {

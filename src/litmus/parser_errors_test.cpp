@@ -51,6 +51,8 @@ INSTANTIATE_TEST_SUITE_P(
         Case{"COW t { x = hugetlb[3]; } P0() {}", "1:21: hugetlb pages are 4 pages each"},
         Case{"COW t { x = anon noreserve; } P0() {}", "1:18: 'anon' has no reservation"},
         Case{"COW t { hugepages = 2; hugepages = 1; } P0() {}", "1:24: 'hugepages' is said twice"},
+        Case{"COW t { folios = 2; folios = 4; } P0() {}", "1:21: 'folios' is said twice"},
+        Case{"COW t { folios = 3; } P0() {}", "1:18: a large folio has 2 or 4 pages"},
         Case{"COW t { x = hugetlb; } P0() {} exists (pool(used)=1)",
              "1:45: expected free or reserved; did you mean 'free'?"},
         Case{"COW t { x = anno(1); } P0() { READ_ONCE(*x); }",

@@ -65,6 +65,7 @@ class Parser {
   bool parse_declaration();
   /// The size of the hugetlb pool, `name` and the = being read.
   bool parse_hugepages(const Token& name);
+  bool parse_folios(const Token& name);
   /// The frames of movable memory, likewise.
   bool parse_movable(const Token& name);
   bool parse_variable(const Token& name);

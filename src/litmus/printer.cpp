@@ -369,6 +369,7 @@ std::vector<PrintedUnit> print_units(const Program& program) {
   units.push_back({{UnitKind::kInitOpen}, "{"});
   if (program.hugepages)
     units.push_back({{UnitKind::kHugepages}, fmt::format("  hugepages = {};", *program.hugepages), 2});
+  if (program.folios) units.push_back({{UnitKind::kFolios}, fmt::format("  folios = {};", *program.folios), 2});
   if (program.movable) units.push_back({{UnitKind::kMovable}, fmt::format("  movable = {};", *program.movable), 2});
   for (std::size_t f = 0; f < program.files.size(); ++f) {
     units.push_back({{UnitKind::kFile, f}, "  " + print_file(program.files[f]), 2});

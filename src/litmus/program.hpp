@@ -294,6 +294,8 @@ struct Term {
     kSwapCache,
     /// huge(0:x) — 1 if a huge entry maps the page.
     kHuge,
+    /// folio(0:x) — pages of the folio that the page is part of: 1 of a small one; -1 where nothing is mapped.
+    kFolio,
     /// uffdwp(0:x) — 1 if the entry is write-protected by userfaultfd.
     kUffdWp,
     /// waiting(P0) — 1 if the block waits for a handler, or for who does, and nobody is left who could end that; of
@@ -363,6 +365,9 @@ struct Program {
   std::vector<Variable> variables;
   /// `hugepages = N;` the pages of the hugetlb pool; enough for all where it does not say.
   std::optional<std::uint8_t> hugepages;
+  /// `folios = N;` a first write in memory of MADV_HUGEPAGE gets a large folio of up to so many pages, which small
+  /// entries map; without it a huge page. A power of two, 2 to kHugePages.
+  std::optional<std::uint8_t> folios;
   /// `movable = N;` frames that hold only what can be moved; none where it does not say. User pages lie there as long
   /// as there is room.
   std::optional<std::uint8_t> movable;

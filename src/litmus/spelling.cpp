@@ -143,6 +143,7 @@ constexpr std::array kTerms{
     FlagWord<Term::Kind>{"swapcount", Term::Kind::kSwapCount},
     FlagWord<Term::Kind>{"swapcache", Term::Kind::kSwapCache},
     FlagWord<Term::Kind>{"huge", Term::Kind::kHuge},
+    FlagWord<Term::Kind>{"folio", Term::Kind::kFolio},
     FlagWord<Term::Kind>{"movable", Term::Kind::kMovable},
     FlagWord<Term::Kind>{"pool", Term::Kind::kPool},
     FlagWord<Term::Kind>{"disk", Term::Kind::kDiskWord},

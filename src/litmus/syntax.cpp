@@ -26,6 +26,7 @@ INIT
   x = unmapped;  x = unmapped[n];   nothing mapped there
   x = secret(v); x = secret[n](v);  as anon, and nobody takes references to it: -EFAULT
   x = thp; x = thp(v);              4 pages that one huge page may hold: MADV_HUGEPAGE
+  folios = N;                       2 or 4: there, large folios of so many pages, which small entries map
   x = hugetlb; x = hugetlb(v);      4 pages, or hugetlb[8], of a pool; a trailing noreserve: none is promised
   hugepages = N;                    pages of that pool: enough, where nothing is said
   movable = N;                      frames that hold only what can be moved; the first pages lie there
@@ -107,6 +108,7 @@ CONDITIONS
   frame(0:x)  refcount(0:x)  mapcount(0:x)  pins(0:x)  excl(0:x)  writable(0:x)  dirty(0:x)
   disk(f)  disk(f[1].2)             a word as the disk has it now
   softdirty(0:x)  rss(P0)  swapped(0:x)  swapcount(0:x)  swapcache(0:x)  huge(0:x)  uffdwp(0:x)
+  folio(0:x)                        pages of the folio that the page is part of: 1, 2 or 4
   movable(0:x)
   pool(free)  pool(reserved)        hugetlb pages that are free, that are promised
                                     internal state: a running kernel does not show it

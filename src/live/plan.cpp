@@ -60,6 +60,7 @@ class Planner {
     for (const litmus::FileVariable& file : program_.files) look_at_file(file);
     for (const litmus::Variable& variable : program_.variables) look_at_variable(variable);
     for (const litmus::Term& term : litmus::observed_terms(program_)) look_at_term(term);
+    look_at_folios();
     for (std::size_t b = 0; b < program_.blocks.size(); ++b) {
       for (const Operation& op : program_.blocks[b].operations) look_at(b, op);
     }
@@ -89,6 +90,11 @@ class Planner {
     if (is_inherited(program_, number)) {
       skip("secret memory is shared with children here, and not a process's own", variable.name);
     }
+  }
+
+  void look_at_folios() {
+    if (!program_.folios) return;
+    skip("which large folios there are is the machine's setting here, not a test's", "folios");
   }
 
   void use_huge_pages() {

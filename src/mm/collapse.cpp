@@ -1,6 +1,7 @@
 #include "mm/collapse.hpp"
 
 #include "base/mutant.hpp"
+#include "mm/folio.hpp"
 #include "mm/huge.hpp"
 #include "mm/hugetlb.hpp"
 #include "mm/lifecycle.hpp"
@@ -154,6 +155,20 @@ Result<void> collapse(System<G>& system, ProcessId process, Vaddr address) {
   return collapse_range(system, held.mm(), Tables<G>::covered(page, 1));
 }
 
+namespace {
+
+/// As split() of what a small entry maps.
+template <class G>
+Result<void> split_small(System<G>& system, Entry entry, Vpn page) {
+  if (!entry.present() || system.frames().folio_order(entry.frame()) == 0) return Errno::kFault;
+  point(system, Point::kReadCounts);
+  if (!split_folio(system, entry.frame())) return Errno::kBusy;
+  system.note({.kind = EventKind::kFolioSplit, .decision = Decision::kHugePins, .page = page, .frame = entry.frame()});
+  return {};
+}
+
+}  // namespace
+
 template <class G>
 Result<void> split(System<G>& system, ProcessId process, Vaddr address) {
   const Vpn page = Geometry<G>::page_of(address);
@@ -164,7 +179,8 @@ Result<void> split(System<G>& system, ProcessId process, Vaddr address) {
   const MmapWriteGuard<G> guard(system, held.mm());
   if (guard.blocked() || stuck(held.mm())) return would_block(system, Point::kMmapLock);
   const auto walk = system.tables(held.mm()).walk_to(page);
-  if (!walk.huge || is_of_hugetlb(system, walk.slot.load())) return Errno::kFault;
+  if (!walk.huge) return split_small(system, walk.load(), page);
+  if (is_of_hugetlb(system, walk.slot.load())) return Errno::kFault;
   COWHERD_TRY(own_tables(system, held.mm(), page));
   return {};
 }

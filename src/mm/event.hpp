@@ -76,6 +76,10 @@ enum class EventKind : std::uint8_t {
   kHugeCollapsed,
   /// The pages are not ones that a huge page could take the place of.
   kCollapseRefused,
+  /// A first write got a large folio, `page` being its first page.
+  kFolioMapped,
+  /// The pages of a large folio are small ones from now on.
+  kFolioSplit,
   /// The memory of the page has failed.
   kPoisoned,
   /// A fault is userfaultfd's handler's: the access waits.

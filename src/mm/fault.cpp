@@ -4,6 +4,7 @@
 #include "base/mutant.hpp"
 #include "mm/files.hpp"
 #include "mm/flush.hpp"
+#include "mm/folio.hpp"
 #include "mm/huge.hpp"
 #include "mm/hugetlb.hpp"
 #include "mm/locks.hpp"
@@ -92,6 +93,24 @@ void prefetch_pages_after(System<G>& system, EntrySlot slot, Vpn page) {
     const bool copied = next.present() && !next.writable() && system.descriptor(next.frame()).references() > 1;
     if (copied) prefetch_start(system, next.frame());
   }
+}
+
+}  // namespace
+
+namespace {
+
+/// In memory of MADV_HUGEPAGE: maps more than the one page, as the machine is made. False: the caller maps a small one.
+template <class G>
+Result<bool> fault_large(System<G>& system, Mm& mm, Ref<Vma> vma, Vpn page, bool write, EntrySlot slot)
+    COWHERD_REQUIRES(mm.mmap_lock) {
+  if (system.folio_order() != 0) {
+    if (!write) return false;
+    return fault_folio(system, mm, vma, page, slot);
+  }
+  if (slot) return false;
+  // Whoever writes to the huge zero page may get a copy of the whole, with no place to prepare this.
+  COWHERD_TRY(prepare_anon_vma(system, mm, vma));
+  return fault_huge(system, mm, vma, page, write);
 }
 
 }  // namespace
@@ -186,10 +205,8 @@ Result<Faulted> handle_fault(System<G>& system, Mm& mm, Ref<Vma> vma, Vpn page, 
     if (near == kOneOfMany) prefetch_pages_after(system, walk.slot, page);
     return fault_write_protected(system, mm, vma, page, kind, walk.slot);
   }
-  if (!walk.slot && kind != FaultKind::kUnshare && system.at(vma).flags.huge && system.has_huge()) [[unlikely]] {
-    // Whoever writes to the huge zero page may get a copy of the whole, with no place to prepare this.
-    COWHERD_TRY(prepare_anon_vma(system, mm, vma));
-    COWHERD_TRY_ASSIGN(mapped, fault_huge(system, mm, vma, page, kind == FaultKind::kWrite));
+  if (system.at(vma).flags.huge && system.has_huge() && kind != FaultKind::kUnshare) [[unlikely]] {
+    COWHERD_TRY_ASSIGN(mapped, fault_large(system, mm, vma, page, kind == FaultKind::kWrite, walk.slot));
     if (mapped) return Faulted::kRetry;
   }
   COWHERD_TRY(fault_anonymous_page(system, mm, vma, page, kind, walk.slot, near));

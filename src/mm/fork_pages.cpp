@@ -7,6 +7,7 @@
 #include "base/full_fence.hpp"
 #include "base/memory_orders.h"
 #include "base/mutant.hpp"
+#include "mm/folio.hpp"
 #include "mm/huge.hpp"
 #include "mm/hugetlb.hpp"
 #include "mm/locks.hpp"
@@ -439,7 +440,7 @@ bool any_page_pinned(System<G>& system, Mm& mm, PageRange range) {
   });
   system.tables(mm).for_each_huge(range, [&](Vpn, EntrySlot slot) {
     for (std::uint32_t i = 0; i < Frames<G>::kHugeFrames; ++i) {
-      const FrameState frame = system.state(system.folio(slot.load().piece(i).frame()));
+      const FrameState frame = system.state_of_page(system.folio(slot.load().piece(i).frame()));
       pinned = pinned || (frame.anon && maybe_pinned(system.rules(), frame));
     }
   });
@@ -468,7 +469,7 @@ Result<bool> copy_pages(System<G>& system, Mm& parent, Ref<Mm> child_ref, Ref<Vm
                      system.at(made),
                      holds_pin,
                      flush,
-                     shares_unpinned(system.rules()),
+                     shares_unpinned(system.rules()) && !folios_are_asked(system),
                      system.rules().fork_source == ForkSource::kProtectThenRestore,
                      carried_marks(system.rules(), system.at(vma), system.at(made))};
   auto copied = copy_page_range(copying, range);

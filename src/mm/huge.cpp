@@ -5,6 +5,7 @@
 
 #include "base/memory_orders.h"
 #include "base/mutant.hpp"
+#include "mm/folio.hpp"
 #include "mm/hugetlb.hpp"
 #include "mm/locks.hpp"
 
@@ -25,6 +26,7 @@ void start_huge(System<G>& system, FrameNumber head, const Vma& vma, Vpn first) 
   for_each_piece<G>(head,
                     [&](FrameNumber piece, PageCount index) { add_new_anon_page(system, piece, vma, first + index); });
   system.frames().huge(head).start();
+  if (system.has_folios()) start_folio(system, head, Frames<G>::kHugeOrder);
 }
 
 namespace {
@@ -313,7 +315,8 @@ ForkHuge on_fork_huge(System<G>& system, Mm& mm, Entry entry) {
   bool used = false;
   bool mapped = false;
   for_each_piece<G>(head, [&](FrameNumber piece, PageCount) {
-    const FrameState page = system.state(piece);
+    // All of them are asked.
+    const FrameState page = system.state_of_page(piece);
     const EntryState small{.writable = entry.writable(), .dirty = entry.dirty()};
     copies = copies || on_fork(rules, page, small, has_pinned, false) == ForkPage::kCopy;
     used = used || page.references > 1;

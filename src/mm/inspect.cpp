@@ -50,13 +50,14 @@ PageView inspect(System<G>& system, ProcessId process, Vaddr address) {
   }
   if (view.entry.present()) {
     view.frame = view.entry.frame();
+    view.folio_order = system.frames().folio_order(view.frame);
     const FrameNumber folio = system.folio(view.frame);
     const FrameDescriptor& descriptor = system.descriptor(folio);
     const std::uint32_t hidden = descriptor.use() == FrameUse::kZeroPage ? 0 : hidden_mappings(system, folio);
     view.references = descriptor.references() + hidden;
     view.mapcount = descriptor.mapcount() + hidden;
     view.pins = descriptor.pins();
-    view.exclusive = system.state(folio).exclusive && hidden == 0;
+    view.exclusive = system.state_of_page(folio).exclusive && hidden == 0;
     view.dirty = descriptor.dirty();
     if (system.has_swap()) {
       const ColdDescriptor& cold = system.frames().cold(view.frame);

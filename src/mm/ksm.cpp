@@ -6,6 +6,7 @@
 #include "mm/areas.hpp"
 #include "mm/fault.hpp"
 #include "mm/flush.hpp"
+#include "mm/folio.hpp"
 #include "mm/lifecycle.hpp"
 #include "mm/locks.hpp"
 #include "mm/operations.hpp"
@@ -175,6 +176,8 @@ template <class G>
 Result<void> merge(System<G>& system, Mm& mm_one, Candidate one, Mm& mm_other, Candidate other) {
   auto closed = with_page(system, mm_one, one.frame, [&]() -> Result<void> {
     if (system.descriptor(one.frame).use() == FrameUse::kKsm) return {};
+    if (!leave_folio(system, one.frame, in_one_folio(system.frames(), one.frame, other.frame) ? 2 : 1))
+      return Errno::kBusy;
     COWHERD_TRY(close(system, mm_one, one.page, one.frame));
     system.descriptor(one.frame).set_dirty(true);
     system.descriptor(one.frame).change_use(FrameUse::kKsm);

@@ -3,9 +3,11 @@
 #include <sys/mman.h>
 
 #include <algorithm>
+#include <bit>
 #include <cassert>
 #include <cstring>
 #include <new>
+#include <optional>
 #include <utility>
 
 #include "mm/machine_impl.hpp"
@@ -24,6 +26,15 @@ constexpr PageCount kFewestFrames{8};
 
 Result<void> complete(mm::Access access) {
   return access.error == Errno{0} ? Result<void>() : Result<void>(at_border(access.error));
+}
+
+/// As MachineSize::folio_order. Nothing: no folio has that size.
+std::optional<unsigned> folio_order_of(ByteCount largest) {
+  if (largest == ByteCount{0}) return 0;
+  const std::uint64_t pages = largest.value() / kPageBytes;
+  const bool fits = std::has_single_bit(largest.value()) && pages >= 2 && pages <= Frames<G>::kHugeFrames;
+  if (!fits) return std::nullopt;
+  return static_cast<unsigned>(std::countr_zero(pages));
 }
 
 }  // namespace
@@ -64,11 +75,14 @@ Result<Machine> Machine::create_in(std::span<std::byte> memory, const MachineOpt
   std::byte* base = memory.data() + kPageBytes;
   const std::size_t room = memory.size() - kPageBytes;
   if (options.swap.value() > room) return Errno::kInvalid;
+  const auto folio_order = folio_order_of(options.largest_folio);
+  if (!folio_order) return Errno::kInvalid;
   // One frame more than its share of the bookkeeping never fits; find the largest number that does.
   const std::size_t most = (room - options.swap.value()) / kPageBytes;
   mm::MachineSize size{.frames = PageCount{std::min(most, std::size_t{Frames<G>::kMaxFrames.value()})},
                        .swap = PageCount{options.swap.value() / kPageBytes},
-                       .huge = true};
+                       .huge = true,
+                       .folio_order = *folio_order};
   while (mm::System<G>::footprint(size) > room) {
     const std::size_t over = mm::System<G>::footprint(size) - room;
     const PageCount fewer{(over + kPageBytes - 1) / kPageBytes};

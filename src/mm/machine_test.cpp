@@ -269,6 +269,26 @@ TEST(MachineApi, ThreadsMayUseOneMachine) {
   EXPECT_EQ(common.resident(), PageCount{4});
 }
 
+TEST(MachineApi, LargeFoliosWhereTheyAreAskedFor) {
+  for (const std::uint64_t bytes : {1UL, 4096UL, 12288UL, 4UL << 20}) {
+    EXPECT_EQ(Machine::create(ByteCount{8 << 20}, {.largest_folio = ByteCount{bytes}}).error(), Errno::kInvalid);
+  }
+  Machine m = must(Machine::create(ByteCount{8 << 20}, {.largest_folio = ByteCount{64 << 10}}));
+  AddressSpace space = must(m.create_space());
+  const Vaddr at = must(space.map_at(Vaddr{1 << 20}, ByteCount{20 * kPageBytes}));
+  ASSERT_TRUE(space.advise(at, ByteCount{20 * kPageBytes}, Advice::kHugePage).ok());
+  ASSERT_EQ(put(space, at + ByteCount{5 * kPageBytes}, 1), Errno{0});
+  EXPECT_EQ(space.resident(), PageCount{16});
+  ASSERT_EQ(put(space, at + ByteCount{17 * kPageBytes}, 1), Errno{0});
+  EXPECT_EQ(space.resident(), PageCount{20});
+  EXPECT_EQ(get(space, at + ByteCount{15 * kPageBytes}), 0);
+  const Pin pin = must(space.pin(at + ByteCount{kPageBytes}, ByteCount{1}, kDma));
+  AddressSpace child = must(space.fork());
+  ASSERT_EQ(put(space, at + ByteCount{kPageBytes}, 2), Errno{0});
+  EXPECT_EQ(get(child, at + ByteCount{kPageBytes}), 0);
+  EXPECT_EQ(problem_of(m), "");
+}
+
 TEST(MachineApi, MachinesNeverMeet) {
   std::atomic<int> wrong{0};
   const auto work = [&](int id) {

@@ -3,6 +3,7 @@
 #include "base/mutant.hpp"
 #include "mm/by_rmap.hpp"
 #include "mm/flush.hpp"
+#include "mm/folio.hpp"
 #include "mm/lifecycle.hpp"
 #include "mm/locks.hpp"
 #include "mm/operations.hpp"
@@ -278,7 +279,7 @@ Result<void> move_page_at(System<G>& system, Mm& mm, Vpn page, Destination desti
     const bool there = destination == Destination::kNormal && !system.frames().is_movable(found.frame);
     if (there) {
       outcome = Errno{0};
-    } else if (is_settled(system, found.frame)) {
+    } else if (is_settled(system, found.frame) && leave_folio(system, found.frame, 1)) {
       const Result<void> moved = move_page(Migrating<G>{system, found.frame}, mm, found.lists, destination);
       outcome = moved ? Errno{0} : moved.error();
     }

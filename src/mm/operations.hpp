@@ -225,8 +225,9 @@ Result<void> swap_in(System<G>& system, ProcessId process, Vaddr address);
 template <class G>
 Result<void> collapse(System<G>& system, ProcessId process, Vaddr address);
 
-/// Small entries take the place of the huge one that maps the page at `address`. EFAULT where none does; ENOMEM.
-/// Compare Linux mm/huge_memory.c: split_huge_pmd().
+/// Small entries take the place of the huge one that maps the page at `address`; where small ones do, the large folio
+/// that it is part of is taken apart. EFAULT where there is neither; EBUSY where somebody holds a page of such a folio,
+/// and the rules count that per folio; ENOMEM. Compare Linux mm/huge_memory.c: split_huge_pmd(), split_folio().
 template <class G>
 Result<void> split(System<G>& system, ProcessId process, Vaddr address);
 
@@ -342,6 +343,8 @@ struct PageView {
   UffdFlags uffd = UffdFlags::kNone;
   /// A huge entry maps it; `entry` is what a small one would say.
   bool huge = false;
+  /// The large folio that it is part of has 2^folio_order pages, mapped by whatever entries; 0: it is part of none.
+  unsigned folio_order = 0;
   /// Of a page that has a slot of swap, mapped or not: the entries that name it, and whether it is in the swap cache.
   bool has_slot = false;
   bool in_swap_cache = false;

@@ -44,7 +44,7 @@ inline Look look_up(System<G>& system, const Vma& vma, Entry entry, PinFlags fla
   if (!entry.present()) {
     return as_write ? Look::kFaultWrite : Look::kFaultRead;
   }
-  const FrameState frame = system.state(entry.frame());
+  const FrameState frame = system.state_of_page(entry.frame());
   const bool hint = !entry.user() && !has(flags, PinFlags::kForce);
   if (hint && system.rules().gup_hint == GupHint::kFault) {
     return as_write ? Look::kFaultWrite : Look::kFaultRead;
@@ -136,7 +136,7 @@ Result<Grabbed> try_grab_hugetlb(System<G>& system, Mm& mm, const Vma& vma, Vpn 
   point(system, Point::kTakeReference);
   const Entry entry = walk.slot.load();
   if (!entry.present() || !system.in_pool(entry.frame())) return Grabbed{fault, {}};
-  const FrameState state = system.state(entry.frame());
+  const FrameState state = system.state_of_page(entry.frame());
   // A reference for reading that the rules turned into one for writing is content with a page of its own.
   const bool own =
       !has(wanted.flags, PinFlags::kWrite) && state.exclusive && !has(vma.flags.protection, Protection::kWrite);

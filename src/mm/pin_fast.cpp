@@ -164,7 +164,7 @@ inline Result<FrameNumber> grab_fast(System<G>& system, Mm& mm, const TableInHan
   // A read-only entry is proof of nothing: only the mark says whose the page is, and only after the reference is there.
   if (!terms.writes && !entry.writable()) {
     point(system, Point::kReadExclusive);
-    if (gup_needs_unshare(system.rules(), system.state(frame), terms.flags, false) &&
+    if (gup_needs_unshare(system.rules(), system.state_of_page(frame), terms.flags, false) &&
         !COWHERD_MUTANT(fast_pin_mark_dropped)) {
       return give_up();
     }
@@ -222,7 +222,7 @@ template <class G>
     bool good = at.parent.load() == at.table || COWHERD_MUTANT(hugetlb_fast_pin_recheck_dropped);
     if (good && !terms.writes && !at.table.writable()) {
       point(system, Point::kReadExclusive);
-      good = !gup_needs_unshare(system.rules(), system.state(head), terms.flags, false) ||
+      good = !gup_needs_unshare(system.rules(), system.state_of_page(head), terms.flags, false) ||
              COWHERD_MUTANT(hugetlb_fast_pin_mark_dropped);
     }
     if (!good) return let_go(system, head, terms);

@@ -2,6 +2,7 @@
 #include "base/mutant.hpp"
 #include "mm/by_rmap.hpp"
 #include "mm/flush.hpp"
+#include "mm/folio.hpp"
 #include "mm/lifecycle.hpp"
 #include "mm/locks.hpp"
 #include "mm/operations.hpp"
@@ -99,7 +100,8 @@ Result<void> poison(System<G>& system, ProcessId process, Vaddr address) {
     FrameDescriptor& descriptor = system.descriptor(found.frame);
     const bool settled = descriptor.use() == FrameUse::kAnon && !system.descriptor(found.frame).poisoned() &&
                          !(system.has_swap() && system.frames().cold(found.frame).writeback());
-    gone = settled && take_from_all(system, found.frame, held.mm(), page, found.lists);
+    gone = settled && leave_folio(system, found.frame, 1) &&
+           take_from_all(system, found.frame, held.mm(), page, found.lists);
     if (gone) {
       if (system.has_swap()) leave_swap_cache_clean(system, found.frame);
       descriptor.set_owner(FrameDescriptor::kPoisoned, Vpn{0});

@@ -3,6 +3,7 @@
 #include "back/anon_rmap.hpp"
 #include "base/mutant.hpp"
 #include "mm/by_rmap.hpp"
+#include "mm/folio.hpp"
 #include "mm/locks.hpp"
 #include "mm/page.hpp"
 #include "mm/shared_tables.hpp"
@@ -192,7 +193,7 @@ Result<bool> send_away(System<G>& system, Mm& mm, Ref<Vma> vma, FrameNumber fram
     return false;
   };
   point(system, Point::kReadCounts);
-  if (!may_reclaim(system.rules(), leaving.state())) return keep();
+  if (!may_reclaim(system.rules(), leaving.state()) || !leave_folio(system, frame, 1)) return keep();
   if (cold.lazy_free() && !descriptor.dirty() && !cold.in_swap_cache()) leaving.fate = Fate::kDiscard;
   const Live live(system, "send-away", leaving.fate);
   if (leaving.fate == Fate::kSwap) {
@@ -229,7 +230,7 @@ Result<void> reclaim_page(System<G>& system, Mm& mm, Ref<Vma> vma, Vpn page) {
     const Entry entry = walk.slot.load();
     if (!entry.present() || entry.frame() == Frames<G>::kZeroPage) return Errno::kFault;
     // What files hold goes to their disks.
-    if (!system.state(entry.frame()).anon) return Errno::kBusy;
+    if (!system.state_of_page(entry.frame()).anon) return Errno::kBusy;
     frame = entry.frame();
     // No reverse map leads to all who have a merged page.
     const bool kept = system.at(vma).flags.locked || system.descriptor(frame).use() == FrameUse::kKsm;

@@ -54,7 +54,8 @@ Vpn scan_table(Round<G>& round, Mm& mm, Vpn at) COWHERD_NO_THREAD_SAFETY_ANALYSI
     {
       const PageTableGuard<G> guard(system, mm, place);
       const Entry entry = guard.blocked() ? Entry{} : place.load();
-      if (!entry.present() || entry.frame() == Frames<G>::kZeroPage || !system.state(entry.frame()).anon) continue;
+      if (!entry.present() || entry.frame() == Frames<G>::kZeroPage || !system.state_of_page(entry.frame()).anon)
+        continue;
       if (look_at(system, place, entry) == Age::kYoung) continue;
     }
     const Ref<Vma> vma = system.areas(mm).at(page);

@@ -16,11 +16,12 @@ class StressTest : public testing::Test {
   static constexpr int kPeriod = G::kScrubFreed ? 1 : 50;
 
   static void run(const Rules& rules, std::size_t frames, unsigned seed, int steps, std::size_t swap = 0,
-                  bool huge = false) {
+                  bool huge = false, unsigned folio_order = 0) {
     SCOPED_TRACE(testing::Message() << frames << " frames, " << swap << " slots, seed " << seed);
     std::mt19937 random(seed);
     Stress<G> stress(
-        rules, frames, [&](std::uint32_t n) { return static_cast<std::uint32_t>(random() % n); }, swap, huge);
+        rules, frames, [&](std::uint32_t n) { return static_cast<std::uint32_t>(random() % n); }, swap, huge,
+        folio_order);
     for (int step = 0; step < steps; ++step) {
       stress.step();
       if (step % kPeriod == 0) {
@@ -69,6 +70,23 @@ TYPED_TEST(StressTest, EveryRowWithHugePages) {
     if (row.rules.copy_accounting == CopyAccounting::kSourcePage) continue;
     SCOPED_TRACE(row.id);
     this->run(row.rules, 200, 1, 700, 20, true);
+  }
+}
+
+TYPED_TEST(StressTest, OurRulesWithLargeFolios) {
+  for (unsigned seed = 1; seed <= 4; ++seed) {
+    for (const unsigned order : {1U, 2U}) {
+      this->run(kCowherdRules, 400, seed, 1500, 0, true, order);
+      this->run(kCowherdRules, 90, seed, 1500, 40, true, order);
+    }
+  }
+}
+
+TYPED_TEST(StressTest, EveryRowWithLargeFolios) {
+  for (const RuleRow& row : all_rows()) {
+    if (row.rules.copy_accounting == CopyAccounting::kSourcePage) continue;
+    SCOPED_TRACE(row.id);
+    this->run(row.rules, 200, 1, 700, 20, true, 2);
   }
 }
 

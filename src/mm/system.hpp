@@ -1,5 +1,6 @@
 #pragma once
 
+#include <algorithm>
 #include <atomic>
 #include <cstddef>
 #include <cstring>
@@ -35,6 +36,10 @@ struct MachineSize {
   bool others_come_by_rmap = false;
   /// There may be huge pages: frame descriptors have a word more to each run of frames.
   bool huge = false;
+  /// Large folios that lowest tables map: the first write to memory of MADV_HUGEPAGE gets one of up to 2^folio_order
+  /// pages, and no huge entry. 0: there are none. At most Frames::kHugeOrder; needs `huge`. Compare Linux
+  /// /sys/kernel/mm/transparent_hugepage/hugepages-*/enabled.
+  unsigned folio_order = 0;
   /// Pages of the hugetlb pool, which take their frames from `frames`.
   std::uint32_t pool = 0;
   /// Of `frames`, those that hold only what can be moved. Compare Linux movablecore=.
@@ -70,7 +75,8 @@ class System {
     if (header_->swap_pages != 0) {
       swap_.emplace(memory + swap_offset({.frames = frames_.frame_count(),
                                           .swap = PageCount{header_->swap_pages},
-                                          .huge = frames_.has_huge()}));
+                                          .huge = frames_.has_huge(),
+                                          .folio_order = header_->folio_order}));
     }
   }
 
@@ -80,6 +86,9 @@ class System {
   [[nodiscard]] const Frames<G>& frames() const { return frames_; }
 
   [[nodiscard]] bool has_huge() const { return frames_.has_huge(); }
+  [[nodiscard]] bool has_folios() const { return frames_.has_folios(); }
+  /// See MachineSize.
+  [[nodiscard]] unsigned folio_order() const { return header_->folio_order; }
   [[nodiscard]] bool has_swap() const { return swap_.has_value(); }
   [[nodiscard]] bool has_pool() const { return pool_span_ != 0; }
   /// Precondition of all but a look at its size: the pool lock is held.
@@ -158,8 +167,37 @@ class System {
   [[nodiscard]] WalkerSlots<G>& walker_slots() { return header_->walkers; }
   [[nodiscard]] AccessorSlots<G>& accessor_slots() { return header_->accessors; }
 
+  /// What a decision may look at in the large folio that `frame` is part of, if any; who asks is not known. Pages that
+  /// were freed are no part of it any more. While it sums up, others may come and go, but none that is there all along
+  /// is missed: a page that nobody else maps gets no other mapping except from who asks.
+  [[nodiscard, gnu::noinline]] FolioState folio_state(FrameNumber frame) const {
+    FolioState folio;
+    const unsigned order = frames_.folio_order(frame);
+    if (order == 0) return folio;
+    folio.large = true;
+    const std::uint32_t pages = 1U << order;
+    const FrameNumber head{frame.value() & ~(pages - 1)};
+    for (std::uint32_t i = 0; i < pages; ++i) {
+      const FrameNumber piece = head + PageCount{i};
+      if (frames_.folio_order(piece) != order) continue;
+      const FrameDescriptor& page = frames_.descriptor(piece);
+      const FrameDescriptor::Counts counts = page.counts();
+      folio.references += counts.references;
+      folio.pins += counts.pins;
+      folio.mapcount += page.mapcount();
+      folio.most_mapped = std::max(folio.most_mapped, page.mapcount());
+    }
+    return folio;
+  }
   /// What a decision may look at in `frame`.
   [[nodiscard]] FrameState state(FrameNumber frame) {
+    FrameState known = state_of_page(frame);
+    if (has_folios()) [[unlikely]]
+      known.folio = folio_state(frame);
+    return known;
+  }
+  /// The same without what is known of its folio.
+  [[nodiscard]] FrameState state_of_page(FrameNumber frame) {
     const FrameDescriptor& d = descriptor(frame);
     const FrameDescriptor::Counts counts = d.counts();
     return {.references = counts.references,
@@ -259,6 +297,7 @@ class System {
     LockWord list_lock;
     std::uint32_t swap_pages;
     std::uint32_t others_come_by_rmap;
+    std::uint32_t folio_order;
     std::uint32_t pages_on_their_way;
     FrameNumber huge_zero_page;
     std::uint32_t reclaim_process;
@@ -270,8 +309,16 @@ class System {
   static constexpr std::size_t kFramesOffset =
       (sizeof(Header) + Geometry<G>::kPageBytes - 1) / Geometry<G>::kPageBytes * Geometry<G>::kPageBytes;
 
+  static typename Frames<G>::Parts parts_of(const MachineSize& size) {
+    // Low, so that little lies below the last frame in use; behind the pool, which begins at the second run.
+    const FrameNumber movable{size.pool == 0 ? 4 : (1 + size.pool) * Frames<G>::kHugeFrames};
+    return {.cold = size.cold(),
+            .huge = size.huge,
+            .folios = size.folio_order != 0,
+            .movable = size.movable == PageCount{0} ? MovableZone{} : MovableZone{movable, size.movable}};
+  }
   static std::size_t swap_offset(const MachineSize& size) {
-    return kFramesOffset + Frames<G>::footprint(size.frames, size.cold(), size.huge);
+    return kFramesOffset + Frames<G>::footprint(size.frames, parts_of(size));
   }
 
   std::byte* memory_;
@@ -292,10 +339,8 @@ void System<G>::format(std::byte* memory, const MachineSize& size, const Rules& 
   auto* header = reinterpret_cast<Header*>(memory);
   header->rules = rules;
   header->swap_pages = static_cast<std::uint32_t>(size.swap.value());
-  // Low, so that little lies below the last frame in use; behind the pool, which begins at the second run.
-  const FrameNumber movable{size.pool == 0 ? 4 : (1 + size.pool) * Frames<G>::kHugeFrames};
-  Frames<G>::format(memory + kFramesOffset, size.frames, size.cold(), size.huge,
-                    size.movable == PageCount{0} ? MovableZone{} : MovableZone{movable, size.movable});
+  header->folio_order = size.folio_order;
+  Frames<G>::format(memory + kFramesOffset, size.frames, parts_of(size));
   header->others_come_by_rmap = size.others_come_by_rmap ? 1 : 0;
   if (size.pool != 0) {
     Frames<G> frames(memory + kFramesOffset);

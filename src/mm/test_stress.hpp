@@ -27,11 +27,16 @@ class Stress {
   static constexpr std::size_t kPageBytes = Geometry<G>::kPageBytes;
   static constexpr std::size_t kMaxProcesses = 7;
 
-  Stress(const Rules& rules, std::size_t frames, Choose choose, std::size_t swap = 0, bool huge = false)
-      : bytes_(System<G>::footprint({.frames = PageCount{frames}, .swap = PageCount{swap}, .huge = huge})),
+  Stress(const Rules& rules, std::size_t frames, Choose choose, std::size_t swap = 0, bool huge = false,
+         unsigned folio_order = 0)
+      : Stress(
+            rules,
+            MachineSize{.frames = PageCount{frames}, .swap = PageCount{swap}, .huge = huge, .folio_order = folio_order},
+            std::move(choose)) {}
+  Stress(const Rules& rules, const MachineSize& size, Choose choose)
+      : bytes_(System<G>::footprint(size)),
         memory_(static_cast<std::byte*>(std::aligned_alloc(4096, (bytes_ + 4095) / 4096 * 4096))),
-        system_(
-            format(memory_.get(), bytes_, {.frames = PageCount{frames}, .swap = PageCount{swap}, .huge = huge}, rules)),
+        system_(format(memory_.get(), bytes_, size, rules)),
         choose_(std::move(choose)),
         ours_(rules == kCowherdRules),
         hole_in_force_(rules.gup_force == GupForce::kDirtyEntry) {}

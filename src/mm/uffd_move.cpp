@@ -1,6 +1,7 @@
 #include "base/mutant.hpp"
 #include "mm/areas.hpp"
 #include "mm/flush.hpp"
+#include "mm/folio.hpp"
 #include "mm/locks.hpp"
 #include "mm/operations.hpp"
 #include "mm/page.hpp"
@@ -77,6 +78,8 @@ Result<void> move_page(const Moving<G>& moving, Entry entry) {
   const FrameNumber frame = entry.frame();
   FrameDescriptor& descriptor = system.descriptor(frame);
   if (descriptor.use() != FrameUse::kAnon || !descriptor.exclusive()) return Errno::kBusy;
+  // Its neighbours stay where they are.
+  if (!leave_folio(system, frame)) return Errno::kBusy;
   const Live live(system, "uffd-move-page", entry);
   const bool tests_first = COWHERD_MUTANT(uffd_move_tests_first);
   if (tests_first && held_by_others(system, frame)) return Errno::kBusy;

@@ -6,6 +6,7 @@
 #include "mm/page.hpp"
 #include "mm/pinning.hpp"
 #include "mm/verify_files.hpp"
+#include "mm/verify_folio.hpp"
 #include "mm/verify_huge.hpp"
 #include "mm/verify_hugetlb.hpp"
 #include "mm/verify_objects.hpp"
@@ -26,6 +27,7 @@ class Verifier {
   explicit Verifier(System<G>& system) : system_(system), frame_count_(system.frames().frame_count().value()) {}
 
   Violations run() {
+    check_folios(system_, found_);
     for_each_mm(system_, [&](Ref<Mm> mm) {
       ++objects_.reached.mms;
       take_mm(mm);

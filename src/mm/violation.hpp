@@ -46,7 +46,9 @@ namespace cowherd::mm {
   X(kPool, "pool-imbalance", "the hugetlb pool's pages are not those in use and those free")                          \
   X(kUnmovable, "unmovable", "memory that is to hold only what can be moved holds something that cannot")             \
   X(kReserve, "reserve-imbalance",                                                                                    \
-    "the hugetlb pages that are promised are not those that mappings still may fault in, or are not there")
+    "the hugetlb pages that are promised are not those that mappings still may fault in, or are not there")           \
+  X(kFolio, "folio-broken",                                                                                           \
+    "a frame is said to be part of a large folio and is no page, or not the one that belongs there")
 
 enum class Violation : std::uint8_t {
 #define COWHERD_VIOLATION(name, ...) name,

@@ -3,6 +3,7 @@
 #include "back/anon_rmap.hpp"
 #include "base/mutant.hpp"
 #include "mm/flush.hpp"
+#include "mm/folio.hpp"
 #include "mm/locks.hpp"
 #include "mm/page.hpp"
 #include "mm/swap.hpp"
@@ -220,7 +221,9 @@ template <class G>
 WriteFault decide(const Fault<G>& fault, bool locked_by_other) {
   System<G>& system = fault.system;
   const FrameDescriptor& descriptor = fault.descriptor();
-  const FrameState state = system.has_swap() ? system.state_with_swap(fault.frame()) : system.state(fault.frame());
+  FrameState state = system.has_swap() ? system.state_with_swap(fault.frame()) : system.state(fault.frame());
+  if (state.folio.large && system.rules().folio_reuse == FolioReuse::kOwner) [[unlikely]]
+    state.folio.mapped_alone = table_maps_all(system, fault.slot, state.folio.mapcount);
   return on_write_fault(system.rules(), state, locked_by_other,
                         descriptor.owner() == system.at(fault.vma).own_anon_vma().unit, descriptor.pins() != 0);
 }

@@ -177,6 +177,8 @@ class EntrySlot {
 
   /// The place `entries` further on in the same table.
   [[nodiscard]] EntrySlot after(std::size_t entries) const { return EntrySlot(place_ + entries); }
+  /// The place `entries` before it in the same table.
+  [[nodiscard]] EntrySlot before(std::size_t entries) const { return EntrySlot(place_ - entries); }
 
   [[nodiscard]] Entry load() const { return Entry{word().load(order::kEntryLoad)}; }
   /// Whoever sees `entry` sees what was done to its page before.
