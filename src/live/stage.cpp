@@ -383,15 +383,6 @@ Answer Stage::debug(const Operation& op, std::int64_t value) const {
   return {error == EIO ? Errno::kFault : static_cast<Errno>(error), 0, {}};
 }
 
-Answer Stage::clear_refs(std::uint8_t process) const {
-  const std::string path = fmt::format("/proc/{}/clear_refs", pid_of(process));
-  const int file = ::open(path.c_str(), O_WRONLY | O_CLOEXEC);
-  const bool done = file >= 0 && ::write(file, "4", 1) == 1;
-  const int error = errno;
-  if (file >= 0) ::close(file);
-  return done ? Answer{} : Answer{Errno{0}, 0, path + ": " + in_words(error)};
-}
-
 Answer Stage::perform(std::uint8_t block, std::uint8_t process, const Operation& op, std::int64_t value) {
   Request request = litmus::names_variable(op) ? on_pages(Ask::kLoad, op.place) : Request{};
   switch (op.code) {
