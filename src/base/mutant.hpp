@@ -317,6 +317,9 @@ namespace cowherd {
   X(offline_leaves_pages, "movable memory is taken for empty where something has stayed")                            \
   X(offline_stays_open, "frames of movable memory are given out while it is taken out")                              \
   X(secret_is_movable, "secret memory lies in memory that is to hold only what can be moved")                        \
+  /* Pages that a device has for itself. */                                                                          \
+  X(make_exclusive_without_flush, "CPUs go on writing to a page that a device has for itself")                       \
+  X(fork_leaves_page_to_device, "fork shares a page that a device goes on having for itself")                        \
   X(poison_stays_in_swap_cache, "the good copy in a slot is not looked for where its page has failed")               \
   X(exec_keeps_old_memory, "exec leaks the old address space")
 

@@ -45,6 +45,13 @@ struct Call {
     kPunch,
     /// The memory of the page fails.
     kPoison,
+    /// A device gets the page for itself, which is faulted in as for a write.
+    kMakeExclusive,
+    // It accesses a page that it has for itself, or that it has not.
+    kDeviceRead,
+    kDeviceWrite,
+    /// `value` is what it adds.
+    kDeviceAdd,
     // Userfaultfd, and what its handler does.
     /// For `uffd`; for nothing any more where that is kNone.
     kUffdRegister,

@@ -147,6 +147,18 @@ Call call_of(Where& where, std::uint8_t block) {
     case OpCode::kCompact:
     case OpCode::kOffline:
       break;
+    case OpCode::kMakeExclusive:
+      if (where.alive(call.process)) call.kind = Kind::kMakeExclusive;
+      break;
+    case OpCode::kDeviceRead:
+      if (where.alive(call.process)) call.kind = Kind::kDeviceRead;
+      break;
+    case OpCode::kDeviceWrite:
+      if (where.alive(call.process)) call.kind = Kind::kDeviceWrite;
+      break;
+    case OpCode::kDeviceAdd:
+      if (where.alive(call.process)) call.kind = Kind::kDeviceAdd;
+      break;
     case OpCode::kUffdRegister:
     case OpCode::kUffdUnregister:
       call.kind = Kind::kUffdRegister;

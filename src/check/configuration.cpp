@@ -55,6 +55,10 @@ void Configuration::effects(const InFlight& in_flight, std::vector<Effect>& to) 
       case Kind::kExit:
         if (!done.taken) to.push_back({.agent = agent, .index = 0, .refused = false});
         break;
+      case Kind::kMakeExclusive:
+      case Kind::kDeviceRead:
+      case Kind::kDeviceWrite:
+      case Kind::kDeviceAdd:
       case Kind::kForceRead:
       case Kind::kForceWrite:
       case Kind::kFileRead:
@@ -150,6 +154,14 @@ void Configuration::apply(const InFlight& in_flight, const Effect& effect) {
       // It faults the page in, and comes to it later.
       spec.fault_in(pending.space, call.page, call.kind == Kind::kWrite);
       return;
+    case Kind::kMakeExclusive:
+      if (spec.must_wait(pending.space, call.page, true)) return;
+      done.taken = spec.make_exclusive(pending.space, call.page, {}).ok();
+      return;
+    case Kind::kDeviceRead:
+    case Kind::kDeviceWrite:
+    case Kind::kDeviceAdd:
+      return apply_of_device(in_flight, pending, done);
     case Kind::kForceRead:
     case Kind::kForceWrite:
       return apply_force(in_flight, pending, done);
@@ -292,6 +304,18 @@ void Configuration::apply_force(const InFlight& in_flight, const Pending& pendin
   }
   (void)spec.force_write(pending.space, call.page, call.word, call.value, {});
   note_store(in_flight, pending.space, call.page, call.word, *before, call.value);
+}
+
+void Configuration::apply_of_device(const InFlight& in_flight, const Pending& pending, PartsDone& done) {
+  const Call& call = pending.call;
+  const auto before = spec.peek(pending.space, call.page, call.word);
+  if (!before) return;
+  done.taken = true;
+  done.value = *before;
+  if (call.kind == Kind::kDeviceRead) return;
+  const std::int64_t stored = call.kind == Kind::kDeviceAdd ? *before + call.value : call.value;
+  (void)spec.device_write(pending.space, call.page, call.word, stored, {});
+  note_store(in_flight, pending.space, call.page, call.word, *before, stored);
 }
 
 void Configuration::apply_to_file(std::uint8_t agent, const Pending& pending, PartsDone& done) {

@@ -97,6 +97,7 @@ class Configuration {
   /// Whether an madvise does not come to this part, for what mlock keeps there or before it.
   bool stops_at_lock(const Pending& pending, PartsDone& done, std::uint8_t index) const;
   void populate(const Pending& pending, PartsDone& done, const Effect& effect);
+  void apply_of_device(const InFlight& in_flight, const Pending& pending, PartsDone& done);
   void apply_force(const InFlight& in_flight, const Pending& pending, PartsDone& done);
 
   std::array<PartsDone, litmus::kMaxBlocks> done_{};

@@ -197,11 +197,17 @@ Footprint Configuration::footprint_in_space(const Pending& pending) const {
       print.touches = F::kReadsWords | F::kReadsMapped | F::kReadsReadable | first_touch;
       break;
     case Kind::kWrite:
+    case Kind::kMakeExclusive:
       print.touches = F::kWritesWords | F::kReadsMapped | F::kReadsWritable;
       break;
+    case Kind::kDeviceRead:
     case Kind::kForceRead:
       print.touches = F::kReadsWords | F::kReadsMapped | first_touch;
       break;
+    case Kind::kDeviceAdd:
+      print.touches = F::kReadsWords | F::kWritesWords | F::kReadsMapped;
+      break;
+    case Kind::kDeviceWrite:
     case Kind::kForceWrite:
       print.touches = F::kWritesWords | F::kReadsMapped;
       break;

@@ -59,6 +59,13 @@ class Ending {
         return spec_.dma_read(pending_.pin(), call_.page, call_.word, seen_);
       case Kind::kDmaWrite:
         return dma_write();
+      case Kind::kMakeExclusive:
+        if (met_nobody()) return {};
+        return done_.taken ? judge_result(kSuccess, seen_) : spec_.make_exclusive(pending_.space, call_.page, seen_);
+      case Kind::kDeviceRead:
+      case Kind::kDeviceWrite:
+      case Kind::kDeviceAdd:
+        return of_device();
       case Kind::kForceRead:
       case Kind::kForceWrite:
         return force();
@@ -288,6 +295,20 @@ class Ending {
     if (reads) return spec_.force_read(pending_.space, call_.page, call_.word, seen_);
     const auto before = spec_.peek(pending_.space, call_.page, call_.word);
     const Judgement judgement = spec_.force_write(pending_.space, call_.page, call_.word, call_.value, seen_);
+    note_store(pending_.space, call_.page, before);
+    return judgement;
+  }
+
+  Judgement of_device() {
+    if (met_nobody()) return {};
+    const bool reads = call_.kind == Kind::kDeviceRead;
+    // Whether it has the page the reference does not know.
+    if (seen_.error == Errno::kNoDevice) return done_.taken && !reads ? judge_result(kSuccess, seen_) : Judgement{};
+    if (done_.taken && (!reads || !succeeded() || seen_.value == done_.value)) return judge_result(kSuccess, seen_);
+    if (reads) return spec_.device_read(pending_.space, call_.page, call_.word, seen_);
+    const auto before = spec_.peek(pending_.space, call_.page, call_.word);
+    const std::int64_t stored = call_.kind == Kind::kDeviceAdd ? before.value_or(0) + call_.value : call_.value;
+    const Judgement judgement = spec_.device_write(pending_.space, call_.page, call_.word, stored, seen_);
     note_store(pending_.space, call_.page, before);
     return judgement;
   }

@@ -14,6 +14,7 @@ constexpr std::array kErrors{Errno::kNoEntry, Errno::kExist, Errno::kFault, Errn
 bool writes(const spec::Spec& spec, spec::SpaceId space, std::uint8_t page, const Call& call) {
   switch (call.kind) {
     case Kind::kWrite:
+    case Kind::kMakeExclusive:
       return true;
     case Kind::kPin:
       return has(call.pin_flags, PinFlags::kWrite);
@@ -32,6 +33,7 @@ bool accesses(const Call& call) {
   switch (call.kind) {
     case Kind::kRead:
     case Kind::kWrite:
+    case Kind::kMakeExclusive:
     case Kind::kPin:
       return true;
     case Kind::kMadvise:

@@ -45,7 +45,8 @@ std::int64_t inspect(World& world, std::uint8_t process, const Term& term) {
   if (term.kind == Term::Kind::kSwapped) return view.entry.swap() ? 1 : 0;
   if (term.kind == Term::Kind::kSwapCache) return view.in_swap_cache ? 1 : 0;
   if (term.kind == Term::Kind::kSwapCount) return view.has_slot ? view.swap_entries : kNothing;
-  if (!view.entry.present()) return kNothing;
+  if (term.kind == Term::Kind::kOnDevice) return view.entry.on_device() ? 1 : 0;
+  if (!view.entry.present() && !view.entry.on_device()) return kNothing;
   switch (term.kind) {
     case Term::Kind::kFrame:
       return view.frame.value();

@@ -30,7 +30,7 @@ bool needs_migration(const litmus::Program& program) {
   for (const litmus::Block& block : program.blocks) {
     for (const litmus::Operation& op : block.operations) {
       if (op.code == litmus::OpCode::kMigrate || op.code == litmus::OpCode::kPoison ||
-          op.code == litmus::OpCode::kCompact) {
+          op.code == litmus::OpCode::kCompact || op.code == litmus::OpCode::kMakeExclusive) {
         return true;
       }
     }
@@ -118,6 +118,7 @@ Scene::Scene(const litmus::Program& program) : program_(&program) {
       const bool makes = op.code == litmus::OpCode::kMremap || op.code == litmus::OpCode::kMigrate ||
                          op.code == litmus::OpCode::kPoison || op.code == litmus::OpCode::kUffdMove ||
                          op.code == litmus::OpCode::kUffdRegister || op.code == litmus::OpCode::kCompact ||
+                         op.code == litmus::OpCode::kMakeExclusive ||
                          (program.movable && (op.code == litmus::OpCode::kPin || op.code == litmus::OpCode::kOffline));
       moves += makes ? 1 : 0;
     }

@@ -156,6 +156,12 @@ class Stepper {
         return work_on_page(mm::migrate<G>, {Errno::kBusy, Errno::kFault});
       case OpCode::kPoison:
         return work_on_page(mm::poison<G>, {});
+      case OpCode::kMakeExclusive:
+        return work_on_page(mm::make_exclusive<G>, {});
+      case OpCode::kDeviceRead:
+      case OpCode::kDeviceWrite:
+      case OpCode::kDeviceAdd:
+        return access_as_device();
       case OpCode::kCompact:
         return make_room(mm::compact<G>, {});
       case OpCode::kOffline:
@@ -367,6 +373,18 @@ class Stepper {
     judge(observed);
   }
 
+  void access_as_device() {
+    if (!world_.alive(target())) return refuse(Errno::kNoProcess);
+    const ProcessId id = world_.control.processes[target()].id;
+    const auto observed = word_access(
+        op_.code != OpCode::kDeviceRead, [&](auto to) { return mm::device_read<G>(system_, id, address(), to); },
+        [&](auto from) {
+          if (op_.code == OpCode::kDeviceWrite) return mm::device_write<G>(system_, id, address(), from);
+          return mm::device_add<G>(system_, id, address(), value());
+        });
+    if (!report_.blocked) judge(observed);
+  }
+
   void lock_page() {
     Control& control = world_.control;
     if (!world_.alive(target())) return refuse(Errno::kNoProcess);
@@ -426,7 +444,7 @@ class Stepper {
     if (!world_.alive(target())) return refuse(Errno::kNoProcess);
     const auto observed = seen(error_of(work(system_, world_.control.processes[target()].id, address())));
     if (report_.blocked || std::find(refusals.begin(), refusals.end(), observed.error) != refusals.end()) return;
-    op_.code == OpCode::kPoison ? judge(observed) : judge_success(observed);
+    op_.code == OpCode::kPoison || op_.code == OpCode::kMakeExclusive ? judge(observed) : judge_success(observed);
   }
 
   /// As work_on_page(), on memory as a whole.

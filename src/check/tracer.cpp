@@ -294,6 +294,10 @@ std::string Tracer::describe(const mm::Event& event) const {
       return fmt::format("{}: {} moved here by the handler", name, frame(event.frame));
     case EventKind::kPoisoned:
       return fmt::format("{}: the memory of {} has failed", name, frame(event.frame));
+    case EventKind::kGivenToDevice:
+      return fmt::format("{}: a device has {} for itself", name, frame(event.frame));
+    case EventKind::kTakenBack:
+      return fmt::format("{}: {} taken back from the device", name, frame(event.frame));
     case EventKind::kHugetlbTaken:
       return fmt::format("{}: hugetlb page of {} taken away for its owner", name, frame(event.frame));
     case EventKind::kMigrated:

@@ -85,6 +85,15 @@ void Generator::draw() {
     case OpCode::kSplit:
     case OpCode::kPoison:
       return draw_swap(b, op);
+    case OpCode::kMakeExclusive:
+    case OpCode::kDeviceRead:
+    case OpCode::kDeviceWrite:
+    case OpCode::kDeviceAdd:
+      if (op.code == OpCode::kDeviceWrite || op.code == OpCode::kDeviceAdd) op.value = pick_value();
+      has_exclusive_ = has_exclusive_ || op.code == OpCode::kMakeExclusive;
+      // Without such a page there is nothing to access.
+      if (!has_exclusive_) return;
+      return draw_swap(b, op);
     case OpCode::kCompact:
     case OpCode::kOffline:
       // Without such memory there is nothing to take out.

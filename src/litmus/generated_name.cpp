@@ -117,6 +117,14 @@ std::string_view operation_tag(const Operation& operation) {
       return "Split";
     case OpCode::kPoison:
       return "Fail";
+    case OpCode::kMakeExclusive:
+      return "Excl";
+    case OpCode::kDeviceRead:
+      return "DevR";
+    case OpCode::kDeviceWrite:
+      return "DevW";
+    case OpCode::kDeviceAdd:
+      return "DevA";
     case OpCode::kCompact:
       return "Comp";
     case OpCode::kOffline:

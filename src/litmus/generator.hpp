@@ -63,6 +63,10 @@ constexpr OpWeights default_weights() {
   set(OpCode::kCollapse, 2);
   set(OpCode::kSplit, 2);
   set(OpCode::kPoison, 1);
+  set(OpCode::kMakeExclusive, 2);
+  set(OpCode::kDeviceRead, 2);
+  set(OpCode::kDeviceWrite, 2);
+  set(OpCode::kDeviceAdd, 2);
   set(OpCode::kCompact, 2);
   set(OpCode::kOffline, 6);
   set(OpCode::kUffdRegister, 4);

@@ -91,6 +91,8 @@ class Generator {
   std::vector<DeviceState> devices_;
   bool has_snapshot_ = false;
   bool has_handler_ = false;
+  /// Whether a device was given a page for itself.
+  bool has_exclusive_ = false;
   std::uint32_t count_ = 0;
 };
 

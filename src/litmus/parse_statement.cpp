@@ -154,6 +154,9 @@ bool Parser::parse_arguments(const StatementWord& word, const Block& block, std:
     case Arguments::kPagesUffdFlags:
       sound = parse_memory(word, PlaceUse::kPages, op.place) && comma(word) && parse_flags(uffd_flag_words(), op.uffd);
       break;
+    case Arguments::kHandledWord:
+      sound = parse_target(index, block.operations.size()) && parse_memory(word, PlaceUse::kWord, op.place);
+      break;
     case Arguments::kHandledWordValue:
       sound = parse_target(index, block.operations.size()) && parse_memory(word, PlaceUse::kWord, op.place) &&
               comma(word) && parse_operand(block, op.value);

@@ -101,8 +101,8 @@ INSTANTIATE_TEST_SUITE_P(
         Case{"COW t { x = anon; } P0() {} kernel K0() { munmap(x); }",
              "1:43: a kernel block only does lock_page, unlock_page, clear_refs, numa_hint, ksm_merge, ksm_zero, "
              "ksm_unmerge, "
-             "try_share, writeback, drop_cache, swapout, swapin, migrate, collapse, split, poison, compact and "
-             "offline, not munmap"},
+             "try_share, writeback, drop_cache, swapout, swapin, migrate, collapse, split, poison, compact, "
+             "offline, make_exclusive and device_*, not munmap"},
         Case{"COW t { x = anon; } P0() {} kernel K0() { lock_page(x); }",
              "1:43: lock_page must say whose memory: lock_page(P0:x)"},
         Case{"COW t { x = anon; } P0() {} kernel K0() { clear_refs(x); }",

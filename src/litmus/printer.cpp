@@ -153,9 +153,9 @@ bool is_state(Term::Kind kind) {
 bool is_flag(Term::Kind kind) {
   return kind == Term::Kind::kExclusive || kind == Term::Kind::kWritable || kind == Term::Kind::kDirty ||
          kind == Term::Kind::kSoftDirty || kind == Term::Kind::kSwapped || kind == Term::Kind::kSwapCache ||
-         kind == Term::Kind::kHuge || kind == Term::Kind::kMovable || kind == Term::Kind::kUffdWp ||
-         kind == Term::Kind::kWaiting || kind == Term::Kind::kFaults || kind == Term::Kind::kFinding ||
-         kind == Term::Kind::kPool;
+         kind == Term::Kind::kHuge || kind == Term::Kind::kMovable || kind == Term::Kind::kOnDevice ||
+         kind == Term::Kind::kUffdWp || kind == Term::Kind::kWaiting || kind == Term::Kind::kFaults ||
+         kind == Term::Kind::kFinding || kind == Term::Kind::kPool;
 }
 
 std::string print_side(const Program& program, const Term& side, const Term& other) {
@@ -210,6 +210,7 @@ std::string print_place(const Program& program, const Operation& operation) {
       return print_word(program.variables[operation.place.variable].name, operation.place, true);
     case Arguments::kOtherWord:
     case Arguments::kOtherWordValue:
+    case Arguments::kHandledWord:
     case Arguments::kHandledWordValue:
       return print_word(program.variables[operation.place.variable].name, operation.place, false);
     case Arguments::kDevice:

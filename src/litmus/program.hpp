@@ -121,53 +121,57 @@ enum class BlockKind : std::uint8_t { kProcess, kDevice, kKernel };
 enum class BlockStart : std::uint8_t { kAtTimeZero, kFork, kVfork, kThread };
 
 enum class OpCode : std::uint8_t {
-  kRead,         // r = READ_ONCE(x.k)
-  kWrite,        // WRITE_ONCE(x.k, v)
-  kMmap,         // mmap(x, PROT, FLAGS)
-  kMunmap,       // munmap(x)
-  kMprotect,     // mprotect(x, PROT)
-  kMadvise,      // madvise(x, MADV_…)
-  kFork,         // fork(P1)
-  kVfork,        // vfork(P1)
-  kThread,       // thread(P1)
-  kExec,         // exec()
-  kExit,         // exit()
-  kWait,         // wait(P1)
-  kPin,          // pin(d, x, FLAGS) times N; get() is the same with PinFlags::kGet
-  kUnpin,        // unpin(d); put(d) is the same for a get
-  kUnpinDirty,   // unpin_dirty(d)
-  kDmaRead,      // r = dma_read(d.k)
-  kDmaWrite,     // dma_write(d.k, v)
-  kPtraceRead,   // r = ptrace_read(P1:x.k)
-  kPtraceWrite,  // ptrace_write(P1:x.k, v)
-  kLockPage,     // lock_page(P0:x): another part of the kernel holds the page lock
-  kUnlockPage,   // unlock_page(P0:x)
-  kClearRefs,    // clear_refs(P0:x): a round of soft-dirty tracking begins
-  kTryShare,     // try_share(P0:x): the kernel takes the exclusive mark from the page
-  kSnapshot,     // snapshot(S0): the own memory as it is now, to come back to
-  kRestore,      // restore(S0): the own memory becomes what it was then
-  kMremap,       // mremap(x, y, FLAGS): the pages of x go to y
-  kFileRead,     // r = read(f.k)
-  kFileWrite,    // write(f.k, v)
-  kTruncate,     // truncate(f, n): the file has n pages from now on
-  kPunch,        // punch(f[k]): pages of the file become zeros
-  kWriteback,    // writeback(f): what is dirty goes to the disk; fsync(f) is the same with PinFlags::kGet
-  kDropCache,    // drop_cache(f): what is clean and idle leaves the cache
-  kNumaHint,     // numa_hint(P0:x): entries let no access through, to find out who uses the pages
-  kMsync,        // msync(x): what was written to files through x is on their disks
-  kMlock,        // mlock(x)
-  kMunlock,      // munlock(x)
-  kKsmMerge,     // ksm_merge(P0:x, P1:y): one page for both, if they hold the same
-  kKsmZero,      // ksm_zero(P0:x): the zero page in place of one that holds zeros
-  kKsmUnmerge,   // ksm_unmerge(P0:x): a page of its own again for each that was merged
-  kSwapOut,      // swapout(P0:x): reclaim takes the page
-  kSwapIn,       // swapin(P0:x): the page comes back from swap
-  kMigrate,      // migrate(P0:x): the page goes to another frame
-  kCollapse,     // collapse(P0:x): a huge page takes the place of the pages around x
-  kSplit,        // split(P0:x): the huge page there is mapped page by page
-  kPoison,       // poison(P0:x): the memory of the page fails
-  kCompact,      // compact(): pages go to lower frames
-  kOffline,      // offline(): the memory that holds only what can be moved is taken out
+  kRead,           // r = READ_ONCE(x.k)
+  kWrite,          // WRITE_ONCE(x.k, v)
+  kMmap,           // mmap(x, PROT, FLAGS)
+  kMunmap,         // munmap(x)
+  kMprotect,       // mprotect(x, PROT)
+  kMadvise,        // madvise(x, MADV_…)
+  kFork,           // fork(P1)
+  kVfork,          // vfork(P1)
+  kThread,         // thread(P1)
+  kExec,           // exec()
+  kExit,           // exit()
+  kWait,           // wait(P1)
+  kPin,            // pin(d, x, FLAGS) times N; get() is the same with PinFlags::kGet
+  kUnpin,          // unpin(d); put(d) is the same for a get
+  kUnpinDirty,     // unpin_dirty(d)
+  kDmaRead,        // r = dma_read(d.k)
+  kDmaWrite,       // dma_write(d.k, v)
+  kPtraceRead,     // r = ptrace_read(P1:x.k)
+  kPtraceWrite,    // ptrace_write(P1:x.k, v)
+  kLockPage,       // lock_page(P0:x): another part of the kernel holds the page lock
+  kUnlockPage,     // unlock_page(P0:x)
+  kClearRefs,      // clear_refs(P0:x): a round of soft-dirty tracking begins
+  kTryShare,       // try_share(P0:x): the kernel takes the exclusive mark from the page
+  kSnapshot,       // snapshot(S0): the own memory as it is now, to come back to
+  kRestore,        // restore(S0): the own memory becomes what it was then
+  kMremap,         // mremap(x, y, FLAGS): the pages of x go to y
+  kFileRead,       // r = read(f.k)
+  kFileWrite,      // write(f.k, v)
+  kTruncate,       // truncate(f, n): the file has n pages from now on
+  kPunch,          // punch(f[k]): pages of the file become zeros
+  kWriteback,      // writeback(f): what is dirty goes to the disk; fsync(f) is the same with PinFlags::kGet
+  kDropCache,      // drop_cache(f): what is clean and idle leaves the cache
+  kNumaHint,       // numa_hint(P0:x): entries let no access through, to find out who uses the pages
+  kMsync,          // msync(x): what was written to files through x is on their disks
+  kMlock,          // mlock(x)
+  kMunlock,        // munlock(x)
+  kKsmMerge,       // ksm_merge(P0:x, P1:y): one page for both, if they hold the same
+  kKsmZero,        // ksm_zero(P0:x): the zero page in place of one that holds zeros
+  kKsmUnmerge,     // ksm_unmerge(P0:x): a page of its own again for each that was merged
+  kSwapOut,        // swapout(P0:x): reclaim takes the page
+  kSwapIn,         // swapin(P0:x): the page comes back from swap
+  kMigrate,        // migrate(P0:x): the page goes to another frame
+  kCollapse,       // collapse(P0:x): a huge page takes the place of the pages around x
+  kSplit,          // split(P0:x): the huge page there is mapped page by page
+  kPoison,         // poison(P0:x): the memory of the page fails
+  kMakeExclusive,  // make_exclusive(P0:x): a device gets the page for itself
+  kDeviceRead,     // r = device_read(P0:x.k): a device accesses a page that it has for itself
+  kDeviceWrite,    // device_write(P0:x.k, v)
+  kDeviceAdd,      // device_add(P0:x.k, v): it reads the word and writes what is v more
+  kCompact,        // compact(): pages go to lower frames
+  kOffline,        // offline(): the memory that holds only what can be moved is taken out
   // Userfaultfd, and what its handler does:
   kUffdRegister,    // uffd_register(x, UFFD_…): the handler decides such faults there
   kUffdUnregister,  // uffd_unregister(x)
@@ -301,6 +305,8 @@ struct Term {
     /// waiting(P0) — 1 if the block waits for a handler, or for who does, and nobody is left who could end that; of
     /// what a run can observe.
     kWaiting,
+    /// ondevice(0:x) — 1 if a device has the page for itself.
+    kOnDevice,
     /// movable(0:x) — 1 if the page lies in memory that holds only what can be moved.
     kMovable,
     /// pool(free), pool(reserved) — hugetlb pages that are free, and that are promised; `label` is the word.

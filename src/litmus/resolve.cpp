@@ -22,7 +22,8 @@ bool is_kernel_work(Arguments arguments) {
 
 /// Whether a kernel block does it.
 bool is_kernel_work(const Operation& op) {
-  return is_kernel_work(statement_word(op).arguments) || op.code == OpCode::kCompact || op.code == OpCode::kOffline;
+  return is_kernel_work(statement_word(op).arguments) || op.code == OpCode::kCompact || op.code == OpCode::kOffline ||
+         op.code == OpCode::kDeviceRead || op.code == OpCode::kDeviceWrite || op.code == OpCode::kDeviceAdd;
 }
 
 class Resolver {
@@ -159,7 +160,7 @@ class Resolver {
              fmt::format(
                  "a kernel block only does lock_page, unlock_page, clear_refs, numa_hint, ksm_merge, "
                  "ksm_zero, ksm_unmerge, try_share, writeback, drop_cache, swapout, swapin, migrate, collapse, split, "
-                 "poison, compact and offline, not {}",
+                 "poison, compact, offline, make_exclusive and device_*, not {}",
                  statement_word(op).name));
     }
     if (block.kind == BlockKind::kProcess && op.code == OpCode::kTryShare) {
@@ -251,8 +252,7 @@ class Resolver {
     const Arguments arguments = statement_word(op).arguments;
     const bool ptrace = arguments == Arguments::kOtherWord || arguments == Arguments::kOtherWordValue;
     if (!op.target.has_value()) {
-      if (ptrace || (is_kernel_work(arguments) && arguments != Arguments::kFile &&
-                     program_.blocks[b].kind == BlockKind::kKernel)) {
+      if (ptrace || (is_kernel_work(op) && names_variable(op) && program_.blocks[b].kind == BlockKind::kKernel)) {
         report(op.position, fmt::format("{} must say whose memory: {}{}", statement_word(op).name,
                                         statement_word(op).name, describe(arguments)));
       }

@@ -55,6 +55,10 @@ constexpr std::array kStatements{
     StatementWord{"collapse", OpCode::kCollapse, Arguments::kOtherPage},
     StatementWord{"split", OpCode::kSplit, Arguments::kOtherPage},
     StatementWord{"poison", OpCode::kPoison, Arguments::kOtherPage},
+    StatementWord{"make_exclusive", OpCode::kMakeExclusive, Arguments::kOtherPage},
+    StatementWord{"device_read", OpCode::kDeviceRead, Arguments::kHandledWord},
+    StatementWord{"device_write", OpCode::kDeviceWrite, Arguments::kHandledWordValue},
+    StatementWord{"device_add", OpCode::kDeviceAdd, Arguments::kHandledWordValue},
     StatementWord{"compact", OpCode::kCompact, Arguments::kNone},
     StatementWord{"offline", OpCode::kOffline, Arguments::kNone},
     StatementWord{"uffd_register", OpCode::kUffdRegister, Arguments::kPagesUffdFlags},
@@ -143,6 +147,7 @@ constexpr std::array kTerms{
     FlagWord<Term::Kind>{"swapcount", Term::Kind::kSwapCount},
     FlagWord<Term::Kind>{"swapcache", Term::Kind::kSwapCache},
     FlagWord<Term::Kind>{"huge", Term::Kind::kHuge},
+    FlagWord<Term::Kind>{"ondevice", Term::Kind::kOnDevice},
     FlagWord<Term::Kind>{"folio", Term::Kind::kFolio},
     FlagWord<Term::Kind>{"movable", Term::Kind::kMovable},
     FlagWord<Term::Kind>{"pool", Term::Kind::kPool},
@@ -280,6 +285,8 @@ std::string_view describe(Arguments arguments) {
       return "(P0:x, P1:y)";
     case Arguments::kPagesUffdFlags:
       return "(x, UFFD_...)";
+    case Arguments::kHandledWord:
+      return "(P0:x)";
     case Arguments::kHandledWordValue:
       return "(P0:x, value)";
     case Arguments::kHandledPage:

@@ -40,6 +40,7 @@ enum class Arguments : std::uint8_t {
   kFile,
   kTwoOtherPages,
   kPagesUffdFlags,
+  kHandledWord,
   kHandledWordValue,
   kHandledPage,
   kHandledPages,

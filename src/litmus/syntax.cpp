@@ -28,8 +28,7 @@ INIT
   x = thp; x = thp(v);              4 pages that one huge page may hold: MADV_HUGEPAGE
   folios = N;                       2 or 4: there, large folios of so many pages, which small entries map
   x = hugetlb; x = hugetlb(v);      4 pages, or hugetlb[8], of a pool; a trailing noreserve: none is promised
-  hugepages = N;                    pages of that pool: enough, where nothing is said
-  movable = N;                      frames that hold only what can be moved; the first pages lie there
+  hugepages = N;  movable = N;      pages of that pool: enough, if not said; frames only for what can be moved
   x = anon(1) PROT_READ;            with a protection: PROT_NONE, PROT_READ, PROT_WRITE
   x = anon shared;                  MAP_SHARED: a child has the same pages; also x = anon[n](v) shared;
   f = memfd;  f = memfd[n](v);      a file in memory, of n pages, word 0 of each v
@@ -84,8 +83,8 @@ STATEMENTS, each may begin with 'r0 =' and end with 'fail_nth N' (its N-th alloc
   migrate(P0:x)                     the page goes to another frame; -EBUSY where it stays, being held
   collapse(P0:x)  split(P0:x)       a huge page in place of the pages around x; small entries in place of it
   poison(P0:x)                      the memory of the page fails: SIGBUS for who maps it
-  compact()                         what can be moved goes to lower frames
-  offline()                         the movable memory is taken out; -EBUSY where something stays there
+  make_exclusive(P0:x)  device_read(P0:x)  device_write(P0:x, v)  device_add(P0:x, v)  a device has it alone
+  compact()  offline()              pages go to lower frames; movable memory is taken out: -EBUSY if one stays
   uffd_register(x, FLAGS)           these faults wait for a handler: UFFD_MISSING, UFFD_WP, UFFD_MINOR; and
                                     UFFD_EVENT_FORK, UFFD_EVENT_REMAP: a child, what mremap moves, is too
   uffd_unregister(x)                no fault does
@@ -108,8 +107,7 @@ CONDITIONS
   frame(0:x)  refcount(0:x)  mapcount(0:x)  pins(0:x)  excl(0:x)  writable(0:x)  dirty(0:x)
   disk(f)  disk(f[1].2)             a word as the disk has it now
   softdirty(0:x)  rss(P0)  swapped(0:x)  swapcount(0:x)  swapcache(0:x)  huge(0:x)  uffdwp(0:x)
-  folio(0:x)                        pages of the folio that the page is part of: 1, 2 or 4
-  movable(0:x)
+  movable(0:x)  ondevice(0:x)  folio(0:x)    (pages of the folio that it is part of: 1, 2 or 4)
   pool(free)  pool(reserved)        hugetlb pages that are free, that are promised
                                     internal state: a running kernel does not show it
 

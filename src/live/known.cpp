@@ -99,8 +99,8 @@ constexpr std::array kTerms{
     Term::Kind::kSwapped, Term::Kind::kSwapCache, Term::Kind::kFileWord, Term::Kind::kDiskWord,  Term::Kind::kHuge,
     Term::Kind::kUffdWp,  Term::Kind::kWaiting,   Term::Kind::kPool};
 /// Only a kernel's debugger sees them.
-constexpr std::array kHidden{Term::Kind::kRefcount, Term::Kind::kPins,      Term::Kind::kWritable,
-                             Term::Kind::kDirty,    Term::Kind::kSwapCount, Term::Kind::kMovable};
+constexpr std::array kHidden{Term::Kind::kRefcount,  Term::Kind::kPins,    Term::Kind::kWritable, Term::Kind::kDirty,
+                             Term::Kind::kSwapCount, Term::Kind::kMovable, Term::Kind::kOnDevice};
 
 constexpr MapFlags kMapFlags = MapFlags::kFixed | MapFlags::kFixedNoReplace | MapFlags::kPopulate;
 constexpr RemapFlags kRemapFlags = RemapFlags::kMayMove | RemapFlags::kFixed | RemapFlags::kDontUnmap;

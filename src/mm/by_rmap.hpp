@@ -2,6 +2,7 @@
 
 #include "back/anon_rmap.hpp"
 #include "base/mutant.hpp"
+#include "mm/device_exclusive.hpp"
 #include "mm/hugetlb.hpp"
 #include "mm/locks.hpp"
 #include "mm/page.hpp"
@@ -92,7 +93,7 @@ Result<FrameNumber> look_for_page(System<G>& system, Mm& mm, Vpn page, FrameNumb
   if (walk.shared) return Errno::kAgain;
   const PageTableGuard<G> guard(system, mm, walk.slot);
   if (guard.blocked()) return would_block(system, Point::kPageTableLock);
-  const Entry entry = walk.slot.load();
+  const Entry entry = take_back(system, mm, walk.slot, walk.slot.load());
   if (!entry.present() || entry.frame() == Frames<G>::kZeroPage) return Errno::kFault;
   const FrameUse use = system.descriptor(entry.frame()).use();
   // No reverse map leads to all who have a merged page.

@@ -1,5 +1,6 @@
 #include "base/mutant.hpp"
 #include "mm/areas.hpp"
+#include "mm/device_exclusive.hpp"
 #include "mm/flush.hpp"
 #include "mm/hugetlb.hpp"
 #include "mm/lifecycle.hpp"
@@ -27,7 +28,7 @@ void protect_range(System<G>& system, Mm& mm, PageRange range, PendingFlush<G>& 
     }
     tables.for_each(chunk, [&](Vpn page, EntrySlot slot) {
       at = page;
-      Entry entry = slot.load();
+      Entry entry = take_back(system, mm, slot, slot.load());
       if (entry.swap() && entry.soft_dirty()) slot.store(entry.with_soft_dirty(false));
       if (entry.migration()) [[unlikely]] {
         // The next write has to ask, wherever the page is by then.

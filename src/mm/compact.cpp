@@ -13,11 +13,12 @@ namespace cowherd::mm {
 
 namespace {
 
-/// No table becomes an address space's own for a page that only might lie lower.
+/// No table becomes an address space's own, and nothing is taken from a device, for a page that only might lie lower.
 template <class G>
 bool lies_wrong(System<G>& system, const typename Tables<G>::Walk& walk, Destination destination) {
   const Entry entry = walk.load();
-  if (!entry.present() || entry.frame() == Frames<G>::kZeroPage) return false;
+  const bool mapped = entry.present() || (entry.on_device() && destination != Destination::kLower);
+  if (!mapped || entry.frame() == Frames<G>::kZeroPage) return false;
   if (system.descriptor(entry.frame()).use() != FrameUse::kAnon) return false;
   return destination == Destination::kLower ? !walk.shared : system.frames().is_movable(entry.frame());
 }

@@ -82,6 +82,9 @@ enum class EventKind : std::uint8_t {
   kFolioSplit,
   /// The memory of the page has failed.
   kPoisoned,
+  /// A device has the page for itself, and has it no more.
+  kGivenToDevice,
+  kTakenBack,
   /// A fault is userfaultfd's handler's: the access waits.
   kUserfault,
   /// The handler put a page there, or let one of the file be mapped.

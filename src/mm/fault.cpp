@@ -2,6 +2,7 @@
 
 #include "back/anon_rmap.hpp"
 #include "base/mutant.hpp"
+#include "mm/device_exclusive.hpp"
 #include "mm/files.hpp"
 #include "mm/flush.hpp"
 #include "mm/folio.hpp"
@@ -183,6 +184,9 @@ Result<Faulted> handle_fault(System<G>& system, Mm& mm, Ref<Vma> vma, Vpn page, 
   }
   if (entry.poison()) [[unlikely]] {
     return Errno::kHwPoison;
+  }
+  if (entry.on_device()) [[unlikely]] {
+    return fault_on_device(system, mm, walk.slot);
   }
   if (hint) {
     COWHERD_TRY(fault_on_hint(system, mm, system.at(vma), walk.slot, entry));

@@ -2,6 +2,7 @@
 #include <array>
 
 #include "base/mutant.hpp"
+#include "mm/device_exclusive.hpp"
 #include "mm/files.hpp"
 #include "mm/gather.hpp"
 #include "mm/page.hpp"
@@ -81,7 +82,7 @@ bool clear_entries(const Unmapping<G>& unmapping, Mm& mm, PageRange pages, Gathe
     const Live live(system, "clear-entries", page);
     for (; page < pages.end; ++page) {
       const EntrySlot slot = Tables<G>::slot_at(system.frames(), table, Tables<G>::index_of(page, 0));
-      const Entry entry = slot.load();
+      const Entry entry = take_back(system, mm, slot, slot.load());
       if (!entry.present() && !entry.none() && unmapping.copies) {
         if (cleared.full()) break;
         point(system, mm, Point::kClearEntry);

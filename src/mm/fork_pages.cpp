@@ -7,6 +7,7 @@
 #include "base/full_fence.hpp"
 #include "base/memory_orders.h"
 #include "base/mutant.hpp"
+#include "mm/device_exclusive.hpp"
 #include "mm/folio.hpp"
 #include "mm/huge.hpp"
 #include "mm/hugetlb.hpp"
@@ -299,6 +300,11 @@ Result<Step> copy_table(Copying<G>& copying, Vpn& at, Vpn end) {
   Tables<G>::for_each_in(system.frames(), parent_table, {at, end}, [&](Vpn page, EntrySlot from, Entry entry) {
     if constexpr (G::kExplored) at = page;
     const EntrySlot to = child_tables.slot_in(child_table, page);
+    if (entry.on_device()) [[unlikely]] {
+      // The child's is what the parent's will be.
+      entry = take_back(system, copying.parent, from, entry);
+      if (COWHERD_MUTANT(fork_leaves_page_to_device)) from.store(entry.for_device());
+    }
     if (entry.swap()) [[unlikely]] {
       result = copy_swap_entry(copying, tally, from, entry, to);
     } else if (entry.poison()) [[unlikely]] {
@@ -433,7 +439,7 @@ bool any_page_pinned(System<G>& system, Mm& mm, PageRange range) {
   bool pinned = false;
   system.tables(mm).for_each(range, [&](Vpn, EntrySlot slot) {
     const Entry entry = slot.load();
-    if (!entry.present()) return true;
+    if (!entry.present() && !entry.on_device()) return true;
     const FrameState frame = system.state(entry.frame());
     pinned = frame.anon && maybe_pinned(system.rules(), frame);
     return !pinned;

@@ -13,7 +13,7 @@ std::uint32_t hidden_mappings(System<G>& system, FrameNumber frame) {
   std::uint32_t mappings = 0;
   const auto count = [&](Ref<Vma> vma, Vpn page) {
     const Entry entry = system.tables(system.at(system.at(vma).mm)).get(page);
-    mappings += entry.present() && entry.frame() == frame ? 1 : 0;
+    mappings += (entry.present() || entry.on_device()) && entry.frame() == frame ? 1 : 0;
   };
   const FrameDescriptor& descriptor = system.descriptor(frame);
   if (descriptor.use() == FrameUse::kFile) {
@@ -48,7 +48,7 @@ PageView inspect(System<G>& system, ProcessId process, Vaddr address) {
     view.uffd = system.at(vma).flags.uffd;
     view.soft_dirty = view.soft_dirty || system.at(vma).flags.soft_dirty;
   }
-  if (view.entry.present()) {
+  if (view.entry.present() || view.entry.on_device()) {
     view.frame = view.entry.frame();
     view.folio_order = system.frames().folio_order(view.frame);
     const FrameNumber folio = system.folio(view.frame);

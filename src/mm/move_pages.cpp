@@ -5,6 +5,7 @@
 #include <optional>
 
 #include "base/mutant.hpp"
+#include "mm/device_exclusive.hpp"
 #include "mm/flush.hpp"
 #include "mm/locks.hpp"
 #include "mm/page.hpp"
@@ -175,6 +176,7 @@ void move_entries(System<G>& system, Mm& mm, bool of_file, PageRange pages, Vpn 
   if (!late) {
     Tables<G>::for_each_in(system.frames(), from_table, pages, [&](Vpn page, EntrySlot slot, Entry entry) {
       at = page;
+      entry = take_back(system, mm, slot, entry);
       if (!entry.present()) return true;
       point(system, mm, Point::kClearEntry);
       while (!slot.replace(entry, entry.departed())) {
@@ -195,7 +197,7 @@ void move_entries(System<G>& system, Mm& mm, bool of_file, PageRange pages, Vpn 
     point(system, mm, Point::kSetEntry);
     const Entry was = COWHERD_MUTANT(moved_entry_stays) ? slot.load() : from_tally.clear(slot);
     if (late) flush.add({page, page + PageCount{1}});
-    Entry entry = was.in_transit() ? was.arrived() : was;
+    Entry entry = was.in_transit() ? was.arrived() : was.on_device() ? was.taken_back() : was;
     // Who tracks writes has to see that what is here now was not here before.
     entry = entry.with_soft_dirty(!COWHERD_MUTANT(move_is_not_soft_dirty));
     if (drops_marks) entry = entry.with_uffd_wp(false);

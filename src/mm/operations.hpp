@@ -255,6 +255,21 @@ Result<void> compact(System<G>& system);
 template <class G>
 Result<void> offline(System<G>& system);
 
+/// A device gets the page at `address` for itself: no processor gets at it until somebody needs it, who takes it back.
+/// The page is faulted in as for a write first; it stays mapped, and may be pinned. EFAULT where it cannot be written;
+/// EINVAL where it is no anonymous page; ENOMEM. Compare Linux mm/rmap.c: make_device_exclusive().
+template <class G>
+Result<void> make_exclusive(System<G>& system, ProcessId process, Vaddr address);
+/// The access of a device to a word of a page that it has for itself. ENXIO: it has not, or no more.
+template <class G>
+Access device_read(System<G>& system, ProcessId process, Vaddr address, std::span<std::byte> to);
+template <class G>
+Access device_write(System<G>& system, ProcessId process, Vaddr address, std::span<const std::byte> from);
+/// The device reads a word and writes what is `value` more, as a device does that shares no atomic instructions with
+/// the processors. Precondition: the word lies in one page.
+template <class G>
+Access device_add(System<G>& system, ProcessId process, Vaddr address, std::int64_t value);
+
 /// The memory of the page at `address` fails: whoever maps it finds that out at the next access, and its frame is never
 /// used again. EFAULT where no anonymous page is mapped; EBUSY, and nothing has changed, where it is locked, merged or
 /// on its way to swap, or a fork may be sharing it. ENOMEM. Compare Linux mm/memory-failure.c: memory_failure().

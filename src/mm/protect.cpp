@@ -1,5 +1,6 @@
 #include "base/mutant.hpp"
 #include "mm/areas.hpp"
+#include "mm/device_exclusive.hpp"
 #include "mm/flush.hpp"
 #include "mm/hugetlb.hpp"
 #include "mm/locks.hpp"
@@ -80,7 +81,7 @@ void reprotect_range(System<G>& system, Mm& mm, PageRange range, Protection prot
     const FrameNumber table = tables.table_of(first);
     for (; at < chunk.end; ++at) {
       const EntrySlot slot = tables.slot_in(table, at);
-      if (const Entry seen = slot.load(); !seen.present()) {
+      if (const Entry seen = take_back(system, mm, slot, slot.load()); !seen.present()) {
         if (seen.migration_writable()) close_migration_entry(system, mm, slot, seen);
         continue;
       }

@@ -6,6 +6,7 @@
 
 #include "base/full_fence.hpp"
 #include "base/mutant.hpp"
+#include "mm/device_exclusive.hpp"
 #include "mm/locks.hpp"
 #include "mm/page.hpp"
 #include "mm/swap.hpp"
@@ -23,8 +24,9 @@ Result<void> copy_entries(System<G>& system, Mm& mm, FrameNumber table, FrameNum
   const Live live(system, "copy-entries", at);
   for (; at < Geometry<G>::kEntries; ++at) {
     const EntrySlot from = Tables<G>::slot_at(system.frames(), table, at);
-    const Entry entry = from.load();
+    Entry entry = from.load();
     if (entry.none()) continue;
+    if (level == 0) entry = take_back(system, mm, from, entry);
     Tables<G>::prefetch_ahead(system.frames(), table, at);
     if (level == 1 && entry.huge()) [[unlikely]] {
       COWHERD_TRY(map_huge_once_more(system, entry.frame()));

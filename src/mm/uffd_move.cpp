@@ -1,5 +1,6 @@
 #include "base/mutant.hpp"
 #include "mm/areas.hpp"
+#include "mm/device_exclusive.hpp"
 #include "mm/flush.hpp"
 #include "mm/folio.hpp"
 #include "mm/locks.hpp"
@@ -117,7 +118,7 @@ Result<void> move_swapped(const Moving<G>& moving, Entry entry) {
 
 template <class G>
 Result<void> move_entry(const Moving<G>& moving) {
-  const Entry entry = moving.source.load();
+  const Entry entry = take_back(moving.system, moving.mm, moving.source, moving.source.load());
   if (entry.none()) return Errno::kNoEntry;
   if (!moving.target.load().none()) return Errno::kExist;
   if (entry.poison()) return Errno::kFault;

@@ -1,5 +1,6 @@
 #include "base/mutant.hpp"
 #include "mm/areas.hpp"
+#include "mm/device_exclusive.hpp"
 #include "mm/flush.hpp"
 #include "mm/lifecycle.hpp"
 #include "mm/locks.hpp"
@@ -24,7 +25,7 @@ Entry marked(Entry entry) {
 /// other. Compare Linux mm/mprotect.c: change_pte_range() with MM_CP_UFFD_WP.
 template <class G>
 void mark_entry(System<G>& system, Mm& mm, Vpn page, EntrySlot slot, bool protect, PendingFlush<G>& flush) {
-  Entry entry = slot.load();
+  Entry entry = take_back(system, mm, slot, slot.load());
   const bool done = protect ? entry.uffd_wp() && !entry.writable() : !entry.uffd_wp();
   if (entry.poison() || done) return;
   point(system, mm, protect ? Point::kProtectEntry : Point::kSetEntry);

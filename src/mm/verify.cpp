@@ -125,7 +125,7 @@ class Verifier {
       ++used;
       const std::uint64_t page = way.first + i * Tables<G>::span(way.level);
       if (way.level == 0) {
-        if (entries[i].present() && is_mappable(entries[i].frame())) {
+        if ((entries[i].present() || entries[i].on_device()) && is_mappable(entries[i].frame())) {
           ++mapped[static_cast<unsigned>(system_.rss_class(entries[i].frame()))];
         }
         pinned = take_entry(mm, Vpn{page}, entries[i], {way.level, page, !again, way.shared}) || pinned;
@@ -196,6 +196,10 @@ class Verifier {
 
   /// Returns whether the page is pinned.
   bool take_entry(Mm& mm, Vpn page, Entry entry, const Way& way) {
+    if (entry.on_device()) {
+      if (!entry.writable() || !entry.dirty()) found_.add(Violation::kOutsideVma);
+      entry = entry.taken_back();
+    }
     while (vma_ && system_.at(vma_).pages.end <= page) {
       vma_ = system_.areas(mm).next(vma_);
     }
@@ -360,8 +364,8 @@ class Verifier {
   /// Looks at what the takers left.
   void check_frame(FrameNumber frame, const FrameDescriptor& descriptor) {
     swap_.check_frame(frame);
-    const bool may_move = descriptor.use() == FrameUse::kFree || is_anon(frame);
-    if (system_.frames().is_movable(frame) && !may_move) found_.add(Violation::kUnmovable);
+    const bool stays = descriptor.use() != FrameUse::kFree && !is_anon(frame);
+    if (stays && system_.frames().is_movable(frame)) found_.add(Violation::kUnmovable);
     switch (descriptor.use()) {
       case FrameUse::kFree:
         return;
@@ -445,7 +449,7 @@ class Verifier {
         give_back_huge(entries[i]);
       } else if (level != 0) {
         give_back_table(entries[i].frame(), level - 1);
-      } else if (!entries[i].present()) {
+      } else if (!entries[i].present() && !entries[i].on_device()) {
         swap_.give_back_entry(entries[i]);
       } else if (is_mappable(entries[i].frame())) {
         system_.descriptor(entries[i].frame()).add_references(1);

@@ -161,6 +161,14 @@ class Spec {
   Judgement force_read(SpaceId space, std::uint8_t page, std::uint8_t word, Observation seen);
   Judgement force_write(SpaceId space, std::uint8_t page, std::uint8_t word, std::int64_t value, Observation seen);
 
+  /// A device gets the page for itself, as by a write of its own: or does not, which may be where it is no page for
+  /// that.
+  Judgement make_exclusive(SpaceId space, std::uint8_t page, Observation seen);
+  /// The access of a device that has the page for itself: it sees and changes what the address space does. Whether it
+  /// has, is not known here.
+  Judgement device_read(SpaceId space, std::uint8_t page, std::uint8_t word, Observation seen);
+  Judgement device_write(SpaceId space, std::uint8_t page, std::uint8_t word, std::int64_t value, Observation seen);
+
   /// Where pin succeeded on `seen.value` pages, `pin` receives its name; where the system or the spec refused it,
   /// kNoPin. Precondition: fewer than kMaxPins exist.
   Judgement pin(SpaceId space, std::uint8_t first, std::uint8_t count, PinFlags flags, Observation seen,

@@ -144,9 +144,10 @@ void State::pack_page(Packer& out, DetachedPacker& detached, const Page& page) c
   if (more != 0) out.put(static_cast<std::uint8_t>(more));
   if ((more & kHandled) != 0) {
     out.put(page.uffd);
-    out.put(static_cast<std::uint8_t>(static_cast<unsigned>(page.presence) |
-                                      static_cast<unsigned>(page.mark) << kMarkShift |
-                                      static_cast<unsigned>(page.locked) << kLockedShift));
+    // Where nobody decides, nobody keeps account of what is there.
+    const unsigned handled =
+        !is_handled(page) ? 0u : static_cast<unsigned>(page.presence) | static_cast<unsigned>(page.mark) << kMarkShift;
+    out.put(static_cast<std::uint8_t>(handled | static_cast<unsigned>(page.locked) << kLockedShift));
   }
   pack_words(out, page.words);
   if (!has_file) return;

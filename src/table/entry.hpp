@@ -23,13 +23,15 @@ enum class EntryKind : std::uint8_t {
   kMigration,
   /// The page's memory has failed. Compare Linux SWP_HWPOISON.
   kPoison,
+  /// The page is where it was, and a device has it for itself. Compare Linux SWP_DEVICE_EXCLUSIVE.
+  kDevice,
 };
 
 /// A page-table entry in x86-64 format. The all-zero entry is "none".
 ///
 /// An entry that is neither none nor present has a kind and a payload, which lie where a present one has no permission
 /// and no accessed or dirty bit: writable(), dirty(), young() and user() are false for it. What frame() gives then
-/// means nothing.
+/// means nothing. But an entry of a page that a device has for itself says all that the present one will say.
 class Entry {
  public:
   constexpr Entry() = default;
@@ -60,6 +62,7 @@ class Entry {
   [[nodiscard]] constexpr std::uint64_t bits() const { return bits_; }
   [[nodiscard]] constexpr EntryKind kind() const {
     if (present()) return EntryKind::kPresent;
+    if (on_device()) return EntryKind::kDevice;
     return static_cast<EntryKind>(bits_ >> kKindShift & kKindMask);
   }
   [[nodiscard]] constexpr bool none() const { return bits_ == 0; }
@@ -114,6 +117,14 @@ class Entry {
     return Entry{(bits_ & ~kHuge) + (std::uint64_t{index} << kFrameShift)};
   }
 
+  // Of EntryKind::kDevice.
+
+  /// The same entry while a device has the page for itself: processors fault on it. The page stays mapped by it.
+  [[nodiscard]] constexpr Entry for_device() const { return Entry{(bits_ & ~kPresent) | kOnDevice}; }
+  [[nodiscard]] constexpr bool on_device() const { return (bits_ & (kPresent | kOnDevice)) == kOnDevice; }
+  /// Undoes for_device().
+  [[nodiscard]] constexpr Entry taken_back() const { return Entry{(bits_ & ~kOnDevice) | kPresent}; }
+
   [[nodiscard]] constexpr Entry with_writable(bool on) const { return with(kWritable, on); }
   [[nodiscard]] constexpr Entry with_dirty(bool on) const { return with(kDirty, on); }
   [[nodiscard]] constexpr Entry with_soft_dirty(bool on) const { return with(kSoftDirty, on); }
@@ -151,6 +162,7 @@ class Entry {
   static constexpr std::uint64_t kFrameMask = 0x000F'FFFF'FFFF'F000;
   /// Of an entry that is not present, processors look at no other bit.
   static constexpr std::uint64_t kInTransit = std::uint64_t{1} << 62;
+  static constexpr std::uint64_t kOnDevice = std::uint64_t{1} << 61;
 
   static constexpr Entry of_kind(EntryKind kind, std::uint64_t payload) {
     return Entry{static_cast<std::uint64_t>(kind) << kKindShift | payload << kFrameShift};
