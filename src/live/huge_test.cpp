@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 #include <unistd.h>
 
+#include "live/host.hpp"
 #include "live/page_facts.hpp"
 #include "live/play_test.hpp"
 #include "live/poison.hpp"
@@ -78,6 +79,22 @@ TEST(Huge, DevicesFindThePartThatTheyHold) {
   SKIP_UNLESS_PLAYED(pipe);
   EXPECT_EQ(pipe.reg(0, 0), 9);
   EXPECT_EQ(pipe.reg(0, 1), 1);
+}
+
+TEST(Huge, APageThatWasWrittenIsThereAsAWhole) {
+  Play play("P0() { r0 = READ_ONCE(*x); r1 = madvise(x, MADV_NOHUGEPAGE); }", "x = anon(1);");
+  SKIP_UNLESS_PLAYED(play);
+  const PageFacts facts(play.stage().pid_of(0));
+  const std::uint64_t first = play.stage().address_of({});
+  const bool last = facts.entry_at(first + kHugeBytes / litmus::kHugePages - kPageBytes).present;
+  EXPECT_EQ(last, here(Need::kPopulate));
+}
+
+TEST(Huge, WhereNothingIsMappedNothingCollapses) {
+  Play play("P0() { munmap(x); r0 = madvise(x, MADV_COLLAPSE); r1 = collapse(x[0]); }", kHuge);
+  SKIP_UNLESS_PLAYED(play);
+  EXPECT_EQ(play.reg(0, 0), -12);
+  EXPECT_EQ(play.reg(0, 1), -22);
 }
 
 TEST(PageFacts, ScanAndSmapsSayTheSameOfZerosAndHugePages) {

@@ -252,6 +252,9 @@ class Planner {
 
   void look_at_handler(const Operation& op, const std::string& text) {
     need(Need::kUserfaultfd, text);
+    if (litmus::is_hugetlb(program_.variables[op.place.variable].kind)) {
+      return skip("no rule set registers hugetlb memory, as Linux does", text);
+    }
     if (op.code == OpCode::kUffdMove) need(Need::kUserfaultMove, text);
     if (op.code == OpCode::kUffdWp || op.code == OpCode::kUffdUnwp) need(Need::kUserfaultWp, text);
     if (op.code == OpCode::kUffdContinue) need(Need::kUserfaultMinor, text);
@@ -267,7 +270,6 @@ class Planner {
     if (of_private_file && has(op.uffd, UffdFlags::kMissing)) {
       return skip("no rule set has a handler bring pages of a private mapping of a file, as Linux does", text);
     }
-    if (litmus::is_hugetlb(variable.kind)) skip("no rule set registers hugetlb memory, as Linux does", text);
   }
 
   /// Where a page may go because it is clean, what a device wrote goes with it: a ring does not mark dirty what it lets
@@ -327,6 +329,10 @@ class Planner {
   }
 
   void use(const Operation& op, Way way, std::size_t pages, const std::string& text) {
+    const bool of_all = !moves_once(way) && way != Way::kPipe;
+    if (has_handler_ && plan_.uses.huge && of_all) {
+      return skip("a quarter of a huge page is 128 pages, of which a handler may be asked for some", text);
+    }
     DevicePlan& device = plan_.devices[op.device];
     if (device.way != Way::kNone && device.way != way) skip("one device by two ways", text);
     device.way = way;

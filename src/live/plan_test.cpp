@@ -240,6 +240,9 @@ TEST(Plan, AHandlerNeedsWhatItsStatementsNeed) {
   EXPECT_TRUE(skip(kAnon, "uffd_register(x, UFFD_MISSING); mlock(x);", Need::kUserfaultKernel)
                   .starts_with("needs userfault-kernel"));
   EXPECT_NE(skip("f = memfd; x = f shared;", "uffd_register(x, UFFD_WP);").find("no rule set"), std::string::npos);
+  EXPECT_NE(
+      skip("x = thp;", "uffd_register(x, UFFD_MISSING); pin(d, x[0], FOLL_WRITE | FOLL_LONGTERM);").find("128 pages"),
+      std::string::npos);
   EXPECT_NE(skip("f = memfd; x = f private;", "uffd_register(x, UFFD_MISSING);").find("no rule set"),
             std::string::npos);
 }

@@ -214,6 +214,14 @@ Answer Stage::build(std::uint8_t block, const litmus::Variable& variable) {
     access.value = variable.value;
     if (built.error == Errno{0} && built.lost.empty()) built = ask(block, access);
   }
+  // All of a page that was written is there, where it is as large as many. What cannot do that is as it was.
+  if (uses_.huge && is_written && built.error == Errno{0} && built.lost.empty()) {
+    place.page = 0;
+    Request populate = on_pages(Ask::kAdvise, place);
+    populate.first = advice_of(Advice::kPopulateWrite);
+    const Answer populated = ask(block, populate);
+    if (!populated.lost.empty()) return populated;
+  }
   if (built.error == Errno{0} && built.lost.empty() && variable.protection != Protection::kReadWrite) {
     request.ask = Ask::kProtect;
     request.first = protection_of(variable.protection);
@@ -373,15 +381,6 @@ Answer Stage::debug(const Operation& op, std::int64_t value) const {
   if (moved == sizeof word) return {Errno{0}, writes ? 0 : word, {}};
   // What get_user_pages() refuses with EFAULT is EIO in this file.
   return {error == EIO ? Errno::kFault : static_cast<Errno>(error), 0, {}};
-}
-
-Answer Stage::clear_refs(std::uint8_t process) const {
-  const std::string path = fmt::format("/proc/{}/clear_refs", pid_of(process));
-  const int file = ::open(path.c_str(), O_WRONLY | O_CLOEXEC);
-  const bool done = file >= 0 && ::write(file, "4", 1) == 1;
-  const int error = errno;
-  if (file >= 0) ::close(file);
-  return done ? Answer{} : Answer{Errno{0}, 0, path + ": " + in_words(error)};
 }
 
 Answer Stage::perform(std::uint8_t block, std::uint8_t process, const Operation& op, std::int64_t value) {

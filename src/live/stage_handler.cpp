@@ -115,8 +115,15 @@ Answer Stage::as_handler(std::uint8_t block, std::uint8_t process, const Operati
     case OpCode::kUffdUnwp:
       return answer_of(write_protect(file, address, length, op.code == OpCode::kUffdWp));
     default:
-      return move_pages(block, number, op);
+      break;
   }
+  // The kernel wants the one that the memory is registered with, and says EINVAL to any other.
+  for (std::size_t h = 0; h < handlers_.size(); ++h) {
+    if (handlers_[h].process != handlers_[number].process) continue;
+    answer = move_pages(block, h, op);
+    if (!answer.lost.empty() || answer.error != Errno::kInvalid) break;
+  }
+  return answer;
 }
 
 Answer Stage::move_pages(std::uint8_t block, std::size_t number, const Operation& op) {

@@ -1,7 +1,10 @@
+#include <fcntl.h>
+#include <fmt/format.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
 #include <algorithm>
+#include <cerrno>
 
 #include "litmus/resolve.hpp"
 #include "litmus/spelling.hpp"
@@ -41,6 +44,15 @@ void Stage::for_each_page(std::uint8_t process, Visit&& visit) const {
     }
     ++place.variable;
   }
+}
+
+Answer Stage::clear_refs(std::uint8_t process) const {
+  const std::string path = fmt::format("/proc/{}/clear_refs", pid_of(process));
+  const int file = ::open(path.c_str(), O_WRONLY | O_CLOEXEC);
+  const bool done = file >= 0 && ::write(file, "4", 1) == 1;
+  const int error = errno;
+  if (file >= 0) ::close(file);
+  return done ? Answer{} : Answer{Errno{0}, 0, path + ": " + in_words(error)};
 }
 
 Answer Stage::swap_out(std::uint8_t process, const litmus::Place& place) {
@@ -117,7 +129,10 @@ Answer Stage::collapse(std::uint8_t process, const litmus::Place& place) {
   request.address -= request.address % kHugeBytes;
   request.length = kHugeBytes;
   request.first = advice_of(Advice::kCollapse);
-  return ask(server_of(process), request);
+  Answer done = ask(server_of(process), request);
+  // What is said of advice for memory that is not there, khugepaged has nobody to say to: it finds no mapping.
+  if (done.error == Errno::kNoMemory && !area_flags(pid_of(process), address_of(place))) done.error = Errno::kInvalid;
+  return done;
 }
 
 /// Advice for a part of what a huge entry maps makes a mapping of it, which no huge entry can be of.

@@ -61,6 +61,17 @@ TEST(Userfault, AChildThatStaysRegisteredMovesPagesOfItsOwn) {
   EXPECT_EQ(play.term(2), 0);
 }
 
+TEST(Userfault, AMoveIsAskedOfTheOneThatTheMemoryIsRegisteredWith) {
+  Play play(
+      "P0() { uffd_register(z, UFFD_WP | UFFD_EVENT_FORK); uffd_register(x, UFFD_MISSING); r0 = uffd_move(x, y); "
+      "r1 = READ_ONCE(*x); r2 = uffd_move(x, x); }",
+      kPages);
+  SKIP_UNLESS_PLAYED(play);
+  EXPECT_EQ(play.reg(0, 0), 0);
+  EXPECT_EQ(play.reg(0, 1), 7);
+  EXPECT_EQ(play.reg(0, 2), -17);
+}
+
 TEST(Userfault, APinWaitsToo) {
   Play pin(
       "P0() { uffd_register(x, UFFD_MISSING); thread(P1); r0 = pin(d, x, FOLL_WRITE | FOLL_LONGTERM); "
