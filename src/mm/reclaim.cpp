@@ -84,6 +84,8 @@ bool unmap_entry(const Leaving<G>& leaving, Mm& mm, Vpn page, EntrySlot place, b
     const bool written = (entry.dirty() || descriptor.dirty()) && !COWHERD_MUTANT(discard_ignores_dirty);
     keeps = written || !may_discard(rules, leaving.state());
   }
+  Entry left;
+  const Live decided(system, "decided", keeps, left);
   if (keeps) {
     point(system, mm, Point::kSetEntry);
     if (!COWHERD_MUTANT(swap_out_loses_entry)) place.store(entry);
@@ -92,7 +94,6 @@ bool unmap_entry(const Leaving<G>& leaving, Mm& mm, Vpn page, EntrySlot place, b
     return false;
   }
   if (entry.dirty() && !COWHERD_MUTANT(swap_out_loses_dirty)) descriptor.set_dirty(true);
-  Entry left;
   if (leaving.fate == Fate::kSwap) {
     const BlockNumber slot = system.frames().cold(leaving.frame).slot();
     const SwapGuard<G> swap_guard(system);
@@ -201,6 +202,7 @@ Result<bool> send_away(System<G>& system, Mm& mm, Ref<Vma> vma, FrameNumber fram
     if (!cold.in_swap_cache()) COWHERD_TRY(add_to_swap(system, frame));
   }
   const bool unmapped = unmap_everywhere(leaving, mm, vma);
+  const Live gone(system, "unmapped", unmapped);
   if (leaving.fate == Fate::kDiscard) {
     point(system, Point::kReadCounts);
     if (unmapped && descriptor.references() == 1) return true;
