@@ -48,6 +48,7 @@ StepScheduler::Stop StepScheduler::resume(std::size_t agent, unsigned choice) {
   running_ = agent;
   untouched_ = false;
   only_locked_ = takes_lock_unseen(states_[agent].point);
+  held_before_ = contexts_[agent].held;
   has_to_wait_ = false;
   choice_ = choice;
   fibers_[agent]->resume();
@@ -97,9 +98,12 @@ bool StepScheduler::may_pass(Point point, Moves moves, const void* what) {
   if (begins) {
     has_to_wait_ = count == 0;
     only_locked_ = count == 1 && takes_lock_unseen(point);
+    held_before_ = contexts_[running_].held;
     return count == 1;
   }
-  return count == 1 && !takes_lock(point);
+  // Who has let go of the lock already has done what it was for.
+  const bool holds_it = std::memcmp(&held_before_, &contexts_[running_].held, sizeof held_before_) != 0;
+  return holds_it && count == 1 && !takes_lock(point);
 }
 
 std::uint64_t StepScheduler::hash_of_live(std::size_t agent) {

@@ -146,6 +146,8 @@ class StepScheduler final : public Scheduler {
   /// The running agent has been started and has touched nothing; or it has only taken a lock since it was chosen.
   bool untouched_ = false;
   bool only_locked_ = false;
+  /// What it held before it took that lock.
+  HeldLocks held_before_;
   bool has_to_wait_ = false;
 
   std::array<AgentState, kMaxAgents> states_{};
