@@ -313,8 +313,10 @@ void Configuration::apply_of_device(const InFlight& in_flight, const Pending& pe
   done.taken = true;
   done.value = *before;
   if (call.kind == Kind::kDeviceRead) return;
-  const std::int64_t stored = call.kind == Kind::kDeviceAdd ? *before + call.value : call.value;
-  (void)spec.device_write(pending.space, call.page, call.word, stored, {});
+  const bool adds = call.kind == Kind::kDeviceAdd;
+  const std::int64_t stored = adds ? *before + call.value : call.value;
+  (void)(adds ? spec.device_add(pending.space, call.page, call.word, call.value, {})
+              : spec.device_write(pending.space, call.page, call.word, call.value, {}));
   note_store(in_flight, pending.space, call.page, call.word, *before, stored);
 }
 

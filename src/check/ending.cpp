@@ -307,8 +307,9 @@ class Ending {
     if (done_.taken && (!reads || !succeeded() || seen_.value == done_.value)) return judge_result(kSuccess, seen_);
     if (reads) return spec_.device_read(pending_.space, call_.page, call_.word, seen_);
     const auto before = spec_.peek(pending_.space, call_.page, call_.word);
-    const std::int64_t stored = call_.kind == Kind::kDeviceAdd ? before.value_or(0) + call_.value : call_.value;
-    const Judgement judgement = spec_.device_write(pending_.space, call_.page, call_.word, stored, seen_);
+    const Judgement judgement = call_.kind == Kind::kDeviceAdd
+                                    ? spec_.device_add(pending_.space, call_.page, call_.word, call_.value, seen_)
+                                    : spec_.device_write(pending_.space, call_.page, call_.word, call_.value, seen_);
     note_store(pending_.space, call_.page, before);
     return judgement;
   }

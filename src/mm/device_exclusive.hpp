@@ -29,7 +29,7 @@ Result<Faulted> fault_on_device(System<G>& system, Mm& mm, EntrySlot place) {
   const PageTableGuard<G> guard(system, mm, place);
   if (guard.blocked()) return would_block(system, Point::kPageTableLock);
   (void)take_back(system, mm, place, place.load());
-  return Faulted::kRetry;
+  return Faulted::kGaveWay;
 }
 
 }  // namespace cowherd::mm

@@ -190,7 +190,7 @@ Result<Faulted> handle_fault(System<G>& system, Mm& mm, Ref<Vma> vma, Vpn page, 
   }
   if (hint) {
     COWHERD_TRY(fault_on_hint(system, mm, system.at(vma), walk.slot, entry));
-    return Faulted::kRetry;
+    return Faulted::kGaveWay;
   }
   if (entry.none() && system.at(vma).flags.uffd != UffdFlags::kNone) [[unlikely]] {
     if (is_userfault(system, system.at(vma), page, entry, kind)) return asks_for(kind);

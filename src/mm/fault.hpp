@@ -43,6 +43,9 @@ enum class Faulted : std::uint8_t {
   /// Nothing yet: a table on the way belongs to other address spaces too, and has to become this one's own first
   /// (shared_tables.hpp).
   kSharedTable,
+  /// As kRetry; but so far only what was in the way of a fault of that kind is gone: a NUMA hint, a page's journey, a
+  /// device that had the page for itself.
+  kGaveWay,
 };
 
 /// As `near` of handle_fault(): the page is one of many, more than caches hold, that come one after the other before

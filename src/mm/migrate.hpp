@@ -35,10 +35,10 @@ Result<Faulted> wait_for_migration(System<G>& system, EntrySlot place, Entry ent
     };
     const bool gone = wait_until<G, Question>(system, Point::kPageLock, {place, entry},
                                               [](const Question& q) { return q.place.load() != q.entry; });
-    return gone ? Result<Faulted>(Faulted::kRetry) : Errno::kWouldBlock;
+    return gone ? Result<Faulted>(Faulted::kGaveWay) : Errno::kWouldBlock;
   } else {
     for (unsigned round = 0; place.load() == entry; ++round) spin_pause(round);
-    return Faulted::kRetry;
+    return Faulted::kGaveWay;
   }
 }
 

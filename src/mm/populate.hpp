@@ -29,10 +29,11 @@ Result<void> populate(System<G>& system, Mm& mm, PageRange range, FaultKind kind
       return Errno::kInvalid;
     }
     // The mmap lock keeps the VMA as it is.
-    for (const Vpn end = std::min(range.end, system.at(vma).pages.end); page < end; ++page) {
+    for (const Vpn end = std::min(range.end, system.at(vma).pages.end); page < end;) {
       auto handled = handle_fault(system, mm, vma, page, kind, near);
       // Behind the end of a file.
       if (!handled) return handled.error() == Errno::kSigBus ? Errno::kFault : handled.error();
+      if (*handled != Faulted::kGaveWay) ++page;
     }
   }
   return {};

@@ -363,29 +363,6 @@ Judgement Spec::force_write(SpaceId space, std::uint8_t page, std::uint8_t word,
   return asked ? judge_result(kSuccess, seen) : unasked();
 }
 
-Judgement Spec::make_exclusive(SpaceId space, std::uint8_t page, Observation seen) {
-  if (seen.for_shortage() || seen.error == Errno::kFault || seen.error == Errno::kInvalid) return {};
-  const auto allowed = protection(space, page);
-  const bool may = allowed && has(*allowed, Protection::kWrite) && !secret(space, page);
-  if (!may || seen.error != kSuccess) return judge_result(may ? kSuccess : Errno::kFault, seen);
-  return meets(space, page, true) ? Judgement{} : unasked();
-}
-
-Judgement Spec::device_read(SpaceId space, std::uint8_t page, std::uint8_t word, Observation seen) {
-  const Page* at = state_.find(space, page);
-  if (at == nullptr || at->secret || seen.error != kSuccess) return judge_result(Errno::kNoDevice, seen);
-  if (at->lazy.words != 0) return judge_lazy_view(space, page, word, seen.value);
-  return judge_view(space, page, word, seen.value);
-}
-
-Judgement Spec::device_write(SpaceId space, std::uint8_t page, std::uint8_t word, std::int64_t value,
-                             Observation seen) {
-  const Page* at = state_.find(space, page);
-  if (at == nullptr || at->secret || seen.error != kSuccess) return judge_result(Errno::kNoDevice, seen);
-  change().store(space, page, word, value, Writer::kPin);
-  return {};
-}
-
 bool Spec::allows_force(SpaceId space, std::uint8_t page) const {
   const Page* at = state_.find(space, page);
   return at != nullptr && !state_.beyond_end(*at) && grants(at, PinFlags::kForce | PinFlags::kWrite) != Grant::kNo;

@@ -168,6 +168,8 @@ class Spec {
   /// has, is not known here.
   Judgement device_read(SpaceId space, std::uint8_t page, std::uint8_t word, Observation seen);
   Judgement device_write(SpaceId space, std::uint8_t page, std::uint8_t word, std::int64_t value, Observation seen);
+  /// Adds `value` to the word, whichever of the values it holds that it may hold.
+  Judgement device_add(SpaceId space, std::uint8_t page, std::uint8_t word, std::int64_t value, Observation seen);
 
   /// Where pin succeeded on `seen.value` pages, `pin` receives its name; where the system or the spec refused it,
   /// kNoPin. Precondition: fewer than kMaxPins exist.

@@ -192,6 +192,8 @@ class State {
   [[nodiscard]] Writer last_writer(SpaceId space, std::uint8_t page, std::uint8_t word) const;
   /// What it may hold besides, sorted.
   [[nodiscard]] std::span<const PastValue> alternatives(SpaceId space, std::uint8_t page, std::uint8_t word) const;
+  /// One more of them.
+  void add_alternative(SpaceId space, std::uint8_t page, std::uint8_t word, std::int64_t value);
   /// The word was seen to hold `value`, which is one of those.
   void settle(SpaceId space, std::uint8_t page, std::uint8_t word, std::int64_t value);
   /// The page is its owner's own from now on, if it is private.
@@ -357,7 +359,6 @@ class State {
   void keep_stale(SpaceId space, std::uint8_t page, Protection protection, std::uint16_t slot);
   /// Returns whether address spaces or files show the slot.
   bool store_slot(std::uint16_t slot, std::uint8_t word, std::int64_t value, Writer writer);
-  void add_alternative(SpaceId space, std::uint8_t page, std::uint8_t word, std::int64_t value);
   void drop_alternative(SpaceId space, std::uint8_t page, std::uint8_t word, std::int64_t value);
   void drop_alternatives(SpaceId space, std::uint8_t page);
   void drop_alternatives(SpaceId space, std::uint8_t page, std::uint8_t word);

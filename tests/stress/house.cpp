@@ -14,6 +14,8 @@ static_assert(kFirstPage + kFirstDiscardable == kHugePages);
 /// hugetlb pages for two to each address space, and for what devices keep of pages that were thrown away.
 constexpr std::uint32_t kPoolBySpace = 6;
 
+constexpr unsigned kFolioOrder = 4;
+
 std::uint32_t pool_of(const Plan& plan) {
   const auto spaces = House::kRoots + plan.threads * House::kForkedByThread;
   return plan.pages == Pages::kHugetlb ? spaces * kPoolBySpace : 0;
@@ -24,6 +26,7 @@ mm::MachineSize size_of(const Plan& plan) {
   return {.frames = PageCount{plan.frames + pool * kHugePages},
           .swap = PageCount{plan.swap},
           .huge = plan.pages != Pages::kSmall,
+          .folio_order = plan.pages == Pages::kFolio ? kFolioOrder : 0,
           .pool = pool};
 }
 
@@ -67,7 +70,8 @@ Errno House::map(ProcessId process, std::uint8_t first, std::uint8_t count) {
     return mapped.error();
   }
   // Where that fails the pages are small.
-  if (plan_.pages == Pages::kHuge) (void)mm::madvise(system_, process, begin, length, Advice::kHugePage);
+  if (plan_.pages == Pages::kHuge || plan_.pages == Pages::kFolio)
+    (void)mm::madvise(system_, process, begin, length, Advice::kHugePage);
   return Errno{0};
 }
 

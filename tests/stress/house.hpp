@@ -22,6 +22,8 @@ enum class Pages : std::uint8_t {
   kSmall,
   /// Huge pages where there are any (MADV_HUGEPAGE), which come apart and are put together again.
   kHuge,
+  /// Large folios that small entries map, of up to 16 pages (MADV_HUGEPAGE).
+  kFolio,
   /// hugetlb pages.
   kHugetlb,
 };

@@ -4,6 +4,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <utility>
 
 #include "cow/rules_text.hpp"
 #include "stress/run.hpp"
@@ -13,7 +14,7 @@ namespace {
 
 constexpr char kUsage[] = R"(usage: cowherd_stress [--rules NAME[,decision=value...]] [--seconds N] [--seed N]
                       [--threads N] [--operations N] [--frames N] [--swap N]
-                      [--pages small|huge|hugetlb] [--save FILE]
+                      [--pages small|huge|folio|hugetlb] [--save FILE]
 
 Threads of the host do random things to a few address spaces of one machine at full speed. Every few
 thousand operations all stand still: what each has seen is judged, and the machine is recounted.
@@ -39,8 +40,14 @@ struct Arguments {
 };
 
 bool read_pages(std::string_view text, Pages& pages) {
-  pages = text == "huge" ? Pages::kHuge : text == "hugetlb" ? Pages::kHugetlb : Pages::kSmall;
-  return text == "small" || pages != Pages::kSmall;
+  static constexpr std::pair<std::string_view, Pages> kNames[] = {
+      {"small", Pages::kSmall}, {"huge", Pages::kHuge}, {"folio", Pages::kFolio}, {"hugetlb", Pages::kHugetlb}};
+  for (const auto& [name, meant] : kNames) {
+    if (text != name) continue;
+    pages = meant;
+    return true;
+  }
+  return false;
 }
 
 template <class T>

@@ -283,7 +283,8 @@ void Worker::kernel_work() {
   const Visit visit(house_, number_, any_slot(), User::kStranger);
   if (visit.life() == 0) return;
   const Pages pages = any_mapped(0);
-  if (house_.plan().pages == stress::Pages::kHuge && choose(2) == 0) return change_huge(visit, pages.first);
+  const bool may_be_huge = house_.plan().pages == stress::Pages::kHuge || house_.plan().pages == stress::Pages::kFolio;
+  if (may_be_huge && choose(2) == 0) return change_huge(visit, pages.first);
   if (system_.has_swap() && choose(4) != 0) {
     const Vaddr at = address_of(pages.first, 0);
     const unsigned what = choose(16);
