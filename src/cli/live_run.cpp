@@ -166,7 +166,8 @@ class Runner {
     }
     if (!over.empty()) judge_together(over, seen);
     // An exec() by another thread ends who waits.
-    for (const auto& [waited, operation] : waiting) {
+    for (const auto& waits : waiting) {
+      const std::uint8_t waited = waits.first;
       const bool gone = !course_.waits(waited) && std::none_of(over.begin(), over.end(), [&](const live::Ended& one) {
         return one.block == waited;
       });

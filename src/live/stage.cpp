@@ -219,7 +219,7 @@ Answer Stage::build(std::uint8_t block, const litmus::Variable& variable) {
     place.page = 0;
     Request populate = on_pages(Ask::kAdvise, place);
     populate.first = advice_of(Advice::kPopulateWrite);
-    const Answer populated = ask(block, populate);
+    Answer populated = ask(block, populate);
     if (!populated.lost.empty()) return populated;
   }
   if (built.error == Errno{0} && built.lost.empty() && variable.protection != Protection::kReadWrite) {

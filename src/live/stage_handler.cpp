@@ -135,7 +135,7 @@ Answer Stage::move_pages(std::uint8_t block, std::size_t number, const Operation
     request.ask = Ask::kTakeFile;
     request.first = handler.file;
     request.second = ::getpid();
-    const Answer taken = ask(block, request);
+    Answer taken = ask(block, request);
     if (!taken.lost.empty() || taken.error != Errno{0}) return taken;
     handler.inside = static_cast<int>(taken.value);
     handler.inside_of = mover;
