@@ -75,12 +75,6 @@ Errno House::map(ProcessId process, std::uint8_t first, std::uint8_t count) {
   return Errno{0};
 }
 
-bool House::is_zero_page(FrameNumber frame) const {
-  if (frame == Frames<P>::kZeroPage) return true;
-  const FrameNumber head = system_.huge_zero_page();
-  return head != Frames<P>::kZeroPage && frame.value() - head.value() < kHugePages;
-}
-
 // A visitor says where he is before he looks whether the space is open; who closes it does the reverse: one of them
 // sees the other.
 

@@ -63,8 +63,6 @@ class House {
   /// The memory that an operation on these watched pages is about.
   [[nodiscard]] Vaddr begin_of(std::uint8_t first, std::uint8_t count) const;
   [[nodiscard]] ByteCount length_of(std::uint8_t first, std::uint8_t count) const;
-  /// Whether the frame always holds zeros.
-  [[nodiscard]] bool is_zero_page(FrameNumber frame) const;
 
   std::uint32_t next_pin() { return pin_numbers_.fetch_add(1, std::memory_order_relaxed) + 1; }
   Life next_life() { return lives_.fetch_add(1, std::memory_order_relaxed) + 1; }

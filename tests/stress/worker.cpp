@@ -166,7 +166,8 @@ void Worker::take_pin() {
   if (!pinned) return;
   record.count = static_cast<std::uint8_t>(pinned->pages.value());
   for (std::uint8_t page = 0; page < record.count; ++page) {
-    if (house_.is_zero_page(mm::pinned_frame(system_, pinned->id, PageCount{page}))) {
+    const FrameNumber frame = mm::pinned_frame(system_, pinned->id, PageCount{page});
+    if (system_.descriptor(frame).use() == FrameUse::kZeroPage) {
       record.value |= std::uint64_t{1} << page;
     }
   }
