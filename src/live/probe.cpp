@@ -95,7 +95,8 @@ constexpr std::array<NeedInfo, kNeeds> kInfos = {{
     {"rdma", "pins by RDMA registration, for writing or reading: ibv_reg_mr() with soft-RoCE",
      "run as root; CONFIG_RDMA_RXE, CONFIG_INFINIBAND_USER_ACCESS; or, for any user, as root: modprobe rdma_rxe && "
      "rdma link add rxe0 type rxe netdev lo; Linux 5.6"},
-    {"rdma-reads", "memory that is registered for reading is pinned so; before, for writing with FOLL_FORCE", "Linux 6.2"},
+    {"rdma-reads", "memory that is registered for reading is pinned so; before, for writing with FOLL_FORCE",
+     "Linux 6.2"},
     {"rdma-copy-on-fork", "the kernel's word that ibv_fork_init() need do nothing: RDMA_NLDEV_SYS_ATTR_COPY_ON_FORK",
      "CONFIG_INFINIBAND; Linux 5.13"},
     {"cuda", "memory held by a graphics card: cuMemHostRegister()", "an NVIDIA card and its driver, libcuda.so.1"},
