@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include "litmus/parser.hpp"
+#include "live/program_test.hpp"
 
 namespace cowherd::live {
 namespace {

@@ -275,7 +275,8 @@ int RdmaQueue::transfer(std::uint32_t opcode, const Registration& registration, 
   std::memcpy(element + kPartsAt, &ours, sizeof ours);
   store(sends_.at->producer_index, (at + 1) & sends_.at->index_mask);
   ib_uverbs_post_send_resp posted{};
-  ib_uverbs_post_send bell{};
+  ib_uverbs_post_send bell;
+  std::memset(&bell, 0, sizeof bell);
   bell.qp_handle = queue_handle_;
   bell.wqe_size = sizeof(ib_uverbs_send_wr);
   if (const int error = make(verbs_, IB_USER_VERBS_CMD_POST_SEND, bell, posted); error != 0) return error;
