@@ -110,7 +110,13 @@ enum class UffdFlags : std::uint8_t {
   kEventFork = 8,
   /// So does memory that mremap moves.
   kEventRemap = 16,
+  /// The handler reads what it is told (UffdEvent) when it likes, and whoever has caused it waits until then. Without
+  /// it somebody reads at once.
+  kReadsEvents = 32,
 };
+
+/// What userfaultfd's handler is told beside faults. Linux: UFFD_EVENT_FORK, UFFD_EVENT_REMAP, with these numbers.
+enum class UffdEvent : std::uint8_t { kFork = 0x13, kRemap = 0x14 };
 
 template <class E>
 inline constexpr bool kIsFlagSet = false;

@@ -72,6 +72,7 @@ void Configuration::effects(const InFlight& in_flight, std::vector<Effect>& to) 
       case Kind::kUffdContinue:
       case Kind::kUffdProtect:
       case Kind::kUffdMove:
+      case Kind::kUffdRead:
         if (done.taken || done.refused) break;
         to.push_back({.agent = agent, .index = 0, .refused = false});
         to.push_back({.agent = agent, .index = 0, .refused = true});
@@ -92,6 +93,7 @@ void Configuration::effects(const InFlight& in_flight, std::vector<Effect>& to) 
       case Kind::kUnpin:
       case Kind::kDmaRead:
       case Kind::kDmaWrite:
+      case Kind::kUffdAwait:
         break;
     }
   }
@@ -113,7 +115,7 @@ void Configuration::apply(const InFlight& in_flight, const Effect& effect) {
       spec.keep_discarded(spec::State::kNobody);
       return;
     case Kind::kFork:
-      spec.fork(pending.space, pending.fresh);
+      spec.fork(pending.space, pending.fresh, has(call.uffd, UffdFlags::kReadsEvents));
       done.taken = true;
       return;
     case Kind::kPoison:
@@ -134,6 +136,7 @@ void Configuration::apply(const InFlight& in_flight, const Effect& effect) {
     case Kind::kUffdContinue:
     case Kind::kUffdProtect:
     case Kind::kUffdMove:
+    case Kind::kUffdRead:
       return apply_of_handler(effect, pending, done);
     case Kind::kExec:
     case Kind::kExit:
@@ -179,6 +182,12 @@ void Configuration::apply_of_handler(const Effect& effect, const Pending& pendin
   if (effect.refused) {
     done.value = possible_refusals(spec, pending);
     done.refused = done.value != 0;
+    return;
+  }
+  if (pending.call.kind == Kind::kUffdRead) {
+    done.value = spec.next_event(pending.space);
+    done.taken = done.value != 0;
+    if (done.taken) (void)spec.uffd_read(pending.space, {.value = done.value});
     return;
   }
   spec.keep_discarded(effect.agent);
@@ -264,6 +273,7 @@ void Configuration::remap_page(const Pending& pending, PartsDone& done, std::uin
     }
   }
   const bool last_moved = has_page(done.pages, remap.kept() - 1u);
+  if (done.pages == 0) spec.tell_of(pending.space, remap);
   spec.remap_part(pending.space, remap, index, last_moved);
   done.pages = static_cast<std::uint16_t>(done.pages | range(index, 1u));
 }

@@ -79,10 +79,12 @@ class Ending {
       case Kind::kUffdContinue:
       case Kind::kUffdProtect:
       case Kind::kUffdMove:
+      case Kind::kUffdRead:
         return of_handler();
       case Kind::kVfork:
         return succeeded() ? Judgement{} : judge_start();
       case Kind::kNothing:
+      case Kind::kUffdAwait:
         break;
     }
     return {};
@@ -245,7 +247,7 @@ class Ending {
 
   Judgement fork() {
     if (!succeeded()) return done_.taken ? judge_result(kSuccess, seen_) : judge_start();
-    if (!done_.taken) spec_.fork(pending_.space, pending_.fresh);
+    if (!done_.taken) spec_.fork(pending_.space, pending_.fresh, has(call_.uffd, UffdFlags::kReadsEvents));
     return {};
   }
 
@@ -316,6 +318,7 @@ class Ending {
 
   Judgement of_handler() {
     if (met_nobody()) return {};
+    if (done_.taken && call_.kind == Kind::kUffdRead) return spec::judge_event(done_.value, seen_);
     if (done_.taken) return judge_result(kSuccess, seen_);
     if (done_.refused && (is_refused_with(done_.value, seen_.error) || seen_.for_shortage())) return {};
     if (done_.refused) return judge_result(Errno::kExist, seen_);

@@ -107,6 +107,7 @@ void Generator::draw() {
     case OpCode::kUffdWp:
     case OpCode::kUffdUnwp:
     case OpCode::kUffdMove:
+    case OpCode::kUffdRead:
       return draw_uffd(b, op);
   }
 }
@@ -264,6 +265,10 @@ void Generator::draw_uffd(std::uint8_t b, Operation op) {
   }
   // Without one there is nothing to decide.
   if (!has_handler_) return;
+  if (op.code == OpCode::kUffdRead) {
+    op.target = states_[random_.below(static_cast<std::uint32_t>(states_.size()))].process;
+    return emit(program_.blocks[b], op, random_.percent(50));
+  }
   if (op.code == OpCode::kUffdMove) {
     op.place = pick_word();
     op.to = pick_word();

@@ -69,6 +69,7 @@ constexpr std::array kStatements{
     StatementWord{"uffd_wp", OpCode::kUffdWp, Arguments::kHandledPages},
     StatementWord{"uffd_unwp", OpCode::kUffdUnwp, Arguments::kHandledPages},
     StatementWord{"uffd_move", OpCode::kUffdMove, Arguments::kTwoPages},
+    StatementWord{"uffd_read", OpCode::kUffdRead, Arguments::kHandler},
 };
 
 constexpr std::array kProtections{
@@ -223,6 +224,7 @@ bool names_variable(const Operation& operation) {
     case Arguments::kDeviceWord:
     case Arguments::kDeviceWordValue:
     case Arguments::kSnapshot:
+    case Arguments::kHandler:
       return false;
     default:
       return true;
@@ -251,6 +253,7 @@ std::string_view describe(Arguments arguments) {
     case Arguments::kPagesAdvice:
       return "(x, MADV_...)";
     case Arguments::kBlock:
+    case Arguments::kHandler:
       return "(P1)";
     case Arguments::kDevicePagesFlags:
       return "(d, x, FOLL_...)";

@@ -92,6 +92,7 @@ STATEMENTS, each may begin with 'r0 =' and end with 'fail_nth N' (its N-th alloc
   uffd_continue(P0:x)               it lets the page be mapped that the file has; -EFAULT where that has none
   uffd_wp(P0:x)  uffd_unwp(P0:x)    who writes the page waits; and no more
   uffd_move(x, y)                   the page at y goes to x, where none is; -EBUSY where others have it
+  r0 = uffd_read(P0)                what P0's handler is told: 19 a fork, 20 an mremap; who did it waits for that
   These, pin and get take P1:x for another process's memory, x for the own; not ptrace_*.
 
 CONDITIONS

@@ -10,6 +10,7 @@
 #include "mm/operations.hpp"
 #include "mm/page.hpp"
 #include "mm/shared_tables.hpp"
+#include "mm/userfault.hpp"
 
 namespace cowherd::mm {
 
@@ -171,10 +172,21 @@ void leave_empty(System<G>& system, Mm& mm, PageRange range) COWHERD_REQUIRES(mm
   merge_vmas(system, mm, range);
 }
 
+/// Whether userfaultfd's handler is to be told that `range` has moved.
+template <class G>
+bool tells_of(System<G>& system, Mm& mm, PageRange range) COWHERD_REQUIRES(mm.mmap_lock) {
+  VmaTree areas = system.areas(mm);
+  for (Ref<Vma> vma = areas.find(range.begin); vma && system.at(vma).pages.begin < range.end; vma = areas.next(vma)) {
+    if (tells_handler(system.at(vma).flags.uffd, UffdFlags::kEventRemap)) return true;
+  }
+  return false;
+}
+
 /// Everything that can fail of a move. ENOMEM, and then nothing has changed that can be observed.
 template <class G>
 Result<void> prepare(System<G>& system, Mm& mm, const Request& request, NewVmas<G>& vmas, TableReserve<G>& reserve)
     COWHERD_REQUIRES(mm.mmap_lock) {
+  if (tells_of(system, mm, request.kept()) && !can_tell(system, mm)) return Errno::kNoMemory;
   COWHERD_TRY(split_at(system, mm, request.kept()));
   COWHERD_TRY(split_at(system, mm, request.from));
   COWHERD_TRY(split_at(system, mm, request.target()));
@@ -198,6 +210,8 @@ Result<void> move(System<G>& system, Mm& mm, const Request& request, Removed<G>&
     merge_vmas(system, mm, request.target());
     return ready;
   }
+  const bool tells = tells_of(system, mm, request.kept());
+  const Live told(system, "tells", tells);
   remove_vmas(system, mm, request.target(), there);
   while (const Ref<Vma> vma = vmas.pop()) hang_in(system, mm, vma);
   VmaTree areas = system.areas(mm);
@@ -213,6 +227,7 @@ Result<void> move(System<G>& system, Mm& mm, const Request& request, Removed<G>&
     remove_vmas(system, mm, request.from, left);
   }
   merge_vmas(system, mm, request.target());
+  if (tells) tell_handler(system, mm, UffdEvent::kRemap);
   return {};
 }
 

@@ -26,13 +26,12 @@ void write_page(System<G>& system, FrameNumber frame, std::span<const std::byte>
   }
 }
 
-/// The place of the entry for `page`, with its tables. EAGAIN: they have to become the own ones first. ENOMEM,
-/// kWouldBlock.
+/// The place of the entry for `page`, with its tables. kTablesShared, ENOMEM, kWouldBlock.
 template <class G>
 Result<EntrySlot> place_of(System<G>& system, Mm& mm, Vpn page) {
   const auto walk = system.tables(mm).walk_to(page);
   if (walk.huge) return Errno::kExist;
-  if (walk.shared) return Errno::kAgain;
+  if (walk.shared) return kTablesShared;
   if (walk.slot) return walk.slot;
   return make_slot(system, mm, page);
 }
@@ -89,6 +88,7 @@ template <class G>
 Result<void> fill_locked(System<G>& system, Mm& mm, Vpn page, Fill fill, std::span<const std::byte> bytes) {
   const MmapReadGuard<G> guard(system, mm);
   if (guard.blocked() || stuck(mm)) return would_block(system, Point::kMmapLock);
+  if (has_unread(mm) && !COWHERD_MUTANT(uffd_fill_ignores_events)) return Errno::kAgain;
   const Ref<Vma> vma = system.areas(mm).at(page);
   if (!vma || system.at(vma).flags.uffd == UffdFlags::kNone) return Errno::kNoEntry;
   if (!system.at(vma).mapping) {
@@ -110,7 +110,7 @@ Result<void> fill(System<G>& system, ProcessId process, Vaddr address, Fill fill
   const Live live(system, "uffd-fill", held.ref(), range);
   while (true) {
     auto done = fill_locked(system, held.mm(), range.begin, fill, bytes);
-    if (done || done.error() != Errno::kAgain) return done;
+    if (done || done.error() != kTablesShared) return done;
     COWHERD_TRY(lock_and_own_tables(system, held.mm(), range.begin));
   }
 }

@@ -269,5 +269,68 @@ TYPED_TEST(UserfaultTest, WhatFailsForWantOfMemoryChangesNothing) {
   }
 }
 
+TYPED_TEST(UserfaultTest, NothingIsDoneUntilWhatIsToldWasRead) {
+  TestMachine<TypeParam> m;
+  const ProcessId p = m.spawn();
+  m.map(p, 0, 4);
+  ASSERT_EQ(m.put(p, 1, 3), Errno{0});
+  const UffdFlags events = UffdFlags::kEventFork | UffdFlags::kEventRemap;
+  ASSERT_EQ(this->do_register(m, p, 0, 2, kMissing | kWp | events), Errno{0});
+  // Somebody reads at once.
+  const ProcessId heard = m.fork(p);
+  EXPECT_FALSE(has_unread_event(*m, p));
+  ASSERT_EQ(this->do_register(m, p, 0, 2, kMissing | kWp | events | UffdFlags::kReadsEvents), Errno{0});
+  EXPECT_EQ(uffd_read(*m, p).error(), Errno::kAgain);
+  const ProcessId child = m.fork(p);
+  EXPECT_TRUE(has_unread_event(*m, p));
+  EXPECT_FALSE(has_unread_event(*m, child));
+  claim_events(*m, p, 3);
+  EXPECT_TRUE(waits_to_be_read(*m, p, 3));
+  EXPECT_FALSE(waits_to_be_read(*m, p, 2));
+  EXPECT_EQ(this->fill(m, p, 0, 7), Errno::kAgain);
+  EXPECT_EQ(this->protect(m, p, 1, 1, true), Errno::kAgain);
+  EXPECT_EQ(this->move(m, p, 0, 1), Errno::kAgain);
+  EXPECT_EQ(this->fill(m, child, 0, 7), Errno{0});
+  ASSERT_TRUE(mremap(*m, p, m.at(1), m.bytes(1), m.bytes(1), RemapFlags::kMayMove | RemapFlags::kFixed, m.at(8)).ok());
+  EXPECT_EQ(m.verify(), "");
+  const auto first = uffd_read(*m, p);
+  ASSERT_TRUE(first.ok());
+  EXPECT_EQ(*first, UffdEvent::kFork);
+  EXPECT_FALSE(waits_to_be_read(*m, p, 3));
+  EXPECT_EQ(this->fill(m, p, 0, 7), Errno::kAgain);
+  const auto second = uffd_read(*m, p);
+  ASSERT_TRUE(second.ok());
+  EXPECT_EQ(*second, UffdEvent::kRemap);
+  EXPECT_EQ(this->fill(m, p, 0, 7), Errno{0});
+  EXPECT_EQ(m.get(p, 8), 3);
+  (void)heard;
+}
+
+TYPED_TEST(UserfaultTest, WhatCannotBeToldIsNotDone) {
+  TestMachine<TypeParam> m;
+  const ProcessId p = m.spawn();
+  m.map(p, 0, 2);
+  ASSERT_EQ(m.put(p, 0, 3), Errno{0});
+  const UffdFlags modes = kWp | UffdFlags::kEventFork | UffdFlags::kEventRemap | UffdFlags::kReadsEvents;
+  ASSERT_EQ(this->do_register(m, p, 0, 2, modes), Errno{0});
+  for (int i = 0; i < 3; ++i) (void)m.fork(p);
+  const auto one_too_many = fork(*m, p);
+  ASSERT_FALSE(one_too_many.ok());
+  EXPECT_EQ(one_too_many.error(), Errno::kNoMemory);
+  const auto moved = mremap(*m, p, m.at(0), m.bytes(1), m.bytes(1), RemapFlags::kMayMove | RemapFlags::kFixed, m.at(8));
+  ASSERT_FALSE(moved.ok());
+  EXPECT_EQ(moved.error(), Errno::kNoMemory);
+  EXPECT_EQ(m.get(p, 0), 3);
+  EXPECT_EQ(m.areas(p), "0-2rw");
+  EXPECT_EQ(m.verify(), "");
+  ASSERT_TRUE(uffd_read(*m, p).ok());
+  (void)m.fork(p);
+  // What nobody was told of, and nobody waits for: a snapshot.
+  const auto snapshot = fork(*m, p, ForkMode::kClassic, false);
+  ASSERT_TRUE(snapshot.ok());
+  EXPECT_TRUE(exit(*m, *snapshot).ok());
+  EXPECT_TRUE(wait(*m, p, *snapshot).ok());
+}
+
 }  // namespace
 }  // namespace cowherd::mm

@@ -61,9 +61,9 @@ class Verifier {
 
   void take_mm(Ref<Mm> ref) {
     Mm& mm = system_.at(ref);
-    if (mmap_lock_of(system_, mm).held() || mm.upper_lock.held() || stuck(mm)) {
-      found_.add(Violation::kLockHeld);
-    }
+    const bool held = mmap_lock_of(system_, mm).held() || mm.upper_lock.held() || stuck(mm);
+    if (held) found_.add(Violation::kLockHeld);
+    if (!events_are_sound(mm)) found_.add(Violation::kUffdEvent);
     Vpn last{0};
     VmaTree areas = system_.areas(mm);
     for (Ref<Vma> vma = areas.first(); vma; vma = areas.next(vma)) {

@@ -4,6 +4,7 @@
 #include <cstdint>
 
 #include "mm/system.hpp"
+#include "mm/userfault.hpp"
 
 namespace cowherd::mm {
 
@@ -36,6 +37,18 @@ bool leads_to(System<G>& system, const FrameDescriptor& descriptor, const Vma& v
 inline bool mark_is_sound(const Vma& vma, Entry entry) {
   const bool open = entry.writable() || entry.migration_writable();
   return !entry.uffd_wp() || (!open && has(vma.flags.uffd, UffdFlags::kWriteProtect));
+}
+
+/// Each is one that there is, the oldest one first.
+inline bool events_are_sound(const Mm& mm) {
+  bool last = false;
+  for (const std::uint8_t unread : mm.unread) {
+    const UffdEvent event = UnreadEvent::event(unread);
+    const bool known = event == UffdEvent::kFork || event == UffdEvent::kRemap;
+    if (unread != 0 && (last || !known)) return false;
+    last = last || unread == 0;
+  }
+  return true;
 }
 
 template <class G>

@@ -115,5 +115,7 @@ struct Judgement {
 
 /// The judgement of a result that had to be `expected`.
 Judgement judge_result(Errno expected, const Observation& seen);
+/// Of the event with this number, which had to be read.
+Judgement judge_event(std::int64_t expected, const Observation& seen);
 
 }  // namespace cowherd::spec

@@ -96,11 +96,11 @@ void Spec::drop_space(SpaceId space) { change().drop(space); }
 
 SpaceId Spec::fork(SpaceId parent) {
   const SpaceId child = state_.free_space();
-  change().fork(parent, child);
+  change().fork(parent, child, true);
   return child;
 }
 
-void Spec::fork(SpaceId parent, SpaceId child) { change().fork(parent, child); }
+void Spec::fork(SpaceId parent, SpaceId child, bool told) { change().fork(parent, child, told); }
 
 void Spec::restore(SpaceId space, SpaceId from) { change().restore(space, from); }
 

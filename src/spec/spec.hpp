@@ -78,7 +78,7 @@ class Spec {
   /// What fork gives the child. Precondition: fewer than kMaxSpaces exist.
   SpaceId fork(SpaceId parent);
   /// Precondition: `child` names no space.
-  void fork(SpaceId parent, SpaceId child);
+  void fork(SpaceId parent, SpaceId child, bool told = true);
   /// `space` gives up its pages, as at exec, and gets what fork would give a child of `from`, which it stays.
   void restore(SpaceId space, SpaceId from);
   [[nodiscard]] bool exists(SpaceId space) const { return space.value() < kMaxSpaces && state_.alive(space); }
@@ -151,6 +151,12 @@ class Spec {
   Judgement uffd_continue(SpaceId space, std::uint8_t page, Observation seen);
   Judgement uffd_protect(SpaceId space, std::uint8_t first, std::uint8_t count, bool protect, Observation seen);
   Judgement uffd_move(SpaceId space, std::uint8_t to, std::uint8_t from, Observation seen);
+  /// The handler reads the oldest event that it is told. Whoever has caused it must have waited until then.
+  Judgement uffd_read(SpaceId space, Observation seen);
+  /// As its number; 0: there is none.
+  [[nodiscard]] std::uint8_t next_event(SpaceId space) const { return state_.next_event(space); }
+  /// The handler is told of a move that is about to be done, if it wants to be.
+  void tell_of(SpaceId space, const Remap& remap);
 
   Judgement read(SpaceId space, std::uint8_t page, std::uint8_t word, Observation seen);
   Judgement write(SpaceId space, std::uint8_t page, std::uint8_t word, std::int64_t value, Observation seen);

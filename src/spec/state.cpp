@@ -33,8 +33,9 @@ void State::create(SpaceId space) {
   spaces_[space.value()].mapped = 0;
 }
 
-void State::fork(SpaceId parent, SpaceId child) {
+void State::fork(SpaceId parent, SpaceId child, bool told) {
   create(child);
+  if (told) tell_of_fork(parent);
   copy_pages(parent, child);
 }
 
@@ -79,6 +80,7 @@ void State::copy_pages(SpaceId parent, SpaceId child) {
 
 void State::drop(SpaceId space) {
   for (std::uint8_t i = 0; i < kMaxPages; ++i) unmap(space, i);
+  while (next_event(space) != 0) read_event(space);
   alive_ = without(alive_, space.value());
   if (!remembered(space)) provenance_.retire(space);
 }

@@ -1,3 +1,5 @@
+#include <algorithm>
+
 #include "spec/spec.hpp"
 
 namespace cowherd::spec {
@@ -7,7 +9,53 @@ namespace {
 /// Memory that is its owner's alone: what is said of whether pages of it are there is known.
 bool is_own(const Page& page) { return page.view == View::kOwn && page.file == kAnonymous; }
 
+bool tells(const Page* page, UffdFlags event) {
+  return page != nullptr && has(page->uffd, event) && has(page->uffd, UffdFlags::kReadsEvents);
+}
+
 }  // namespace
+
+void State::tell(SpaceId space, UffdEvent event) {
+  const auto behind = std::find_if(unread_.begin(), unread_.end(),
+                                   [&](const UnreadEvent& unread) { return unread.space.value() > space.value(); });
+  unread_.insert(behind, {space, event});
+}
+
+void State::tell_of_fork(SpaceId parent) {
+  bool any = false;
+  for (std::uint8_t i = 0; i < kMaxPages; ++i) {
+    const Page* page = find(parent, i);
+    any = any || (tells(page, UffdFlags::kEventFork) && !page->dont_fork);
+  }
+  if (any) tell(parent, UffdEvent::kFork);
+}
+
+std::uint8_t State::next_event(SpaceId space) const {
+  for (const UnreadEvent& unread : unread_) {
+    if (unread.space == space) return static_cast<std::uint8_t>(unread.event);
+  }
+  return 0;
+}
+
+void State::read_event(SpaceId space) {
+  unread_.erase(
+      std::find_if(unread_.begin(), unread_.end(), [&](const UnreadEvent& unread) { return unread.space == space; }));
+}
+
+void Spec::tell_of(SpaceId space, const Remap& remap) {
+  bool any = false;
+  for (std::uint8_t i = 0; remap.first != remap.to && i < remap.kept(); ++i) {
+    any = any || tells(state_.find(space, static_cast<std::uint8_t>(remap.first + i)), UffdFlags::kEventRemap);
+  }
+  if (any) change().tell(space, UffdEvent::kRemap);
+}
+
+Judgement Spec::uffd_read(SpaceId space, Observation seen) {
+  const std::uint8_t event = next_event(space);
+  if (event == 0) return judge_result(Errno::kAgain, seen);
+  if (seen.error == Errno{0}) change().read_event(space);
+  return judge_event(event, seen);
+}
 
 bool Spec::may_wait(SpaceId space, std::uint8_t page, bool write) const {
   const Page* at = state_.find(space, page);
@@ -95,6 +143,7 @@ Spec::Refusal Spec::fill_refusal(SpaceId space, std::uint8_t page) const {
 
 Judgement Spec::uffd_fill(SpaceId space, std::uint8_t page, std::uint8_t word, std::int64_t value, Observation seen) {
   if (seen.for_shortage()) return {};
+  if (next_event(space) != 0) return judge_result(Errno::kAgain, seen);
   const Refusal refusal = fill_refusal(space, page);
   if (refusal.error != Errno{0} && !(refusal.either && seen.error == Errno{0})) {
     return judge_result(refusal.error, seen);
@@ -113,6 +162,7 @@ Judgement Spec::uffd_fill(SpaceId space, std::uint8_t page, std::uint8_t word, s
 
 Judgement Spec::uffd_continue(SpaceId space, std::uint8_t page, Observation seen) {
   if (seen.for_shortage()) return {};
+  if (next_event(space) != 0) return judge_result(Errno::kAgain, seen);
   const Page* at = state_.find(space, page);
   if (at == nullptr || at->uffd == UffdFlags::kNone) return judge_result(Errno::kNoEntry, seen);
   if (is_own(*at) || state_.beyond_end(*at)) return judge_result(Errno::kInvalid, seen);
@@ -123,6 +173,7 @@ Judgement Spec::uffd_continue(SpaceId space, std::uint8_t page, Observation seen
 
 Judgement Spec::uffd_protect(SpaceId space, std::uint8_t first, std::uint8_t count, bool protect, Observation seen) {
   if (seen.for_shortage()) return {};
+  if (next_event(space) != 0) return judge_result(Errno::kAgain, seen);
   for (std::uint8_t i = first; i < first + count; ++i) {
     const Page* page = state_.find(space, i);
     if (page == nullptr || !has(page->uffd, UffdFlags::kWriteProtect)) return judge_result(Errno::kNoEntry, seen);
@@ -156,6 +207,7 @@ Spec::Refusal Spec::move_refusal(SpaceId space, std::uint8_t to, std::uint8_t fr
 
 Judgement Spec::uffd_move(SpaceId space, std::uint8_t to, std::uint8_t from, Observation seen) {
   if (seen.for_shortage()) return {};
+  if (next_event(space) != 0) return judge_result(Errno::kAgain, seen);
   const Refusal refusal = move_refusal(space, to, from);
   const Page* source = state_.find(space, from);
   const Page* target = state_.find(space, to);
