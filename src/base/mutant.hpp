@@ -159,6 +159,7 @@ namespace cowherd {
   X(huge_zero_page_put, "an exit gives the huge zero page back")                                                     \
   X(huge_zero_page_reused, "a write fault goes on with the huge zero page")                                          \
   X(huge_pin_not_noted, "a pin of a page of a huge one is not noted for fork")                                       \
+  X(huge_pin_noted_too_late, "a fast pin notes a page of a huge one that is gone by then")                           \
   X(huge_fork_ignores_pins, "fork shares a huge page of which a page is pinned")                                     \
   X(huge_fork_keeps_writable, "fork shares a huge page and leaves the parent's entry writable")                      \
   X(huge_fork_without_flush, "fork write-protects a huge entry, and CPUs go on writing through it")                  \

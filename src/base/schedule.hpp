@@ -38,6 +38,7 @@ namespace cowherd {
   X(kRecheckEntry, "recheck-entry", "read an entry again, the reference held")               \
   X(kRecheckTable, "recheck-table", "read the entry of a table again, the reference held")   \
   X(kHasPinned, "has-pinned", "say that the address space has been pinned, or ask")          \
+  X(kPiecesUsed, "pieces-used", "say that a page of a huge one is used")                     \
   X(kSequence, "sequence", "change or sample the fork sequence count")                       \
   X(kCopyPage, "copy-page", "copy the bytes of a page")                                      \
   X(kDevice, "device", "a device's load or store")                                           \

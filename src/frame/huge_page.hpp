@@ -4,6 +4,7 @@
 #include <cstdint>
 
 #include "base/memory_orders.h"
+#include "base/mutant.hpp"
 
 namespace cowherd {
 
@@ -40,16 +41,18 @@ class HugePage {
     }
   }
 
-  /// A reference was taken through an address to one of the frames, or a lowest table maps one. Set before either is;
-  /// cleared by who finds none.
+  /// A reference was taken through an address to one of the frames, or a lowest table maps one. Said before either is;
+  /// taken back by who finds none.
   [[nodiscard]] bool pieces_used() const { return (word().load(order::kPinsBelowLoad) & kPiecesUsed) != 0; }
-  void set_pieces_used(bool on) {
-    if (on) {
-      word().fetch_or(kPiecesUsed, order::kFlagsChange);
-    } else {
-      word().fetch_and(~kPiecesUsed, order::kFlagsChange);
+  /// Says nothing of a run that no huge entry maps any more: who holds no lock may come too late, and finds that the
+  /// entry has changed.
+  void note_pieces_used() {
+    std::uint32_t seen = word().load(order::kPinsBelowLoad);
+    while (((seen & kMaxMapcount) != 0 || COWHERD_MUTANT(huge_pin_noted_too_late)) && (seen & kPiecesUsed) == 0) {
+      if (word().compare_exchange_weak(seen, seen | kPiecesUsed, order::kFlagsChange, order::kPinsBelowLoad)) return;
     }
   }
+  void forget_pieces_used() { word().fetch_and(~kPiecesUsed, order::kFlagsChange); }
 
   // For verify(), which counts in place.
 

@@ -49,25 +49,23 @@ void give_up_mapping(System<G>& system, Ref<Vma> vma) {
 
 template <class G>
 void merge_pair(System<G>& system, Mm& mm, Ref<Vma> left, Ref<Vma> right) {
+  const Live live(system, "merge-pair", left, right);
   {
-    const AnonVmaGuard<G> guard(system, mm, right);
+    // Whoever comes by a reverse map meets all pages of both, before and after.
+    const VmaMappingGuard<G> file_guard(system, right);
+    const AnonVmaGuard<G> guard(system, mm, system.at(right).anon_vma ? right : left);
     if (!system.at(left).anon_vma && system.at(right).anon_vma) {
       anon_vma_adopt(system.frames(), left, right);
     } else {
       unlink_anon_vmas(system.frames(), right);
     }
+    if (const Ref<FileMapping> gone = system.at(right).mapping) unlink_mapping(system.frames(), gone);
+    const bool soft_dirty = system.at(left).flags.soft_dirty || system.at(right).flags.soft_dirty;
+    system.at(left).flags.soft_dirty = soft_dirty && !COWHERD_MUTANT(merge_loses_soft_dirty);
+    system.areas(mm).erase(right);
+    system.areas(mm).set_end(left, system.at(right).pages.end);
   }
   free_unlinked(system.frames(), right);
-  const bool soft_dirty = system.at(left).flags.soft_dirty || system.at(right).flags.soft_dirty;
-  system.at(left).flags.soft_dirty = soft_dirty && !COWHERD_MUTANT(merge_loses_soft_dirty);
-  const Vpn end = system.at(right).pages.end;
-  {
-    // Whoever comes by the file's list meets all pages of both, before and after.
-    const VmaMappingGuard<G> guard(system, right);
-    if (const Ref<FileMapping> gone = system.at(right).mapping) unlink_mapping(system.frames(), gone);
-    system.areas(mm).erase(right);
-    system.areas(mm).set_end(left, end);
-  }
   give_up_mapping(system, right);
   system.frames().destroy(right);
 }
@@ -101,17 +99,15 @@ Result<void> split_vma(System<G>& system, Mm& mm, Ref<Vma> vma, Vpn at) COWHERD_
   upper.index = COWHERD_MUTANT(split_keeps_index) ? lower.index : lower.index_of(at);
   upper.mm = lower.mm;
   upper.flags = lower.flags;
-  {
-    const Live live(system, "split-vma", vma, *made, at, mapping);
-    const AnonVmaGuard<G> guard(system, mm, vma);
-    if (auto cloned = anon_vma_clone(system.frames(), *made, vma); !cloned) {
-      if (mapping) system.frames().destroy(mapping);
-      system.frames().destroy(*made);
-      return cloned;
-    }
+  const Live live(system, "split-vma", vma, *made, at, mapping);
+  // Whoever comes by a reverse map meets all pages, before and after.
+  const VmaMappingGuard<G> file_guard(system, vma);
+  const AnonVmaGuard<G> guard(system, mm, vma);
+  if (auto cloned = anon_vma_clone(system.frames(), *made, vma); !cloned) {
+    if (mapping) system.frames().destroy(mapping);
+    system.frames().destroy(*made);
+    return cloned;
   }
-  const Live ready(system, "split-ready", vma, *made, at, mapping);
-  const VmaMappingGuard<G> guard(system, vma);
   if (mapping) {
     const Ref<FileMapping> lower_mapping = system.at(vma).mapping;
     link_mapping(system.frames(), mapping, *made, system.at(lower_mapping).file, lower_mapping);

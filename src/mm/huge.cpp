@@ -326,7 +326,7 @@ ForkHuge on_fork_huge(System<G>& system, Mm& mm, Entry entry) {
     return rules.huge_pins == HugePins::kWhole ? ForkHuge::kSplitAndCopyAll : ForkHuge::kSplit;
   }
   if (used) return ForkHuge::kShareHeld;
-  if (!mapped) huge.set_pieces_used(false);
+  if (!mapped) huge.forget_pieces_used();
   return ForkHuge::kShare;
 }
 

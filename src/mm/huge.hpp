@@ -98,8 +98,7 @@ void forget_owner_of_huge(System<G>& system, FrameNumber head);
 /// Notes that a reference is about to be taken to a page of the run, or that a lowest table is about to map one.
 template <class G>
 void note_pieces_used(System<G>& system, FrameNumber head) {
-  HugePage& huge = system.frames().huge(head);
-  if (!huge.pieces_used() && !COWHERD_MUTANT(huge_pin_not_noted)) huge.set_pieces_used(true);
+  if (!COWHERD_MUTANT(huge_pin_not_noted)) system.frames().huge(head).note_pieces_used();
 }
 
 }  // namespace cowherd::mm

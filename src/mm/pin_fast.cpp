@@ -195,6 +195,7 @@ template <class G>
                                  std::span<FrameNumber> places, PageRange pages, const TableInHand<G>& at) {
   Vpn page = pages.begin;
   const Live live(system, "grab-huge", at.table, page);
+  point(system, Point::kPiecesUsed);
   note_pins_below(system, mm, page);
   note_pieces_used(system, at.table.frame());
   for (auto place = places.begin(); page < pages.end; ++page, ++place) {

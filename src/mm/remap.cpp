@@ -90,7 +90,10 @@ class NewVmas {
     for (; vma && system_.at(vma).pages.begin < kept.end; vma = areas.next(vma)) COWHERD_TRY(add(request, vma));
     // The last one grows; where nothing does, a hole at the end stays one.
     const PageCount more = request.count_there - kept.count();
-    if (more != PageCount{0}) system_.at(first_).pages.end = system_.at(first_).pages.end + more;
+    if (more != PageCount{0}) {
+      const AnonVmaGuard<G> guard(system_, mm_, first_);
+      system_.at(first_).pages.end = system_.at(first_).pages.end + more;
+    }
     return {};
   }
   /// Takes out the last one; null: there is none left.
@@ -249,7 +252,8 @@ Result<void> resize_in_place(System<G>& system, Mm& mm, const Request& request, 
   if (more.empty()) return {};
   if (system.at(vma).pages.end != request.from.end || !is_free(system, mm, more)) return Errno::kNoMemory;
   {
-    const VmaMappingGuard<G> guard(system, vma);
+    const VmaMappingGuard<G> file_guard(system, vma);
+    const AnonVmaGuard<G> guard(system, mm, vma);
     system.areas(mm).set_end(vma, more.end);
   }
   merge_vmas(system, mm, {request.from.begin, more.end});
