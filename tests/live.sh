@@ -45,6 +45,18 @@ done
 [[ $(cat /sys/kernel/mm/ksm/run /sys/kernel/mm/ksm/sleep_millisecs 2>/dev/null || true) == "$merging" ]]
 [[ $(cat $pool 2>/dev/null || true) == "$pages" ]]
 
+# Memory that is registered for RDMA; and no device stays behind.
+devices=$(ls /sys/class/infiniband 2>/dev/null || true)
+status=0
+"$COWHERD" live --judge --pin-by rdma "$litmus/fork-pin/pin-fork-write-dma.litmus" >rdma || status=$?
+if grep -q '^yes *rdma ' probe; then
+  [[ $status == 0 ]] || { cat rdma; exit 1; }
+  grep -q '^Coverage exhaustive interleavings=' rdma
+else
+  [[ $status == 4 ]] && grep -q '^Skip needs rdma: ' rdma
+fi
+[[ $(ls /sys/class/infiniband 2>/dev/null || true) == "$devices" ]]
+
 # Whom nobody helps waits, and the test ends all the same; what waits, and when it looks again, is in the schedule.
 if grep -q '^yes *userfaultfd ' probe; then
   "$COWHERD" live "$litmus/userfault/missing-and-nobody-comes.litmus" >waits
@@ -203,7 +215,14 @@ fi
 "$COWHERD" fingerprint >fingerprint
 grep -q '^Behaves as: ' fingerprint
 grep -q '^Is fork safe with memory that a device has pinned?$' fingerprint
-"$COWHERD" fingerprint --json | python3 -c 'import json, sys; assert json.load(sys.stdin)["tests"]'
+grep -A3 '^Is fork safe with memory that is registered for RDMA' fingerprint | grep -q '^\(Yes, \|No: \|Not tried: \)'
+"$COWHERD" fingerprint --json | python3 -c '
+import json, sys
+said = json.load(sys.stdin)
+assert said["tests"]
+rdma = said["rdma"]
+assert rdma["device"] and rdma["kernel_says_copy_on_fork"] in (True, False, None)
+assert (rdma["tests"] == 0) == (rdma["safe"] is None)'
 
 # Under a second kernel, where there is one: what the guest says, and its exit status. A guest that cannot be had.
 status=0

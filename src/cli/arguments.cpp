@@ -63,7 +63,8 @@ const std::map<std::string, ForkMode> kForkModes = {
 const std::map<std::string, live::PinBy> kPinBy = {{"closest", live::PinBy::kClosest},
                                                    {"cuda", live::PinBy::kCard},
                                                    {"io_uring", live::PinBy::kRing},
-                                                   {"process_vm", live::PinBy::kCopy}};
+                                                   {"process_vm", live::PinBy::kCopy},
+                                                   {"rdma", live::PinBy::kRdma}};
 const std::map<std::string, Format> kTextAndJson = {{"text", Format::kText}, {"json", Format::kJson}};
 
 template <class Target, class Value>

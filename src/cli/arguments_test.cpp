@@ -133,7 +133,8 @@ TEST(Arguments, LiveTakesEverythingItPromises) {
   EXPECT_EQ(live.files, Words{"a.litmus"});
   EXPECT_EQ(live.pin_by, live::PinBy::kClosest);
   EXPECT_EQ(parsed<LiveArguments>({"live", "--pin-by", "cuda", "a.litmus"}).pin_by, live::PinBy::kCard);
-  EXPECT_TRUE(answer({"live", "--pin-by", "rdma", "a.litmus"}).to_stderr);
+  EXPECT_EQ(parsed<LiveArguments>({"live", "--pin-by", "rdma", "a.litmus"}).pin_by, live::PinBy::kRdma);
+  EXPECT_TRUE(answer({"live", "--pin-by", "siw", "a.litmus"}).to_stderr);
   EXPECT_EQ(*parsed<LiveArguments>({"live", "--against", "R16", "--random", "5"}).random, 5u);
   EXPECT_TRUE(answer({"live", "--against", "R16"}).to_stderr) << "how many programs?";
   EXPECT_TRUE(answer({"live", "--all", "--random", "5", "a.litmus"}).to_stderr);

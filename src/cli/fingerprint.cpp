@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <map>
 #include <nlohmann/json.hpp>
+#include <optional>
 #include <set>
 #include <string>
 #include <utility>
@@ -16,6 +17,7 @@
 #include "cli/verbs.hpp"
 #include "litmus/condition.hpp"
 #include "live/plan.hpp"
+#include "live/rdma_netlink.hpp"
 #include "live/stage.hpp"
 
 namespace cowherd::cli {
@@ -95,14 +97,21 @@ class Fingerprint {
   [[nodiscard]] std::size_t all_rows() const { return rows_.size(); }
   /// The graphics card, or why there is none.
   [[nodiscard]] const std::string& card() const { return offer(live::Need::kCuda).found; }
+  /// The RDMA device, or why there is none.
+  [[nodiscard]] const std::string& rdma() const { return offer(live::Need::kRdma).found; }
+  /// What rdma-core asks, and goes by. No value where there is no RDMA in the kernel.
+  [[nodiscard]] std::optional<bool> copies_on_fork() const { return live::says_copy_on_fork(); }
 
  private:
   static live::PinBy pin_by(const TellingTest& test) {
+    if (test.interface == "rdma") return live::PinBy::kRdma;
     return test.interface == "cuda" ? live::PinBy::kCard : live::PinBy::kClosest;
   }
 
-  /// What a card's driver takes is no matter of the kernel's version.
-  static bool tells_kernels_apart(const Question& question) { return question.test->interface != "cuda"; }
+  /// What a card's driver takes is no matter of the kernel's version, and what RDMA takes was another reference once.
+  static bool tells_kernels_apart(const Question& question) {
+    return question.test->interface != "cuda" && question.test->interface != "rdma";
+  }
 
   [[nodiscard]] const live::Offer& offer(live::Need need) const { return offers_[static_cast<std::size_t>(need)]; }
 
@@ -188,15 +197,13 @@ std::string answer_about_pins(const Safety& pins) {
   if (pins.broken == 0) {
     return "Yes, for private anonymous memory in base pages and interfaces that pin: io_uring fixed buffers, which "
            "were\n"
-           "tried, and what takes the same reference (RDMA and VFIO registration), which was not. Device and owner "
-           "see\n"
-           "each other's writes after fork, whatever the child does. For these, neither MADV_DONTFORK nor "
-           "ibv_fork_init()\n"
-           "is needed. Huge pages, shared and file memory were not tried.\n";
+           "tried, and what takes the same reference (VFIO registration, and RDMA, below). Device and owner see each\n"
+           "other's writes after fork, whatever the child does. For these, MADV_DONTFORK is not needed. Huge pages,\n"
+           "shared and file memory were not tried.\n";
   }
   return fmt::format(
       "No: {} of {} tests lost data with io_uring fixed buffers in private anonymous memory. Keep MADV_DONTFORK on\n"
-      "memory that a device holds, and ibv_fork_init() for RDMA, or do not fork.\n",
+      "memory that a device holds, or do not fork.\n",
       pins.broken, pins.asked);
 }
 
@@ -227,6 +234,44 @@ std::string answer_about_cards(const Safety& cards, const std::string& card) {
   }
   return fmt::format("No: {} of {} tests lost data ({}). Keep MADV_DONTFORK on registered memory, or do not fork.\n",
                      cards.broken, cards.asked, card);
+}
+
+/// What rdma-core makes of ibv_fork_init() and ibv_is_fork_initialized() here (from its version 35 on).
+std::string fork_init_in_words(std::optional<bool> copies_on_fork) {
+  if (!copies_on_fork) {
+    return "This kernel has no RDMA: it says nothing to rdma-core about ibv_fork_init().\n";
+  }
+  if (*copies_on_fork) {
+    return "The kernel says so too (RDMA_NLDEV_SYS_ATTR_COPY_ON_FORK): rdma-core's ibv_fork_init() does nothing here, "
+           "and\n"
+           "ibv_is_fork_initialized() is IBV_FORK_UNNEEDED.\n";
+  }
+  return "The kernel does not say that fork copies (RDMA_NLDEV_SYS_ATTR_COPY_ON_FORK): ibv_fork_init() has rdma-core "
+         "put\n"
+         "MADV_DONTFORK on all that is registered.\n";
+}
+
+std::string answer_about_rdma(const Safety& rdma, const Safety& pins, const Fingerprint& fingerprint) {
+  const std::string fork_init = fork_init_in_words(fingerprint.copies_on_fork());
+  if (rdma.asked == 0) {
+    const bool as_pins = pins.asked != 0 && pins.broken == 0;
+    return fmt::format("Not tried: {}.\n{}{}", rdma.missing,
+                       as_pins ? "A registration takes the same reference as the fixed buffers of io_uring, which were "
+                                 "kept.\n"
+                               : "",
+                       fork_init);
+  }
+  if (rdma.broken == 0) {
+    return fmt::format(
+        "Yes, for private anonymous memory in base pages, tried by RDMA READ and RDMA WRITE ({}).\n"
+        "Neither ibv_fork_init() nor MADV_DONTFORK is needed. Memory whose pages a driver does not take by\n"
+        "ib_umem_get() was not tried.\n{}",
+        fingerprint.rdma(), fork_init);
+  }
+  return fmt::format(
+      "No: {} of {} tests lost data ({}). Keep ibv_fork_init(), or MADV_DONTFORK on registered memory, or do not "
+      "fork.\n{}",
+      rdma.broken, rdma.asked, fingerprint.rdma(), fork_init);
 }
 
 std::string answer_about_gets(const Safety& gets, bool left_behind) {
@@ -269,6 +314,8 @@ std::string as_text(const std::string& release, const Fingerprint& fingerprint) 
                         question.missing.empty() ? question.answer : question.missing);
   }
   text += "\nIs fork safe with memory that a device has pinned?\n" + answer_about_pins(safety_of(fingerprint, "pin"));
+  text += "\nIs fork safe with memory that is registered for RDMA, and is ibv_fork_init() still needed?\n" +
+          answer_about_rdma(safety_of(fingerprint, "rdma"), safety_of(fingerprint, "pin"), fingerprint);
   text += "\nIs fork safe while O_DIRECT is under way?\n" + answer_about_transfers(safety_of(fingerprint, "odirect"));
   text += "\nIs fork safe with memory that CUDA has registered?\n" +
           answer_about_cards(safety_of(fingerprint, "cuda"), fingerprint.card());
@@ -305,6 +352,10 @@ std::string as_json(const std::string& release, const Fingerprint& fingerprint) 
   }
   json["pin"] = json_of(safety_of(fingerprint, "pin"));
   json["odirect"] = json_of(safety_of(fingerprint, "odirect"));
+  json["rdma"] = json_of(safety_of(fingerprint, "rdma"));
+  json["rdma"]["device"] = fingerprint.rdma();
+  const std::optional<bool> copies = fingerprint.copies_on_fork();
+  json["rdma"]["kernel_says_copy_on_fork"] = copies ? nlohmann::ordered_json(*copies) : nlohmann::ordered_json(nullptr);
   json["cuda"] = json_of(safety_of(fingerprint, "cuda"));
   json["cuda"]["card"] = fingerprint.card();
   json["get"] = json_of(safety_of(fingerprint, "get"));

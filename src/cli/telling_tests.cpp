@@ -14,7 +14,7 @@ constexpr std::string_view kPage = "x = anon(1); d = device;";
 constexpr std::string_view kPin = "FOLL_WRITE | FOLL_LONGTERM";
 
 // `PIN` stands for the flags of a pin for writing, held for long.
-constexpr std::array<TellingTest, 20> kTests = {{
+constexpr std::array<TellingTest, 26> kTests = {{
     {"pin-fork-exec", "pin", "After fork and the child's exec, the device sees what the owner writes.", kPage,
      "pin(d, x, PIN); fork(P1); wait(P1); WRITE_ONCE(*x, 2); r0 = dma_read(d);", "exec();"},
     {"pin-fork-alive", "pin", "While the child lives, the device sees what the owner writes.", kPage,
@@ -43,6 +43,22 @@ constexpr std::array<TellingTest, 20> kTests = {{
      ""},
     {"card-after-fork", "cuda", "A page that is shared with a child is the owner's own before the card gets it.", kPage,
      "fork(P1); pin(d, x, PIN); WRITE_ONCE(*x, 2); r0 = dma_read(d);", "r0 = READ_ONCE(*x);"},
+    {"rdma-fork-exec", "rdma", "After fork and the child's exec, RDMA READ gives what the owner writes.", kPage,
+     "pin(d, x, PIN); fork(P1); wait(P1); WRITE_ONCE(*x, 2); r0 = dma_read(d);", "exec();"},
+    {"rdma-fork-alive", "rdma", "While the child lives, RDMA READ gives what the owner writes.", kPage,
+     "pin(d, x, PIN); fork(P1); WRITE_ONCE(*x, 2); r0 = dma_read(d);", "r0 = READ_ONCE(*x);"},
+    {"rdma-fork-dma", "rdma", "After fork, what RDMA WRITE brings comes to the owner, and not to the child.", kPage,
+     "pin(d, x, PIN); fork(P1); dma_write(d, 2); r0 = READ_ONCE(*x);", "r0 = READ_ONCE(*x);"},
+    {"rdma-protect-write", "rdma",
+     "Taking write permission away and giving it back keeps registration and owner together.", kPage,
+     "pin(d, x, PIN); mprotect(x, PROT_READ); mprotect(x, PROT_READ | PROT_WRITE); WRITE_ONCE(*x, 2); r0 = "
+     "dma_read(d);",
+     ""},
+    {"rdma-after-fork", "rdma", "A page that is shared with a child is the owner's own before it is registered.", kPage,
+     "fork(P1); pin(d, x, PIN); WRITE_ONCE(*x, 2); r0 = dma_read(d);", "r0 = READ_ONCE(*x);"},
+    {"rdma-read-only", "rdma",
+     "Memory that is registered for reading alone is read as its owner writes it, after fork.", kPage,
+     "pin(d, x, FOLL_LONGTERM); fork(P1); WRITE_ONCE(*x, 2); r0 = dma_read(d);", "r0 = READ_ONCE(*x);"},
     {"read-fork-alive", "odirect",
      "While an O_DIRECT read is under way and a child lives, its data comes to the owner.", kPage,
      "pin(d, x, FOLL_WRITE); fork(P1); WRITE_ONCE(*x, 2); dma_write(d, 3); r0 = READ_ONCE(*x);", "r0 = READ_ONCE(*x);"},

@@ -30,6 +30,7 @@
 #include "live/card.hpp"
 #include "live/gup_pins.hpp"
 #include "live/host.hpp"
+#include "live/rdma_queue.hpp"
 #include "live/userfault.hpp"
 
 namespace cowherd::live {
@@ -249,6 +250,8 @@ class Agent {
       case Ask::kGupTest:
         return {0, gup_test_pin(request.first, request.address, request.length,
                                 static_cast<std::uint32_t>(request.second))};
+      case Ask::kRdmaRegister:
+        return register_with_rdma(request);
       case Ask::kCardHold:
         return hold_by_card(request);
       case Ask::kCardRelease:
@@ -351,6 +354,17 @@ class Agent {
       bytes += part;
     }
     return {bytes, 0};
+  }
+
+  /// How many there are of them, be it that not all could be made.
+  Reply register_with_rdma(const Request& request) const {
+    auto& made = region_.registrations[request.block - channel_of_device(0)];
+    for (std::uint32_t i = 0; i < request.times; ++i) {
+      const int error = rdma_register(request.first, static_cast<std::uint32_t>(request.second), request.address,
+                                      request.length, request.value != 0, made[i]);
+      if (error != 0) return {i, error};
+    }
+    return {request.times, 0};
   }
 
   [[nodiscard]] std::uint8_t device_number() const { return static_cast<std::uint8_t>(block_ - channel_of_device(0)); }

@@ -54,6 +54,9 @@ enum class Ask : std::uint32_t {
   kSubmit,
   /// The pages are given to gup_test, the file `first`, with its flags in `second`.
   kGupTest,
+  /// The pages are registered `times` times with the RDMA device behind the file `first`, in the protection domain
+  /// `second`, for the device that the channel `block` is of. `value`: the device may write.
+  kRdmaRegister,
   /// A graphics card gets hold of the pages, for the device that the channel `block` is of, which is served from then
   /// on: by a thread of this process. `first`: the card may write.
   kCardHold,
@@ -117,8 +120,18 @@ constexpr std::uint8_t channel_of_second(std::size_t process) {
 }
 static_assert(std::atomic<std::uint32_t>::is_always_lock_free, "shared between processes");
 
+/// Memory that is registered with an RDMA device, as the kernel knows it.
+struct Registration {
+  std::uint32_t handle;
+  std::uint32_t local_key;
+  std::uint32_t remote_key;
+};
+inline constexpr std::uint32_t kMostRegistrations = 4096;
+
 struct Region {
   std::array<Channel, kChannels> channels;
+  /// By device, what the last kRdmaRegister came to. Not touched where no device is of that kind.
+  std::array<std::array<Registration, kMostRegistrations>, litmus::kMaxDevices> registrations;
   /// Reads as closed once the controller has gone, however it went.
   std::int32_t lifeline = -1;
   /// Not 0: each process has a second thread.

@@ -46,6 +46,8 @@ const char* name_of(Way way) {
       return "process_vm";
     case Way::kGupTest:
       return "gup_test";
+    case Way::kRdma:
+      return "RDMA";
     case Way::kCard:
       return "CUDA";
     case Way::kNone:
@@ -70,6 +72,8 @@ const char* describe(Way way) {
       return "process_vm_readv() under way (pin for reading; before Linux 5.6 get)";
     case Way::kGupTest:
       return "gup_test (pin for reading, long-term)";
+    case Way::kRdma:
+      return "memory registered with an RDMA device (pin, long-term)";
     case Way::kCard:
       return "cuMemHostRegister() (pin, long-term; by old drivers get)";
     case Way::kNone:
@@ -91,6 +95,10 @@ std::string Device::open(Way way, std::size_t pages) {
   // A card is opened by the process that asks for it.
   if (way == Way::kNone || way == Way::kCard) return {};
   if (is_copy(way)) return held_copy_.open(pages * kPageBytes);
+  if (way == Way::kRdma) {
+    const FoundSoftRoce soft_roce = find_soft_roce();
+    return soft_roce.device ? rdma_.open(*soft_roce.device) : soft_roce.problem;
+  }
   if (way == Way::kGupTest) {
     // Not closed at exec: what a test's exec() starts takes hold of pages too.
     gup_test_ = ::open(kGupTestFile, O_RDWR);
@@ -126,6 +134,14 @@ Request Device::take_request(std::uint64_t address, std::uint64_t length, std::u
   if (way_ == Way::kCard) {
     request.ask = Ask::kCardHold;
     request.first = has(flags, PinFlags::kWrite) ? 1 : 0;
+    return request;
+  }
+  if (way_ == Way::kRdma) {
+    may_write_ = registers_for_writing(flags);
+    request.ask = Ask::kRdmaRegister;
+    request.first = rdma_.verbs();
+    request.second = static_cast<std::int32_t>(rdma_.domain());
+    request.value = may_write_ ? 1 : 0;
     return request;
   }
   if (way_ == Way::kGupTest) {
@@ -209,6 +225,7 @@ bool Device::release() {
     return true;
   }
   if (way_ == Way::kRing) return ::io_uring_unregister_buffers(&ring_) == 0;
+  if (way_ == Way::kRdma) return deregister();
   if (is_direct(way_)) {
     disk_.end();
     finish();
@@ -217,6 +234,18 @@ bool Device::release() {
   if (way_ == Way::kGupTest) return gup_test_unpin(gup_test_) == 0;
   drain(pipe_[0]);
   return true;
+}
+
+void Device::note_registrations(std::span<const Registration> made, bool all) {
+  registrations_.assign(made.begin(), made.end());
+  if (!all) deregister();
+}
+
+bool Device::deregister() {
+  bool all = true;
+  for (const Registration& one : registrations_) all = rdma_.deregister(one) == 0 && all;
+  registrations_.clear();
+  return all;
 }
 
 /// Eight bytes between the held pages and the pipe, by the ring.
@@ -252,6 +281,7 @@ Reply Device::read(std::uint64_t offset) {
     std::memcpy(&word, bytes.data() + offset, sizeof word);
     return {word, 0};
   }
+  if (way_ == Way::kRdma) return rdma_.read(registrations_.front(), address_ + offset);
   if (way_ == Way::kGupTest) {
     std::vector<std::byte> bytes(length_);
     if (const int error = gup_test_read(gup_test_, bytes.data()); error != 0) return {0, error};
@@ -291,6 +321,8 @@ Reply Device::write(std::uint64_t offset, std::int64_t value) {
     const std::optional<int> result = finish();
     return result.value_or(0) >= 0 ? Reply{} : Reply{0, -*result};
   }
+  // Asked for all the same, the connection would break.
+  if (way_ == Way::kRdma && may_write_) return rdma_.write(registrations_.front(), address_ + offset, value);
   if (way_ != Way::kRing) return {0, EPERM};
   if (::write(pipe_[1], &value, sizeof value) != sizeof value) return {0, errno};
   return transfer(true, offset);

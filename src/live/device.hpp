@@ -6,11 +6,14 @@
 #include <cstddef>
 #include <cstdint>
 #include <optional>
+#include <span>
 #include <string>
+#include <vector>
 
 #include "cowherd/flags.hpp"
 #include "live/channel.hpp"
 #include "live/held_copy.hpp"
+#include "live/rdma_queue.hpp"
 #include "live/slow_disk.hpp"
 
 namespace cowherd::live {
@@ -32,6 +35,9 @@ enum class Way : std::uint8_t {
   kCopyOut,
   /// The kernel's own test of it: pin_user_pages() with FOLL_LONGTERM, for reading. One device at a time.
   kGupTest,
+  /// Memory registered with an RDMA device, as by ibv_reg_mr(): pin_user_pages() with FOLL_LONGTERM and, unless the
+  /// device may only read it, FOLL_WRITE. It outlives its process, as a ring's does.
+  kRdma,
   /// cuMemHostRegister(): what the driver of the graphics card takes, pin_user_pages() with FOLL_LONGTERM in newer
   /// ones, get_user_pages() in old ones. It is the process's that asked, and ends with it.
   kCard,
@@ -41,7 +47,11 @@ bool is_direct(Way way);
 bool is_copy(Way way);
 /// Of what moves its data once, and ends.
 inline bool moves_once(Way way) { return is_direct(way) || is_copy(way); }
-/// "io_uring", "vmsplice", "O_DIRECT", "process_vm", "gup_test", "CUDA"; "none".
+/// Of a registration, which is a forced pin for writing where it is for reading, before Linux 6.2.
+inline bool registers_for_writing(PinFlags flags) {
+  return has(flags, PinFlags::kWrite) && !has(flags, PinFlags::kForce);
+}
+/// "io_uring", "vmsplice", "O_DIRECT", "process_vm", "gup_test", "RDMA", "CUDA"; "none".
 const char* name_of(Way way);
 /// "io_uring fixed buffers (pin for writing, long-term)"
 const char* describe(Way way);
@@ -68,6 +78,9 @@ class Device {
   }
   /// After the process has said that it asked the kernel: whether the memory is held.
   Reply taken(Reply asked, std::chrono::milliseconds patience);
+  /// Of an RDMA device, before hold(): what the process has registered. Where that was not `all` of it, it is taken
+  /// back.
+  void note_registrations(std::span<const Registration> made, bool all);
   /// Notes what that came to: `length` bytes from `address`.
   void hold(std::uint64_t address, std::uint64_t length);
   /// Lets go of all. True if it held something.
@@ -80,6 +93,8 @@ class Device {
   Reply write(std::uint64_t offset, std::int64_t value);
 
  private:
+  /// False: the kernel keeps some of them.
+  bool deregister();
   Reply transfer(bool into_memory, std::uint64_t offset);
   void prepare(std::uint64_t address, std::uint64_t length);
   /// What came of the I/O that was asked for last, if that is known: whoever asked is told first, and may be suspended.
@@ -93,6 +108,9 @@ class Device {
   SlowDisk disk_;
   HeldCopy held_copy_;
   int gup_test_ = -1;
+  RdmaQueue rdma_;
+  std::vector<Registration> registrations_;
+  bool may_write_ = false;
   /// The far side of a ring's transfers; what a pipe device holds lies in the first.
   int pipe_[2] = {-1, -1};
   int copy_[2] = {-1, -1};

@@ -15,8 +15,9 @@ namespace {
 
 namespace fs = std::filesystem;
 
-/// zram asks for a compressor, and ext4 for a checksum, by a name that stands in none of their dependencies.
-constexpr std::string_view kWantedModules[] = {"lzo_rle", "lz4", "zram", "loop", "fuse", "crc32c_generic", "ext4"};
+/// zram asks for a compressor, ext4 and rdma_rxe for a checksum, by a name that stands in none of their dependencies.
+constexpr std::string_view kWantedModules[] = {"lzo_rle",        "lz4",  "zram",          "loop",      "fuse",
+                                               "crc32c_generic", "ext4", "crc32_generic", "ib_uverbs", "rdma_rxe"};
 
 /// The folder of the modules that belong to the kernel.
 std::optional<fs::path> module_folder(const fs::path& kernel) {

@@ -14,6 +14,7 @@
 #include <vector>
 
 #include "live/host.hpp"
+#include "live/rdma_netlink.hpp"
 
 namespace cowherd::live {
 namespace {
@@ -21,6 +22,8 @@ namespace {
 constexpr char kWrite = 'w';
 constexpr char kSwapOff = 's';
 constexpr char kRemove = 'r';
+constexpr char kRemoveRdma = 'd';
+constexpr char kDown = 'n';
 /// Half a minute.
 constexpr unsigned kLockTries = 3000;
 constexpr useconds_t kLockMicroseconds = 10000;
@@ -48,6 +51,12 @@ void undo(std::string_view line) {
       return;
     case kRemove:
       ::unlink(path.c_str());
+      return;
+    case kRemoveRdma:
+      remove_rdma_device(path);
+      return;
+    case kDown:
+      set_network_device(path, false);
       return;
     default:
       return;
@@ -123,6 +132,8 @@ std::string Keeper::set_choice(const std::string& path, std::string_view text) {
 bool Keeper::later_write(const std::string& path, std::string_view text) { return tell(kWrite, path, text); }
 bool Keeper::later_swapoff(const std::string& device) { return tell(kSwapOff, device, {}); }
 bool Keeper::later_remove(const std::string& path) { return tell(kRemove, path, {}); }
+bool Keeper::later_remove_rdma(const std::string& device) { return tell(kRemoveRdma, device, {}); }
+bool Keeper::later_down(const std::string& network_device) { return tell(kDown, network_device, {}); }
 
 bool Keeper::start() {
   int line[2];

@@ -31,6 +31,9 @@ class Keeper {
   [[nodiscard]] bool later_write(const std::string& path, std::string_view text);
   [[nodiscard]] bool later_swapoff(const std::string& device);
   [[nodiscard]] bool later_remove(const std::string& path);
+  [[nodiscard]] bool later_remove_rdma(const std::string& device);
+  /// The network device is taken down.
+  [[nodiscard]] bool later_down(const std::string& network_device);
   /// All of it, now. Ends when it is done.
   void restore();
   /// In a process that has just been forked: it keeps nothing, and nobody waits for its end.

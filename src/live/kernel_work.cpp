@@ -38,6 +38,10 @@ std::string KernelWork::open(const KernelUses& uses) {
     lacks_memory_ = !problem.empty();
     if (lacks_memory_) return problem;
   }
+  if (uses.rdma) {
+    if (!rdma_problem_) rdma_problem_ = soft_roce_.open(keeper_);
+    if (!rdma_problem_->empty()) return *rdma_problem_;
+  }
   if (uses.disk) {
     if (!disk_problem_) disk_problem_ = disk_.open();
     if (!disk_problem_->empty()) return *disk_problem_;
@@ -53,6 +57,7 @@ void KernelWork::put_back() {
   disk_problem_.reset();
   pool_.close();
   huge_problem_.reset();
+  rdma_problem_.reset();
 }
 
 }  // namespace cowherd::live

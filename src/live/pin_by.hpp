@@ -13,6 +13,8 @@ enum class PinBy : std::uint8_t {
   kRing,
   /// process_vm_readv() and process_vm_writev() under way, or nothing.
   kCopy,
+  /// Memory registered with an RDMA device, or nothing.
+  kRdma,
   /// cuMemHostRegister(), or nothing.
   kCard,
 };
@@ -24,6 +26,8 @@ constexpr std::string_view name_of(PinBy pin_by) {
       return "io_uring";
     case PinBy::kCopy:
       return "process_vm";
+    case PinBy::kRdma:
+      return "rdma";
     case PinBy::kCard:
       return "cuda";
     case PinBy::kClosest:

@@ -9,6 +9,7 @@
 #include "litmus/resolve.hpp"
 #include "litmus/spelling.hpp"
 #include "live/card_use.hpp"
+#include "live/dirty_marks.hpp"
 #include "live/known.hpp"
 #include "live/layout.hpp"
 #include "live/one_transfer.hpp"
@@ -64,7 +65,9 @@ class Planner {
     for (std::size_t b = 0; b < program_.blocks.size(); ++b) {
       for (const Operation& op : program_.blocks[b].operations) look_at(b, op);
     }
-    look_at_rings();
+    for (std::uint8_t d = 0; d < plan_.devices.size(); ++d) {
+      refuse(beyond_dirty_marks(program_, d, plan_.devices[d].way), program_.devices[d]);
+    }
     return std::move(plan_);
   }
 
@@ -272,23 +275,6 @@ class Planner {
     }
   }
 
-  /// Where a page may go because it is clean, what a device wrote goes with it: a ring does not mark dirty what it lets
-  /// go. Once it is known how each device holds its pages.
-  void look_at_rings() {
-    bool may_go = false;
-    const Operation* dirtied = nullptr;
-    for (const litmus::Block& block : program_.blocks) {
-      for (const Operation& op : block.operations) {
-        may_go = may_go || op.code == OpCode::kSwapOut ||
-                 (op.code == OpCode::kMadvise && (op.advice == Advice::kPageOut || op.advice == Advice::kFree));
-        if (op.code == OpCode::kUnpinDirty && plan_.devices[op.device].way == Way::kRing) dirtied = &op;
-      }
-    }
-    if (may_go && dirtied != nullptr) {
-      skip("io_uring does not mark dirty what its fixed buffers let go", program_.devices[dirtied->device]);
-    }
-  }
-
   /// Or a file's.
   [[nodiscard]] bool is_shared(const litmus::Place& place) const {
     const litmus::Variable& variable = program_.variables[place.variable];
@@ -357,7 +343,7 @@ class Planner {
     const bool writes = has(op.pin_flags, PinFlags::kWrite);
     if (writes) look_at_disk_page(op, text);
     const bool long_term = has(op.pin_flags, PinFlags::kLongTerm);
-    if (has(op.pin_flags, PinFlags::kForce)) return skip("no interface holds a page with FOLL_FORCE", text);
+    if (has(op.pin_flags, PinFlags::kForce)) return look_at_forced_pin(op, text);
     if (has(op.pin_flags, PinFlags::kNoFault)) return skip("no interface holds a page with FOLL_NOFAULT", text);
     const Way direct = writes ? Way::kDirectRead : Way::kDirectWrite;
     if (has(op.pin_flags, PinFlags::kGet)) {
@@ -378,6 +364,8 @@ class Planner {
         return use_card(op, text);
       case PinBy::kCopy:
         return use_copy(op, text);
+      case PinBy::kRdma:
+        return long_term || writes ? use_rdma(op, text) : skip("memory is registered for long", text);
       case PinBy::kRing:
         return writes ? use_ring(op, text) : skip("io_uring pins for writing alone", text);
       case PinBy::kClosest:
@@ -388,7 +376,7 @@ class Planner {
     }
     if (!long_term && here(Need::kHeldCopy) && beyond_copy(op).empty()) return use_copy(op, text);
     if (writes) return use_ring(op, text);
-    if (long_term) return !here(Need::kGupTest) && here(Need::kCuda) ? use_card(op, text) : use_gup_test(op, text);
+    if (long_term) return use_long_reader(op, text);
     if (!here(Need::kDirectPins)) return skip("nothing pins for reading: O_DIRECT does since 6.5", text);
     use_direct(op, direct, text);
   }
@@ -430,12 +418,48 @@ class Planner {
   }
 
   void use_gup_test(const Operation& op, const std::string& text) {
-    if (!here(Need::kGupTest)) return skip("a long-term pin for reading needs CONFIG_GUP_TEST or a card", text);
+    if (!here(Need::kGupTest)) return skip("a long-term pin for reading needs CONFIG_GUP_TEST, RDMA or a card", text);
     const bool taken = std::any_of(plan_.devices.begin(), plan_.devices.end(), [&](const DevicePlan& device) {
       return device.way == Way::kGupTest && &device != &plan_.devices[op.device];
     });
     if (taken || op.times != 1) return skip("gup_test holds pages once, for one device", text);
     use(op, Way::kGupTest, op.place.pages, text);
+  }
+
+  void use_long_reader(const Operation& op, const std::string& text) {
+    if (here(Need::kGupTest)) return use_gup_test(op, text);
+    if (here(Need::kRdma) && here(Need::kRdmaReads)) return use_rdma(op, text);
+    return here(Need::kCuda) ? use_card(op, text) : use_gup_test(op, text);
+  }
+
+  /// Before Linux 6.2 what is registered for reading is pinned for writing, by force.
+  void look_at_forced_pin(const Operation& op, const std::string& text) {
+    const bool may_be_rdma = pin_by_ == PinBy::kRdma || pin_by_ == PinBy::kClosest;
+    if (!may_be_rdma || !here(Need::kRdma) || here(Need::kRdmaReads) || !has(op.pin_flags, PinFlags::kWrite)) {
+      return skip("nothing holds a page with FOLL_FORCE; before 6.2 memory that RDMA only reads is held so", text);
+    }
+    for (const litmus::Block& block : program_.blocks) {
+      for (const Operation& other : block.operations) {
+        if (other.code == OpCode::kDmaWrite && other.device == op.device) {
+          return skip("what is held with FOLL_FORCE by RDMA is only read", text);
+        }
+      }
+    }
+    use_rdma(op, text);
+  }
+
+  void use_rdma(const Operation& op, const std::string& text) {
+    need(Need::kRdma, text);
+    if (!has(op.pin_flags, PinFlags::kWrite)) need(Need::kRdmaReads, text);
+    if (op.times > kMostRegistrations) return skip("more registrations than are kept track of", text);
+    if (!has(op.pin_flags, PinFlags::kLongTerm)) {
+      if (is_disks(program_.variables[op.place.variable])) {
+        return skip("memory is registered for long, as no page of a disk is since 6.5", text);
+      }
+      note(fmt::format("{} pins long-term here: registrations always do", program_.devices[op.device]));
+    }
+    plan_.uses.rdma = true;
+    use(op, Way::kRdma, op.place.pages, text);
   }
 
   void use_card(const Operation& op, const std::string& text) {

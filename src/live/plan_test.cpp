@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include "litmus/parser.hpp"
+#include "live/program_test.hpp"
 
 namespace cowherd::live {
 namespace {
@@ -72,7 +73,9 @@ TEST(Plan, ALongPinForReadingIsTheKernelsOwnTest) {
   EXPECT_NE(plan_of("pin(d, x, FOLL_LONGTERM); pin(e, x, FOLL_LONGTERM);", offers).skip.find("one device"),
             std::string::npos);
   offers[static_cast<std::size_t>(Need::kGupTest)].here = false;
-  EXPECT_EQ(plan_of("pin(d, x, FOLL_LONGTERM);", offers).devices[0].way, Way::kCard);
+  EXPECT_EQ(plan_of("pin(d, x, FOLL_LONGTERM);", offers).devices[0].way, Way::kRdma);
+  offers[static_cast<std::size_t>(Need::kRdmaReads)].here = false;
+  EXPECT_EQ(plan_of("pin(d, x, FOLL_LONGTERM);", offers).devices[0].way, Way::kCard) << "for writing, and by force";
   offers[static_cast<std::size_t>(Need::kCuda)].here = false;
   EXPECT_NE(plan_of("pin(d, x[0], FOLL_LONGTERM);", offers).skip.find("CONFIG_GUP_TEST"), std::string::npos);
 }
@@ -138,6 +141,49 @@ TEST(Plan, WhatOnlyPinsForLongHoldsNoPageOfADisk) {
   EXPECT_NE(planned("FOLL_WRITE | FOLL_LONGTERM", PinBy::kCopy).skip.find("no long-term reference"), std::string::npos);
 }
 
+TEST(Plan, BeforeLinuxSixTwoARegistrationForReadingIsAForcedPin) {
+  const char* const forced = "pin(d, x, FOLL_WRITE | FOLL_LONGTERM | FOLL_FORCE); r0 = dma_read(d);";
+  Offers offers = everything();
+  EXPECT_NE(plan_of(forced, offers).skip.find("before 6.2"), std::string::npos);
+  offers[static_cast<std::size_t>(Need::kRdmaReads)].here = false;
+  EXPECT_EQ(plan_of(forced, offers).skip, "");
+  EXPECT_EQ(plan_of(forced, offers).devices[0].way, Way::kRdma);
+  EXPECT_NE(plan_of("pin(d, x, FOLL_WRITE | FOLL_FORCE); dma_write(d, 2);", offers).skip.find("only read"),
+            std::string::npos);
+  EXPECT_NE(plan_of("pin(d, x, FOLL_FORCE);", offers).skip, "") << "it is for writing";
+  offers[static_cast<std::size_t>(Need::kRdma)].here = false;
+  EXPECT_NE(plan_of(forced, offers).skip.find("FOLL_FORCE"), std::string::npos);
+}
+
+TEST(Plan, RegistrationsAreForLong) {
+  const auto planned = [](const char* statements, const Offers& offers, const char* memory = "x = anon[2](1);") {
+    return plan(program(std::string("P0() { ") + statements + " }", (std::string(memory) + " d = device;").c_str()),
+                offers, PinBy::kRdma);
+  };
+  const Plan long_term = planned("pin(d, x, FOLL_WRITE | FOLL_LONGTERM) times 4095; unpin(d);", everything());
+  EXPECT_EQ(long_term.skip, "");
+  EXPECT_EQ(long_term.devices[0].way, Way::kRdma);
+  EXPECT_TRUE(long_term.uses.rdma);
+  EXPECT_TRUE(long_term.notes.empty());
+  const Plan reading = planned("pin(d, x, FOLL_LONGTERM);", everything());
+  EXPECT_EQ(reading.devices[0].way, Way::kRdma);
+  EXPECT_NE(planned("pin(d, x, 0);", everything()).skip.find("registered for long"), std::string::npos);
+  const Plan writing = planned("pin(d, x, FOLL_WRITE);", everything());
+  ASSERT_EQ(writing.notes.size(), 1u);
+  EXPECT_NE(writing.notes[0].find("registrations always do"), std::string::npos);
+  EXPECT_NE(planned("pin(d, x, FOLL_WRITE) times 4097;", everything()).skip.find("more registrations"),
+            std::string::npos);
+  EXPECT_NE(planned("pin(d, x, FOLL_WRITE);", everything(), "f = file(1); x = f shared;").skip.find("for long"),
+            std::string::npos);
+  Offers offers = everything();
+  offers[static_cast<std::size_t>(Need::kRdmaReads)] = {false, "Linux 6.1"};
+  EXPECT_EQ(planned("pin(d, x, FOLL_LONGTERM);", offers).skip,
+            "needs rdma-reads: Linux 6.1 (pin(d, x, FOLL_LONGTERM))");
+  EXPECT_EQ(planned("pin(d, x, FOLL_WRITE);", offers).skip, "");
+  offers[static_cast<std::size_t>(Need::kRdma)] = {false, "no RDMA"};
+  EXPECT_EQ(planned("pin(d, x, FOLL_WRITE);", offers).skip, "needs rdma: no RDMA (pin(d, x, FOLL_WRITE))");
+}
+
 TEST(Plan, HugePagesAreBorrowedAndMovedAsAWhole) {
   const auto planned = [](const char* statements, const char* memory = "x = thp(1);") {
     const litmus::ParseResult parsed =
@@ -176,14 +222,6 @@ TEST(Plan, WhatLiesOnADiskNeedsOne) {
   offers[static_cast<std::size_t>(Need::kDisk)].here = false;
   EXPECT_NE(planned("f = file(1);", "fsync(f);", offers).skip.find("needs disk"), std::string::npos);
   EXPECT_EQ(planned("f = memfd(1);", "fsync(f);", offers).skip, "");
-}
-
-TEST(Plan, WhatARingLetsGoIsNotMarkedDirty) {
-  const auto skip = [](const std::string& statements) { return plan_of(statements, everything()).skip; };
-  const std::string held = "pin(d, x[0], FOLL_WRITE | FOLL_LONGTERM); dma_write(d, 5); unpin_dirty(d); ";
-  EXPECT_EQ(skip(held), "");
-  EXPECT_NE(skip(held + "swapout(x[0]);").find("does not mark dirty"), std::string::npos);
-  EXPECT_EQ(skip("pin(d, x[0], FOLL_WRITE); dma_write(d, 5); unpin_dirty(d); swapout(x[0]);"), "");
 }
 
 TEST(Plan, ASecretOfAChildIsNoSecretOfItsOwn) {

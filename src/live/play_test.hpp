@@ -28,9 +28,9 @@ inline const Offers& shared_offers() {
 /// Registers of all blocks after a run in the order of the blocks, as far as one can go before the next.
 class Play {
  public:
-  explicit Play(const std::string& blocks, const char* memory = kMemory)
+  explicit Play(const std::string& blocks, const char* memory = kMemory, PinBy pin_by = PinBy::kClosest)
       : test_(program(blocks, memory)), stage_(shared_work()), course_(test_, stage_) {
-    const Plan plan = live::plan(test_, shared_offers());
+    const Plan plan = live::plan(test_, shared_offers(), pin_by);
     reason_ = plan.skip;
     if (reason_.empty()) reason_ = stage_.open(test_, plan.devices, plan.uses);
     if (!reason_.empty()) return;

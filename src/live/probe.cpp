@@ -17,6 +17,7 @@
 #include <cstring>
 #include <filesystem>
 #include <fstream>
+#include <optional>
 #include <system_error>
 #include <utility>
 
@@ -31,6 +32,8 @@
 #include "live/other_node.hpp"
 #include "live/page_facts.hpp"
 #include "live/poison.hpp"
+#include "live/rdma_netlink.hpp"
+#include "live/rdma_queue.hpp"
 #include "live/spelling.hpp"
 #include "live/userfault.hpp"
 
@@ -89,7 +92,13 @@ constexpr std::array<NeedInfo, kNeeds> kInfos = {{
      "run as root; CONFIG_MEMORY_FAILURE, CONFIG_HWPOISON_INJECT; mount -t debugfs none /sys/kernel/debug"},
     {"collapse", "huge pages made of small ones: MADV_COLLAPSE", "CONFIG_TRANSPARENT_HUGEPAGE; Linux 6.1"},
     {"page-scan", "which page is huge, which the page of zeros: PAGEMAP_SCAN", "Linux 6.7; CONFIG_PROC_PAGE_MONITOR"},
-    {"rdma", "pins by a network card", "a card, or: modprobe rdma_rxe && rdma link add rxe0 type rxe netdev eth0"},
+    {"rdma", "pins by RDMA registration, for writing or reading: ibv_reg_mr() with soft-RoCE",
+     "run as root; CONFIG_RDMA_RXE, CONFIG_INFINIBAND_USER_ACCESS; or, for any user, as root: modprobe rdma_rxe && "
+     "rdma link add rxe0 type rxe netdev lo; Linux 5.6"},
+    {"rdma-reads", "memory that is registered for reading is pinned so; before, for writing with FOLL_FORCE",
+     "Linux 6.2"},
+    {"rdma-copy-on-fork", "the kernel's word that ibv_fork_init() need do nothing: RDMA_NLDEV_SYS_ATTR_COPY_ON_FORK",
+     "CONFIG_INFINIBAND; Linux 5.13"},
     {"cuda", "memory held by a graphics card: cuMemHostRegister()", "an NVIDIA card and its driver, libcuda.so.1"},
 }};
 
@@ -397,11 +406,17 @@ void look_at_userfault(Offers& offers) {
 }
 
 Offer look_at_rdma() {
-  std::error_code ignored;
-  for (const auto& entry : std::filesystem::directory_iterator("/sys/class/infiniband", ignored)) {
-    return yes(entry.path().filename().string());
-  }
-  return no("no device in /sys/class/infiniband");
+  if (!since(5, 6).here) return no("registrations are ordinary references here: " + kernel_release());
+  KernelWork work;
+  if (std::string problem = work.open({.rdma = true}); !problem.empty()) return no(problem);
+  const std::string problem = try_rdma();
+  return problem.empty() ? yes(work.soft_roce().found()) : no(problem);
+}
+
+Offer look_at_copy_on_fork() {
+  const std::optional<bool> says = says_copy_on_fork();
+  if (!says) return no("no RDMA in this kernel");
+  return *says ? yes("fork copies what is registered, it says") : no("this kernel does not say so");
 }
 
 Offer look_at_card() {
@@ -446,6 +461,8 @@ Offers probe() {
   set(Need::kCollapse, since(6, 1));
   set(Need::kPageScan, try_page_scan());
   set(Need::kRdma, look_at_rdma());
+  set(Need::kRdmaReads, since(6, 2));
+  set(Need::kCopyOnFork, look_at_copy_on_fork());
   set(Need::kCuda, look_at_card());
   return offers;
 }

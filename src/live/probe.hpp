@@ -44,6 +44,8 @@ enum class Need : std::uint8_t {
   kCollapse,
   kPageScan,
   kRdma,
+  kRdmaReads,
+  kCopyOnFork,
   kCuda,
 };
 inline constexpr std::size_t kNeeds = static_cast<std::size_t>(Need::kCuda) + 1;

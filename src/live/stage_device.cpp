@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <span>
 #include <utility>
 
 #include "live/card.hpp"
@@ -81,6 +82,10 @@ Answer Stage::take_from(std::uint8_t block, std::uint8_t server, const Operation
     }
     if (got.waits) under_way_[block] = UnderWay{server, &op, pages};
     if (got.waits || !got.lost.empty()) return got;
+    if (device.way() == Way::kRdma) {
+      const auto made = std::span(region_->registrations[op.device]).first(static_cast<std::size_t>(got.value));
+      device.note_registrations(made, got.error == Errno{0});
+    }
     if (is_direct(device.way())) got = answer_of(device.taken({0, static_cast<std::int32_t>(got.error)}, patience_));
     if (device.way() == Way::kCard)
       got = from_card(server, got, is_mapped(server, op, address) && !is_shared(op.place.variable));
@@ -93,7 +98,9 @@ Answer Stage::take_from(std::uint8_t block, std::uint8_t server, const Operation
       return {Errno{0}, static_cast<std::int64_t>(pages), {}};
     }
     // Before Linux 6.5 fixed buffers were of no files.
-    if (static_cast<int>(got.error) == EOPNOTSUPP) return {Errno{0}, 0, "fixed buffers take no page of a file", true};
+    const bool is_ring = device.way() == Way::kRing;
+    if (is_ring && static_cast<int>(got.error) == EOPNOTSUPP)
+      return {Errno{0}, 0, "fixed buffers take no page of a file", true};
     if (got.error != Errno::kFault) {
       return {Errno{0}, 0,
               fmt::format("{} refuses the pages: {}", name_of(device.way()), in_words(static_cast<int>(got.error)))};
