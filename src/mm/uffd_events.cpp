@@ -4,6 +4,7 @@
 #include "mm/lifecycle.hpp"
 #include "mm/locks.hpp"
 #include "mm/operations.hpp"
+#include "mm/page.hpp"
 #include "mm/userfault.hpp"
 
 namespace cowherd::mm {
