@@ -55,7 +55,7 @@ struct Call {
     // Userfaultfd, and what its handler does.
     /// For `uffd`; for nothing any more where that is kNone.
     kUffdRegister,
-    /// A page that holds `value` in `word`.
+    /// A page that holds `value` in `word`, or else what `child`, a spec::Fill, says.
     kUffdFill,
     kUffdContinue,
     /// The mark comes or, where `value` is 0, goes.

@@ -167,7 +167,11 @@ Call call_of(Where& where, std::uint8_t block) {
       break;
     case OpCode::kUffdCopy:
     case OpCode::kUffdZeropage:
+    case OpCode::kUffdPoison:
       if (where.alive(call.process)) call.kind = Kind::kUffdFill;
+      call.child = static_cast<std::uint8_t>(op.code == OpCode::kUffdCopy       ? spec::Fill::kBytes
+                                             : op.code == OpCode::kUffdZeropage ? spec::Fill::kZeros
+                                                                                : spec::Fill::kPoison);
       break;
     case OpCode::kUffdContinue:
       if (where.alive(call.process)) call.kind = Kind::kUffdContinue;

@@ -214,6 +214,8 @@ void Configuration::apply_to_page(const Pending& pending, PartsDone& done, std::
   const Call& call = pending.call;
   const auto page = static_cast<std::uint8_t>(call.page + index);
   const std::uint16_t later = static_cast<std::uint16_t>(done.pages >> index);
+  const bool tells = done.pages == 0 && (call.kind == Kind::kMmap || call.kind == Kind::kMunmap) &&
+                     spec.tells_of_unmap(pending.space, call.page, call.count);
   spec::Judgement judgement;
   switch (call.kind) {
     case Kind::kMremap:
@@ -247,6 +249,7 @@ void Configuration::apply_to_page(const Pending& pending, PartsDone& done, std::
       break;
   }
   if (judgement.ok()) {
+    if (tells) spec.tell_of_unmap(pending.space);
     done.pages = static_cast<std::uint16_t>(done.pages | range(index, 1u));
     return;
   }

@@ -161,6 +161,14 @@ class Ending {
   }
 
   Judgement change_whole_mapping() {
+    const bool unmaps = call_.kind == Kind::kMmap || call_.kind == Kind::kMunmap;
+    const bool tells = unmaps && succeeded() && spec_.tells_of_unmap(pending_.space, call_.page, call_.count);
+    const Judgement judgement = judge_whole_mapping();
+    if (tells && judgement.ok()) spec_.tell_of_unmap(pending_.space);
+    return judgement;
+  }
+
+  Judgement judge_whole_mapping() {
     switch (call_.kind) {
       case Kind::kMmap:
         return spec_.mmap(pending_.space, call_.page, call_.count, call_.protection, call_.map_flags, seen_,

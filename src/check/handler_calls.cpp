@@ -53,7 +53,7 @@ spec::Judgement run_handler_call(spec::Spec& spec, const Pending& pending, const
     case Kind::kUffdRegister:
       return spec.uffd_register(pending.space, call.page, call.count, call.uffd, seen);
     case Kind::kUffdFill:
-      return spec.uffd_fill(pending.space, call.page, call.word, call.value, seen);
+      return spec.uffd_fill(pending.space, call.page, call.word, call.value, seen, static_cast<spec::Fill>(call.child));
     case Kind::kUffdContinue:
       return spec.uffd_continue(pending.space, call.page, seen);
     case Kind::kUffdProtect:

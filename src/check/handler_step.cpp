@@ -29,6 +29,8 @@ Result<void> act(World& world, std::uint8_t process, const litmus::Operation& op
     }
     case OpCode::kUffdZeropage:
       return mm::uffd_zeropage(system, id, address);
+    case OpCode::kUffdPoison:
+      return mm::uffd_poison(system, id, address);
     case OpCode::kUffdContinue:
       return mm::uffd_continue(system, id, address);
     case OpCode::kUffdWp:

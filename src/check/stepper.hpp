@@ -175,6 +175,7 @@ class Stepper {
       case OpCode::kUffdWp:
       case OpCode::kUffdUnwp:
       case OpCode::kUffdMove:
+      case OpCode::kUffdPoison:
       case OpCode::kUffdRead:
         return handle_faults();
     }

@@ -107,6 +107,7 @@ void Generator::draw() {
     case OpCode::kUffdWp:
     case OpCode::kUffdUnwp:
     case OpCode::kUffdMove:
+    case OpCode::kUffdPoison:
     case OpCode::kUffdRead:
       return draw_uffd(b, op);
   }
@@ -259,6 +260,8 @@ void Generator::draw_uffd(std::uint8_t b, Operation op) {
       op.uffd = kModes[random_.below(kModes.size())];
       if (random_.percent(40)) op.uffd = op.uffd | UffdFlags::kEventFork;
       if (random_.percent(40)) op.uffd = op.uffd | UffdFlags::kEventRemap;
+      if (random_.percent(20)) op.uffd = op.uffd | UffdFlags::kEventUnmap;
+      if (random_.percent(15)) op.uffd = op.uffd | UffdFlags::kWpAsync;
     }
     has_handler_ = true;
     return emit(program_.blocks[b], op, random_.percent(20));

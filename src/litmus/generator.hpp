@@ -77,6 +77,7 @@ constexpr OpWeights default_weights() {
   set(OpCode::kUffdWp, 3);
   set(OpCode::kUffdUnwp, 2);
   set(OpCode::kUffdMove, 2);
+  set(OpCode::kUffdPoison, 1);
   set(OpCode::kUffdRead, 1);
   return weights;
 }

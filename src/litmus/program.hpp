@@ -181,6 +181,7 @@ enum class OpCode : std::uint8_t {
   kUffdWp,          // uffd_wp(P0:x): whoever writes the page waits
   kUffdUnwp,        // uffd_unwp(P0:x): and no more
   kUffdMove,        // uffd_move(x, y): the page at y goes to x, where none is
+  kUffdPoison,      // uffd_poison(P0:x): nobody gets a page there
   kUffdRead,        // r = uffd_read(P0): what the handler is told, by somebody who waits until then
 };
 

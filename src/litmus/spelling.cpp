@@ -69,6 +69,7 @@ constexpr std::array kStatements{
     StatementWord{"uffd_wp", OpCode::kUffdWp, Arguments::kHandledPages},
     StatementWord{"uffd_unwp", OpCode::kUffdUnwp, Arguments::kHandledPages},
     StatementWord{"uffd_move", OpCode::kUffdMove, Arguments::kTwoPages},
+    StatementWord{"uffd_poison", OpCode::kUffdPoison, Arguments::kHandledPage},
     StatementWord{"uffd_read", OpCode::kUffdRead, Arguments::kHandler},
 };
 
@@ -102,6 +103,8 @@ constexpr std::array kUffdFlags{
     FlagWord<UffdFlags>{"UFFD_MINOR", UffdFlags::kMinor},
     FlagWord<UffdFlags>{"UFFD_EVENT_FORK", UffdFlags::kEventFork},
     FlagWord<UffdFlags>{"UFFD_EVENT_REMAP", UffdFlags::kEventRemap},
+    FlagWord<UffdFlags>{"UFFD_EVENT_UNMAP", UffdFlags::kEventUnmap},
+    FlagWord<UffdFlags>{"UFFD_WP_ASYNC", UffdFlags::kWpAsync},
 };
 
 constexpr std::array kAdvice{

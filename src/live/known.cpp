@@ -81,6 +81,7 @@ constexpr std::array kStatements{
     Known{OpCode::kUffdWp, InC::kNo},
     Known{OpCode::kUffdUnwp, InC::kNo},
     Known{OpCode::kUffdMove, InC::kNo},
+    Known{OpCode::kUffdPoison, InC::kNo},
     Known{OpCode::kUffdRead, InC::kNo, kReadAtOnce},
     Known{OpCode::kLockPage, InC::kNo, kPageLock},
     Known{OpCode::kUnlockPage, InC::kNo, kPageLock},

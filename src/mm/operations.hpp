@@ -327,6 +327,11 @@ Result<void> uffd_copy(System<G>& system, ProcessId process, Vaddr address, std:
 /// As uffd_copy(), with zeros. Compare Linux UFFDIO_ZEROPAGE.
 template <class G>
 Result<void> uffd_zeropage(System<G>& system, ProcessId process, Vaddr address);
+/// Nobody gets a page there, as if its memory had failed: SIGBUS, and EFAULT or EHWPOISON for the kernel, until
+/// uffd_copy() brings one after all or the address is given up. Errors as uffd_copy(); EINVAL: a file is mapped there.
+/// Compare Linux UFFDIO_POISON.
+template <class G>
+Result<void> uffd_poison(System<G>& system, ProcessId process, Vaddr address);
 /// Maps the page that the file has. As uffd_copy(); EFAULT: it has none; EINVAL: no file in memory is mapped there.
 /// Compare Linux UFFDIO_CONTINUE.
 template <class G>

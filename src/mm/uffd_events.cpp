@@ -16,6 +16,15 @@ void tell_handler(System<G>& system, Mm& mm, UffdEvent event) {
   system.note({.kind = EventKind::kUffdTold, .decision = Decision::kUffdFork});
 }
 
+template <class G>
+bool tells_of(System<G>& system, Mm& mm, PageRange range, UffdFlags event) {
+  VmaTree areas = system.areas(mm);
+  for (Ref<Vma> vma = areas.find(range.begin); vma && system.at(vma).pages.begin < range.end; vma = areas.next(vma)) {
+    if (tells_handler(system.at(vma).flags.uffd, event)) return true;
+  }
+  return false;
+}
+
 /// Who reads and who fills a page at the same time:
 ///
 ///   a thread that forks                    handler                        another thread of the handler
@@ -66,6 +75,7 @@ void claim_events(System<G>& system, ProcessId process, std::uint8_t agent) {
 }
 
 #define COWHERD_INSTANTIATE(G)                                            \
+  template bool tells_of<G>(System<G>&, Mm&, PageRange, UffdFlags);       \
   template void tell_handler<G>(System<G>&, Mm&, UffdEvent);              \
   template Result<UffdEvent> uffd_read<G>(System<G>&, ProcessId);         \
   template bool waits_to_be_read<G>(System<G>&, ProcessId, std::uint8_t); \

@@ -69,12 +69,22 @@ struct UnreadEvent {
 inline bool tells_handler(UffdFlags flags, UffdFlags event) {
   return has(flags, event) && has(flags, UffdFlags::kReadsEvents);
 }
-/// Whether one more event can be told; there is memory for a few alone.
+/// Whether so many more events can be told; there is memory for a few alone.
 template <class G>
-bool can_tell(System<G>& system, const Mm& mm) {
-  const bool room = mm.unread[std::size(mm.unread) - 1] == 0;
+bool can_tell(System<G>& system, const Mm& mm, std::size_t events = 1) {
+  const bool room = events <= std::size(mm.unread) && mm.unread[std::size(mm.unread) - events] == 0;
   if (!room) system.frames().note_shortage();
   return room;
+}
+/// Whether the handler is to be told of what `event` names being done to `range`.
+template <class G>
+bool tells_of(System<G>& system, Mm& mm, PageRange range, UffdFlags event) COWHERD_REQUIRES(mm.mmap_lock);
+/// ENOMEM: it would have to be told that `range` is unmapped, and cannot.
+template <class G>
+Result<void> may_unmap(System<G>& system, Mm& mm, PageRange range) COWHERD_REQUIRES(mm.mmap_lock) {
+  if (mm.unread[std::size(mm.unread) - 1] == 0 || !tells_of(system, mm, range, UffdFlags::kEventUnmap)) return {};
+  (void)can_tell(system, mm);
+  return Errno::kNoMemory;
 }
 /// Tells the handler; the running agent has to wait from the end of its operation on. Precondition: can_tell().
 /// Compare Linux fs/userfaultfd.c: userfaultfd_event_wait_completion().

@@ -212,7 +212,7 @@ class Verifier {
       if (entry.migration()) {
         found_.add(Violation::kMigrationLeft);
       } else if (entry.poison()) {
-        if (!system_.descriptor(entry.leaving()).poisoned()) found_.add(Violation::kFreedInUse);
+        if (!failure_is_sound(system_, entry)) found_.add(Violation::kFreedInUse);
       } else if (way.counted) {
         swap_.take_entry(entry);
       }
@@ -255,7 +255,7 @@ class Verifier {
   void check_entry(const Vma& vma, Vpn page, Entry entry) {
     if (!mark_is_sound(vma, entry)) found_.add(Violation::kUffdMark);
     if (!entry.present()) {
-      if (!vma.anon_vma) found_.add(Violation::kVma);
+      if (!vma.anon_vma && !entry.is_forbidden()) found_.add(Violation::kVma);
       return;
     }
     const bool may_write = has(vma.flags.protection, Protection::kWrite);

@@ -147,14 +147,14 @@ void State::suspect_equals(SpaceId space, std::uint8_t page) {
   }
 }
 
-void State::fail(SpaceId space, std::uint8_t page) {
+void State::fail(SpaceId space, std::uint8_t page, Failure how) {
   discard(space, page);
   drop_alternatives(space, page);
   Page& failed = spaces_[space.value()].pages[page];
   failed.words = {};
   failed.writers = {};
   failed.lazy = {};
-  failed.failure = Failure::kFailed;
+  failed.failure = how;
   failed.presence = Presence::kPresent;
   failed.mark = Mark::kNo;
 }

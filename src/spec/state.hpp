@@ -49,7 +49,8 @@ struct Lazy {
 
 /// Whether the memory of a page has failed. Who had the same page as somebody whose page has failed hears of it at his
 /// next access, or had another one by then.
-enum class Failure : std::uint8_t { kNone, kMaybe, kFailed };
+/// kForbidden: userfaultfd's handler has said so of a page that was missing.
+enum class Failure : std::uint8_t { kNone, kMaybe, kFailed, kForbidden };
 
 /// Pages of a hugetlb page.
 inline constexpr std::uint8_t kHugetlbPages = 4;
@@ -86,6 +87,9 @@ struct Page {
   Presence presence = Presence::kPresent;
   Mark mark = Mark::kNo;
   Mark locked = Mark::kNo;
+
+  /// Who accesses it is told so.
+  [[nodiscard]] bool has_failed() const { return failure == Failure::kFailed || failure == Failure::kForbidden; }
 };
 
 /// What a reference promises its holder.
@@ -217,7 +221,7 @@ class State {
   void adopt(SpaceId space, std::uint8_t page, std::uint8_t word, std::int64_t value);
 
   /// The memory of the page fails: what it held is only with those who hold it otherwise. Precondition: mapped.
-  void fail(SpaceId space, std::uint8_t page);
+  void fail(SpaceId space, std::uint8_t page, Failure how = Failure::kFailed);
   /// So may that of every page that holds the same: one may be the other.
   void suspect_equals(SpaceId space, std::uint8_t page);
 

@@ -152,6 +152,32 @@ TEST_F(UserfaultSpec, WhatIsToldIsReadBeforeAnythingIsDone) {
   EXPECT_EQ(spec_.next_event(space_), 0);
 }
 
+TEST_F(UserfaultSpec, WhatIsForbiddenHasFailedUntilItIsBrought) {
+  EXPECT_TRUE(spec_.uffd_fill(space_, 1, 0, 0, failed(Errno::kNoEntry), Fill::kPoison).ok());
+  do_register(UffdFlags::kMissing);
+  EXPECT_TRUE(spec_.uffd_fill(space_, 1, 0, 0, kDone, Fill::kPoison).ok());
+  EXPECT_FALSE(spec_.may_wait(space_, 1, true));
+  EXPECT_FALSE(spec_.read(space_, 1, 0, saw(0)).ok());
+  EXPECT_TRUE(spec_.read(space_, 1, 0, failed(Errno::kSigBus)).ok());
+  EXPECT_TRUE(spec_.uffd_fill(space_, 1, 0, 0, failed(Errno::kExist), Fill::kPoison).ok());
+  EXPECT_TRUE(spec_.uffd_fill(space_, 1, 0, 0, failed(Errno::kExist), Fill::kZeros).ok());
+  EXPECT_FALSE(spec_.uffd_fill(space_, 1, 0, 7, failed(Errno::kExist)).ok());
+  const SpaceId child = spec_.fork(space_);
+  EXPECT_TRUE(spec_.uffd_fill(space_, 1, 0, 7, kDone).ok());
+  EXPECT_TRUE(spec_.read(space_, 1, 0, saw(7)).ok());
+  EXPECT_TRUE(spec_.read(child, 1, 0, failed(Errno::kSigBus)).ok());
+  EXPECT_TRUE(spec_.madvise(child, 1, 1, Advice::kDontNeed, kDone).ok());
+  EXPECT_TRUE(spec_.read(child, 1, 0, saw(0)).ok());
+}
+
+TEST_F(UserfaultSpec, AWriteThatNobodyIsAskedAboutWaitsForNobody) {
+  EXPECT_TRUE(spec_.write(space_, 1, 0, 5, kDone).ok());
+  do_register(UffdFlags::kWriteProtect | UffdFlags::kWpAsync);
+  EXPECT_TRUE(spec_.uffd_protect(space_, 1, 1, true, kDone).ok());
+  EXPECT_FALSE(spec_.may_wait(space_, 1, true));
+  EXPECT_TRUE(spec_.write(space_, 1, 0, 6, kDone).ok());
+}
+
 TEST_F(UserfaultSpec, WhatIsUnreadIsPackedWithTheRest) {
   do_register(UffdFlags::kMissing | UffdFlags::kEventFork | UffdFlags::kReadsEvents);
   spec_.fork(space_, SpaceId{5}, true);
