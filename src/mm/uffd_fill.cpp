@@ -177,7 +177,9 @@ Result<void> fill_anonymous(System<G>& system, Mm& mm, Ref<Vma> vma, Vpn page, s
     add_rss(system, *place, 1);
   }
   point(system, mm, Point::kSetEntry);
-  guard.set(*place, make_entry(frame, area, !zero_page));
+  const Entry made = make_entry(frame, area, !zero_page);
+  // What was there is counted already.
+  there.none() ? guard.set(*place, made) : place->store(made);
   system.note({.kind = EventKind::kUffdFilled, .decision = Decision::kUffdContinue, .page = page, .frame = frame});
   return {};
 }
