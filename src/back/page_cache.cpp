@@ -21,6 +21,14 @@ constexpr std::uint64_t span(unsigned height) {
   return pages;
 }
 
+/// Of what stands for a page that is in swap: the rest is its slot. No machine has so many frames.
+constexpr std::uint32_t kInSwap = std::uint32_t{1} << 31;
+
+FilePlace place_from(FrameNumber stands, std::uint32_t index) {
+  if ((stands.value() & kInSwap) == 0) return {.frame = stands, .slot = std::nullopt, .index = index};
+  return {.frame = FrameNumber{0}, .slot = BlockNumber{stands.value() & ~kInSwap}, .index = index};
+}
+
 template <class G>
 FrameNumber* places(const Frames<G>& frames, FrameNumber node) {
   return reinterpret_cast<FrameNumber*>(frames.bytes(node));
@@ -58,7 +66,7 @@ FrameNumber without(Frames<G>& frames, FrameNumber node, unsigned height, std::u
   return Frames<G>::kZeroPage;
 }
 
-/// The first cached page at or after `index` below `node`, whose first page is number `first`.
+/// What stands for the first page at or after `index` below `node`, whose first page is number `first`.
 template <class G>
 CachedPage next_below(const Frames<G>& frames, FrameNumber node, unsigned height, std::uint64_t first,
                       std::uint32_t index) {
@@ -114,6 +122,14 @@ Result<void> add_to(Frames<G>& frames, FrameNumber& root, std::uint8_t& height, 
   return {};
 }
 
+/// Where there is something at `index` already.
+template <class G>
+void replace_in(const Frames<G>& frames, FrameNumber& root, unsigned height, std::uint32_t index, FrameNumber stands) {
+  FrameNumber* place = &root;
+  for (; height > 0; --height) place = &place_of(frames, *place, height, index);
+  *place = stands;
+}
+
 }  // namespace
 
 template <class G>
@@ -137,7 +153,28 @@ void unlink_mapping(Frames<G>& frames, Ref<FileMapping> gone) {
 
 template <class G>
 FrameNumber find_cached(const Frames<G>& frames, const File& file, std::uint32_t index) {
-  return find_in(frames, file.root, file.height, index);
+  return find_place(frames, file, index).frame;
+}
+
+template <class G>
+FilePlace find_place(const Frames<G>& frames, const File& file, std::uint32_t index) {
+  return place_from(find_in(frames, file.root, file.height, index), index);
+}
+
+template <class G>
+FilePlace next_place(const Frames<G>& frames, const File& file, std::uint32_t index) {
+  const CachedPage found = next_below(frames, file.root, file.height, 0, index);
+  return place_from(found.frame, found.index);
+}
+
+template <class G>
+void set_in_swap(const Frames<G>& frames, File& file, std::uint32_t index, BlockNumber slot) {
+  replace_in(frames, file.root, file.height, index, FrameNumber{slot.value() | kInSwap});
+}
+
+template <class G>
+void set_cached(const Frames<G>& frames, File& file, std::uint32_t index, FrameNumber frame) {
+  replace_in(frames, file.root, file.height, index, frame);
 }
 
 template <class G>
@@ -152,7 +189,9 @@ void remove_cached(Frames<G>& frames, File& file, std::uint32_t index) {
 
 template <class G>
 CachedPage next_cached(const Frames<G>& frames, const File& file, std::uint32_t index) {
-  return next_below(frames, file.root, file.height, 0, index);
+  FilePlace at = next_place(frames, file, index);
+  while (at.slot) at = next_place(frames, file, at.index + 1);
+  return {at.frame, at.index};
 }
 
 template <class G>
@@ -183,6 +222,10 @@ std::optional<BlockOfPage> next_block(const Frames<G>& frames, const File& file,
   template void link_mapping<G>(Frames<G>&, Ref<FileMapping>, Ref<Vma>, Ref<File>, Ref<FileMapping>); \
   template void unlink_mapping<G>(Frames<G>&, Ref<FileMapping>);                                      \
   template FrameNumber find_cached<G>(const Frames<G>&, const File&, std::uint32_t);                  \
+  template FilePlace find_place<G>(const Frames<G>&, const File&, std::uint32_t);                     \
+  template FilePlace next_place<G>(const Frames<G>&, const File&, std::uint32_t);                     \
+  template void set_in_swap<G>(const Frames<G>&, File&, std::uint32_t, BlockNumber);                  \
+  template void set_cached<G>(const Frames<G>&, File&, std::uint32_t, FrameNumber);                   \
   template Result<void> add_cached<G>(Frames<G>&, File&, std::uint32_t, FrameNumber);                 \
   template void remove_cached<G>(Frames<G>&, File&, std::uint32_t);                                   \
   template CachedPage next_cached<G>(const Frames<G>&, const File&, std::uint32_t);                   \

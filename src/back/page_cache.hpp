@@ -19,7 +19,9 @@ struct FileMapping;
 struct File {
   static constexpr SlabKind kSlab = SlabKind::kFile;
 
-  /// Of the index of cached pages: a cached page itself where `height` is 0, else a node; the zero page: none.
+  /// Of the index of its pages: what stands for a page itself where `height` is 0, else a node; the zero page: none.
+  /// What stands for a page is its frame while it is in the cache, or, of a file in memory, the slot of swap that holds
+  /// it.
   FrameNumber root;
   /// Its size. What lies behind it cannot be had (SIGBUS).
   std::uint32_t pages = 0;
@@ -78,10 +80,31 @@ void unlink_mapping(Frames<G>& frames, Ref<FileMapping> gone);
 /// The cached page number `index`; the zero page where there is none.
 template <class G>
 FrameNumber find_cached(const Frames<G>& frames, const File& file, std::uint32_t index);
+/// What stands for a page in the index.
+struct FilePlace {
+  /// In the cache; the zero page: it is not.
+  FrameNumber frame;
+  /// In swap. Compare Linux: a value entry of the page cache.
+  std::optional<BlockNumber> slot;
+  std::uint32_t index = 0;
+
+  [[nodiscard]] bool none() const { return frame == FrameNumber{0} && !slot; }
+};
+/// Of page number `index`.
+template <class G>
+FilePlace find_place(const Frames<G>& frames, const File& file, std::uint32_t index);
+/// The first at or after `index` for which something stands; none() where there is none.
+template <class G>
+FilePlace next_place(const Frames<G>& frames, const File& file, std::uint32_t index);
+/// Changes what stands for a page for which something does: that needs no memory.
+template <class G>
+void set_in_swap(const Frames<G>& frames, File& file, std::uint32_t index, BlockNumber slot);
+template <class G>
+void set_cached(const Frames<G>& frames, File& file, std::uint32_t index, FrameNumber frame);
 /// Puts `frame` into the index, where nothing is at `index`. ENOMEM, and then nothing has changed that can be found.
 template <class G>
 Result<void> add_cached(Frames<G>& frames, File& file, std::uint32_t index, FrameNumber frame);
-/// Takes what is at `index` out; nodes that hold nothing go.
+/// Takes what stands for page number `index` out; nodes that hold nothing go.
 template <class G>
 void remove_cached(Frames<G>& frames, File& file, std::uint32_t index);
 

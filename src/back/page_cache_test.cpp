@@ -54,6 +54,28 @@ TYPED_TEST(PageCacheTest, AFileOfOnePageHasNoNode) {
   EXPECT_EQ(find_cached(*this->frames_, file, 0), FrameNumber{0});
 }
 
+TYPED_TEST(PageCacheTest, ASlotStandsForAPageAndNeedsNoMemory) {
+  File file;
+  const PageCount before = this->frames_->free_count();
+  for (const std::uint32_t index : {0u, 3u, 700u}) {
+    ASSERT_TRUE(add_cached(*this->frames_, file, index, FrameNumber{index + 1}).ok());
+  }
+  const PageCount with_all = this->frames_->free_count();
+  set_in_swap(*this->frames_, file, 3, BlockNumber{0});
+  EXPECT_EQ(this->frames_->free_count(), with_all);
+  EXPECT_EQ(find_cached(*this->frames_, file, 3), FrameNumber{0});
+  EXPECT_EQ(find_place(*this->frames_, file, 3).slot, BlockNumber{0});
+  EXPECT_FALSE(find_place(*this->frames_, file, 3).none());
+  EXPECT_TRUE(find_place(*this->frames_, file, 4).none());
+  EXPECT_EQ(this->cached(file), (std::vector<std::uint32_t>{0, 700}));
+  EXPECT_EQ(next_place(*this->frames_, file, 1).index, 3U);
+  set_cached(*this->frames_, file, 3, FrameNumber{9});
+  EXPECT_EQ(find_cached(*this->frames_, file, 3), FrameNumber{9});
+  set_in_swap(*this->frames_, file, 700, BlockNumber{5});
+  for (const std::uint32_t index : {0u, 3u, 700u}) remove_cached(*this->frames_, file, index);
+  EXPECT_EQ(this->frames_->free_count(), before);
+}
+
 TYPED_TEST(PageCacheTest, PagesFarApartAreFoundInOrderAndLeaveNothingBehind) {
   File file;
   const PageCount before = this->frames_->free_count();

@@ -322,6 +322,14 @@ namespace cowherd {
   X(make_exclusive_without_flush, "CPUs go on writing to a page that a device has for itself")                       \
   X(fork_leaves_page_to_device, "fork shares a page that a device goes on having for itself")                        \
   X(poison_stays_in_swap_cache, "the good copy in a slot is not looked for where its page has failed")               \
+  /* Shared memory in swap. */                                                                                       \
+  X(shmem_swap_out_ignores_lock, "shared memory that mlock keeps for somebody goes to swap")                         \
+  X(shmem_swap_out_leaves_mapped, "shared memory goes to swap and stays mapped")                                     \
+  X(shmem_swap_out_unwritten, "shared memory goes to swap without being written there")                              \
+  X(shmem_swap_in_keeps_slot, "shared memory that comes back stays counted in its slot")                             \
+  X(shmem_swap_in_recheck_dropped, "shared memory comes back from a slot that stands for it no more")                \
+  X(truncate_keeps_slot, "the slot of a page that is cut off its file stays counted")                                \
+  X(truncate_takes_swapped_out_page, "a page that has gone to swap meanwhile is cut off its file")                   \
   X(exec_keeps_old_memory, "exec leaks the old address space")
 
 enum class Mutant : std::uint16_t {

@@ -109,9 +109,23 @@ struct Pending {
   spec::SpaceId fresh;
   /// exec and exit: nobody else lives in the space, so that it goes.
   bool drops = false;
+  /// Of a debugger's access: the address spaces that the process has left since it began, as a set of bits. It may have
+  /// got hold of one of them, and goes on there.
+  std::uint16_t left = 0;
+  /// Those of them that nobody lives in.
+  std::uint16_t orphans = 0;
 
   /// Of call.device; a device has one pin at a time.
   [[nodiscard]] spec::SpecPinId pin() const { return spec::SpecPinId{call.device}; }
+  [[nodiscard]] bool is_of_debugger() const {
+    return call.kind == Call::Kind::kForceRead || call.kind == Call::Kind::kForceWrite;
+  }
+  [[nodiscard]] bool has_left(spec::SpaceId from) const {
+    return from.value() < spec::kMaxSpaces && (left >> from.value() & 1u) != 0;
+  }
+  [[nodiscard]] bool may_hold(spec::SpaceId held) const {
+    return is_of_debugger() && (space == held || has_left(held));
+  }
 };
 
 /// What is under way, by agent (block).
@@ -122,6 +136,14 @@ struct InFlight {
   std::array<Pending, litmus::kMaxBlocks> pending;
 
   [[nodiscard]] bool has(std::uint8_t agent) const { return (agents >> agent & 1u) != 0; }
+  /// Whether a debugger other than `but` may have got hold of the address space: its memory stays until that one is
+  /// done. Compare Linux kernel/fork.c: get_task_mm().
+  [[nodiscard]] bool held(spec::SpaceId space, std::uint8_t but) const {
+    for (std::uint8_t agent = 0; agent < litmus::kMaxBlocks; ++agent) {
+      if (agent != but && has(agent) && pending[agent].may_hold(space)) return true;
+    }
+    return false;
+  }
 };
 
 /// Agents and processes are numbered by blocks.

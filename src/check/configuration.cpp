@@ -59,13 +59,21 @@ void Configuration::effects(const InFlight& in_flight, std::vector<Effect>& to) 
       case Kind::kDeviceRead:
       case Kind::kDeviceWrite:
       case Kind::kDeviceAdd:
-      case Kind::kForceRead:
-      case Kind::kForceWrite:
       case Kind::kFileRead:
       case Kind::kFileWrite:
       case Kind::kTruncate:
       case Kind::kPunch:
         if (!done.taken && !done.refused) to.push_back({.agent = agent, .index = 0, .refused = false});
+        break;
+      case Kind::kForceRead:
+      case Kind::kForceWrite:
+        if (done.taken || done.refused) break;
+        to.push_back({.agent = agent, .index = 0, .refused = false});
+        for (std::uint8_t space = 0; space < spec::kMaxSpaces; ++space) {
+          if (!pending.has_left(spec::SpaceId{space}) || spec::SpaceId{space} == pending.space) continue;
+          to.push_back({.agent = agent, .index = static_cast<std::uint8_t>(space + 1), .refused = false});
+        }
+        if (is_gone(in_flight, pending)) to.push_back({.agent = agent, .index = 0, .refused = true});
         break;
       case Kind::kUffdRegister:
       case Kind::kUffdFill:
@@ -137,7 +145,7 @@ void Configuration::apply(const InFlight& in_flight, const Effect& effect) {
       return apply_of_handler(effect, pending, done);
     case Kind::kExec:
     case Kind::kExit:
-      if (pending.drops) spec.drop_space(pending.space);
+      if (pending.drops && !in_flight.held(pending.space, effect.agent)) spec.drop_space(pending.space);
       done.taken = true;
       return;
     case Kind::kPin: {
@@ -164,7 +172,7 @@ void Configuration::apply(const InFlight& in_flight, const Effect& effect) {
       return apply_of_device(in_flight, pending, done);
     case Kind::kForceRead:
     case Kind::kForceWrite:
-      return apply_force(in_flight, pending, done);
+      return apply_force(in_flight, effect, done);
     case Kind::kFileRead:
     case Kind::kFileWrite:
     case Kind::kTruncate:
@@ -288,12 +296,15 @@ void Configuration::populate(const Pending& pending, PartsDone& done, const Effe
   done.value = static_cast<std::int64_t>(judgement.expected_error);
 }
 
-void Configuration::apply_force(const InFlight& in_flight, const Pending& pending, PartsDone& done) {
+void Configuration::apply_force(const InFlight& in_flight, const Effect& effect, PartsDone& done) {
+  const Pending& pending = in_flight.pending[effect.agent];
   const Call& call = pending.call;
+  const spec::SpaceId space =
+      effect.index == 0 ? pending.space : spec::SpaceId{static_cast<std::uint8_t>(effect.index - 1)};
   // Who cannot wait is refused where the process itself would have to.
-  const bool waits = spec.must_wait(pending.space, call.page, call.kind == Kind::kForceWrite);
-  const auto before = spec.peek(pending.space, call.page, call.word);
-  if (waits || !before || spec.secret(pending.space, call.page) || spec.failed(pending.space, call.page)) {
+  const bool waits = spec.must_wait(space, call.page, call.kind == Kind::kForceWrite);
+  const auto before = spec.peek(space, call.page, call.word);
+  if (effect.refused || waits || !before || spec.secret(space, call.page) || spec.failed(space, call.page)) {
     done.refused = true;
     return;
   }
@@ -302,8 +313,8 @@ void Configuration::apply_force(const InFlight& in_flight, const Pending& pendin
     done.value = *before;
     return;
   }
-  (void)spec.force_write(pending.space, call.page, call.word, call.value, {});
-  note_store(in_flight, pending.space, call.page, call.word, *before, call.value);
+  (void)spec.force_write(space, call.page, call.word, call.value, {});
+  note_store(in_flight, space, call.page, call.word, *before, call.value);
 }
 
 void Configuration::apply_of_device(const InFlight& in_flight, const Pending& pending, PartsDone& done) {
@@ -383,10 +394,31 @@ bool Configuration::untouched(std::uint8_t agent) const {
   return done.pages == 0 && !done.taken && !done.refused;
 }
 
-void Configuration::forget(std::uint8_t agent) {
+bool Configuration::is_being_left(const InFlight& in_flight, spec::SpaceId space) const {
+  for (std::uint8_t agent = 0; agent < kBlocks; ++agent) {
+    if (!in_flight.has(agent) || !done_[agent].taken) continue;
+    const Pending& pending = in_flight.pending[agent];
+    const bool leaves = pending.call.kind == Kind::kExec || pending.call.kind == Kind::kExit;
+    if (leaves && pending.drops && pending.space == space) return true;
+  }
+  return false;
+}
+
+bool Configuration::is_gone(const InFlight& in_flight, const Pending& pending) const {
+  return !spec.exists(pending.space) || pending.has_left(pending.space) || is_being_left(in_flight, pending.space);
+}
+
+void Configuration::forget(const InFlight& in_flight, std::uint8_t agent) {
   done_[agent] = {};
   if (!torn_.empty()) (void)take_torn(agent);
   if (!spec.stale().empty()) spec.flush(agent);
+  const Pending& pending = in_flight.pending[agent];
+  if (!pending.is_of_debugger()) return;
+  for (std::uint8_t number = 0; number < spec::kMaxSpaces; ++number) {
+    const spec::SpaceId space{number};
+    if (!pending.may_hold(space) || !spec.exists(space) || in_flight.held(space, agent)) continue;
+    if ((pending.orphans >> number & 1u) != 0 || is_being_left(in_flight, space)) spec.drop_space(space);
+  }
 }
 
 }  // namespace cowherd::check

@@ -15,7 +15,8 @@ namespace cowherd::check {
 /// A part of an operation that takes effect at one moment, while the operation is under way.
 struct Effect {
   std::uint8_t agent = 0;
-  /// Of the pages of the operation; 0 where it takes effect as a whole.
+  /// Of the pages of the operation; 0 where it takes effect as a whole. Of a debugger's access: one more than the
+  /// number of the address space that it got hold of, where the process has left that.
   std::uint8_t index = 0;
   /// The operation finds that it may not, and goes no further.
   bool refused = false;
@@ -78,8 +79,10 @@ class Configuration {
   /// Nothing of the operation of `agent` has taken effect.
   [[nodiscard]] bool untouched(std::uint8_t agent) const;
   [[nodiscard]] const PartsDone& done(std::uint8_t agent) const { return done_[agent]; }
-  /// The operation of `agent` has ended.
-  void forget(std::uint8_t agent);
+  /// The operation of `agent`, which is among those under way still, has ended.
+  void forget(const InFlight& in_flight, std::uint8_t agent);
+  /// Whether the process that the operation looks for has no memory any more.
+  [[nodiscard]] bool is_gone(const InFlight& in_flight, const Pending& pending) const;
 
  private:
   /// Whether refused_by_hugetlb() may come to be true.
@@ -98,7 +101,9 @@ class Configuration {
   bool stops_at_lock(const Pending& pending, PartsDone& done, std::uint8_t index) const;
   void populate(const Pending& pending, PartsDone& done, const Effect& effect);
   void apply_of_device(const InFlight& in_flight, const Pending& pending, PartsDone& done);
-  void apply_force(const InFlight& in_flight, const Pending& pending, PartsDone& done);
+  void apply_force(const InFlight& in_flight, const Effect& effect, PartsDone& done);
+  /// Whether an exec or exit under way that has taken effect leaves `space` to nobody.
+  [[nodiscard]] bool is_being_left(const InFlight& in_flight, spec::SpaceId space) const;
 
   std::array<PartsDone, litmus::kMaxBlocks> done_{};
   /// Sorted, without repetition.

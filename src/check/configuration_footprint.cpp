@@ -175,6 +175,11 @@ Footprint Configuration::footprint_in_space(const InFlight& in_flight, const Eff
       print.pages = kAllPages;
       if (pending.drops) print.touches = kNewMapping;
       break;
+    case Kind::kForceRead:
+    case Kind::kForceWrite:
+      print = footprint_in_space(pending);
+      if (effect.index != 0) print.space = spec::SpaceId{static_cast<std::uint8_t>(effect.index - 1)};
+      return print;
     default:
       return footprint_in_space(pending);
   }

@@ -21,6 +21,7 @@ class Ending {
       : past_(past),
         spec_(past.spec),
         in_flight_(in_flight),
+        agent_(agent),
         pending_(in_flight.pending[agent]),
         call_(pending_.call),
         done_(past.done(agent)),
@@ -48,7 +49,7 @@ class Ending {
       case Kind::kExec:
         return exec();
       case Kind::kExit:
-        if (succeeded() && pending_.drops && !done_.taken) spec_.drop_space(pending_.space);
+        if (succeeded() && !done_.taken) leave_space();
         return {};
       case Kind::kPin:
         return pin();
@@ -257,14 +258,19 @@ class Ending {
 
   Judgement exec() {
     if (!succeeded()) return done_.taken ? judge_result(kSuccess, seen_) : judge_start();
-    if (pending_.drops && !done_.taken) spec_.drop_space(pending_.space);
+    if (!done_.taken) leave_space();
     spec_.create_space(pending_.fresh);
     return {};
   }
 
+  void leave_space() {
+    if (pending_.drops && !in_flight_.held(pending_.space, agent_)) spec_.drop_space(pending_.space);
+  }
+
   /// The process had ended when the operation looked for it.
   [[nodiscard]] bool met_nobody() const {
-    return !spec_.exists(pending_.space) && seen_.error == Errno::kNoProcess && done_.pages == 0 && !done_.taken;
+    const bool gone = pending_.is_of_debugger() ? past_.is_gone(in_flight_, pending_) : !spec_.exists(pending_.space);
+    return gone && seen_.error == Errno::kNoProcess && done_.pages == 0 && !done_.taken;
   }
 
   Judgement pin() {
@@ -282,6 +288,7 @@ class Ending {
   Judgement force() {
     if (met_nobody()) return {};
     if (done_.refused) return seen_.for_shortage() ? Judgement{} : judge_result(Errno::kFault, seen_);
+    if (seen_.error == Errno::kFault && !done_.taken && past_.is_gone(in_flight_, pending_)) return {};
     if (seen_.error == Errno::kFault && !done_.taken && call_.kind == Kind::kForceWrite &&
         spec_.may_refuse_force(pending_.space, call_.page)) {
       return {};
@@ -292,6 +299,7 @@ class Ending {
     if (done_.taken && (!reads || !succeeded() || seen_.value == done_.value)) {
       return reads && seen_.for_shortage() ? Judgement{} : judge_result(kSuccess, seen_);
     }
+    if (!spec_.exists(pending_.space)) return judge_result(Errno::kNoProcess, seen_);
     if (reads) return spec_.force_read(pending_.space, call_.page, call_.word, seen_);
     const auto before = spec_.peek(pending_.space, call_.page, call_.word);
     const Judgement judgement = spec_.force_write(pending_.space, call_.page, call_.word, call_.value, seen_);
@@ -343,6 +351,7 @@ class Ending {
   Configuration& past_;
   spec::Spec& spec_;
   const InFlight& in_flight_;
+  std::uint8_t agent_;
   const Pending& pending_;
   const Call& call_;
   const PartsDone& done_;

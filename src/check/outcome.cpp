@@ -42,7 +42,7 @@ std::int64_t inspect(World& world, std::uint8_t process, const Term& term) {
                                         world.scene().address_of_page(world.scene().page_of(term.place)));
   if (term.kind == Term::Kind::kSoftDirty) return view.in_vma ? std::int64_t{view.soft_dirty} : kNothing;
   if (term.kind == Term::Kind::kUffdWp) return view.entry.uffd_wp() ? 1 : 0;
-  if (term.kind == Term::Kind::kSwapped) return view.entry.swap() ? 1 : 0;
+  if (term.kind == Term::Kind::kSwapped) return view.in_swap ? 1 : 0;
   if (term.kind == Term::Kind::kSwapCache) return view.in_swap_cache ? 1 : 0;
   if (term.kind == Term::Kind::kSwapCount) return view.has_slot ? view.swap_entries : kNothing;
   if (term.kind == Term::Kind::kOnDevice) return view.entry.on_device() ? 1 : 0;

@@ -46,81 +46,6 @@ void Reference::clear() {
   overflowed_ = false;
 }
 
-std::span<const std::byte> Reference::bytes() const {
-  if (packed_is_current_) return std::span(packed_).first(packed_size_);
-  if (loaded_) {
-    pasts_[0].clear();
-    past_.pack(pasts_[0]);
-  }
-  spec::Packer out(packed_);
-  pack_calls(out);
-  out.put(static_cast<std::uint16_t>(pasts_.size()));
-  for (const Bytes& past : pasts_) {
-    out.put(static_cast<std::uint32_t>(past.size()));
-    out.put_bytes(past);
-  }
-  packed_size_ = out.size();
-  packed_is_current_ = true;
-  return std::span(packed_).first(packed_size_);
-}
-
-void Reference::assign(std::span<const std::byte> bytes) {
-  if (packed_.size() < bytes.size()) packed_.resize(2 * bytes.size());
-  std::copy(bytes.begin(), bytes.end(), packed_.begin());
-  packed_size_ = bytes.size();
-  packed_is_current_ = true;
-  parsed_ = false;
-}
-
-void Reference::parse() const {
-  if (parsed_) return;
-  spec::Unpacker in(std::span<const std::byte>(packed_).first(packed_size_));
-  unpack_calls(in);
-  pasts_.resize(in.get<std::uint16_t>());
-  for (Bytes& past : pasts_) {
-    const std::span<const std::byte> bytes = in.get_bytes(in.get<std::uint32_t>());
-    past.assign(bytes.begin(), bytes.end());
-  }
-  loaded_ = false;
-  parsed_ = true;
-}
-
-void Reference::pack_calls(spec::Packer& out) const {
-  std::uint8_t processes = 0;
-  for (std::uint8_t p = 0; p < kBlocks; ++p) {
-    if (space_of_[p] != kNoSpace) processes = static_cast<std::uint8_t>(processes | bit(p));
-  }
-  out.put(processes);
-  for (const spec::SpaceId space : space_of_) {
-    if (space != kNoSpace) out.put(space.value());
-  }
-  out.put(in_flight_.agents);
-  for (std::uint8_t agent = 0; agent < kBlocks; ++agent) {
-    if (!in_flight_.has(agent)) continue;
-    const Pending& pending = in_flight_.pending[agent];
-    pack_call(out, pending.call);
-    out.put(pending.space.value());
-    out.put(pending.fresh.value());
-    out.put(static_cast<std::uint8_t>(pending.drops ? 1 : 0));
-  }
-}
-
-void Reference::unpack_calls(spec::Unpacker& in) const {
-  const auto processes = in.get<std::uint8_t>();
-  for (std::uint8_t p = 0; p < kBlocks; ++p) {
-    space_of_[p] = (processes & bit(p)) != 0 ? spec::SpaceId{in.get<std::uint8_t>()} : kNoSpace;
-  }
-  in_flight_.agents = in.get<std::uint8_t>();
-  for (std::uint8_t agent = 0; agent < kBlocks; ++agent) {
-    if (!in_flight_.has(agent)) continue;
-    Pending& pending = in_flight_.pending[agent];
-    unpack_call(in, pending.call);
-    pending.space = spec::SpaceId{in.get<std::uint8_t>()};
-    pending.fresh = spec::SpaceId{in.get<std::uint8_t>()};
-    pending.drops = in.get<std::uint8_t>() != 0;
-  }
-}
-
 void Reference::load(const Bytes& past) { past_.unpack(past); }
 
 Reference::Bytes Reference::packed() const {
@@ -220,7 +145,8 @@ spec::SpaceId Reference::free_space() const {
     bool taken = std::find(space_of_.begin(), space_of_.end(), space) != space_of_.end();
     for (std::uint8_t agent = 0; agent < kBlocks; ++agent) {
       const Pending& pending = in_flight_.pending[agent];
-      taken = taken || (in_flight_.has(agent) && (pending.fresh == space || pending.space == space));
+      taken = taken ||
+              (in_flight_.has(agent) && (pending.fresh == space || pending.space == space || pending.has_left(space)));
     }
     if (!taken) return space;
   }
@@ -237,7 +163,13 @@ void Reference::begin(std::uint8_t agent, const Call& call) {
   Pending pending{.call = call, .space = space_of_[call.process], .fresh = kNoSpace, .drops = false};
   if (call.kind == Kind::kFork) pending.fresh = spec::SpaceId{call.child};
   if (call.kind == Kind::kRestore) pending.fresh = space_of_[call.child];
-  if (call.kind == Kind::kExec) pending.fresh = free_space();
+  if (call.kind == Kind::kExec) {
+    pending.fresh = free_space();
+    if (pending.fresh == kNoSpace) {
+      forget_left();
+      pending.fresh = free_space();
+    }
+  }
   if (call.kind == Kind::kExec || call.kind == Kind::kExit) pending.drops = !shared(call.process);
   in_flight_.pending[agent] = pending;
   in_flight_.agents = static_cast<std::uint8_t>(in_flight_.agents | bit(agent));
@@ -253,13 +185,13 @@ spec::Judgement Reference::complete(std::uint8_t agent, const spec::Observation&
   parse();
   assert(in_flight_.has(agent));
   packed_is_current_ = false;
-  if (in_flight_.agents == bit(agent) && pasts_.size() == 1) {
+  if (in_flight_.agents == bit(agent) && pasts_.size() == 1 && in_flight_.pending[agent].left == 0) {
     // Nobody else to meet: one past, and one end of it, unless the operation was met itself.
     if (!loaded_) load(pasts_[0]);
     loaded_ = true;
     if (past_.untouched(agent)) {
       const spec::Judgement judgement = end(past_, in_flight_, agent, seen, nullptr);
-      past_.forget(agent);
+      past_.forget(in_flight_, agent);
       conclude(agent, seen);
       return judgement;
     }
@@ -283,7 +215,7 @@ void Reference::abandon(std::uint8_t agent) {
     load(past);
     const bool is_fork = in_flight_.pending[agent].call.kind == Kind::kFork;
     const bool untouched = is_fork ? !past_.done(agent).taken : past_.untouched(agent);
-    past_.forget(agent);
+    past_.forget(in_flight_, agent);
     add(untouched ? outcome.right : outcome.wrong);
   }
   const std::set<Bytes>& left = outcome.right.empty() ? outcome.wrong : outcome.right;
@@ -306,6 +238,7 @@ void Reference::conclude(std::uint8_t agent, const spec::Observation& seen) {
       break;
     case Kind::kExec:
       space_of_[call.process] = pending.fresh;
+      note_left(agent);
       // Whoever looks for the process's memory from another one finds the new memory.
       for (std::uint8_t other = 0; other < kBlocks; ++other) {
         Pending& met = in_flight_.pending[other];
@@ -314,10 +247,42 @@ void Reference::conclude(std::uint8_t agent, const spec::Observation& seen) {
       break;
     case Kind::kExit:
       space_of_[call.process] = kNoSpace;
+      note_left(agent);
       break;
     default:
       break;
   }
+}
+
+void Reference::note_left(std::uint8_t agent) {
+  const Pending& pending = in_flight_.pending[agent];
+  const auto left = static_cast<std::uint16_t>(1u << pending.space.value());
+  for (std::uint8_t other = 0; other < kBlocks; ++other) {
+    Pending& met = in_flight_.pending[other];
+    if (!in_flight_.has(other) || !met.may_hold(pending.space)) continue;
+    if (met.call.process == pending.call.process) met.left = static_cast<std::uint16_t>(met.left | left);
+    if (pending.drops) met.orphans = static_cast<std::uint16_t>(met.orphans | left);
+  }
+}
+
+void Reference::forget_left() {
+  overflowed_ = true;
+  if (loaded_) pasts_[0] = packed();
+  loaded_ = false;
+  std::set<Bytes> left;
+  for (const Bytes& past : pasts_) {
+    load(past);
+    for (std::uint8_t agent = 0; agent < kBlocks; ++agent) {
+      if (!in_flight_.has(agent)) continue;
+      for (std::uint8_t number = 0; number < spec::kMaxSpaces; ++number) {
+        const bool orphan = (in_flight_.pending[agent].orphans >> number & 1u) != 0;
+        if (orphan && past_.spec.exists(spec::SpaceId{number})) past_.spec.drop_space(spec::SpaceId{number});
+      }
+    }
+    add(left);
+  }
+  pasts_.assign(left.begin(), left.end());
+  for (Pending& pending : in_flight_.pending) pending.left = pending.orphans = 0;
 }
 
 void Reference::end_in(const Bytes& past, std::uint8_t agent, const spec::Observation& seen, Outcome& outcome) {
@@ -420,7 +385,7 @@ void Reference::end_at(const Bytes& past, bool early, std::uint8_t agent, const 
   if (judgement.ok()) {
     keep(agent, outcome);
   } else if (!early) {
-    past_.forget(agent);
+    past_.forget(in_flight_, agent);
     if (outcome.wrong.empty()) {
       outcome.judgement = judgement;
     } else {
@@ -428,7 +393,16 @@ void Reference::end_at(const Bytes& past, bool early, std::uint8_t agent, const 
     }
     add(outcome.wrong);
   }
-  const Pending& pending = in_flight_.pending[agent];
+  Pending& pending = in_flight_.pending[agent];
+  const spec::SpaceId found = pending.space;
+  for (std::uint8_t number = 0; number < spec::kMaxSpaces && seen.error != Errno::kNoProcess; ++number) {
+    if (!pending.has_left(spec::SpaceId{number}) || spec::SpaceId{number} == found) continue;
+    load(past);
+    pending.space = spec::SpaceId{number};
+    const bool there = end(past_, in_flight_, agent, seen, nullptr).ok();
+    pending.space = found;
+    if (there) keep(agent, outcome);
+  }
   // A load that both explain leaves no trace of which it was.
   if (judgement.ok() && pending.call.kind == Kind::kRead) return;
   for (std::uint8_t keeper = 0; keeper < kBlocks; ++keeper) {
@@ -445,7 +419,7 @@ void Reference::end_at(const Bytes& past, bool early, std::uint8_t agent, const 
 void Reference::keep(std::uint8_t agent, Outcome& outcome) {
   const Pending& pending = in_flight_.pending[agent];
   const std::vector<Configuration::Torn> torn = past_.take_torn(agent);
-  past_.forget(agent);
+  past_.forget(in_flight_, agent);
   if (pending.call.kind == Kind::kFork && past_.spec.exists(pending.fresh)) {
     keep_torn(torn, 0, pending.fresh, outcome);
   } else {

@@ -98,6 +98,10 @@ class Reference {
   void keep_torn(const std::vector<Configuration::Torn>& torn, std::size_t from, spec::SpaceId child, Outcome& outcome);
   void add(std::set<Bytes>& to);
   void conclude(std::uint8_t agent, const spec::Observation& seen);
+  /// The exec or exit of `agent` leaves the process's address space: debuggers under way may have got hold of it.
+  void note_left(std::uint8_t agent);
+  /// There is no room for what debuggers may have got hold of: they have not, and overflowed() says so.
+  void forget_left();
 
   // Read from packed_ when they are first needed: most states are put back without an operation's end.
   mutable std::array<spec::SpaceId, litmus::kMaxBlocks> space_of_;

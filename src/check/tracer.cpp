@@ -278,6 +278,10 @@ std::string Tracer::describe(const mm::Event& event) const {
       return fmt::format("{}: {} comes from swap", name, frame(event.frame));
     case EventKind::kSwappedOut:
       return fmt::format("{}: {} unmapped, its slot named instead", name, frame(event.frame));
+    case EventKind::kFileToSwap:
+      return fmt::format("{}, the file's, goes to swap", frame(event.frame));
+    case EventKind::kFileFromSwap:
+      return fmt::format("{}, the file's, comes from swap", frame(event.frame));
     case EventKind::kReclaimKept:
       return fmt::format("reclaim keeps {}", frame(event.frame));
     case EventKind::kDiscarded:

@@ -408,7 +408,7 @@ constexpr bool may_reclaim(const Rules& rules, const FrameState& frame) {
     case ReclaimPinned::kUnmap:
       return true;
     case ReclaimPinned::kSkipReferenced:
-      return frame.references == frame.mapcount + (frame.in_swap_cache ? 1u : 0u);
+      return frame.file || frame.references == frame.mapcount + (frame.in_swap_cache ? 1u : 0u);
     case ReclaimPinned::kSkip:
       return !maybe_pinned(rules, frame) || COWHERD_MUTANT(reclaim_takes_pinned);
   }

@@ -298,6 +298,15 @@ class FrameDescriptor {
     counts_word().store(join(references, 0), std::memory_order_release);
   }
 
+  /// A page that is in swap, or was, becomes an anonymous page without an owner or a page of a file: its lock is held,
+  /// and nobody maps it. It is clean.
+  void change_kind(FrameUse kind, std::uint32_t owner, Vpn index) {
+    owner_word().store(owner_and_index(owner, index), std::memory_order_release);
+    update_flags([=](std::uint32_t word) {
+      return (word & kLocked) | static_cast<std::uint32_t>(kind) << kUseShift | (owner & kOwnerHighMask);
+    });
+  }
+
   /// Everything as in a frame that was never used. Precondition: nobody holds a reference.
   void clear() {
     flags_word().store(0, std::memory_order_relaxed);

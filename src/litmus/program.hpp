@@ -290,9 +290,10 @@ struct Term {
     kRss,
     /// disk(f.k) — the word as the disk has it.
     kDiskWord,
-    /// swapped(0:x) — 1 if the entry names a slot of swap.
+    /// swapped(0:x) — 1 if the page is in swap: the entry names a slot, or the file that it shows does.
     kSwapped,
-    /// swapcount(0:x) — how many entries name the slot of the page, in swap or in the swap cache; -1 where it has none.
+    /// swapcount(0:x) — how many entries name the slot of the page, in swap or in the swap cache, a file counting once;
+    /// -1 where it has none.
     kSwapCount,
     /// swapcache(0:x) — 1 if the page is in the swap cache.
     kSwapCache,

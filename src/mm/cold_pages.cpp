@@ -5,6 +5,7 @@
 #include "mm/locks.hpp"
 #include "mm/page.hpp"
 #include "mm/reclaim.hpp"
+#include "mm/shmem_swap.hpp"
 #include "mm/swap.hpp"
 
 namespace cowherd::mm {
@@ -91,7 +92,7 @@ template <class G>
 void make_cold(System<G>& system, Mm& mm, PageRange range) {
   if (!system.has_swap()) return;
   for_each_locked(system, mm, range, [&](Vpn, EntrySlot place, Entry entry) {
-    if (!entry.present() || entry.frame() == Frames<G>::kZeroPage || !system.state_of_page(entry.frame()).anon) return;
+    if (!entry.present() || entry.frame() == Frames<G>::kZeroPage || !goes_to_swap(system, entry.frame())) return;
     // Who has it in his CPU sets it again some time later: it is a hint.
     while (!place.replace(entry, entry.with_young(false))) {
     }
@@ -109,8 +110,8 @@ void page_out(System<G>& system, Mm& mm, PageRange range) {
   for (; page < range.end; ++page) {
     const Ref<Vma> vma = system.areas(mm).at(page);
     const Entry entry = system.tables(mm).get(page);
-    const bool own = entry.present() && entry.frame() != Frames<G>::kZeroPage &&
-                     system.state_of_page(entry.frame()).anon && system.descriptor(entry.frame()).mapcount() == 1;
+    const bool own = entry.present() && entry.frame() != Frames<G>::kZeroPage && goes_to_swap(system, entry.frame()) &&
+                     system.descriptor(entry.frame()).mapcount() == 1;
     if (vma && own) (void)reclaim_page(system, mm, vma, page);
   }
 }

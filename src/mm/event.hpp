@@ -54,6 +54,9 @@ enum class EventKind : std::uint8_t {
   kSwappedIn,
   /// An entry that mapped the page names its slot now.
   kSwappedOut,
+  /// A page of a file in memory has left the file's cache for swap, or is back from it.
+  kFileToSwap,
+  kFileFromSwap,
   /// Reclaim left the page where it is: it is pinned, locked or in use.
   kReclaimKept,
   /// A page under MADV_FREE was taken from an address space.

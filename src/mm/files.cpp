@@ -8,23 +8,11 @@
 #include "base/racing_bytes.hpp"
 #include "mm/hugetlb.hpp"
 #include "mm/page.hpp"
+#include "mm/shmem_swap.hpp"
 
 namespace cowherd::mm {
 
 namespace {
-
-/// The cached page with a reference; the zero page where there is none. ENOMEM: it has too many.
-template <class G>
-Result<FrameNumber> find_and_hold(System<G>& system, Ref<File> file, std::uint32_t index) {
-  const MappingGuard<G, true> guard(system, file);
-  const FrameNumber found = find_cached(system.frames(), system.at(file), index);
-  if (found == Frames<G>::kZeroPage) return found;
-  if (!system.descriptor(found).try_add_references(1, 0, FrameDescriptor::kMaxReferences)) {
-    system.frames().note_shortage();
-    return Errno::kNoMemory;
-  }
-  return found;
-}
 
 /// Puts `fresh` into the cache, unless another agent was faster, which is left to be found.
 template <class G>
@@ -33,7 +21,7 @@ Result<bool> publish(System<G>& system, Ref<File> file, std::uint32_t index, Fra
   File& into = system.at(file);
   // With the lock that who shortens the file takes before it looks for pages.
   if (behind == Behind::kForbidden && index >= into.size()) return Errno::kSigBus;
-  if (find_cached(system.frames(), into, index) != Frames<G>::kZeroPage && !COWHERD_MUTANT(cache_recheck_dropped)) {
+  if (!find_place(system.frames(), into, index).none() && !COWHERD_MUTANT(cache_recheck_dropped)) {
     return false;
   }
   COWHERD_TRY(add_cached(system.frames(), into, index, fresh));
@@ -145,19 +133,32 @@ Result<void> drop_cached_range(System<G>& system, Ref<File> file, std::uint32_t 
   std::uint32_t at = first;
   const Live live(system, "drop-cached-range", at);
   while (true) {
-    const CachedPage found = hold_next(system, file, at);
-    if (found.frame == Frames<G>::kZeroPage || found.index >= end) {
+    const FilePlace found = hold_next_place(system, file, at);
+    if (found.none() || found.index >= end) {
       if (found.frame != Frames<G>::kZeroPage) put_page(system, found.frame);
       drop_blocks(system, file, first, end);
       return {};
     }
     at = found.index + 1;
+    if (found.slot) [[unlikely]] {
+      // It may be on its way back, and is looked for again.
+      at = found.index;
+      if (drop_from_swap(system, file, found.index, *found.slot)) ++at;
+      continue;
+    }
     const Live held(system, "held", found.frame, found.index);
     if (auto locked = wait_for_page_lock(system, found.frame); !locked) {
       put_page(system, found.frame);
       return locked;
     }
     wait_until_written(system, found.frame);
+    const bool went = system.descriptor(found.frame).owner() != file.unit;
+    if (went && !COWHERD_MUTANT(truncate_takes_swapped_out_page)) [[unlikely]] {
+      // To swap, while its lock was waited for.
+      at = found.index;
+      unlock_cached_page(system, found.frame);
+      continue;
+    }
     // A fault may have mapped it since everybody was unmapped:
     //
     //   truncate                             fault
@@ -182,6 +183,18 @@ Result<void> drop_cached_range(System<G>& system, Ref<File> file, std::uint32_t 
 }
 
 }  // namespace
+
+template <class G>
+Result<FilePlace> hold_place(System<G>& system, Ref<File> file, std::uint32_t index) {
+  const MappingGuard<G, true> guard(system, file);
+  const FilePlace found = find_place(system.frames(), system.at(file), index);
+  if (found.frame == Frames<G>::kZeroPage) return found;
+  if (!system.descriptor(found.frame).try_add_references(1, 0, FrameDescriptor::kMaxReferences)) {
+    system.frames().note_shortage();
+    return Errno::kNoMemory;
+  }
+  return found;
+}
 
 template <class G>
 void wait_until_written(System<G>& system, FrameNumber frame) {
@@ -213,8 +226,12 @@ void put_file(System<G>& system, Ref<File> file) {
   const Live live(system, "put-file", file);
   if (system.at(file).promised) [[unlikely]]
     unreserve_hugetlb_file(system, file);
-  for (CachedPage page = next_cached(system.frames(), system.at(file), 0); page.frame != Frames<G>::kZeroPage;
-       page = next_cached(system.frames(), system.at(file), page.index)) {
+  for (FilePlace page = next_place(system.frames(), system.at(file), 0); !page.none();
+       page = next_place(system.frames(), system.at(file), page.index)) {
+    if (page.slot) {
+      (void)drop_from_swap(system, file, page.index, *page.slot);
+      continue;
+    }
     cut_off(system, file, page.frame, page.index);
     put_page(system, page.frame);
   }
@@ -227,8 +244,14 @@ Result<FrameNumber> get_cached_page(System<G>& system, Ref<File> file, std::uint
   while (true) {
     point(system, Point::kFileSize);
     if (behind == Behind::kForbidden && index >= system.at(file).size()) return Errno::kSigBus;
-    COWHERD_TRY_ASSIGN(found, find_and_hold(system, file, index));
-    if (found != Frames<G>::kZeroPage) return found;
+    COWHERD_TRY_ASSIGN(found, hold_place(system, file, index));
+    if (found.frame != Frames<G>::kZeroPage) return found.frame;
+    if (found.slot) [[unlikely]] {
+      COWHERD_TRY_ASSIGN(back, swap_in_shared(system, file, index, *found.slot));
+      if (back == Frames<G>::kZeroPage) continue;
+      unlock_page_of(system, back);
+      return back;
+    }
     COWHERD_TRY_ASSIGN(brought, bring_in(system, file, index, behind));
     if (brought != Frames<G>::kZeroPage) return brought;
   }
@@ -254,8 +277,15 @@ template <class G>
 Result<FrameNumber> lock_if_cached(System<G>& system, Ref<File> file, std::uint32_t index) {
   point(system, Point::kFileSize);
   if (index >= system.at(file).size()) return Errno::kSigBus;
-  COWHERD_TRY_ASSIGN(frame, find_and_hold(system, file, index));
-  if (frame == Frames<G>::kZeroPage) return Errno::kFault;
+  COWHERD_TRY_ASSIGN(found, hold_place(system, file, index));
+  while (found.slot) [[unlikely]] {
+      COWHERD_TRY_ASSIGN(back, swap_in_shared(system, file, index, *found.slot));
+      if (back != Frames<G>::kZeroPage) return back;
+      COWHERD_TRY_ASSIGN(again, hold_place(system, file, index));
+      found = again;
+    }
+  if (found.none()) return Errno::kFault;
+  const FrameNumber frame = found.frame;
   const Live live(system, "lock-if-cached", frame);
   Result<void> locked = wait_for_page_lock(system, frame);
   // Who waited may find the page cut off the file.
@@ -412,6 +442,7 @@ Result<void> punch(System<G>& system, FileId id, PageCount first, PageCount coun
 
 #define COWHERD_INSTANTIATE(G)                                                                       \
   template void wait_until_written<G>(System<G>&, FrameNumber);                                      \
+  template Result<FilePlace> hold_place<G>(System<G>&, Ref<File>, std::uint32_t);                    \
   template Result<Ref<File>> make_file<G>(System<G>&, FileKind, std::uint32_t);                      \
   template void put_file<G>(System<G>&, Ref<File>);                                                  \
   template Result<FrameNumber> get_cached_page<G>(System<G>&, Ref<File>, std::uint32_t, Behind);     \

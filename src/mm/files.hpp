@@ -91,6 +91,19 @@ void unmap_file_range(System<G>& system, Ref<File> file, std::uint32_t first, st
 template <class G>
 void clean_mappings(System<G>& system, Ref<File> file, FrameNumber frame);
 
+/// What stands for page number `index` of the file; a page in the cache comes with a reference. ENOMEM: it has too
+/// many.
+template <class G>
+Result<FilePlace> hold_place(System<G>& system, Ref<File> file, std::uint32_t index);
+/// What stands for the first page of the file at or after `index`, as hold_place().
+template <class G>
+FilePlace hold_next_place(System<G>& system, Ref<File> file, std::uint32_t index) {
+  const MappingGuard<G, true> guard(system, file);
+  const FilePlace found = next_place(system.frames(), system.at(file), index);
+  if (found.frame != Frames<G>::kZeroPage) system.descriptor(found.frame).add_references(1);
+  return found;
+}
+
 /// The first page of the file at or after `index` that is in the cache, with a reference; the zero page: none.
 template <class G>
 CachedPage hold_next(System<G>& system, Ref<File> file, std::uint32_t index) {

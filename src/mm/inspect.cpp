@@ -1,7 +1,10 @@
+#include <optional>
+
 #include "back/anon_rmap.hpp"
 #include "mm/hugetlb.hpp"
 #include "mm/operations.hpp"
 #include "mm/page.hpp"
+#include "mm/shmem_swap.hpp"
 
 namespace cowherd::mm {
 
@@ -25,6 +28,17 @@ std::uint32_t hidden_mappings(System<G>& system, FrameNumber frame) {
   }
   const std::uint32_t counted = system.descriptor(frame).mapcount();
   return mappings > counted ? mappings - counted : 0;
+}
+
+/// The slot that holds what `entry`, which is not present, or the file that it shows stands for; nothing: none does.
+template <class G>
+std::optional<BlockNumber> slot_of(System<G>& system, ProcessId process, Vpn page, Entry entry) {
+  if (entry.swap()) return entry.slot();
+  const Ref<Vma> vma = entry.none() ? system.areas(mm_of(system, process)).at(page) : Ref<Vma>{};
+  const Ref<File> file = vma ? shmem_of(system, system.at(vma)) : Ref<File>{};
+  if (!file) return std::nullopt;
+  const auto index = static_cast<std::uint32_t>(system.at(vma).index_of(page).value());
+  return find_place(system.frames(), system.at(file), index).slot;
 }
 
 }  // namespace
@@ -65,10 +79,11 @@ PageView inspect(System<G>& system, ProcessId process, Vaddr address) {
       view.has_slot = view.in_swap_cache;
       if (view.has_slot) view.swap_entries = system.swap().count(cold.slot());
     }
-  } else if (view.entry.swap()) {
+  } else if (const auto slot = slot_of(system, process, page, view.entry)) {
+    view.in_swap = true;
     view.has_slot = true;
-    view.in_swap_cache = system.swap().cached(view.entry.slot()) != Frames<G>::kZeroPage;
-    view.swap_entries = system.swap().count(view.entry.slot());
+    view.in_swap_cache = system.swap().cached(*slot) != Frames<G>::kZeroPage;
+    view.swap_entries = system.swap().count(*slot);
   }
   return view;
 }

@@ -360,7 +360,9 @@ struct PageView {
   bool huge = false;
   /// The large folio that it is part of has 2^folio_order pages, mapped by whatever entries; 0: it is part of none.
   unsigned folio_order = 0;
-  /// Of a page that has a slot of swap, mapped or not: the entries that name it, and whether it is in the swap cache.
+  /// The page is in swap: the entry names a slot, or is none and the file that it shows has one there.
+  bool in_swap = false;
+  /// Of a page that has a slot of swap, mapped or not: who names it, and whether it is in the swap cache.
   bool has_slot = false;
   bool in_swap_cache = false;
   std::uint32_t swap_entries = 0;

@@ -7,6 +7,7 @@
 #include "mm/locks.hpp"
 #include "mm/page.hpp"
 #include "mm/shared_tables.hpp"
+#include "mm/shmem_swap.hpp"
 #include "mm/swap.hpp"
 
 namespace cowherd::mm {
@@ -182,6 +183,15 @@ void end_lazy_free(System<G>& system, FrameNumber frame) {
   system.descriptor(frame).set_dirty(true);
 }
 
+/// Whether what a VMA of a file shows at `page` is the file's: a private copy is not.
+template <class G>
+bool shows_file(System<G>& system, Mm& mm, Ref<Vma> vma, Vpn page) {
+  const Live live(system, "shows-file", vma, page);
+  point(system, mm, Point::kReadEntry);
+  const Entry entry = system.tables(mm).get(page);
+  return entry.none() || (entry.present() && system.descriptor(entry.frame()).use() == FrameUse::kFile);
+}
+
 /// With one reference, and the page lock, which `locked` says is held still. Returns whether the page has nobody but
 /// the caller any more. ENOMEM: swap is full.
 template <class G>
@@ -221,6 +231,12 @@ Result<bool> send_away(System<G>& system, Mm& mm, Ref<Vma> vma, FrameNumber fram
 
 template <class G>
 Result<void> reclaim_page(System<G>& system, Mm& mm, Ref<Vma> vma, Vpn page) {
+  if (const Ref<File> file = shmem_of(system, system.at(vma))) [[unlikely]] {
+    if (system.at(vma).flags.locked) return Errno::kBusy;
+    if (shows_file(system, mm, vma, page)) {
+      return swap_out_shared(system, file, static_cast<std::uint32_t>(system.at(vma).index_of(page).value()));
+    }
+  }
   const auto walk = system.tables(mm).walk_to(page);
   if (!walk.slot) return Errno::kFault;
   if (walk.huge && is_of_hugetlb(system, walk.slot.load())) return Errno::kBusy;

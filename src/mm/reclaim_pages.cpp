@@ -1,7 +1,9 @@
+#include "mm/files.hpp"
 #include "mm/lifecycle.hpp"
 #include "mm/locks.hpp"
 #include "mm/page.hpp"
 #include "mm/reclaim.hpp"
+#include "mm/shmem_swap.hpp"
 
 namespace cowherd::mm {
 
@@ -54,14 +56,42 @@ Vpn scan_table(Round<G>& round, Mm& mm, Vpn at) COWHERD_NO_THREAD_SAFETY_ANALYSI
     {
       const PageTableGuard<G> guard(system, mm, place);
       const Entry entry = guard.blocked() ? Entry{} : place.load();
-      if (!entry.present() || entry.frame() == Frames<G>::kZeroPage || !system.state_of_page(entry.frame()).anon)
-        continue;
+      if (!entry.present() || entry.frame() == Frames<G>::kZeroPage || !goes_to_swap(system, entry.frame())) continue;
       if (look_at(system, place, entry) == Age::kYoung) continue;
     }
     const Ref<Vma> vma = system.areas(mm).at(page);
     if (vma && reclaim_page(system, mm, vma, page)) ++round.freed;
   }
   return page;
+}
+
+/// Pages of files in memory that nobody maps, as far as VMAs of `mm` show them; the mmap lock is held for reading.
+template <class G>
+void scan_shared(Round<G>& round, Mm& mm) COWHERD_NO_THREAD_SAFETY_ANALYSIS {
+  System<G>& system = round.system;
+  VmaTree areas = system.areas(mm);
+  for (Ref<Vma> vma = areas.first(); vma && !round.done(); vma = areas.next(vma)) {
+    const Vma& area = system.at(vma);
+    const Ref<File> file = shmem_of(system, area);
+    if (!file || area.flags.locked) continue;
+    std::uint64_t at = area.index.value();
+    const std::uint64_t end = at + area.pages.count().value();
+    while (at < end && !round.done()) {
+      const FilePlace found = hold_next_place(system, file, static_cast<std::uint32_t>(at));
+      if (found.frame == Frames<G>::kZeroPage && !found.slot) break;
+      at = found.index + std::uint64_t{1};
+      if (found.slot) continue;
+      ColdDescriptor& cold = system.frames().cold(found.frame);
+      const bool idle = system.descriptor(found.frame).mapcount() == 0;
+      const bool used = idle && (cold.referenced() || cold.active());
+      if (used) {
+        cold.set_referenced(false);
+        cold.set_active(false);
+      }
+      put_page(system, found.frame);
+      if (idle && !used && found.index < end && swap_out_shared(system, file, found.index)) ++round.freed;
+    }
+  }
 }
 
 /// One address space, from `at` on; `at` is where the hand stops.
@@ -74,6 +104,7 @@ void scan_mm(Round<G>& round, Mm& mm, Vpn& at) {
       at = kEnd;
       return;
     }
+    if (at == Vpn{0}) scan_shared(round, mm);
     at = round.system.tables(mm).next_used(at, kEnd);
     if (at < kEnd) at = scan_table(round, mm, at);
   }

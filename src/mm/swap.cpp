@@ -193,11 +193,11 @@ Result<bool> lock_cached(System<G>& system, FrameNumber frame, BlockNumber slot)
 }  // namespace
 
 template <class G>
-Result<FrameNumber> read_swap_page(System<G>& system, BlockNumber slot) {
+Result<FrameNumber> read_swap_page(System<G>& system, BlockNumber slot, Zone zone) {
   FrameNumber frame = get_from_swap_cache(system, slot);
   const Live live(system, "read-swap-page", slot, frame);
   if (frame == kNoPage) {
-    COWHERD_TRY_ASSIGN(fresh, system.allocate_page());
+    COWHERD_TRY_ASSIGN(fresh, system.allocate_page(FrameUse::kAnon, zone));
     frame = publish(system, fresh, slot);
     if (frame == fresh) {
       read_from_swap(system, slot, frame);
@@ -210,17 +210,17 @@ Result<FrameNumber> read_swap_page(System<G>& system, BlockNumber slot) {
   return locked ? frame : kNoPage;
 }
 
-#define COWHERD_INSTANTIATE(G)                                             \
-  template Result<void> duplicate_swap<G>(System<G>&, BlockNumber);        \
-  template void free_swap_entry<G>(System<G>&, BlockNumber);               \
-  template FrameNumber get_from_swap_cache<G>(System<G>&, BlockNumber);    \
-  template Result<void> add_to_swap<G>(System<G>&, FrameNumber);           \
-  template bool try_free_swap<G>(System<G>&, FrameNumber);                 \
-  template void free_swap_cache<G>(System<G>&, FrameNumber);               \
-  template bool remove_clean_from_swap_cache<G>(System<G>&, FrameNumber);  \
-  template Result<FrameNumber> read_swap_page<G>(System<G>&, BlockNumber); \
-  template void leave_swap_cache_clean<G>(System<G>&, FrameNumber);        \
-  template void write_to_swap<G>(System<G>&, FrameNumber, BlockNumber);    \
+#define COWHERD_INSTANTIATE(G)                                                   \
+  template Result<void> duplicate_swap<G>(System<G>&, BlockNumber);              \
+  template void free_swap_entry<G>(System<G>&, BlockNumber);                     \
+  template FrameNumber get_from_swap_cache<G>(System<G>&, BlockNumber);          \
+  template Result<void> add_to_swap<G>(System<G>&, FrameNumber);                 \
+  template bool try_free_swap<G>(System<G>&, FrameNumber);                       \
+  template void free_swap_cache<G>(System<G>&, FrameNumber);                     \
+  template bool remove_clean_from_swap_cache<G>(System<G>&, FrameNumber);        \
+  template Result<FrameNumber> read_swap_page<G>(System<G>&, BlockNumber, Zone); \
+  template void leave_swap_cache_clean<G>(System<G>&, FrameNumber);              \
+  template void write_to_swap<G>(System<G>&, FrameNumber, BlockNumber);          \
   template void read_from_swap<G>(System<G>&, BlockNumber, FrameNumber);
 COWHERD_FOR_EACH_GEOMETRY(COWHERD_INSTANTIATE)
 #undef COWHERD_INSTANTIATE

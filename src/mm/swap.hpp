@@ -6,9 +6,9 @@ namespace cowherd::mm {
 
 // Slots of swap and the swap cache.
 //
-// A slot is in use while entries name it or a page is in the swap cache for it. The swap cache holds one reference to
-// each of its pages. Which page is in it, and for which slot, changes under the page lock and the swap lock, so that
-// either keeps it as it is.
+// A slot is in use while entries or files name it or a page is in the swap cache for it. The swap cache holds one
+// reference to each of its pages, of which all are anonymous there (shmem_swap.hpp). Which page is in it, and for which
+// slot, changes under the page lock and the swap lock, so that either keeps it as it is.
 //
 // All of this needs a machine with swap.
 
@@ -53,11 +53,11 @@ bool remove_clean_from_swap_cache(System<G>& system, FrameNumber frame);
 template <class G>
 void leave_swap_cache_clean(System<G>& system, FrameNumber frame);
 
-/// The page in `slot`, locked, with a reference: the one in the swap cache, or one that is read and put there. The zero
-/// page: the slot has none any more, so that the entry that named it has changed. ENOMEM, kWouldBlock.
-/// Compare Linux mm/swap_state.c: read_swap_cache_async().
+/// The page in `slot`, locked, with a reference: the one in the swap cache, or one that is read and put there, into a
+/// frame of `zone`. The zero page: the slot has none any more, so that the entry that named it has changed. ENOMEM,
+/// kWouldBlock. Compare Linux mm/swap_state.c: read_swap_cache_async().
 template <class G>
-Result<FrameNumber> read_swap_page(System<G>& system, BlockNumber slot);
+Result<FrameNumber> read_swap_page(System<G>& system, BlockNumber slot, Zone zone = Zone::kMovable);
 
 /// Copies a page to its slot, or a slot to a page that nobody else knows. The caller keeps both as they are.
 template <class G>

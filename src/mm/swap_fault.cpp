@@ -42,7 +42,7 @@ Result<FrameNumber> read_past_cache(System<G>& system, BlockNumber slot) {
 }
 
 /// Maps the page; the page-table lock is held, and the page lock where the page is in the swap cache. Returns whether
-/// it is the faulting process's alone.
+/// it may be written.
 template <class G>
 bool map_arrived(const Arrival<G>& arrival) {
   System<G>& system = arrival.system;
@@ -81,7 +81,7 @@ bool map_arrived(const Arrival<G>& arrival) {
                .decision = arrival.write ? Decision::kSwapReuse : Decision::kSwapExclusive,
                .page = arrival.page,
                .frame = arrival.frame});
-  return exclusive;
+  return written;
 }
 
 }  // namespace
@@ -112,21 +112,21 @@ Result<Faulted> fault_swapped(System<G>& system, Mm& mm, Ref<Vma> vma, Vpn page,
     return Errno::kHwPoison;
   }
   bool mapped = false;
-  bool exclusive = false;
+  bool written = false;
   bool blocked = false;
   {
     const PageTableGuard<G> guard(system, mm, place);
     blocked = guard.blocked();
     if (!blocked && (place.load() == entry || COWHERD_MUTANT(swap_in_recheck_dropped))) {
       mapped = true;
-      exclusive = map_arrived(Arrival<G>{system, mm, vma, page, kind == FaultKind::kWrite, place, entry, frame});
+      written = map_arrived(Arrival<G>{system, mm, vma, page, kind == FaultKind::kWrite, place, entry, frame});
     }
   }
   if (!mapped && !past_cache && system.descriptor(frame).mapcount() == 0) (void)try_free_swap(system, frame);
   if (!past_cache) unlock_page_of(system, frame);
   if (!mapped) put_page(system, frame);
   if (blocked) return would_block(system, Point::kPageTableLock);
-  return exclusive && kind == FaultKind::kWrite ? Faulted::kMadeOwn : Faulted::kRetry;
+  return written ? Faulted::kMadeOwn : Faulted::kRetry;
 }
 
 #define COWHERD_INSTANTIATE(G) \

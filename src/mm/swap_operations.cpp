@@ -1,11 +1,13 @@
 #include "base/mutant.hpp"
 #include "mm/fault.hpp"
+#include "mm/files.hpp"
 #include "mm/lifecycle.hpp"
 #include "mm/locks.hpp"
 #include "mm/operations.hpp"
 #include "mm/page.hpp"
 #include "mm/reclaim.hpp"
 #include "mm/shared_tables.hpp"
+#include "mm/shmem_swap.hpp"
 
 namespace cowherd::mm {
 
@@ -26,6 +28,18 @@ Result<void> swap_in_locked(System<G>& system, Mm& mm, Vpn page) {
   const MmapReadGuard<G> guard(system, mm);
   if (guard.blocked() || stuck(mm)) return would_block(system, Point::kMmapLock);
   const Ref<Vma> vma = system.areas(mm).at(page);
+  if (const Ref<File> file = vma ? shmem_of(system, system.at(vma)) : Ref<File>{}) [[unlikely]] {
+    const auto index = static_cast<std::uint32_t>(system.at(vma).index_of(page).value());
+    const Live live(system, "look-in-file", vma, file, index);
+    COWHERD_TRY_ASSIGN(place, hold_place(system, file, index));
+    if (place.frame != Frames<G>::kZeroPage) put_page(system, place.frame);
+    if (place.slot) {
+      COWHERD_TRY_ASSIGN(back, swap_in_shared(system, file, index, *place.slot));
+      if (back == Frames<G>::kZeroPage) return Errno::kFault;
+      unlock_cached_page(system, back);
+      return {};
+    }
+  }
   {
     const Live live(system, "look-for-slot", vma);
     point(system, mm, Point::kReadEntry);

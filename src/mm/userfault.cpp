@@ -15,7 +15,8 @@ bool is_missing(System<G>& system, const Vma& vma, Vpn page) {
   const Ref<File> file = file_of(system, vma);
   const auto index = static_cast<std::uint32_t>(vma.index_of(page).value());
   if (index >= system.at(file).size()) return false;
-  const bool cached = find_cached(system.frames(), system.at(file), index) != Frames<G>::kZeroPage;
+  // Or in swap: it is not missing there.
+  const bool cached = !find_place(system.frames(), system.at(file), index).none();
   return has(vma.flags.uffd, cached ? UffdFlags::kMinor : UffdFlags::kMissing);
 }
 

@@ -23,6 +23,9 @@ class VerifiedFiles {
     system_.frames().template for_each<File>([&](Ref<File> ref) {
       for_each_cached(system_.at(ref),
                       [&](FrameNumber frame, std::uint32_t) { system_.descriptor(frame).add_references(1); });
+      for_each_slot(system_.at(ref), [&](BlockNumber slot, std::uint32_t) {
+        if (names_slot(slot)) system_.swap().give_count(slot);
+      });
       for_each_block(system_.at(ref), [&](BlockNumber block, std::uint32_t) { system_.swap().give_count(block); });
     });
   }
@@ -76,10 +79,28 @@ class VerifiedFiles {
     for_each_cache_node(system_.frames(), file.root, file.height, hold);
     for_each_cache_node(system_.frames(), file.blocks, file.block_height, hold);
     for_each_cached(file, [&](FrameNumber frame, std::uint32_t index) { take_cached(ref, frame, index); });
+    for_each_slot(file, [&](BlockNumber slot, std::uint32_t index) {
+      const bool alone = names_slot(slot) && system_.swap().count(slot) == 1;
+      if (!alone || index >= file.pages || file.on_disk()) found_.add(Violation::kSwapCount);
+      if (names_slot(slot)) system_.swap().take_count(slot);
+    });
     for_each_block(file, [&](BlockNumber block, std::uint32_t index) {
       if (index >= file.pages || system_.swap().count(block) != 1) found_.add(Violation::kCache);
       system_.swap().take_count(block);
     });
+  }
+
+  [[nodiscard]] bool names_slot(BlockNumber slot) {
+    return system_.has_swap() && slot.value() < system_.swap().block_count().value();
+  }
+
+  /// Pages that are in swap.
+  template <class Visit>
+  void for_each_slot(const File& file, Visit&& visit) {
+    for (FilePlace at = next_place(system_.frames(), file, 0); !at.none();
+         at = next_place(system_.frames(), file, at.index + 1)) {
+      if (at.slot) visit(*at.slot, at.index);
+    }
   }
 
   template <class Visit>

@@ -62,7 +62,8 @@ class SwapVerifier {
     const FrameUse use = system_.descriptor(frame).use();
     const bool may_go = (cached || cold.lazy_free()) && use != FrameUse::kAnon;
     // A merged page keeps what reclaim noted before.
-    const bool aged = (cold.active() || cold.referenced()) && use != FrameUse::kAnon && use != FrameUse::kKsm;
+    const bool aged = (cold.active() || cold.referenced()) && use != FrameUse::kAnon && use != FrameUse::kKsm &&
+                      use != FrameUse::kFile;
     if (cold.writeback() || may_go || aged) found_.add(Violation::kReclaim);
   }
 
