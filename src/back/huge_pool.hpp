@@ -35,7 +35,7 @@ constexpr FrameNumber pool_frame(std::uint32_t page) {
 
 /// Frames that the pool needs of a RAM in which nothing else is in use: those in front of it are left to others.
 template <class G>
-constexpr std::uint32_t pool_frames(std::uint32_t pages) {
+constexpr std::uint32_t frames_for_pool(std::uint32_t pages) {
   return pages == 0 ? 0 : Frames<G>::kHugeFrames * (pages + 1);
 }
 

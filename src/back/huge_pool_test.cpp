@@ -20,7 +20,7 @@ class HugePoolTest : public testing::Test {
   }
 
  protected:
-  static constexpr std::uint64_t kFrames = pool_frames<G>(3) + 8;
+  static constexpr std::uint64_t kFrames = frames_for_pool<G>(3) + 8;
   struct Free {
     void operator()(std::byte* memory) const { std::free(memory); }  // NOLINT(cppcoreguidelines-no-malloc)
   };

@@ -48,6 +48,11 @@ Call call_of(Where& where, std::uint8_t block) {
       break;
     case OpCode::kMmap:
       call.kind = Kind::kMmap;
+      if (has(call.map_flags, MapFlags::kHugetlb) && call.backing.first % spec::kHugetlbPages == 0) {
+        // A part of a page counts as one.
+        call.count = static_cast<std::uint8_t>((call.count + spec::kHugetlbPages - 1u) / spec::kHugetlbPages *
+                                               spec::kHugetlbPages);
+      }
       break;
     case OpCode::kMunmap:
       call.kind = Kind::kMunmap;

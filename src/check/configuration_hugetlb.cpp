@@ -6,7 +6,7 @@ using Kind = Call::Kind;
 
 bool Configuration::refused_by_hugetlb(const Pending& pending) const {
   const Call& call = pending.call;
-  const bool whole = call.count % spec::kHugetlbPages == 0 && call.backing.first % spec::kHugetlbPages == 0;
+  const bool whole = call.backing.first % spec::kHugetlbPages == 0;
   switch (call.kind) {
     case Kind::kMmap:
       return (has(call.map_flags, MapFlags::kHugetlb) && !whole) ||

@@ -139,7 +139,7 @@ Scene::Scene(const litmus::Program& program) : program_(&program) {
   }
   if (has_files_) for_files += (processes + program.operation_count()) * 3 * (pages + program.variables.size());
   constexpr std::uint64_t kStep = 64;
-  const std::uint64_t pool = pool_frames<G>(hugetlb_pages_);
+  const std::uint64_t pool = frames_for_pool<G>(hugetlb_pages_);
   if (program.movable) movable_ = PageCount{*program.movable};
   frames_ = PageCount{(wanted + runs + for_files + pool + movable_.value() + kStep - 1) / kStep * kStep};
   if (uses_swap_) swap_ = swap_ + PageCount{pages * (processes + 1)};

@@ -164,7 +164,8 @@ template <class G>
 Result<void> set_flags(System<G>& system, Mm& mm, PageRange range, Advice advice) COWHERD_REQUIRES(mm.mmap_lock) {
   if (advice == Advice::kWipeOnFork && maps_files(system, mm, range)) return Errno::kInvalid;
   // As in mprotect(): what may fail comes before what changes.
-  COWHERD_TRY(split_at(system, mm, range));
+  COWHERD_TRY(
+      split_where(system, mm, range, [&](const VmaFlags& flags) { return !advised(flags, advice).like(flags); }));
   const bool hole = for_each_part(system, mm, range, [&](Ref<Vma> vma, PageRange) {
     system.at(vma).flags = advised(system.at(vma).flags, advice);
   });

@@ -118,20 +118,6 @@ Result<void> split_vma(System<G>& system, Mm& mm, Ref<Vma> vma, Vpn at) COWHERD_
 }
 
 template <class G>
-Result<void> split_at(System<G>& system, Mm& mm, PageRange range) {
-  for (const Vpn edge : {range.begin, range.end}) {
-    const Ref<Vma> cut = system.areas(mm).at(edge);
-    if (cut && system.at(cut).pages.begin < edge) {
-      if (auto split = split_vma(system, mm, cut, edge); !split) {
-        merge_vmas(system, mm, range);
-        return split;
-      }
-    }
-  }
-  return {};
-}
-
-template <class G>
 void merge_vmas(System<G>& system, Mm& mm, PageRange range) {
   VmaTree areas = system.areas(mm);
   Ref<Vma> left = areas.before(range.begin);
@@ -304,7 +290,6 @@ void free_removed(System<G>& system, Removed<G>& removed) {
 
 #define COWHERD_INSTANTIATE(G)                                           \
   template Result<void> split_vma<G>(System<G>&, Mm&, Ref<Vma>, Vpn);    \
-  template Result<void> split_at<G>(System<G>&, Mm&, PageRange);         \
   template void merge_vmas<G>(System<G>&, Mm&, PageRange);               \
   template void zap_range<G>(System<G>&, Mm&, PageRange);                \
   template void remove_vmas<G>(System<G>&, Mm&, PageRange, Removed<G>&); \

@@ -15,15 +15,31 @@ namespace cowherd::mm {
 template <class G>
 Result<void> split_vma(System<G>& system, Mm& mm, Ref<Vma> vma, Vpn at) COWHERD_REQUIRES(mm.mmap_lock);
 
-/// Makes the boundaries of `range` boundaries of VMAs too, wherever it cuts one. ENOMEM, and then nothing has changed
-/// that can be observed.
-template <class G>
-Result<void> split_at(System<G>& system, Mm& mm, PageRange range) COWHERD_REQUIRES(mm.mmap_lock);
-
 /// Merges neighbours that are alike, from the VMA before `range` to the one after it.
 /// Compare Linux mm/vma.c: vma_merge_existing_range().
 template <class G>
 void merge_vmas(System<G>& system, Mm& mm, PageRange range) COWHERD_REQUIRES(mm.mmap_lock);
+
+/// Makes `range` begin and end where VMAs do, of those for whose flags `changes(flags)` holds. ENOMEM, and then nothing
+/// has changed. Compare Linux mm/madvise.c: madvise_update_vma(), mm/mprotect.c: mprotect_fixup(), mm/mlock.c:
+/// mlock_fixup().
+template <class G, class Changes>
+Result<void> split_where(System<G>& system, Mm& mm, PageRange range, Changes&& changes) COWHERD_REQUIRES(mm.mmap_lock) {
+  for (const Vpn edge : {range.begin, range.end}) {
+    const Ref<Vma> cut = system.areas(mm).at(edge);
+    if (!cut || system.at(cut).pages.begin == edge || !changes(system.at(cut).flags)) continue;
+    if (auto split = split_vma(system, mm, cut, edge); !split) {
+      merge_vmas(system, mm, range);
+      return split;
+    }
+  }
+  return {};
+}
+/// As split_where(), of all VMAs.
+template <class G>
+Result<void> split_at(System<G>& system, Mm& mm, PageRange range) COWHERD_REQUIRES(mm.mmap_lock) {
+  return split_where(system, mm, range, [](const VmaFlags&) { return true; });
+}
 
 /// Unmaps every page in `range`; the VMAs and the tables stay. Needs the mmap lock for reading only.
 /// Compare Linux mm/memory.c: zap_page_range_single().

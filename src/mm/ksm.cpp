@@ -201,13 +201,14 @@ Result<void> merge(System<G>& system, Mm& mm_one, Candidate one, Mm& mm_other, C
 
 template <class G>
 Result<void> part_merged(System<G>& system, Mm& mm, PageRange range) {
-  COWHERD_TRY(own_tables(system, mm, range));
   Vpn at = range.begin;
   const Live live(system, "part-merged", at);
   for (; at < range.end; ++at) {
     const Ref<Vma> vma = system.areas(mm).at(at);
+    if (!vma || !system.at(vma).flags.mergeable) continue;
+    COWHERD_TRY(own_tables(system, mm, at));
     RetryLimit<G> limit(system);
-    while (vma && !limit.reached()) {
+    while (!limit.reached()) {
       const Entry entry = system.tables(mm).get(at);
       const bool merged = entry.present() && system.descriptor(entry.frame()).use() == FrameUse::kKsm;
       if (!merged || COWHERD_MUTANT(unmergeable_keeps_merged)) break;

@@ -35,11 +35,13 @@ Result<PageRange> place(System<G>& system, Mm& mm, Vaddr address, PageRange want
   return PageRange{hole, hole + wanted.count()};
 }
 
-/// As place(), at whole hugetlb pages. EINVAL: the range is none of those.
+/// As place(), at whole hugetlb pages, of which a part counts as one. EINVAL: the range does not begin with one.
+/// Compare Linux mm/mmap.c: ksys_mmap_pgoff().
 template <class G>
 Result<PageRange> place_hugetlb(System<G>& system, Mm& mm, Vaddr address, PageRange wanted, MapFlags flags) {
   constexpr std::uint64_t kHuge = Frames<G>::kHugeFrames;
-  if (wanted.count().value() % kHuge != 0) return Errno::kInvalid;
+  wanted.end = wanted.begin + PageCount{(wanted.count().value() + kHuge - 1) / kHuge * kHuge};
+  if (wanted.end > Vpn{Geometry<G>::kUserPages}) return Errno::kNoMemory;
   const bool fixed = has(flags, MapFlags::kFixed) || has(flags, MapFlags::kFixedNoReplace);
   if (fixed) {
     if (wanted.begin.value() % kHuge != 0) return Errno::kInvalid;

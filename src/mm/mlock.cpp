@@ -51,7 +51,7 @@ Result<void> mark_and_bring_in(System<G>& system, Mm& mm, PageRange range, bool 
     return would_block(system, Point::kMmapLock);
   }
   if (cuts_hugetlb(system, mm, range)) return Errno::kInvalid;
-  COWHERD_TRY(split_at(system, mm, range));
+  COWHERD_TRY(split_where(system, mm, range, [&](const VmaFlags& flags) { return flags.locked != locks; }));
   VmaTree areas = system.areas(mm);
   Vpn at = range.begin;
   for (Ref<Vma> vma = areas.at(at); vma && at < range.end; vma = areas.at(at)) {

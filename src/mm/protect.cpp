@@ -112,7 +112,7 @@ Result<void> mprotect(System<G>& system, ProcessId process, Vaddr address, ByteC
     }
     if (cuts_hugetlb(system, mm, range)) return Errno::kInvalid;
     // All VMAs that this may need come first: once a protection has changed nothing fails for want of memory.
-    COWHERD_TRY(split_at(system, mm, range));
+    COWHERD_TRY(split_where(system, mm, range, [&](const VmaFlags& flags) { return flags.protection != protection; }));
     if (auto owned = own_tables(system, mm, range); !owned) {
       merge_vmas(system, mm, range);
       return owned;

@@ -137,6 +137,38 @@ std::string_view family_of(const MatrixRow& row) {
   return end == std::string::npos ? std::string_view{} : std::string_view(row.file).substr(0, end);
 }
 
+/// A heading of the table, with what leads there.
+struct Family {
+  std::string_view name;
+  std::size_t tests = 0;
+  /// Cells that a source or the default rules contradict.
+  std::size_t disagreements = 0;
+};
+
+std::vector<Family> families_of(const Matrix& matrix) {
+  std::vector<Family> families;
+  for (const MatrixRow& row : matrix.rows) {
+    if (families.empty() || families.back().name != family_of(row)) families.push_back({family_of(row)});
+    Family& family = families.back();
+    ++family.tests;
+    family.disagreements += static_cast<std::size_t>(std::count_if(row.cells.begin(), row.cells.end(), disagrees));
+    for (const MatrixRow::Changed& other : row.changed) family.disagreements += disagrees(other.cell) ? 1 : 0;
+  }
+  return families;
+}
+
+std::string families_html(const Matrix& matrix) {
+  const std::vector<Family> families = families_of(matrix);
+  if (families.size() < 2) return {};
+  std::string text = "<nav><p>Families:\n";
+  for (const Family& family : families) {
+    const std::string told =
+        family.disagreements == 0 ? std::string() : fmt::format(", <b>{} disagree</b>", family.disagreements);
+    text += fmt::format("<a href=\"#family-{0}\">{0}</a>&#160;({1}{2})\n", xml_text(family.name), family.tests, told);
+  }
+  return text + "</p></nav>\n";
+}
+
 std::string heads_html(const Matrix& matrix) {
   std::string text = "<thead><tr><th></th>";
   for (const Matrix::Column& column : matrix.columns) {
@@ -164,8 +196,8 @@ std::string matrix_html(const Matrix& matrix) {
   for (const MatrixRow& row : matrix.rows) {
     if (family_of(row) != family) {
       family = family_of(row);
-      table += fmt::format("<tr><th class=\"family\" colspan=\"{}\">{}</th></tr>\n", matrix.columns.size() + 1,
-                           xml_text(family));
+      table += fmt::format("<tr><th class=\"family\" id=\"family-{1}\" colspan=\"{0}\">{1}</th></tr>\n",
+                           matrix.columns.size() + 1, xml_text(family));
     }
     std::vector<Explanation> known;
     table += fmt::format("<tr><th id=\"{}\" title=\"{}\">{}</th>", xml_text(anchor(row)), xml_text(row.doc),
@@ -186,8 +218,8 @@ std::string matrix_html(const Matrix& matrix) {
       "published sources say; <span class=\"disagrees\">!</span> they say otherwise; - and x where no source speaks; "
       "<span class=\"beside\">+</span> a good verdict with some other finding beside it; "
       "<span class=\"open\">?</span> without an answer, E could not run. A marked cell leads to what went "
-      "wrong.</p>\n<table>{}<tbody>\n{}</tbody></table>\n",
-      kStyle, xml_text(summary_text(matrix)), heads_html(matrix), table);
+      "wrong.</p>\n{}<table>{}<tbody>\n{}</tbody></table>\n",
+      kStyle, xml_text(summary_text(matrix)), families_html(matrix), heads_html(matrix), table);
   if (!changed.empty()) {
     text += "<h2>Under changed rule sets that the tests name</h2>\n<table><tbody>\n" + changed + "</tbody></table>\n";
   }

@@ -143,8 +143,20 @@ TEST(Matrix, ThePageHasALinkToEachFindingAndOneTextForAllThatReadTheSame) {
   EXPECT_NE(text.find("<a href=\"#dir/second-1\">X!</a>"), std::string::npos);
   EXPECT_NE(text.find("<pre>Seen: Always. That is not what the test asks for"), std::string::npos);
   EXPECT_NE(text.find("title=\"R5: Always; sources say Sometimes; wrong COW: stale DMA\""), std::string::npos);
-  EXPECT_NE(text.find("<th class=\"family\" colspan=\"4\">dir</th>"), std::string::npos);
+  EXPECT_NE(text.find("<th class=\"family\" id=\"family-dir\" colspan=\"4\">dir</th>"), std::string::npos);
   EXPECT_NE(text.find("2 tests under 3 rule sets"), std::string::npos);
+}
+
+TEST(Matrix, ThePageBeginsWithItsFamilies) {
+  Matrix matrix = sample_matrix();
+  EXPECT_EQ(matrix_html(matrix).find("<nav>"), std::string::npos);
+  matrix.rows[1].file = "other/second.litmus";
+  const std::string text = matrix_html(matrix);
+  EXPECT_NE(text.find("<a href=\"#family-dir\">dir</a>&#160;(1, <b>1 disagree</b>)\n"
+                      "<a href=\"#family-other\">other</a>&#160;(1, <b>1 disagree</b>)\n"),
+            std::string::npos)
+      << text;
+  EXPECT_NE(text.find("<th class=\"family\" id=\"family-other\""), std::string::npos);
 }
 
 TEST(Matrix, JsonHasACellToALine) {
