@@ -258,6 +258,16 @@ grep -q '^1\.\.3$' ktap && ! grep -q '^not ok ' ktap
 "$cc" -Wall -Werror more.c -o more_c
 ./more_c >ktap || true
 grep -q '^ok 1 private-write-is-private order ' ktap && ! grep -q '^not ok ' ktap
+# Memory that is registered for RDMA, where there are the kernel's headers of it: with no device each case is skipped.
+if echo '#include <rdma/rdma_user_rxe.h>' | "$cc" -E - >headers 2>&1; then
+  "$COWHERD" live --emit-c --pin-by rdma "$litmus"/fork-pin/pin-fork-{write-dma,alive-dma-write}.litmus -o registered.c
+  "$cc" -Wall -Werror registered.c -o registered_c
+  ./registered_c >ktap || true
+  grep -q '^1\.\.2$' ktap && ! grep -q '^not ok ' ktap
+  [[ -n $devices ]] || grep -q '^# no soft-RoCE device: ' ktap
+else
+  echo "no rdma/rdma_user_rxe.h: C programs with RDMA were not tried"
+fi
 # What should never happen, and does.
 sed 's/^exists.*/~exists (0:r0=3)/' two.litmus >wrong.litmus
 "$COWHERD" live --emit-c wrong.litmus >wrong.c

@@ -46,13 +46,13 @@ std::vector<live::EmittedCase> cases_of(const litmus::Program& program, std::uin
 }
 
 /// Why no machine could run it.
-std::string problem_in(const litmus::Program& program) {
+std::string problem_in(const litmus::Program& program, live::PinBy pin_by) {
   live::Offers offers;
   for (live::Offer& offer : offers) offer.here = true;
   // A disk that waits takes more than a C program for a bug report should have.
   offers[static_cast<std::size_t>(live::Need::kDirectIo)] = {false, "not written in C"};
-  const live::Plan plan = live::plan(program, offers);
-  return plan.skip.empty() ? live::problem_in_c(program) : plan.skip;
+  const live::Plan plan = live::plan(program, offers, pin_by);
+  return plan.skip.empty() ? live::problem_in_c(program, pin_by) : plan.skip;
 }
 
 std::optional<bool> wanted_by(const litmus::Program& program) {
@@ -69,12 +69,12 @@ ExitStatus emit_tests(const LiveArguments& arguments) {
   std::vector<live::EmittedTest> emitted;
   for (const LoadedTest& test : tests.tests) {
     if (!test.ok) continue;
-    if (const std::string problem = problem_in(test.program); !problem.empty()) {
+    if (const std::string problem = problem_in(test.program, arguments.pin_by); !problem.empty()) {
       complain(fmt::format("{}: not written: {}", test.file, problem));
       continue;
     }
-    emitted.push_back(
-        {&test.program, cases_of(test.program, std::min(arguments.limit, kMostCases)), wanted_by(test.program)});
+    emitted.push_back({&test.program, cases_of(test.program, std::min(arguments.limit, kMostCases)),
+                       wanted_by(test.program), arguments.pin_by});
   }
   const bool all_read = tests.lost_arguments == 0 && tests.good() == tests.tests.size();
   if (emitted.empty()) return all_read ? ExitStatus::kSkipped : ExitStatus::kInput;

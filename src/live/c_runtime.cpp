@@ -32,6 +32,7 @@ const std::string_view kCRuntime = R"c(#define _GNU_SOURCE
 #define BLOCKS 8
 #define DEVICES 8
 #define FILES 4
+#define REGISTRATIONS 16
 #define HUGE_PAGE (2UL << 20)
 #ifndef MADV_COLLAPSE
 #define MADV_COLLAPSE 25
@@ -53,7 +54,8 @@ struct shared {
     volatile int leave[BLOCKS];    /* its process ends, as one that ran off its end */
     volatile long reg[BLOCKS][16];
     volatile int faults[BLOCKS];
-    struct { int ring, pipe[2], copy[2]; } fd[DEVICES];    /* or gup_test's in place of the ring */
+    struct { int ring, pipe[2], copy[2]; } fd[DEVICES];    /* or gup_test's, or RDMA's, in place of the ring */
+    struct { unsigned domain, key, handle[REGISTRATIONS]; int count; } registered[DEVICES];
     volatile struct { int pages, writes, way; unsigned long address; } held[DEVICES];
     /* One request at a time to the main process: a ring's transfer, or an exit that is to be seen. */
     volatile int ask, ask_device;
@@ -65,7 +67,7 @@ struct shared {
     volatile long look_value;
 };
 enum { NOTHING, DMA_READ, DMA_WRITE, EXITS };
-enum { BY_PIPE, BY_RING, BY_GUP_TEST };
+enum { BY_PIPE, BY_RING, BY_GUP_TEST, BY_RDMA };
 
 /* Of the kernel's mm/gup_test.h: pins pages long-term, shows what is in them, lets them go. */
 struct pin_request { unsigned long address, size; unsigned flags; };
@@ -79,6 +81,11 @@ static int own_memory;        /* this image came out of a test's exec() */
 static __thread sigjmp_buf *volatile resume;
 
 static void run_block(int block, int at);
+static int rdma_open(int device);
+static void rdma_close(int device);
+static long rdma_release(int device);
+static long rdma_take(int device, unsigned long address, unsigned long bytes, int times, int writes);
+static int rdma_transfer(int device, int what, unsigned long address, long *value);
 
 static void on_fault(int signal)
 {
@@ -298,6 +305,8 @@ static long take(int device, unsigned long address, unsigned long pages, int tim
             struct pin_request request = { address, pages * s->page, 0 };
 
             taken = ioctl(s->fd[device].ring, GUP_TEST_PIN, &request);
+        } else if (way == BY_RDMA) {
+            taken = rdma_take(device, address, pages * s->page, times, writes);
         } else if (way == BY_RING) {
             taken = syscall(SYS_io_uring_register, s->fd[device].ring, IORING_REGISTER_BUFFERS, buffers, times);
         } else {
@@ -318,7 +327,7 @@ static long take(int device, unsigned long address, unsigned long pages, int tim
             return pages;
         }
         if (errno != EFAULT)
-            lose(way == BY_PIPE ? "vmsplice" : way == BY_RING ? "io_uring" : "gup_test");
+            lose(way == BY_PIPE ? "vmsplice" : way == BY_RING ? "io_uring" : way == BY_RDMA ? "RDMA" : "gup_test");
     }
     return -EFAULT;
 }
@@ -338,6 +347,8 @@ static long release(int device)
     s->held[device].pages = 0;
     if (s->held[device].way == BY_GUP_TEST)
         return result_of(ioctl(s->fd[device].ring, GUP_TEST_UNPIN));
+    if (s->held[device].way == BY_RDMA)
+        return rdma_release(device);
     if (s->held[device].way == BY_RING)
         return result_of(syscall(SYS_io_uring_register, s->fd[device].ring, IORING_UNREGISTER_BUFFERS, NULL, 0));
     drain(s->fd[device].pipe[0]);
@@ -370,7 +381,7 @@ static long dma_read(int device, unsigned long page, unsigned long word)
             lose("gup_test");
         return all[page * (s->page / sizeof(long)) + word];
     }
-    if (s->held[device].way == BY_RING)
+    if (s->held[device].way == BY_RING || s->held[device].way == BY_RDMA)
         return ask_ring(DMA_READ, device, page * s->page + word * sizeof(long), 0);
     /* A second pipe gets the same pages; their bytes are looked at when they are read. */
     if (tee(s->fd[device].pipe[0], s->fd[device].copy[1], (page + 1) * PAGE, SPLICE_F_NONBLOCK) < 0)
@@ -631,7 +642,10 @@ static void serve(void)
     int d = s->ask_device, ok = 1;
     long value = s->ask_value;
 
-    if (s->ask == DMA_READ) {
+    if (s->ask != EXITS && s->held[d].way == BY_RDMA) {
+        ok = !rdma_transfer(d, s->ask, s->ask_address, &value);
+        s->ask_value = value;
+    } else if (s->ask == DMA_READ) {
         ok = !transfer(d, 0, s->ask_address) && read(s->fd[d].pipe[0], &value, sizeof value) == sizeof value;
         s->ask_value = value;
     } else if (s->ask == DMA_WRITE) {
@@ -654,6 +668,14 @@ static void serve(void)
 
 static void open_device(int device, int way)
 {
+    if (way == BY_RDMA) {
+        s->fd[device].ring = rdma_open(device);
+        if (s->fd[device].ring < 0) {
+            snprintf(s->why, sizeof s->why, "no soft-RoCE device: %s", strerror(errno));
+            s->lost = 1;
+        }
+        return;
+    }
     if (way == BY_GUP_TEST) {
         s->fd[device].ring = open("/sys/kernel/debug/gup_test", O_RDWR);
         if (s->fd[device].ring < 0) {
@@ -769,6 +791,7 @@ static void end_all(void)
     for (device = 0; device < DEVICES; device++) {
         int *fds = &s->fd[device].ring, i;
 
+        rdma_close(device);
         for (i = 0; i < 5; i++)
             if (fds[i] > 0)
                 close(fds[i]);

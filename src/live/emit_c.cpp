@@ -40,15 +40,16 @@ std::string in_quotes(std::string_view text) {
 }
 
 /// How a device gets hold of pages in C. What plan() would give to another one is not written.
-std::string_view way_of(PinFlags flags) {
+std::string_view way_of(PinFlags flags, PinBy pin_by) {
   if (has(flags, PinFlags::kGet)) return "BY_PIPE";
+  if (pin_by == PinBy::kRdma) return "BY_RDMA";
   return has(flags, PinFlags::kWrite) ? "BY_RING" : "BY_GUP_TEST";
 }
 
 class Writer {
  public:
   Writer(const EmittedTest& test, std::size_t number)
-      : program_(*test.program), layout_(*test.program, 0), number_(number) {}
+      : program_(*test.program), layout_(*test.program, 0), number_(number), pin_by_(test.pin_by) {}
 
   std::string write() {
     std::string text = "\n/*\n";
@@ -234,7 +235,7 @@ class Writer {
         break;
       case OpCode::kPin:
         call = fmt::format("take({}, {}, {}, {}, {}, {})", op.device, address(op.place), op.place.pages, op.times,
-                           has(op.pin_flags, PinFlags::kWrite) ? 1 : 0, way_of(op.pin_flags));
+                           has(op.pin_flags, PinFlags::kWrite) ? 1 : 0, way_of(op.pin_flags, pin_by_));
         break;
       case OpCode::kUnpin:
       case OpCode::kUnpinDirty:
@@ -328,6 +329,7 @@ class Writer {
   /// From 0 on.
   Layout layout_;
   std::size_t number_;
+  PinBy pin_by_;
   std::vector<litmus::Term> terms_;
   std::string out_;
 };
@@ -344,7 +346,7 @@ std::string write_start(const EmittedTest& test, std::size_t number) {
   std::vector<std::string_view> ways(program.devices.size(), "BY_RING");
   for (const litmus::Block& block : program.blocks) {
     for (const Operation& op : block.operations) {
-      if (op.code == OpCode::kPin) ways[op.device] = way_of(op.pin_flags);
+      if (op.code == OpCode::kPin) ways[op.device] = way_of(op.pin_flags, test.pin_by);
     }
   }
   text += names_huge_pages(program) ? "\twant_huge_pages();\n" : "\ts->page = PAGE;\n";
@@ -450,6 +452,9 @@ std::string emit_c(const std::vector<EmittedTest>& tests) {
   std::string text =
       "/*\n * Written by `cowherd live --emit-c`. Compile it with `cc test.c`, run it, and read KTAP.\n */\n";
   text += kCRuntime;
+  const bool has_rdma =
+      std::any_of(tests.begin(), tests.end(), [](const EmittedTest& test) { return test.pin_by == PinBy::kRdma; });
+  text += has_rdma ? kCRdma : kCNoRdma;
   for (std::size_t i = 0; i < tests.size(); ++i) {
     text += Writer(tests[i], i).write();
     text += write_start(tests[i], i);

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "litmus/program.hpp"
+#include "live/pin_by.hpp"
 
 namespace cowherd::live {
 
@@ -21,10 +22,12 @@ struct EmittedTest {
   std::vector<EmittedCase> cases;
   /// What the condition is to be: false, or true. Nothing: either, it is only shown.
   std::optional<bool> wanted;
+  /// What takes hold of the pages that it pins: what there is in C, or RDMA. Not what is not written in C.
+  PinBy pin_by = PinBy::kClosest;
 };
 
 /// Why the test cannot be written as a C program; empty: it can.
-std::string problem_in_c(const litmus::Program& program);
+std::string problem_in_c(const litmus::Program& program, PinBy pin_by = PinBy::kClosest);
 
 /// One C program in the style of the kernel's selftests: KTAP on stdout, a case to each interleaving; needs nothing but
 /// a C library. Compiles with `cc test.c`. Precondition: problem_in_c() is empty for each.

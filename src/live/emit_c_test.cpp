@@ -68,6 +68,22 @@ TEST(EmitC, HugePagesAreLaidOutInQuarters) {
   EXPECT_NE(problem_in_c(program("P0() { r0 = READ_ONCE(*x); }", "x = hugetlb;")), "");
 }
 
+TEST(EmitC, MemoryIsRegisteredForRdmaWhereThatIsAskedFor) {
+  const litmus::Program test =
+      program("P0() { pin(d, x, FOLL_WRITE | FOLL_LONGTERM) times 2; get(e, x, 0); dma_write(d, 2); unpin(d); }",
+              "x = anon(1); d = device; e = device;");
+  ASSERT_EQ(problem_in_c(test, PinBy::kRdma), "");
+  const std::string text = emit_c({{&test, {{{0, 0, 0, 0, 0}}}, {}, PinBy::kRdma}});
+  EXPECT_NE(text.find("take(0, BASE + 1 * PAGE, 1, 2, 1, BY_RDMA)"), std::string::npos);
+  EXPECT_NE(text.find("BY_PIPE)"), std::string::npos) << "what is no pin is held as ever";
+  EXPECT_NE(text.find("#include <rdma/rdma_user_rxe.h>"), std::string::npos);
+  // A C library is enough where nobody asks for it.
+  EXPECT_EQ(emit_c({{&test, {{{0, 0, 0, 0, 0}}}, {}}}).find("#include <rdma/"), std::string::npos);
+  EXPECT_NE(problem_in_c(program("P0() { pin(d, x, FOLL_WRITE) times 17; }"), PinBy::kRdma).find("so often"),
+            std::string::npos);
+  EXPECT_NE(problem_in_c(test, PinBy::kCard).find("by cuda are not written"), std::string::npos);
+}
+
 TEST(EmitC, WhatCannotBeWrittenIsNamed) {
   EXPECT_NE(problem_in_c(program("P0() { r0 = READ_ONCE(*x); }\ndevice D0() { r0 = dma_read(d); }")), "");
   EXPECT_NE(problem_in_c(program("P0() { thread(P1); r0 = READ_ONCE(*x); }\nP1() { exit(); }")), "");

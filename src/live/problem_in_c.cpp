@@ -9,6 +9,9 @@
 namespace cowherd::live {
 namespace {
 
+/// Registrations that a device of the C text keeps.
+constexpr std::uint32_t kMostInC = 16;
+
 using litmus::OpCode;
 using litmus::Operation;
 
@@ -23,7 +26,7 @@ std::size_t threads_of(const litmus::Program& program, std::uint8_t block) {
 
 }  // namespace
 
-std::string problem_in_c(const litmus::Program& program) {
+std::string problem_in_c(const litmus::Program& program, PinBy pin_by) {
   const auto of_disk = [&program](const litmus::Place& place) {
     const litmus::Variable& variable = program.variables[place.variable];
     return variable.kind == litmus::VariableKind::kFile && variable.shared &&
@@ -48,6 +51,11 @@ std::string problem_in_c(const litmus::Program& program) {
       const bool of_kernel = op.code == OpCode::kSwapOut || op.code == OpCode::kSwapIn ||
                              op.code == OpCode::kKsmMerge || op.code == OpCode::kKsmUnmerge ||
                              op.code == OpCode::kCollapse || op.code == OpCode::kSplit;
+      const bool pins = op.code == OpCode::kPin && !has(op.pin_flags, PinFlags::kGet);
+      if (pins && (pin_by == PinBy::kCard || pin_by == PinBy::kCopy)) {
+        return fmt::format("{}: pins by {} are not written in C", text, name_of(pin_by));
+      }
+      if (pins && pin_by == PinBy::kRdma && op.times > kMostInC) return fmt::format("{}: so often, in C", text);
       if (op.code == OpCode::kPin && has(op.pin_flags, PinFlags::kWrite) && of_disk(op.place)) {
         return fmt::format("{}: fixed buffers take no page of a disk", text);
       }
