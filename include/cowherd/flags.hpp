@@ -100,7 +100,8 @@ enum class PinFlags : std::uint8_t {
 };
 
 /// Of which faults in a range of memory userfaultfd's handler decides, and what its registration outlives. Linux:
-/// UFFDIO_REGISTER_MODE_MISSING, _WP, _MINOR, and UFFD_FEATURE_EVENT_FORK, UFFD_FEATURE_EVENT_REMAP.
+/// UFFDIO_REGISTER_MODE_MISSING, _WP, _MINOR, and UFFD_FEATURE_EVENT_FORK, UFFD_FEATURE_EVENT_REMAP,
+/// UFFD_FEATURE_WP_ASYNC, UFFD_FEATURE_EVENT_UNMAP.
 enum class UffdFlags : std::uint8_t {
   kNone = 0,
   /// On a page that is not there: who accesses it waits until the handler brings one.
@@ -113,7 +114,18 @@ enum class UffdFlags : std::uint8_t {
   kEventFork = 8,
   /// So does memory that mremap moves.
   kEventRemap = 16,
+  /// The handler reads what it is told (UffdEvent) when it likes, and whoever has caused it waits until then. Without
+  /// it somebody reads at once.
+  kReadsEvents = 32,
+  /// Who writes to a page that the handler has write-protected waits for nobody: the mark goes, and says that by that.
+  kWpAsync = 64,
+  /// The handler is told of memory that is unmapped, or that a new mapping or mremap takes the place of.
+  kEventUnmap = 128,
 };
+
+/// What userfaultfd's handler is told beside faults. Linux: UFFD_EVENT_FORK, UFFD_EVENT_REMAP,
+/// UFFD_EVENT_UNMAP, with these numbers.
+enum class UffdEvent : std::uint8_t { kFork = 0x13, kRemap = 0x14, kUnmap = 0x16 };
 
 template <class E>
 inline constexpr bool kIsFlagSet = false;

@@ -297,6 +297,12 @@ namespace cowherd {
   X(uffd_move_tests_first, "the handler asks who holds a page before nobody can take it any more")                   \
   X(uffd_move_without_flush, "CPUs go on using the address that the handler has taken a page from")                  \
   X(uffd_move_keeps_rmap, "the reverse map of a page leads to where the handler took it from")                       \
+  X(uffd_event_lost, "userfaultfd's handler is not told of what it wants to hear")                                   \
+  X(uffd_event_stays, "the handler reads the same event again, and who has caused it goes on waiting")               \
+  X(uffd_async_asks, "a write waits for a handler that wants to be asked nothing")                                   \
+  X(uffd_async_keeps_mark, "a mark that a write takes along without a word stays")                                   \
+  X(uffd_fill_stops_at_poison, "the handler cannot bring a page where it has said that there is none")               \
+  X(uffd_fill_ignores_events, "the handler fills a page though it has not read what has changed")                    \
   X(fork_keeps_registration, "a child's memory stays registered though nobody is told of the fork")                  \
   X(fork_loses_uffd_wp, "a child that stays registered forgets what userfaultfd protects")                           \
   X(fork_shares_uffd_wp, "fork shares tables whose marks of userfaultfd the child must not have")                    \

@@ -17,7 +17,7 @@ void pack_call(spec::Packer& out, const Call& call) {
   out.put(call.advice);
   out.put(call.pin_flags);
   out.put(call.value);
-  if (call.kind == Kind::kUffdRegister) out.put(call.uffd);
+  if (has_uffd(call.kind)) out.put(call.uffd);
   if (call.kind != Kind::kMremap) return;
   for (const std::uint8_t number : {call.remap.first, call.remap.count, call.remap.to, call.remap.to_count}) {
     out.put(number);
@@ -38,7 +38,7 @@ void unpack_call(spec::Unpacker& in, Call& call) {
   call.advice = in.get<Advice>();
   call.pin_flags = in.get<PinFlags>();
   call.value = in.get<std::int64_t>();
-  call.uffd = call.kind == Kind::kUffdRegister ? in.get<UffdFlags>() : UffdFlags::kNone;
+  call.uffd = has_uffd(call.kind) ? in.get<UffdFlags>() : UffdFlags::kNone;
   if (call.kind != Kind::kMremap) return;
   spec::Remap& remap = call.remap;
   for (std::uint8_t* number : {&remap.first, &remap.count, &remap.to, &remap.to_count}) {

@@ -55,13 +55,17 @@ struct Call {
     // Userfaultfd, and what its handler does.
     /// For `uffd`; for nothing any more where that is kNone.
     kUffdRegister,
-    /// A page that holds `value` in `word`.
+    /// A page that holds `value` in `word`, or else what `child`, a spec::Fill, says.
     kUffdFill,
     kUffdContinue,
     /// The mark comes or, where `value` is 0, goes.
     kUffdProtect,
     /// From page `child`.
     kUffdMove,
+    /// Of an event.
+    kUffdRead,
+    /// Nothing is asked: the operation before is over when the event that it has caused was read.
+    kUffdAwait,
   };
 
   Kind kind = Kind::kNothing;
@@ -93,8 +97,11 @@ struct Call {
 /// Whether it is one of userfaultfd's: such a call takes effect at one moment, or is refused then.
 constexpr bool is_of_handler(Call::Kind kind) {
   return kind == Call::Kind::kUffdRegister || kind == Call::Kind::kUffdFill || kind == Call::Kind::kUffdContinue ||
-         kind == Call::Kind::kUffdProtect || kind == Call::Kind::kUffdMove;
+         kind == Call::Kind::kUffdProtect || kind == Call::Kind::kUffdMove || kind == Call::Kind::kUffdRead;
 }
+
+/// Whether UffdFlags mean something in it: what is registered, and whether events are read by the test.
+constexpr bool has_uffd(Call::Kind kind) { return is_of_handler(kind) || kind == Call::Kind::kFork; }
 
 /// Equal calls give equal bytes.
 void pack_call(spec::Packer& out, const Call& call);

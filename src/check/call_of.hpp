@@ -80,6 +80,7 @@ Call call_of(Where& where, std::uint8_t block) {
       break;
     case OpCode::kFork:
       call.kind = Kind::kFork;
+      if (scene.reads_events()) call.uffd = UffdFlags::kReadsEvents;
       break;
     case OpCode::kVfork:
       call.kind = Kind::kVfork;
@@ -167,11 +168,15 @@ Call call_of(Where& where, std::uint8_t block) {
     case OpCode::kUffdRegister:
     case OpCode::kUffdUnregister:
       call.kind = Kind::kUffdRegister;
-      call.uffd = op.uffd;
+      call.uffd = scene.uffd_of(op);
       break;
     case OpCode::kUffdCopy:
     case OpCode::kUffdZeropage:
+    case OpCode::kUffdPoison:
       if (where.alive(call.process)) call.kind = Kind::kUffdFill;
+      call.child = static_cast<std::uint8_t>(op.code == OpCode::kUffdCopy       ? spec::Fill::kBytes
+                                             : op.code == OpCode::kUffdZeropage ? spec::Fill::kZeros
+                                                                                : spec::Fill::kPoison);
       break;
     case OpCode::kUffdContinue:
       if (where.alive(call.process)) call.kind = Kind::kUffdContinue;
@@ -185,9 +190,15 @@ Call call_of(Where& where, std::uint8_t block) {
       call.kind = Kind::kUffdMove;
       call.child = scene.page_of(op.to);
       break;
+    case OpCode::kUffdRead:
+      if (where.alive(call.process)) call.kind = Kind::kUffdRead;
+      break;
     case OpCode::kPoison:
       if (where.alive(call.process)) call.kind = Kind::kPoison;
       break;
+  }
+  if (is_of_handler(call.kind) && call.kind != Kind::kUffdRegister && scene.reads_events()) {
+    call.uffd = UffdFlags::kReadsEvents;
   }
   return call;
 }

@@ -80,6 +80,7 @@ void Configuration::effects(const InFlight& in_flight, std::vector<Effect>& to) 
       case Kind::kUffdContinue:
       case Kind::kUffdProtect:
       case Kind::kUffdMove:
+      case Kind::kUffdRead:
         if (done.taken || done.refused) break;
         to.push_back({.agent = agent, .index = 0, .refused = false});
         to.push_back({.agent = agent, .index = 0, .refused = true});
@@ -100,6 +101,7 @@ void Configuration::effects(const InFlight& in_flight, std::vector<Effect>& to) 
       case Kind::kUnpin:
       case Kind::kDmaRead:
       case Kind::kDmaWrite:
+      case Kind::kUffdAwait:
         break;
     }
   }
@@ -121,7 +123,7 @@ void Configuration::apply(const InFlight& in_flight, const Effect& effect) {
       spec.keep_discarded(spec::State::kNobody);
       return;
     case Kind::kFork:
-      spec.fork(pending.space, pending.fresh);
+      spec.fork(pending.space, pending.fresh, has(call.uffd, UffdFlags::kReadsEvents));
       done.taken = true;
       return;
     case Kind::kPoison:
@@ -142,6 +144,7 @@ void Configuration::apply(const InFlight& in_flight, const Effect& effect) {
     case Kind::kUffdContinue:
     case Kind::kUffdProtect:
     case Kind::kUffdMove:
+    case Kind::kUffdRead:
       return apply_of_handler(effect, pending, done);
     case Kind::kExec:
     case Kind::kExit:
@@ -189,6 +192,12 @@ void Configuration::apply_of_handler(const Effect& effect, const Pending& pendin
     done.refused = done.value != 0;
     return;
   }
+  if (pending.call.kind == Kind::kUffdRead) {
+    done.value = spec.next_event(pending.space);
+    done.taken = done.value != 0;
+    if (done.taken) (void)spec.uffd_read(pending.space, {.value = done.value});
+    return;
+  }
   spec.keep_discarded(effect.agent);
   done.taken = run_handler_call(spec, pending, {}).ok();
   spec.keep_discarded(spec::State::kNobody);
@@ -205,6 +214,8 @@ void Configuration::apply_to_page(const Pending& pending, PartsDone& done, std::
   const Call& call = pending.call;
   const auto page = static_cast<std::uint8_t>(call.page + index);
   const std::uint16_t later = static_cast<std::uint16_t>(done.pages >> index);
+  const bool tells = done.pages == 0 && (call.kind == Kind::kMmap || call.kind == Kind::kMunmap) &&
+                     spec.tells_of_unmap(pending.space, call.page, call.count);
   spec::Judgement judgement;
   switch (call.kind) {
     case Kind::kMremap:
@@ -238,6 +249,7 @@ void Configuration::apply_to_page(const Pending& pending, PartsDone& done, std::
       break;
   }
   if (judgement.ok()) {
+    if (tells) spec.tell_of_unmap(pending.space);
     done.pages = static_cast<std::uint16_t>(done.pages | range(index, 1u));
     return;
   }
@@ -275,6 +287,7 @@ void Configuration::remap_page(const Pending& pending, PartsDone& done, std::uin
     }
   }
   const bool last_moved = has_page(done.pages, remap.kept() - 1u);
+  if (done.pages == 0) spec.tell_of(pending.space, remap);
   spec.remap_part(pending.space, remap, index, last_moved);
   done.pages = static_cast<std::uint16_t>(done.pages | range(index, 1u));
 }

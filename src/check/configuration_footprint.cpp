@@ -164,6 +164,7 @@ Footprint Configuration::footprint_in_space(const InFlight& in_flight, const Eff
     case Kind::kUffdContinue:
     case Kind::kUffdProtect:
     case Kind::kUffdMove:
+    case Kind::kUffdRead:
       print.pages = pages_of_handler_call(call);
       print.touches = kNewMapping | F::kReadsWords | F::kWritesWords;
       break;

@@ -80,10 +80,12 @@ class Ending {
       case Kind::kUffdContinue:
       case Kind::kUffdProtect:
       case Kind::kUffdMove:
+      case Kind::kUffdRead:
         return of_handler();
       case Kind::kVfork:
         return succeeded() ? Judgement{} : judge_start();
       case Kind::kNothing:
+      case Kind::kUffdAwait:
         break;
     }
     return {};
@@ -159,6 +161,14 @@ class Ending {
   }
 
   Judgement change_whole_mapping() {
+    const bool unmaps = call_.kind == Kind::kMmap || call_.kind == Kind::kMunmap;
+    const bool tells = unmaps && succeeded() && spec_.tells_of_unmap(pending_.space, call_.page, call_.count);
+    const Judgement judgement = judge_whole_mapping();
+    if (tells && judgement.ok()) spec_.tell_of_unmap(pending_.space);
+    return judgement;
+  }
+
+  Judgement judge_whole_mapping() {
     switch (call_.kind) {
       case Kind::kMmap:
         return spec_.mmap(pending_.space, call_.page, call_.count, call_.protection, call_.map_flags, seen_,
@@ -245,7 +255,7 @@ class Ending {
 
   Judgement fork() {
     if (!succeeded()) return done_.taken ? judge_result(kSuccess, seen_) : judge_start();
-    if (!done_.taken) spec_.fork(pending_.space, pending_.fresh);
+    if (!done_.taken) spec_.fork(pending_.space, pending_.fresh, has(call_.uffd, UffdFlags::kReadsEvents));
     return {};
   }
 
@@ -323,6 +333,7 @@ class Ending {
 
   Judgement of_handler() {
     if (met_nobody()) return {};
+    if (done_.taken && call_.kind == Kind::kUffdRead) return spec::judge_event(done_.value, seen_);
     if (done_.taken) return judge_result(kSuccess, seen_);
     if (done_.refused && (is_refused_with(done_.value, seen_.error) || seen_.for_shortage())) return {};
     if (done_.refused) return judge_result(Errno::kExist, seen_);

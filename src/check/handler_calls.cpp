@@ -8,7 +8,8 @@ namespace {
 
 using Kind = Call::Kind;
 
-constexpr std::array kErrors{Errno::kNoEntry, Errno::kExist, Errno::kFault, Errno::kInvalid, Errno::kBusy};
+constexpr std::array kErrors{Errno::kNoEntry, Errno::kExist, Errno::kFault,
+                             Errno::kInvalid, Errno::kBusy,  Errno::kAgain};
 
 /// Whether the access writes, as a fault knows it.
 bool writes(const spec::Spec& spec, spec::SpaceId space, std::uint8_t page, const Call& call) {
@@ -52,11 +53,13 @@ spec::Judgement run_handler_call(spec::Spec& spec, const Pending& pending, const
     case Kind::kUffdRegister:
       return spec.uffd_register(pending.space, call.page, call.count, call.uffd, seen);
     case Kind::kUffdFill:
-      return spec.uffd_fill(pending.space, call.page, call.word, call.value, seen);
+      return spec.uffd_fill(pending.space, call.page, call.word, call.value, seen, static_cast<spec::Fill>(call.child));
     case Kind::kUffdContinue:
       return spec.uffd_continue(pending.space, call.page, seen);
     case Kind::kUffdProtect:
       return spec.uffd_protect(pending.space, call.page, call.count, call.value != 0, seen);
+    case Kind::kUffdRead:
+      return spec.uffd_read(pending.space, seen);
     default:
       return spec.uffd_move(pending.space, call.page, call.child, seen);
   }
@@ -78,11 +81,15 @@ bool is_refused_with(std::int64_t refusals, Errno error) {
 }
 
 std::uint16_t pages_of_handler_call(const Call& call) {
+  // An event that is to be read first may be of any page.
+  if (has(call.uffd, UffdFlags::kReadsEvents) || call.kind == Kind::kUffdRead) return 0xffff;
   const unsigned pages = ((1u << call.count) - 1u) << call.page;
   return static_cast<std::uint16_t>(call.kind == Kind::kUffdMove ? pages | 1u << call.child : pages);
 }
 
 bool may_wait_for_handler(const spec::Spec& spec, spec::SpaceId space, const Call& call) {
+  if (call.kind == Kind::kUffdRead) return spec.next_event(space) == 0;
+  if (call.kind == Kind::kUffdAwait) return spec.next_event(space) != 0;
   if (!accesses(call)) return false;
   const bool one = call.kind != Kind::kPin && call.kind != Kind::kMadvise;
   const unsigned end = call.page + (one ? 1u : call.count);

@@ -8,7 +8,9 @@ namespace cowherd::check {
 
 using litmus::OpCode;
 
-Result<void> act_as_handler(World& world, std::uint8_t process, const litmus::Operation& op, std::int64_t value) {
+namespace {
+
+Result<void> act(World& world, std::uint8_t process, const litmus::Operation& op, std::int64_t value) {
   const Scene& scene = world.scene();
   mm::System<G>& system = world.system();
   const ProcessId id = world.control.processes[process].id;
@@ -16,7 +18,7 @@ Result<void> act_as_handler(World& world, std::uint8_t process, const litmus::Op
   const ByteCount length{op.place.pages * Geometry<G>::kPageBytes};
   switch (op.code) {
     case OpCode::kUffdRegister:
-      return mm::uffd_register(system, id, address, length, op.uffd);
+      return mm::uffd_register(system, id, address, length, scene.uffd_of(op));
     case OpCode::kUffdUnregister:
       return mm::uffd_unregister(system, id, address, length);
     case OpCode::kUffdCopy: {
@@ -27,6 +29,8 @@ Result<void> act_as_handler(World& world, std::uint8_t process, const litmus::Op
     }
     case OpCode::kUffdZeropage:
       return mm::uffd_zeropage(system, id, address);
+    case OpCode::kUffdPoison:
+      return mm::uffd_poison(system, id, address);
     case OpCode::kUffdContinue:
       return mm::uffd_continue(system, id, address);
     case OpCode::kUffdWp:
@@ -35,6 +39,18 @@ Result<void> act_as_handler(World& world, std::uint8_t process, const litmus::Op
     default:
       return mm::uffd_move(system, id, address, scene.address_of_page(scene.page_of(op.to)));
   }
+}
+
+}  // namespace
+
+Result<std::int64_t> act_as_handler(World& world, std::uint8_t process, const litmus::Operation& op,
+                                    std::int64_t value) {
+  if (op.code == OpCode::kUffdRead) {
+    auto event = mm::uffd_read(world.system(), world.control.processes[process].id);
+    return event ? Result<std::int64_t>(static_cast<std::int64_t>(*event)) : event.error();
+  }
+  const auto done = act(world, process, op, value);
+  return done ? Result<std::int64_t>(0) : done.error();
 }
 
 }  // namespace cowherd::check

@@ -38,10 +38,10 @@ bool needs_migration(const litmus::Program& program) {
   return false;
 }
 
-bool needs_userfault(const litmus::Program& program) {
+bool uses(const litmus::Program& program, litmus::OpCode code) {
   for (const litmus::Block& block : program.blocks) {
     for (const litmus::Operation& op : block.operations) {
-      if (op.code == litmus::OpCode::kUffdRegister) return true;
+      if (op.code == code) return true;
     }
   }
   return false;
@@ -90,7 +90,8 @@ Scene::Scene(const litmus::Program& program) : program_(&program) {
   std::size_t page = 0;
   uses_huge_ = needs_huge(program);
   if (program.folios) folio_order_ = static_cast<unsigned>(std::countr_zero(unsigned{*program.folios}));
-  uses_userfault_ = needs_userfault(program);
+  reads_events_ = uses(program, litmus::OpCode::kUffdRead);
+  uses_userfault_ = reads_events_ || uses(program, litmus::OpCode::kUffdRegister);
   for (const litmus::Variable& variable : program.variables) {
     ++next;
     // Where a huge page may lie in it.

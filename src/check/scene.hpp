@@ -92,6 +92,12 @@ class Scene {
   [[nodiscard]] PageCount frames() const { return frames_; }
   /// Whether userfaultfd's handler decides about faults.
   [[nodiscard]] bool uses_userfault() const { return uses_userfault_; }
+  /// Whether the test says when it reads what it is told beside faults: else somebody does at once.
+  [[nodiscard]] bool reads_events() const { return reads_events_; }
+  /// What memory is registered for by such an operation.
+  [[nodiscard]] UffdFlags uffd_of(const litmus::Operation& op) const {
+    return reads_events_ && op.uffd != UffdFlags::kNone ? op.uffd | UffdFlags::kReadsEvents : op.uffd;
+  }
   /// Whether huge pages may come to be.
   [[nodiscard]] bool uses_huge() const { return uses_huge_; }
   /// Large folios that small entries map have up to 2^folio_order pages; 0: there are none.
@@ -127,6 +133,7 @@ class Scene {
   bool uses_huge_ = false;
   unsigned folio_order_ = 0;
   bool uses_userfault_ = false;
+  bool reads_events_ = false;
   std::uint32_t hugetlb_pages_ = 0;
   PageCount swap_{0};
   PageCount movable_{0};

@@ -40,6 +40,7 @@ class Stepper {
     AgentControl& agent = world_.control.agents[block_];
     if (op_.result) world_.reg(block_, *op_.result) = report_.result;
     ++agent.pc;
+    world_.claim_events(block_);
     note_breach(world_.control, report_.judgement);
     world_.settle();
     return report_;
@@ -174,6 +175,8 @@ class Stepper {
       case OpCode::kUffdWp:
       case OpCode::kUffdUnwp:
       case OpCode::kUffdMove:
+      case OpCode::kUffdPoison:
+      case OpCode::kUffdRead:
         return handle_faults();
     }
   }
@@ -422,7 +425,8 @@ class Stepper {
 
   void handle_faults() {
     if (!world_.alive(target())) return refuse(Errno::kNoProcess);
-    const auto observed = seen(error_of(act_as_handler(world_, target(), op_, value())));
+    const auto done = act_as_handler(world_, target(), op_, value());
+    const auto observed = seen(error_of(done), done ? *done : 0);
     if (!report_.blocked) judge(observed);
   }
 
@@ -468,7 +472,7 @@ class Stepper {
 
   void snapshot() {
     if (taken().life == Life::kAlive) return refuse(Errno::kBusy);
-    const auto copy = mm::fork(system_, own().id, ForkMode::kSharedSubtrees);
+    const auto copy = mm::fork(system_, own().id, ForkMode::kSharedSubtrees, false);
     const auto observed = seen(error_of(copy));
     if (report_.blocked) return;
     judge(observed);

@@ -296,6 +296,12 @@ std::string Tracer::describe(const mm::Event& event) const {
       return fmt::format("{}: write-protected by userfaultfd no more", name);
     case EventKind::kUffdMoved:
       return fmt::format("{}: {} moved here by the handler", name, frame(event.frame));
+    case EventKind::kUffdForbidden:
+      return fmt::format("{}: the handler lets nobody have a page", name);
+    case EventKind::kUffdTold:
+      return "userfaultfd's handler is told";
+    case EventKind::kUffdRead:
+      return "the handler has read what it was told";
     case EventKind::kPoisoned:
       return fmt::format("{}: the memory of {} has failed", name, frame(event.frame));
     case EventKind::kGivenToDevice:

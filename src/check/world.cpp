@@ -392,6 +392,8 @@ bool World::may_overlap(std::uint8_t b) const {
     if (same_snapshot && (op.code == litmus::OpCode::kSnapshot || running.code == litmus::OpCode::kSnapshot)) {
       return false;
     }
+    // Who reads events holds a lock of their queue.
+    if (op.code == litmus::OpCode::kUffdRead && running.code == op.code) return false;
     // A driver takes and gives back a pin while it has no transfer under way.
     const bool same_device = is_on_device(op.code) && is_on_device(running.code) && op.device == running.device;
     if (same_device && (changes_device(op.code) || changes_device(running.code))) return false;
@@ -400,12 +402,16 @@ bool World::may_overlap(std::uint8_t b) const {
 }
 
 bool World::may_proceed(std::uint8_t b) const {
+  if (waits_to_be_read(b)) return false;
   for (std::uint8_t child = 0; child < scene_->blocks(); ++child) {
     const bool suspends = scene_->block(child).start == litmus::BlockStart::kVfork &&
                           scene_->block(child).starter == b && control.processes[child].borrows;
     if (suspends) return false;
   }
   const litmus::Operation& op = operation(b);
+  if (op.code == litmus::OpCode::kUffdRead) {
+    return !alive(*op.target) || mm::has_unread_event(*system_, control.processes[*op.target].id);
+  }
   if (op.code == litmus::OpCode::kExit) {
     const std::uint8_t process = scene_->process_of(b);
     const bool last = ((scene_->threads_of(process) & ~bit_of(b)) & unfinished()) == 0;
@@ -434,7 +440,8 @@ void World::settle() {
   const std::uint8_t blocks = scene_->blocks();
   for (std::uint8_t b = 0; b < blocks; ++b) {
     AgentControl& agent = control.agents[b];
-    if (agent.phase == Phase::kRunning && agent.pc >= scene_->block(b).operations.size()) agent.phase = Phase::kDone;
+    const bool at_end = agent.pc >= scene_->block(b).operations.size() && !waits_to_be_read(b);
+    if (agent.phase == Phase::kRunning && at_end) agent.phase = Phase::kDone;
   }
   for (bool changed = true; changed;) {
     changed = false;

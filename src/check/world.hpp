@@ -176,6 +176,8 @@ class World {
   void note_new_space(std::uint8_t process);
   /// What an mmap of these pages of a variable maps.
   [[nodiscard]] mm::Backing backing_of(const litmus::Place& place) const;
+  /// The operation that `block` has just ended: what it has told userfaultfd's handler.
+  void claim_events(std::uint8_t block);
   /// The machine's name for a file of the test, which is there as long as the program runs.
   [[nodiscard]] mm::FileId file(std::uint8_t number) const { return files_[number]; }
   [[nodiscard]] bool alive(std::uint8_t process) const { return control.processes[process].life == Life::kAlive; }
@@ -193,6 +195,8 @@ class World {
   std::string build_variable(std::uint8_t process, std::uint8_t number);
   std::string build_file(std::uint8_t number);
   [[nodiscard]] bool may_proceed(std::uint8_t block) const;
+  /// Whether the block's last operation is over only when userfaultfd's handler has read of it.
+  [[nodiscard]] bool waits_to_be_read(std::uint8_t block) const;
   /// Whether a child of vfork suspends a thread of `process`: it cannot end then.
   [[nodiscard]] bool suspended(std::uint8_t process) const;
   /// Ends one child of vfork that has come to its end in its parent's memory. False: there is none.

@@ -107,6 +107,8 @@ void Generator::draw() {
     case OpCode::kUffdWp:
     case OpCode::kUffdUnwp:
     case OpCode::kUffdMove:
+    case OpCode::kUffdPoison:
+    case OpCode::kUffdRead:
       return draw_uffd(b, op);
   }
 }
@@ -260,12 +262,18 @@ void Generator::draw_uffd(std::uint8_t b, Operation op) {
       op.uffd = kModes[random_.below(kModes.size())];
       if (random_.percent(40)) op.uffd = op.uffd | UffdFlags::kEventFork;
       if (random_.percent(40)) op.uffd = op.uffd | UffdFlags::kEventRemap;
+      if (random_.percent(20)) op.uffd = op.uffd | UffdFlags::kEventUnmap;
+      if (random_.percent(15)) op.uffd = op.uffd | UffdFlags::kWpAsync;
     }
     has_handler_ = true;
     return emit(program_.blocks[b], op, random_.percent(20));
   }
   // Without one there is nothing to decide.
   if (!has_handler_) return;
+  if (op.code == OpCode::kUffdRead) {
+    op.target = states_[random_.below(static_cast<std::uint32_t>(states_.size()))].process;
+    return emit(program_.blocks[b], op, random_.percent(50));
+  }
   if (op.code == OpCode::kUffdMove) {
     op.place = pick_word();
     op.to = pick_word();

@@ -145,6 +145,10 @@ std::string_view operation_tag(const Operation& operation) {
       return "Unwp";
     case OpCode::kUffdMove:
       return "Mv";
+    case OpCode::kUffdPoison:
+      return "Bad";
+    case OpCode::kUffdRead:
+      return "Ev";
   }
   return "Op";
 }

@@ -10,7 +10,7 @@
 
 namespace cowherd::litmus {
 
-inline constexpr std::size_t kOpCodes = static_cast<std::size_t>(OpCode::kUffdMove) + 1;
+inline constexpr std::size_t kOpCodes = static_cast<std::size_t>(OpCode::kUffdRead) + 1;
 
 /// How often each operation is tried, by OpCode; 0: never. Of an operation that makes no sense where it is drawn (a
 /// dma_read with nothing pinned) nothing comes.
@@ -77,6 +77,8 @@ constexpr OpWeights default_weights() {
   set(OpCode::kUffdWp, 3);
   set(OpCode::kUffdUnwp, 2);
   set(OpCode::kUffdMove, 2);
+  set(OpCode::kUffdPoison, 1);
+  set(OpCode::kUffdRead, 1);
   return weights;
 }
 

@@ -171,6 +171,9 @@ bool Parser::parse_arguments(const StatementWord& word, const Block& block, std:
       sound =
           parse_memory(word, PlaceUse::kPage, op.place) && comma(word) && parse_memory(word, PlaceUse::kPage, op.to);
       break;
+    case Arguments::kHandler:
+      sound = parse_block_argument(index, block.operations.size(), word, true);
+      break;
     case Arguments::kSnapshot:
       sound = parse_snapshot(word, op);
       break;
@@ -238,13 +241,13 @@ bool Parser::parse_target(std::size_t index, std::size_t operation, bool second)
   return true;
 }
 
-bool Parser::parse_block_argument(std::size_t index, std::size_t operation, const StatementWord& word) {
+bool Parser::parse_block_argument(std::size_t index, std::size_t operation, const StatementWord& word, bool target) {
   const Token name = peek();
   if (name.kind != TokenKind::kIdentifier || !is_block_name(name.text)) {
     return fail(name, fmt::format("{} takes a block such as P1, not {}", word.name, quote(name)));
   }
   take();
-  pending_.push_back({index, operation, false, false, name});
+  pending_.push_back({index, operation, target, false, name});
   return true;
 }
 

@@ -87,7 +87,8 @@ class Parser {
   bool parse_suffixes(const StatementWord& word, Operation& op);
   bool parse_failure(Operation& op);
   bool parse_target(std::size_t index, std::size_t operation, bool second = false);
-  bool parse_block_argument(std::size_t index, std::size_t operation, const StatementWord& word);
+  /// `target`: whose memory is meant.
+  bool parse_block_argument(std::size_t index, std::size_t operation, const StatementWord& word, bool target = false);
   bool parse_advice(Operation& op);
   bool parse_snapshot(const StatementWord& word, Operation& op);
   bool parse_memory(const StatementWord& word, PlaceUse use, Place& place);

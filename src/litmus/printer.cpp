@@ -204,6 +204,7 @@ std::string print_place(const Program& program, const Operation& operation) {
     case Arguments::kNone:
     case Arguments::kBlock:
     case Arguments::kSnapshot:
+    case Arguments::kHandler:
       return {};
     case Arguments::kWord:
     case Arguments::kWordValue:
@@ -242,7 +243,11 @@ std::string print_operation(const Program& program, std::size_t block, const Ope
   if (operation.result.has_value()) out += fmt::format("{} = ", program.blocks[block].registers[*operation.result]);
   out += fmt::format("{}(", word.name);
   if (word.arguments == Arguments::kDevicePagesFlags) out += program.devices[operation.device] + ", ";
-  if (operation.target.has_value()) out += program.blocks[*operation.target].name + ":";
+  if (word.arguments == Arguments::kHandler) {
+    out += program.blocks[*operation.target].name;
+  } else if (operation.target.has_value()) {
+    out += program.blocks[*operation.target].name + ":";
+  }
   out += print_place(program, operation);
   switch (word.arguments) {
     case Arguments::kBlock:

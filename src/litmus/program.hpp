@@ -181,6 +181,8 @@ enum class OpCode : std::uint8_t {
   kUffdWp,          // uffd_wp(P0:x): whoever writes the page waits
   kUffdUnwp,        // uffd_unwp(P0:x): and no more
   kUffdMove,        // uffd_move(x, y): the page at y goes to x, where none is
+  kUffdPoison,      // uffd_poison(P0:x): nobody gets a page there
+  kUffdRead,        // r = uffd_read(P0): what the handler is told, by somebody who waits until then
 };
 
 constexpr bool starts_block(OpCode code) {
@@ -215,7 +217,7 @@ struct Operation {
   /// The block that fork, vfork, thread and wait name.
   std::uint8_t block = 0;
   /// The process whose memory is meant (as a block number), where it is not the own one: pin, get, ptrace_*, lock_page,
-  /// clear_refs, try_share, swapout, swapin, collapse, split.
+  /// clear_refs, try_share, swapout, swapin, collapse, split; for uffd_read always.
   std::optional<std::uint8_t> target;
   /// ksm_merge: whose memory `to` is in, where it is not the own one.
   std::optional<std::uint8_t> to_target;

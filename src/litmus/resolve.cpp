@@ -251,8 +251,10 @@ class Resolver {
   void check_target(std::uint8_t b, Operation& op) {
     const Arguments arguments = statement_word(op).arguments;
     const bool ptrace = arguments == Arguments::kOtherWord || arguments == Arguments::kOtherWordValue;
+    const bool reads_events = arguments == Arguments::kHandler;
     if (!op.target.has_value()) {
-      if (ptrace || (is_kernel_work(op) && names_variable(op) && program_.blocks[b].kind == BlockKind::kKernel)) {
+      if (ptrace || reads_events ||
+          (is_kernel_work(op) && names_variable(op) && program_.blocks[b].kind == BlockKind::kKernel)) {
         report(op.position, fmt::format("{} must say whose memory: {}{}", statement_word(op).name,
                                         statement_word(op).name, describe(arguments)));
       }
@@ -267,7 +269,7 @@ class Resolver {
     if (!own && has(op.pin_flags, PinFlags::kFast)) {
       report(op.position, "FOLL_FAST is for the own memory: it looks at the tables that the CPU uses");
     }
-    if (!own) return;
+    if (!own || reads_events) return;
     if (ptrace) {
       report(op.position, fmt::format("{} is for the memory of another process", statement_word(op).name));
     } else {

@@ -69,6 +69,8 @@ constexpr std::array kStatements{
     StatementWord{"uffd_wp", OpCode::kUffdWp, Arguments::kHandledPages},
     StatementWord{"uffd_unwp", OpCode::kUffdUnwp, Arguments::kHandledPages},
     StatementWord{"uffd_move", OpCode::kUffdMove, Arguments::kTwoPages},
+    StatementWord{"uffd_poison", OpCode::kUffdPoison, Arguments::kHandledPage},
+    StatementWord{"uffd_read", OpCode::kUffdRead, Arguments::kHandler},
 };
 
 constexpr std::array kProtections{
@@ -101,6 +103,8 @@ constexpr std::array kUffdFlags{
     FlagWord<UffdFlags>{"UFFD_MINOR", UffdFlags::kMinor},
     FlagWord<UffdFlags>{"UFFD_EVENT_FORK", UffdFlags::kEventFork},
     FlagWord<UffdFlags>{"UFFD_EVENT_REMAP", UffdFlags::kEventRemap},
+    FlagWord<UffdFlags>{"UFFD_EVENT_UNMAP", UffdFlags::kEventUnmap},
+    FlagWord<UffdFlags>{"UFFD_WP_ASYNC", UffdFlags::kWpAsync},
 };
 
 constexpr std::array kAdvice{
@@ -224,6 +228,7 @@ bool names_variable(const Operation& operation) {
     case Arguments::kDeviceWord:
     case Arguments::kDeviceWordValue:
     case Arguments::kSnapshot:
+    case Arguments::kHandler:
       return false;
     default:
       return true;
@@ -252,6 +257,7 @@ std::string_view describe(Arguments arguments) {
     case Arguments::kPagesAdvice:
       return "(x, MADV_...)";
     case Arguments::kBlock:
+    case Arguments::kHandler:
       return "(P1)";
     case Arguments::kDevicePagesFlags:
       return "(d, x, FOLL_...)";

@@ -45,6 +45,7 @@ enum class Arguments : std::uint8_t {
   kHandledPage,
   kHandledPages,
   kTwoPages,
+  kHandler,
 };
 
 struct StatementWord {

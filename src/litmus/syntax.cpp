@@ -85,13 +85,13 @@ STATEMENTS, each may begin with 'r0 =' and end with 'fail_nth N' (its N-th alloc
   poison(P0:x)                      the memory of the page fails: SIGBUS for who maps it
   make_exclusive(P0:x)  device_read(P0:x)  device_write(P0:x, v)  device_add(P0:x, v)  a device has it alone
   compact()  offline()              pages go to lower frames; movable memory is taken out: -EBUSY if one stays
-  uffd_register(x, FLAGS)           these faults wait for a handler: UFFD_MISSING, UFFD_WP, UFFD_MINOR; and
+  uffd_register(x, FLAGS)  uffd_unregister(x)   UFFD_MISSING, UFFD_WP, UFFD_MINOR: such faults have a handler;
                                     UFFD_EVENT_FORK, UFFD_EVENT_REMAP: a child, what mremap moves, is too
-  uffd_unregister(x)                no fault does
-  uffd_copy(P0:x, v)  uffd_zeropage(P0:x)    the handler puts a page where none is; -EEXIST where one is
+  uffd_copy(P0:x, v)  uffd_zeropage(P0:x)  uffd_poison(P0:x)  a page, or a SIGBUS, where none is; else -EEXIST
   uffd_continue(P0:x)               it lets the page be mapped that the file has; -EFAULT where that has none
-  uffd_wp(P0:x)  uffd_unwp(P0:x)    who writes the page waits; and no more
+  uffd_wp(P0:x)  uffd_unwp(P0:x)    who writes the page waits (UFFD_WP_ASYNC: it takes that away); no more
   uffd_move(x, y)                   the page at y goes to x, where none is; -EBUSY where others have it
+  r0 = uffd_read(P0)  what P0's handler is told, 19 a fork, 20 mremap, 22 munmap; who did it waits for that
   These, pin and get take P1:x for another process's memory, x for the own; not ptrace_*.
 
 CONDITIONS

@@ -214,6 +214,7 @@ Answer Course::perform(std::uint8_t block, const Operation& op) {
     case OpCode::kPoison:
     case OpCode::kUffdCopy:
     case OpCode::kUffdZeropage:
+    case OpCode::kUffdPoison:
     case OpCode::kUffdContinue:
     case OpCode::kUffdWp:
     case OpCode::kUffdUnwp:

@@ -30,6 +30,7 @@ struct Known {
 
 constexpr std::string_view kPageLock = "no page lock can be held from user space";
 constexpr std::string_view kNumaChoice = "which pages get a NUMA hint, and when, is the kernel's choice alone";
+constexpr std::string_view kReadAtOnce = "what userfaultfd tells beside faults is read at once here";
 constexpr std::string_view kGoBack = "no kernel restores an address space";
 
 constexpr std::array kStatements{
@@ -80,6 +81,8 @@ constexpr std::array kStatements{
     Known{OpCode::kUffdWp, InC::kNo},
     Known{OpCode::kUffdUnwp, InC::kNo},
     Known{OpCode::kUffdMove, InC::kNo},
+    Known{OpCode::kUffdPoison, InC::kNo},
+    Known{OpCode::kUffdRead, InC::kNo, kReadAtOnce},
     Known{OpCode::kLockPage, InC::kNo, kPageLock},
     Known{OpCode::kUnlockPage, InC::kNo, kPageLock},
     Known{OpCode::kTryShare, InC::kNo, "the exclusive mark cannot be taken alone from user space"},

@@ -259,12 +259,19 @@ class Planner {
       return skip("no rule set registers hugetlb memory, as Linux does", text);
     }
     if (op.code == OpCode::kUffdMove) need(Need::kUserfaultMove, text);
+    if (op.code == OpCode::kUffdPoison) need(Need::kUserfaultPoison, text);
+    if (op.code == OpCode::kUffdPoison && is_shared(op.place)) {
+      return skip("no rule set forbids pages of files, as Linux does", text);
+    }
     if (op.code == OpCode::kUffdWp || op.code == OpCode::kUffdUnwp) need(Need::kUserfaultWp, text);
     if (op.code == OpCode::kUffdContinue) need(Need::kUserfaultMinor, text);
     if (op.code != OpCode::kUffdRegister) return;
     if (has(op.uffd, UffdFlags::kWriteProtect)) need(Need::kUserfaultWp, text);
     if (has(op.uffd, UffdFlags::kMinor)) need(Need::kUserfaultMinor, text);
-    if (has(op.uffd, UffdFlags::kEventFork) || has(op.uffd, UffdFlags::kEventRemap)) need(Need::kUserfaultEvents, text);
+    if (has(op.uffd, UffdFlags::kWpAsync)) need(Need::kUserfaultAsync, text);
+    if (has(op.uffd, UffdFlags::kEventFork) || has(op.uffd, UffdFlags::kEventRemap) ||
+        has(op.uffd, UffdFlags::kEventUnmap))
+      need(Need::kUserfaultEvents, text);
     const litmus::Variable& variable = program_.variables[op.place.variable];
     if (is_shared(op.place) && has(op.uffd, UffdFlags::kWriteProtect)) {
       return skip("no rule set write-protects files by userfaultfd, as Linux does", text);

@@ -33,6 +33,8 @@ enum class Need : std::uint8_t {
   kUserfaultWp,
   kUserfaultMinor,
   kUserfaultMove,
+  kUserfaultPoison,
+  kUserfaultAsync,
   kHeldCopy,
   kDirectIo,
   kDirectPins,

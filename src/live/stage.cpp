@@ -470,16 +470,8 @@ Answer Stage::perform(std::uint8_t block, std::uint8_t process, const Operation&
       return debug_aside(block, op, value);
     case OpCode::kClearRefs:
       return clear_refs(op.target.value_or(process));
-    case OpCode::kUffdRegister:
-    case OpCode::kUffdUnregister:
-    case OpCode::kUffdCopy:
-    case OpCode::kUffdZeropage:
-    case OpCode::kUffdContinue:
-    case OpCode::kUffdWp:
-    case OpCode::kUffdUnwp:
-    case OpCode::kUffdMove:
-      return as_handler(block, process, op, value);
     default:
+      if (is_of_handler(op.code)) return as_handler(block, process, op, value);
       // exit() is the course's; what else is not here is not in known.cpp either.
       break;
   }

@@ -24,7 +24,8 @@ using litmus::Operation;
 
 constexpr std::size_t kNoHandler = ~std::size_t{0};
 constexpr useconds_t kOutsideMicroseconds = 200;
-constexpr UffdFlags kEvents = UffdFlags::kEventFork | UffdFlags::kEventRemap;
+constexpr UffdFlags kEvents =
+    UffdFlags::kEventFork | UffdFlags::kEventRemap | UffdFlags::kEventUnmap | UffdFlags::kWpAsync;
 
 UffdFlags events_in(UffdFlags flags) {
   return static_cast<UffdFlags>(static_cast<unsigned>(flags) & static_cast<unsigned>(kEvents));
@@ -109,6 +110,8 @@ Answer Stage::as_handler(std::uint8_t block, std::uint8_t process, const Operati
       return answer_of(fill_with_value(file, address, length, value));
     case OpCode::kUffdZeropage:
       return answer_of(fill_with_zeros(file, address, length));
+    case OpCode::kUffdPoison:
+      return answer_of(forbid(file, address, length));
     case OpCode::kUffdContinue:
       return answer_of(map_from_file(file, address, length));
     case OpCode::kUffdWp:

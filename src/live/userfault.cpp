@@ -38,6 +38,8 @@ struct MoveArguments {
   std::int64_t move;
 };
 constexpr unsigned long kContinue = _IOWR(UFFDIO, 0x07, ContinueArguments);
+// Its arguments are those of UFFDIO_CONTINUE.
+constexpr unsigned long kPoison = _IOWR(UFFDIO, 0x08, ContinueArguments);
 constexpr unsigned long kMove = _IOWR(UFFDIO, 0x05, MoveArguments);
 constexpr std::uint64_t kDontWake = 1;
 /// Of a fork that is under way nobody tells when it has ended.
@@ -60,6 +62,19 @@ Reply until_done(std::uint64_t length, Call&& call) {
   return {0, EAGAIN};
 }
 
+/// A call that says of a range what is to be there; `part`: how far it came.
+template <class Arguments, class Part>
+Reply fill_range(int file, unsigned long call, Part Arguments::*part, std::uint64_t address, std::uint64_t length) {
+  return until_done(length, [&](std::uint64_t done, std::int64_t& filled) {
+    Arguments arguments{};
+    arguments.range = {address + done, length - done};
+    arguments.mode = kDontWake;
+    const int result = ::ioctl(file, call, &arguments);
+    filled = arguments.*part;
+    return result;
+  });
+}
+
 }  // namespace
 
 bool is_of_handler(litmus::OpCode code) {
@@ -72,6 +87,7 @@ bool is_of_handler(litmus::OpCode code) {
     case litmus::OpCode::kUffdWp:
     case litmus::OpCode::kUffdUnwp:
     case litmus::OpCode::kUffdMove:
+    case litmus::OpCode::kUffdPoison:
       return true;
     default:
       return false;
@@ -89,6 +105,8 @@ std::uint64_t userfault_features(UffdFlags flags) {
   std::uint64_t features = UFFD_FEATURE_THREAD_ID;
   if (has(flags, UffdFlags::kEventFork)) features |= UFFD_FEATURE_EVENT_FORK;
   if (has(flags, UffdFlags::kEventRemap)) features |= UFFD_FEATURE_EVENT_REMAP;
+  if (has(flags, UffdFlags::kEventUnmap)) features |= UFFD_FEATURE_EVENT_UNMAP;
+  if (has(flags, UffdFlags::kWpAsync)) features |= kAsyncFeature;
   return features;
 }
 
@@ -137,25 +155,15 @@ Reply fill_with_value(int file, std::uint64_t address, std::uint64_t length, std
 }
 
 Reply fill_with_zeros(int file, std::uint64_t address, std::uint64_t length) {
-  return until_done(length, [&](std::uint64_t done, std::int64_t& part) {
-    uffdio_zeropage zeros{};
-    zeros.range = {address + done, length - done};
-    zeros.mode = kDontWake;
-    const int result = ::ioctl(file, UFFDIO_ZEROPAGE, &zeros);
-    part = zeros.zeropage;
-    return result;
-  });
+  return fill_range<uffdio_zeropage>(file, UFFDIO_ZEROPAGE, &uffdio_zeropage::zeropage, address, length);
 }
 
 Reply map_from_file(int file, std::uint64_t address, std::uint64_t length) {
-  return until_done(length, [&](std::uint64_t done, std::int64_t& part) {
-    ContinueArguments arguments{};
-    arguments.range = {address + done, length - done};
-    arguments.mode = kDontWake;
-    const int result = ::ioctl(file, kContinue, &arguments);
-    part = arguments.mapped;
-    return result;
-  });
+  return fill_range<ContinueArguments>(file, kContinue, &ContinueArguments::mapped, address, length);
+}
+
+Reply forbid(int file, std::uint64_t address, std::uint64_t length) {
+  return fill_range<ContinueArguments>(file, kPoison, &ContinueArguments::mapped, address, length);
 }
 
 Reply write_protect(int file, std::uint64_t address, std::uint64_t length, bool protect) {

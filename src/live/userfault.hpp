@@ -32,6 +32,8 @@ Reply unregister_memory(int file, std::uint64_t address, std::uint64_t length);
 Reply fill_with_value(int file, std::uint64_t address, std::uint64_t length, std::int64_t value);
 Reply fill_with_zeros(int file, std::uint64_t address, std::uint64_t length);
 Reply map_from_file(int file, std::uint64_t address, std::uint64_t length);
+/// Nobody gets a page there.
+Reply forbid(int file, std::uint64_t address, std::uint64_t length);
 Reply write_protect(int file, std::uint64_t address, std::uint64_t length, bool protect);
 /// By a thread of the process whose memory it is.
 Reply move_pages_here(int file, std::uint64_t to, std::uint64_t from, std::uint64_t length);
@@ -57,6 +59,9 @@ int take_file(pid_t process, int file);
 inline constexpr std::uint64_t kWpFeature = 1u << 0;
 inline constexpr std::uint64_t kMinorFeature = 1u << 10;
 inline constexpr std::uint64_t kMoveFeature = 1u << 16;
+// UFFD_FEATURE_POISON, _WP_ASYNC.
+inline constexpr std::uint64_t kPoisonFeature = 1u << 14;
+inline constexpr std::uint64_t kAsyncFeature = 1u << 15;
 
 /// What of it the kernel has.
 struct UserfaultOffer {

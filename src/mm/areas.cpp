@@ -14,6 +14,7 @@
 #include "mm/page.hpp"
 #include "mm/shared_tables.hpp"
 #include "mm/swap.hpp"
+#include "mm/userfault.hpp"
 
 namespace cowherd::mm {
 
@@ -260,6 +261,7 @@ void remove_vmas(System<G>& system, Mm& mm, PageRange range, Removed<G>& removed
   Ref<Vma> vma = removed.vmas;
   const Live live(system, "remove-vmas", vma);
   for (; vma; vma = system.at(vma).right) {
+    removed.tells = removed.tells || tells_handler(system.at(vma).flags.uffd, UffdFlags::kEventUnmap);
     // Who came by a reverse map before is out of the tables after this, and nobody comes any more.
     {
       const AnonVmaGuard<G> guard(system, mm, vma);

@@ -57,6 +57,8 @@ struct Removed {
   /// By level, 0 the lowest; linked by their owners.
   std::array<FrameNumber, Tables<G>::kLowerLevels> tables{};
   PendingFlush<G> flush;
+  /// Userfaultfd's handler is to be told.
+  bool tells = false;
 };
 
 /// Removes every VMA in `range`, and what they map. The caller is alone in the address space no longer than it takes to

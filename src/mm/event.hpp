@@ -98,6 +98,11 @@ enum class EventKind : std::uint8_t {
   kUffdUnprotected,
   /// The handler took the page from another address: `page` is the new one.
   kUffdMoved,
+  /// The handler lets nobody have a page there.
+  kUffdForbidden,
+  /// Userfaultfd's handler is told of a fork or a move; it has read that.
+  kUffdTold,
+  kUffdRead,
   /// A hugetlb page was taken from an address space for the one that was promised it.
   kHugetlbTaken,
 };

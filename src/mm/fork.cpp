@@ -151,7 +151,7 @@ Result<void> start_fork(System<G>& system, Mm& parent) {
 
 /// Compare Linux mm/mmap.c: dup_mmap().
 template <class G>
-Result<void> copy_vmas(System<G>& system, Mm& parent, Ref<Mm> child, ForkMode mode) {
+Result<void> copy_vmas(System<G>& system, Mm& parent, Ref<Mm> child, ForkMode mode, bool told) {
   PendingFlush<G> flush(system, parent);
   const Live live(system, "copy-vmas", flush.range());
   Result<void> copied;
@@ -169,10 +169,16 @@ Result<void> copy_vmas(System<G>& system, Mm& parent, Ref<Mm> child, ForkMode mo
     VmaTreeBuilder::Edge edge;
     VmaTreeBuilder childs(system.frames().objects(), edge);
     ForkedAnonVma last;
-    const Live walked(system, "areas", vma, edge, last);
+    bool tells = false;
+    const Live walked(system, "areas", vma, edge, last, tells);
     const bool shares = mode != ForkMode::kClassic && may_share_tables(system.rules());
     for (; vma && copied; vma = areas.next()) {
       if (system.at(vma).flags.dont_fork && !COWHERD_MUTANT(dontfork_ignored)) continue;
+      tells = tells || (told && tells_handler(system.at(vma).flags.uffd, UffdFlags::kEventFork));
+      if (tells && !can_tell(system, parent)) [[unlikely]] {
+        copied = Errno::kNoMemory;
+        continue;
+      }
       auto made = duplicate_vma(system, parent, child, vma, last);
       if (!made) {
         copied = made.error();
@@ -205,6 +211,7 @@ Result<void> copy_vmas(System<G>& system, Mm& parent, Ref<Mm> child, ForkMode mo
     //
     // Allowed because a fault needs the mmap lock.
     if (!COWHERD_MUTANT(fork_flushes_after_unlock)) flush.before_unlock();
+    if (tells && copied) tell_handler(system, parent, UffdEvent::kFork);
   }
   flush.after_unlock();
   return copied;
@@ -213,7 +220,7 @@ Result<void> copy_vmas(System<G>& system, Mm& parent, Ref<Mm> child, ForkMode mo
 }  // namespace
 
 template <class G>
-Result<ProcessId> fork(System<G>& system, ProcessId parent, ForkMode mode) {
+Result<ProcessId> fork(System<G>& system, ProcessId parent, ForkMode mode, bool told) {
   const Ref<Process> caller = process_ref<G>(parent);
   Mm& parent_mm = mm_of(system, parent);
   // The child's mm and process come first: once pages are shared only their copying can still fail, and dropping the
@@ -230,7 +237,7 @@ Result<ProcessId> fork(System<G>& system, ProcessId parent, ForkMode mode) {
     return process.error();
   }
   const Live live(system, "fork", child, *process);
-  if (auto copied = copy_vmas(system, parent_mm, child, mode); !copied) {
+  if (auto copied = copy_vmas(system, parent_mm, child, mode, told); !copied) {
     if (COWHERD_MUTANT(failed_fork_leaves_child)) return copied.error();
     const ProcessId stillborn{process->unit};
     disown(system, stillborn);
@@ -245,7 +252,7 @@ Result<ProcessId> fork(System<G>& system, ProcessId parent, ForkMode mode) {
   return ProcessId{process->unit};
 }
 
-#define COWHERD_INSTANTIATE(G) template Result<ProcessId> fork<G>(System<G>&, ProcessId, ForkMode);
+#define COWHERD_INSTANTIATE(G) template Result<ProcessId> fork<G>(System<G>&, ProcessId, ForkMode, bool);
 COWHERD_FOR_EACH_GEOMETRY(COWHERD_INSTANTIATE)
 #undef COWHERD_INSTANTIATE
 

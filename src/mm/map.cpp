@@ -8,6 +8,7 @@
 #include "mm/page.hpp"
 #include "mm/populate.hpp"
 #include "mm/shared_tables.hpp"
+#include "mm/userfault.hpp"
 
 namespace cowherd::mm {
 
@@ -122,7 +123,7 @@ Result<Vaddr> mmap(System<G>& system, ProcessId process, Vaddr address, ByteCoun
   if (of_file && backing.first.value() + wanted.count().value() > kMaxFilePages) return Errno::kInvalid;
   PageRange range;
   Removed<G> removed(system, mm);
-  const Live live(system, "mmap", removed.vmas, removed.tables, removed.flush.range());
+  const Live live(system, "mmap", removed.vmas, removed.tables, removed.flush.range(), removed.tells);
   {
     const MmapWriteGuard<G> guard(system, mm);
     if (guard.blocked() || stuck(mm)) {
@@ -133,7 +134,8 @@ Result<Vaddr> mmap(System<G>& system, ProcessId process, Vaddr address, ByteCoun
     range = placed;
     if (cuts_hugetlb(system, mm, range)) return Errno::kInvalid;
     COWHERD_TRY_ASSIGN(fresh, make_vma(system, range.count(), flags, backing));
-    auto ready = split_at(system, mm, range);
+    auto ready = may_unmap(system, mm, range);
+    if (ready) ready = split_at(system, mm, range);
     if (ready) {
       const Live owning(system, "own-edges-of", range, fresh.vma, fresh.file, fresh.mapping);
       ready = own_edges(system, mm, range);
@@ -149,6 +151,7 @@ Result<Vaddr> mmap(System<G>& system, ProcessId process, Vaddr address, ByteCoun
     }
     const Live placing(system, "place", range, fresh.vma, fresh.file, fresh.mapping);
     remove_vmas(system, mm, range, removed);
+    if (removed.tells) tell_handler(system, mm, UffdEvent::kUnmap);
     Vma& added = system.at(fresh.vma);
     added.pages = range;
     added.index = of_file ? Vpn{backing.first.value()} : range.begin;
@@ -185,19 +188,21 @@ Result<void> munmap(System<G>& system, ProcessId process, Vaddr address, ByteCou
   Mm& mm = mm_of(system, process);
   COWHERD_TRY_ASSIGN(range, page_range<G>(address, length));
   Removed<G> removed(system, mm);
-  const Live live(system, "munmap", removed.vmas, removed.tables, removed.flush.range());
+  const Live live(system, "munmap", removed.vmas, removed.tables, removed.flush.range(), removed.tells);
   {
     const MmapWriteGuard<G> guard(system, mm);
     if (guard.blocked() || stuck(mm)) {
       return would_block(system, Point::kMmapLock);
     }
     if (cuts_hugetlb(system, mm, range)) return Errno::kInvalid;
+    COWHERD_TRY(may_unmap(system, mm, range));
     COWHERD_TRY(split_at(system, mm, range));
     if (auto owned = own_edges(system, mm, range); !owned) {
       merge_vmas(system, mm, range);
       return owned;
     }
     remove_vmas(system, mm, range, removed);
+    if (removed.tells) tell_handler(system, mm, UffdEvent::kUnmap);
   }
   free_removed(system, removed);
   return {};

@@ -45,6 +45,8 @@ struct Mm {
   std::uint8_t sole_agent = 0;
   /// Walkers without locks that are inside now; counted in an explored geometry.
   std::uint8_t walkers = 0;
+  /// What userfaultfd's handler is told and has not read, the oldest first: see UnreadEvent. Under the mmap lock.
+  std::uint8_t unread[3] = {};
   /// Readers of mmap_lock until it is biased towards them, 0 while it is: see BiasedLock. Unused in an explored
   /// geometry.
   std::uint32_t readers_to_bias = 0;

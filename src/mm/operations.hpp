@@ -25,9 +25,10 @@ template <class G>
 Result<ProcessId> spawn(System<G>& system);
 
 /// A child whose private memory holds what the parent's holds now. ENOMEM; EBUSY under rules that refuse while pages
-/// are pinned. Compare Linux kernel/fork.c: dup_mmap().
+/// are pinned. `told`: userfaultfd's handler hears of it where it wants to, and ENOMEM may be that it has too much to
+/// read. Compare Linux kernel/fork.c: dup_mmap().
 template <class G>
-Result<ProcessId> fork(System<G>& system, ProcessId parent, ForkMode mode = ForkMode::kClassic);
+Result<ProcessId> fork(System<G>& system, ProcessId parent, ForkMode mode = ForkMode::kClassic, bool told = true);
 
 /// Gives `process` the private memory that `from` has now, as fork would give it a child of that process, in place of
 /// all that it had. Its address space stays the same one; pins keep their pages, as for munmap(). ENOMEM, EBUSY as
@@ -326,6 +327,11 @@ Result<void> uffd_copy(System<G>& system, ProcessId process, Vaddr address, std:
 /// As uffd_copy(), with zeros. Compare Linux UFFDIO_ZEROPAGE.
 template <class G>
 Result<void> uffd_zeropage(System<G>& system, ProcessId process, Vaddr address);
+/// Nobody gets a page there, as if its memory had failed: SIGBUS, and EFAULT or EHWPOISON for the kernel, until
+/// uffd_copy() brings one after all or the address is given up. Errors as uffd_copy(); EINVAL: a file is mapped there.
+/// Compare Linux UFFDIO_POISON.
+template <class G>
+Result<void> uffd_poison(System<G>& system, ProcessId process, Vaddr address);
 /// Maps the page that the file has. As uffd_copy(); EFAULT: it has none; EINVAL: no file in memory is mapped there.
 /// Compare Linux UFFDIO_CONTINUE.
 template <class G>
@@ -340,6 +346,19 @@ Result<void> uffd_write_protect(System<G>& system, ProcessId process, Vaddr addr
 /// EFAULT: the page has failed; ENOMEM. Compare Linux UFFDIO_MOVE.
 template <class G>
 Result<void> uffd_move(System<G>& system, ProcessId process, Vaddr to, Vaddr from);
+
+/// The oldest event that the handler of the process's memory has not read; whoever has caused it goes on. EAGAIN: there
+/// is none. Compare Linux fs/userfaultfd.c: userfaultfd_read().
+template <class G>
+Result<UffdEvent> uffd_read(System<G>& system, ProcessId process);
+/// Whether there is one; whether there is one that `agent` has caused, whose operation is over only when it was read.
+template <class G>
+bool has_unread_event(System<G>& system, ProcessId process);
+template <class G>
+bool waits_to_be_read(System<G>& system, ProcessId process, std::uint8_t agent);
+/// What nobody is known to have caused, there being no scheduler, was caused by `agent`.
+template <class G>
+void claim_events(System<G>& system, ProcessId process, std::uint8_t agent);
 
 /// What is known of the page at an address: for tests and explanations.
 struct PageView {

@@ -10,6 +10,7 @@
 #include "mm/operations.hpp"
 #include "mm/page.hpp"
 #include "mm/shared_tables.hpp"
+#include "mm/userfault.hpp"
 
 namespace cowherd::mm {
 
@@ -174,10 +175,20 @@ void leave_empty(System<G>& system, Mm& mm, PageRange range) COWHERD_REQUIRES(mm
   merge_vmas(system, mm, range);
 }
 
+/// ENOMEM: userfaultfd's handler cannot be told of all that a move does.
+template <class G>
+Result<void> may_move(System<G>& system, Mm& mm, const Request& request) COWHERD_REQUIRES(mm.mmap_lock) {
+  std::size_t events = tells_of(system, mm, request.kept(), UffdFlags::kEventRemap) ? 1 : 0;
+  if (tells_of(system, mm, request.target(), UffdFlags::kEventUnmap)) ++events;
+  if (!request.dont_unmap() && tells_of(system, mm, request.from, UffdFlags::kEventUnmap)) ++events;
+  return events == 0 || can_tell(system, mm, events) ? Result<void>() : Errno::kNoMemory;
+}
+
 /// Everything that can fail of a move. ENOMEM, and then nothing has changed that can be observed.
 template <class G>
 Result<void> prepare(System<G>& system, Mm& mm, const Request& request, NewVmas<G>& vmas, TableReserve<G>& reserve)
     COWHERD_REQUIRES(mm.mmap_lock) {
+  COWHERD_TRY(may_move(system, mm, request));
   COWHERD_TRY(split_at(system, mm, request.kept()));
   COWHERD_TRY(split_at(system, mm, request.from));
   COWHERD_TRY(split_at(system, mm, request.target()));
@@ -201,6 +212,8 @@ Result<void> move(System<G>& system, Mm& mm, const Request& request, Removed<G>&
     merge_vmas(system, mm, request.target());
     return ready;
   }
+  const bool tells = tells_of(system, mm, request.kept(), UffdFlags::kEventRemap);
+  const Live told(system, "tells", tells);
   remove_vmas(system, mm, request.target(), there);
   while (const Ref<Vma> vma = vmas.pop()) hang_in(system, mm, vma);
   VmaTree areas = system.areas(mm);
@@ -216,6 +229,9 @@ Result<void> move(System<G>& system, Mm& mm, const Request& request, Removed<G>&
     remove_vmas(system, mm, request.from, left);
   }
   merge_vmas(system, mm, request.target());
+  if (there.tells) tell_handler(system, mm, UffdEvent::kUnmap);
+  if (tells) tell_handler(system, mm, UffdEvent::kRemap);
+  if (left.tells) tell_handler(system, mm, UffdEvent::kUnmap);
   return {};
 }
 
@@ -225,12 +241,14 @@ Result<void> resize_in_place(System<G>& system, Mm& mm, const Request& request, 
     COWHERD_REQUIRES(mm.mmap_lock) {
   const Ref<Vma> vma = system.areas(mm).at(request.from.begin);
   if (!request.given_up().empty()) {
+    COWHERD_TRY(may_unmap(system, mm, request.given_up()));
     COWHERD_TRY(split_at(system, mm, request.given_up()));
     if (auto owned = own_edges(system, mm, request.given_up()); !owned) {
       merge_vmas(system, mm, request.given_up());
       return owned;
     }
     remove_vmas(system, mm, request.given_up(), removed);
+    if (removed.tells) tell_handler(system, mm, UffdEvent::kUnmap);
     return {};
   }
   const PageRange more{request.from.end, request.from.begin + request.count_there};
@@ -287,8 +305,8 @@ Result<Vaddr> mremap(System<G>& system, ProcessId process, Vaddr old_address, By
   Removed<G> there(system, mm);
   Removed<G> left(system, mm);
   Vpn now{0};
-  const Live live(system, "mremap", request.there, there.vmas, there.tables, there.flush.range());
-  const Live more(system, "mremap-left", left.vmas, left.tables, left.flush.range(), now);
+  const Live live(system, "mremap", request.there, there.vmas, there.tables, there.flush.range(), there.tells);
+  const Live more(system, "mremap-left", left.vmas, left.tables, left.flush.range(), left.tells, now);
   {
     const MmapWriteGuard<G> guard(system, mm);
     if (guard.blocked() || stuck(mm)) {

@@ -135,7 +135,7 @@ template <class G>
 Result<void> restore(System<G>& system, ProcessId process, ProcessId from) {
   // Everything that can fail comes first.
   COWHERD_TRY_ASSIGN(nothing, Tables<G>::create(system.frames()));
-  auto fresh = fork(system, from, ForkMode::kSharedSubtrees);
+  auto fresh = fork(system, from, ForkMode::kSharedSubtrees, false);
   if (!fresh) {
     Tables<G>::destroy(system.frames(), nothing);
     return fresh.error();

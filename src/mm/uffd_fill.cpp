@@ -15,7 +15,7 @@ namespace cowherd::mm {
 namespace {
 
 /// What the handler puts at an address.
-enum class Fill : std::uint8_t { kCopy, kZeroPage, kContinue };
+enum class Fill : std::uint8_t { kCopy, kZeroPage, kContinue, kPoison };
 
 template <class G>
 void write_page(System<G>& system, FrameNumber frame, std::span<const std::byte> bytes) {
@@ -26,15 +26,28 @@ void write_page(System<G>& system, FrameNumber frame, std::span<const std::byte>
   }
 }
 
-/// The place of the entry for `page`, with its tables. EAGAIN: they have to become the own ones first. ENOMEM,
-/// kWouldBlock.
+/// The place of the entry for `page`, with its tables. kTablesShared, ENOMEM, kWouldBlock.
 template <class G>
 Result<EntrySlot> place_of(System<G>& system, Mm& mm, Vpn page) {
   const auto walk = system.tables(mm).walk_to(page);
   if (walk.huge) return Errno::kExist;
-  if (walk.shared) return Errno::kAgain;
+  if (walk.shared) return kTablesShared;
   if (walk.slot) return walk.slot;
   return make_slot(system, mm, page);
+}
+
+/// Puts an entry there that lets nobody through: SIGBUS, as of memory that has failed. Nothing is allocated for it but
+/// tables. EEXIST, kTablesShared, ENOMEM, kWouldBlock. Compare Linux mm/userfaultfd.c: mfill_atomic_pte_poison().
+template <class G>
+Result<void> forbid(System<G>& system, Mm& mm, Vpn page) {
+  COWHERD_TRY_ASSIGN(slot, place_of(system, mm, page));
+  PageTableGuard<G> guard(system, mm, slot);
+  if (guard.blocked()) return would_block(system, Point::kPageTableLock);
+  if (!slot.load().none()) return Errno::kExist;
+  point(system, mm, Point::kSetEntry);
+  guard.set(slot, Entry::forbidden());
+  system.note({.kind = EventKind::kUffdForbidden, .page = page});
+  return {};
 }
 
 /// The entry by which the handler lets a page of the file's cache be mapped. Compare Linux mm/userfaultfd.c:
@@ -89,8 +102,10 @@ template <class G>
 Result<void> fill_locked(System<G>& system, Mm& mm, Vpn page, Fill fill, std::span<const std::byte> bytes) {
   const MmapReadGuard<G> guard(system, mm);
   if (guard.blocked() || stuck(mm)) return would_block(system, Point::kMmapLock);
+  if (has_unread(mm) && !COWHERD_MUTANT(uffd_fill_ignores_events)) return Errno::kAgain;
   const Ref<Vma> vma = system.areas(mm).at(page);
   if (!vma || system.at(vma).flags.uffd == UffdFlags::kNone) return Errno::kNoEntry;
+  if (fill == Fill::kPoison) return system.at(vma).mapping ? Errno::kInvalid : forbid(system, mm, page);
   if (!system.at(vma).mapping) {
     return fill == Fill::kContinue ? Result<void>(Errno::kInvalid) : fill_anonymous(system, mm, vma, page, bytes);
   }
@@ -110,7 +125,7 @@ Result<void> fill(System<G>& system, ProcessId process, Vaddr address, Fill fill
   const Live live(system, "uffd-fill", held.ref(), range);
   while (true) {
     auto done = fill_locked(system, held.mm(), range.begin, fill, bytes);
-    if (done || done.error() != Errno::kAgain) return done;
+    if (done || done.error() != kTablesShared) return done;
     COWHERD_TRY(lock_and_own_tables(system, held.mm(), range.begin));
   }
 }
@@ -149,7 +164,10 @@ Result<void> fill_anonymous(System<G>& system, Mm& mm, Ref<Vma> vma, Vpn page, s
     (void)give_up(Errno::kWouldBlock);
     return would_block(system, Point::kPageTableLock);
   }
-  if (!place->load().none() && !COWHERD_MUTANT(uffd_fill_recheck_dropped)) {
+  // What the handler has forbidden it may bring after all.
+  const Entry there = place->load();
+  const bool free = there.none() || (!zero_page && there.is_forbidden() && !COWHERD_MUTANT(uffd_fill_stops_at_poison));
+  if (!free && !COWHERD_MUTANT(uffd_fill_recheck_dropped)) {
     guard.release();
     return give_up(Errno::kExist);
   }
@@ -159,7 +177,9 @@ Result<void> fill_anonymous(System<G>& system, Mm& mm, Ref<Vma> vma, Vpn page, s
     add_rss(system, *place, 1);
   }
   point(system, mm, Point::kSetEntry);
-  guard.set(*place, make_entry(frame, area, !zero_page));
+  const Entry made = make_entry(frame, area, !zero_page);
+  // What was there is counted already.
+  there.none() ? guard.set(*place, made) : place->store(made);
   system.note({.kind = EventKind::kUffdFilled, .decision = Decision::kUffdContinue, .page = page, .frame = frame});
   return {};
 }
@@ -175,6 +195,11 @@ Result<void> uffd_zeropage(System<G>& system, ProcessId process, Vaddr address) 
 }
 
 template <class G>
+Result<void> uffd_poison(System<G>& system, ProcessId process, Vaddr address) {
+  return fill(system, process, address, Fill::kPoison, {});
+}
+
+template <class G>
 Result<void> uffd_continue(System<G>& system, ProcessId process, Vaddr address) {
   return fill(system, process, address, Fill::kContinue, {});
 }
@@ -183,6 +208,7 @@ Result<void> uffd_continue(System<G>& system, ProcessId process, Vaddr address) 
   template Result<void> fill_anonymous<G>(System<G>&, Mm&, Ref<Vma>, Vpn, std::span<const std::byte>); \
   template Result<void> uffd_copy<G>(System<G>&, ProcessId, Vaddr, std::span<const std::byte>);        \
   template Result<void> uffd_zeropage<G>(System<G>&, ProcessId, Vaddr);                                \
+  template Result<void> uffd_poison<G>(System<G>&, ProcessId, Vaddr);                                  \
   template Result<void> uffd_continue<G>(System<G>&, ProcessId, Vaddr);
 COWHERD_FOR_EACH_GEOMETRY(COWHERD_INSTANTIATE)
 #undef COWHERD_INSTANTIATE

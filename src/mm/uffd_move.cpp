@@ -148,16 +148,17 @@ Result<void> lock_and_move(const Moving<G>& moving) {
   return upper.blocked() ? would_block(system, Point::kPageTableLock) : move_entry(moving);
 }
 
-/// EAGAIN: tables have to become the own ones first, those of `shared`.
+/// kTablesShared: of `shared`.
 template <class G>
 Result<void> move_locked(System<G>& system, Mm& mm, Vpn from, Vpn to, Vpn& shared) {
   const MmapReadGuard<G> guard(system, mm);
   if (guard.blocked() || stuck(mm)) return would_block(system, Point::kMmapLock);
+  if (has_unread(mm)) return Errno::kAgain;
   COWHERD_TRY(check_areas(system, mm, from, to));
   const auto tables = system.tables(mm);
   for (const Vpn page : {from, to}) {
     shared = page;
-    if (tables.walk_to(page).shared) return Errno::kAgain;
+    if (tables.walk_to(page).shared) return kTablesShared;
   }
   const Ref<Vma> vma = system.areas(mm).at(to);
   const Live live(system, "uffd-move-locked", vma);
@@ -183,7 +184,7 @@ Result<void> uffd_move(System<G>& system, ProcessId process, Vaddr to, Vaddr fro
   const Live live(system, "uffd-move", shared);
   while (true) {
     auto done = move_locked(system, mm, source.begin, target.begin, shared);
-    if (done || done.error() != Errno::kAgain) return done;
+    if (done || done.error() != kTablesShared) return done;
     COWHERD_TRY(lock_and_own_tables(system, mm, shared));
   }
 }

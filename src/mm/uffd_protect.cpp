@@ -56,8 +56,9 @@ template <class G>
 Result<void> protect_locked(System<G>& system, Mm& mm, PageRange range, bool protect) {
   const MmapReadGuard<G> guard(system, mm);
   if (guard.blocked() || stuck(mm)) return would_block(system, Point::kMmapLock);
+  if (has_unread(mm)) return Errno::kAgain;
   if (!all_registered(system, mm, range)) return Errno::kNoEntry;
-  if (system.tables(mm).any_shared(range)) return Errno::kAgain;
+  if (system.tables(mm).any_shared(range)) return kTablesShared;
   mark_range(system, mm, range, protect);
   return {};
 }
@@ -112,7 +113,7 @@ Result<void> uffd_write_protect(System<G>& system, ProcessId process, Vaddr addr
   const Live live(system, "uffd-write-protect", held.ref(), range);
   while (true) {
     auto done = protect_locked(system, held.mm(), range, protect);
-    if (done || done.error() != Errno::kAgain) return done;
+    if (done || done.error() != kTablesShared) return done;
     COWHERD_TRY(make_tables_own(system, held.mm(), range));
   }
 }

@@ -1,5 +1,7 @@
 #pragma once
 
+#include <iterator>
+
 #include "mm/fault.hpp"
 #include "mm/sync.hpp"
 #include "mm/system.hpp"
@@ -35,7 +37,7 @@ Result<void> after_handler(System<G>& system, Mm& mm, Vpn page, const Result<voi
 }
 
 /// Puts a page where none is, the handler having decided so. `bytes`: a page of them, or none for zeros. EEXIST: one is
-/// there; EAGAIN: the tables have to become the own ones first; ENOMEM, kWouldBlock. Precondition: nothing of a file is
+/// there; kTablesShared; ENOMEM, kWouldBlock. Precondition: nothing of a file is
 /// mapped here.
 template <class G>
 Result<void> fill_anonymous(System<G>& system, Mm& mm, Ref<Vma> vma, Vpn page, std::span<const std::byte> bytes)
@@ -45,6 +47,52 @@ Result<void> fill_anonymous(System<G>& system, Mm& mm, Ref<Vma> vma, Vpn page, s
 /// entries. The tables are the address space's own.
 template <class G>
 void mark_range(System<G>& system, Mm& mm, PageRange range, bool protect) COWHERD_REQUIRES(mm.mmap_lock);
+
+/// What an operation of the handler returns whose page lies in tables that have to become the own ones first.
+inline constexpr Errno kTablesShared{2003};
+
+// Events: the handler is told of a fork, or that memory has moved, by whoever has done it, who waits until the handler
+// has read that. He holds no lock then, so that nobody waits for him but who would wait for the handler too.
+
+/// In Mm::unread: the lower bits of the UffdEvent, and the agent that waits, as System knows it; 0: none.
+struct UnreadEvent {
+  static constexpr unsigned kAgentShift = 4;
+
+  static std::uint8_t of(UffdEvent event, std::uint8_t agent) {
+    return static_cast<std::uint8_t>((static_cast<unsigned>(event) & 0xFu) | unsigned{agent} << kAgentShift);
+  }
+  static UffdEvent event(std::uint8_t unread) { return static_cast<UffdEvent>(0x10u | (unread & 0xFu)); }
+  static std::uint8_t agent(std::uint8_t unread) { return static_cast<std::uint8_t>(unread >> kAgentShift); }
+};
+
+/// Whether who does what `event` names to memory registered so has to tell the handler, and wait.
+inline bool tells_handler(UffdFlags flags, UffdFlags event) {
+  return has(flags, event) && has(flags, UffdFlags::kReadsEvents);
+}
+/// Whether so many more events can be told; there is memory for a few alone.
+template <class G>
+bool can_tell(System<G>& system, const Mm& mm, std::size_t events = 1) {
+  const bool room = events <= std::size(mm.unread) && mm.unread[std::size(mm.unread) - events] == 0;
+  if (!room) system.frames().note_shortage();
+  return room;
+}
+/// Whether the handler is to be told of what `event` names being done to `range`.
+template <class G>
+bool tells_of(System<G>& system, Mm& mm, PageRange range, UffdFlags event) COWHERD_REQUIRES(mm.mmap_lock);
+/// ENOMEM: it would have to be told that `range` is unmapped, and cannot.
+template <class G>
+Result<void> may_unmap(System<G>& system, Mm& mm, PageRange range) COWHERD_REQUIRES(mm.mmap_lock) {
+  if (mm.unread[std::size(mm.unread) - 1] == 0 || !tells_of(system, mm, range, UffdFlags::kEventUnmap)) return {};
+  (void)can_tell(system, mm);
+  return Errno::kNoMemory;
+}
+/// Tells the handler; the running agent has to wait from the end of its operation on. Precondition: can_tell().
+/// Compare Linux fs/userfaultfd.c: userfaultfd_event_wait_completion().
+template <class G>
+void tell_handler(System<G>& system, Mm& mm, UffdEvent event) COWHERD_REQUIRES(mm.mmap_lock);
+/// Whether the handler has something to read first: its operations change nothing until then. Compare Linux
+/// userfaultfd_ctx::mmap_changing.
+inline bool has_unread(const Mm& mm) { return mm.unread[0] != 0; }
 
 /// Whether all that userfaultfd's handler says of `flags` a child's memory keeps.
 inline bool stays_registered(UffdFlags flags) { return flags == UffdFlags::kNone || has(flags, UffdFlags::kEventFork); }

@@ -229,6 +229,7 @@ TYPED_TEST(UserfaultTest, WhatFailsForWantOfMemoryChangesNothing) {
       {"copy far", [&](M& m, ProcessId p) { return this->fill(m, p, 40, 7); }, 1},
       {"zeropage", [&](M& m, ProcessId p) { return M::error_of(uffd_zeropage(*m, p, m.at(40))); }, 0},
       {"move", [&](M& m, ProcessId p) { return this->move(m, p, 40, 24); }, 0},
+      {"poison", [&](M& m, ProcessId p) { return M::error_of(uffd_poison(*m, p, m.at(40))); }, 0},
       {"protect", [&](M& m, ProcessId p) { return this->protect(m, p, 16, 2, true); }, 0},
   };
   for (const Case& c : cases) {
@@ -267,6 +268,152 @@ TYPED_TEST(UserfaultTest, WhatFailsForWantOfMemoryChangesNothing) {
     }
     EXPECT_GE(fired, c.least);
   }
+}
+
+TYPED_TEST(UserfaultTest, NothingIsDoneUntilWhatIsToldWasRead) {
+  TestMachine<TypeParam> m;
+  const ProcessId p = m.spawn();
+  m.map(p, 0, 4);
+  ASSERT_EQ(m.put(p, 1, 3), Errno{0});
+  const UffdFlags events = UffdFlags::kEventFork | UffdFlags::kEventRemap;
+  ASSERT_EQ(this->do_register(m, p, 0, 2, kMissing | kWp | events), Errno{0});
+  // Somebody reads at once.
+  const ProcessId heard = m.fork(p);
+  EXPECT_FALSE(has_unread_event(*m, p));
+  ASSERT_EQ(this->do_register(m, p, 0, 2, kMissing | kWp | events | UffdFlags::kReadsEvents), Errno{0});
+  EXPECT_EQ(uffd_read(*m, p).error(), Errno::kAgain);
+  const ProcessId child = m.fork(p);
+  EXPECT_TRUE(has_unread_event(*m, p));
+  EXPECT_FALSE(has_unread_event(*m, child));
+  claim_events(*m, p, 3);
+  EXPECT_TRUE(waits_to_be_read(*m, p, 3));
+  EXPECT_FALSE(waits_to_be_read(*m, p, 2));
+  EXPECT_EQ(this->fill(m, p, 0, 7), Errno::kAgain);
+  EXPECT_EQ(this->protect(m, p, 1, 1, true), Errno::kAgain);
+  EXPECT_EQ(this->move(m, p, 0, 1), Errno::kAgain);
+  EXPECT_EQ(this->fill(m, child, 0, 7), Errno{0});
+  ASSERT_TRUE(mremap(*m, p, m.at(1), m.bytes(1), m.bytes(1), RemapFlags::kMayMove | RemapFlags::kFixed, m.at(8)).ok());
+  EXPECT_EQ(m.verify(), "");
+  const auto first = uffd_read(*m, p);
+  ASSERT_TRUE(first.ok());
+  EXPECT_EQ(*first, UffdEvent::kFork);
+  EXPECT_FALSE(waits_to_be_read(*m, p, 3));
+  EXPECT_EQ(this->fill(m, p, 0, 7), Errno::kAgain);
+  const auto second = uffd_read(*m, p);
+  ASSERT_TRUE(second.ok());
+  EXPECT_EQ(*second, UffdEvent::kRemap);
+  EXPECT_EQ(this->fill(m, p, 0, 7), Errno{0});
+  EXPECT_EQ(m.get(p, 8), 3);
+  (void)heard;
+}
+
+TYPED_TEST(UserfaultTest, WhatIsForbiddenIsABusErrorUntilItIsBrought) {
+  TestMachine<TypeParam> m;
+  const ProcessId p = m.spawn();
+  m.map(p, 0, 4);
+  const auto forbid = [&](std::uint64_t page) {
+    return TestMachine<TypeParam>::error_of(uffd_poison(*m, p, m.at(page)));
+  };
+  EXPECT_EQ(forbid(0), Errno::kNoEntry);
+  ASSERT_EQ(this->do_register(m, p, 0, 3, kMissing | kWp), Errno{0});
+  const std::uint64_t pages = m.rss(p);
+  EXPECT_EQ(forbid(0), Errno{0});
+  EXPECT_EQ(forbid(0), Errno::kExist);
+  EXPECT_EQ(m.rss(p), pages);
+  EXPECT_EQ(m.get(p, 0), -static_cast<int>(Errno::kSigBus));
+  EXPECT_EQ(m.put(p, 0, 1), Errno::kSigBus);
+  EXPECT_EQ(m.peek(p, 0), -static_cast<std::int64_t>(Errno::kFault));
+  EXPECT_EQ(this->protect(m, p, 0, 1, true), Errno{0});
+  EXPECT_EQ(m.verify(), "");
+  const ProcessId child = m.fork(p);
+  EXPECT_EQ(m.get(child, 0), -static_cast<int>(Errno::kSigBus));
+  EXPECT_EQ(TestMachine<TypeParam>::error_of(uffd_zeropage(*m, p, m.at(0))), Errno::kExist);
+  EXPECT_EQ(this->fill(m, p, 0, 7), Errno{0});
+  EXPECT_EQ(m.get(p, 0), 7);
+  EXPECT_EQ(m.get(child, 0), -static_cast<int>(Errno::kSigBus));
+  EXPECT_EQ(forbid(0), Errno::kExist);
+  EXPECT_EQ(forbid(1), Errno{0});
+  EXPECT_EQ(m.advise(p, 1, 1, Advice::kDontNeed), Errno{0});
+  EXPECT_EQ(m.get(p, 1), kWaits);
+  EXPECT_EQ(forbid(2), Errno{0});
+  EXPECT_EQ(this->unregister(m, p, 0, 4), Errno{0});
+  EXPECT_EQ(m.get(p, 2), -static_cast<int>(Errno::kSigBus));
+  EXPECT_EQ(m.verify(), "");
+}
+
+TYPED_TEST(UserfaultTest, AWriteThatNobodyIsAskedAboutTakesTheMarkAway) {
+  TestMachine<TypeParam> m;
+  const ProcessId p = m.spawn();
+  m.map(p, 0, 3);
+  for (const std::uint64_t page : {0u, 1u, 2u}) ASSERT_EQ(m.put(p, page, 3), Errno{0});
+  ASSERT_EQ(this->do_register(m, p, 0, 3, kWp | UffdFlags::kWpAsync), Errno{0});
+  const ProcessId child = m.fork(p);
+  ASSERT_EQ(this->protect(m, p, 0, 3, true), Errno{0});
+  EXPECT_EQ(m.get(p, 0), 3);
+  EXPECT_TRUE(m.view(p, 0).entry.uffd_wp());
+  EXPECT_EQ(m.put(p, 0, 4), Errno{0});
+  EXPECT_FALSE(m.view(p, 0).entry.uffd_wp());
+  EXPECT_EQ(m.get(child, 0), 3);
+  EXPECT_TRUE(m.try_pin(p, 1, 1, PinFlags::kWrite) == Errno{0});
+  EXPECT_FALSE(m.view(p, 1).entry.uffd_wp());
+  EXPECT_TRUE(m.view(p, 2).entry.uffd_wp());
+  EXPECT_EQ(m.events.of(EventKind::kUserfault), 0);
+  EXPECT_EQ(m.verify(), "");
+}
+
+TYPED_TEST(UserfaultTest, WhatIsUnmappedIsTold) {
+  TestMachine<TypeParam> m;
+  const ProcessId p = m.spawn();
+  m.map(p, 0, 6);
+  const UffdFlags modes = kWp | UffdFlags::kEventRemap | UffdFlags::kEventUnmap | UffdFlags::kReadsEvents;
+  ASSERT_EQ(this->do_register(m, p, 0, 3, modes), Errno{0});
+  const auto read = [&] {
+    const auto event = uffd_read(*m, p);
+    return event ? static_cast<int>(*event) : -static_cast<int>(event.error());
+  };
+  // Nobody is registered there.
+  ASSERT_TRUE(munmap(*m, p, m.at(5), m.bytes(1)).ok());
+  EXPECT_EQ(read(), -static_cast<int>(Errno::kAgain));
+  ASSERT_TRUE(munmap(*m, p, m.at(2), m.bytes(1)).ok());
+  EXPECT_EQ(read(), 0x16);
+  const RemapFlags fixed = RemapFlags::kMayMove | RemapFlags::kFixed;
+  ASSERT_TRUE(mremap(*m, p, m.at(1), m.bytes(1), m.bytes(1), fixed, m.at(0)).ok());
+  // That is all that there is room for.
+  EXPECT_EQ(mremap(*m, p, m.at(0), m.bytes(1), m.bytes(1), fixed, m.at(8)).error(), Errno::kNoMemory);
+  EXPECT_EQ(munmap(*m, p, m.at(0), m.bytes(1)).error(), Errno::kNoMemory);
+  EXPECT_EQ(read(), 0x16);
+  EXPECT_EQ(read(), 0x14);
+  EXPECT_EQ(read(), 0x16);
+  EXPECT_EQ(m.verify(), "");
+  m.map(p, 0, 1);
+  EXPECT_EQ(read(), 0x16);
+  EXPECT_EQ(read(), -static_cast<int>(Errno::kAgain));
+}
+
+TYPED_TEST(UserfaultTest, WhatCannotBeToldIsNotDone) {
+  TestMachine<TypeParam> m;
+  const ProcessId p = m.spawn();
+  m.map(p, 0, 2);
+  ASSERT_EQ(m.put(p, 0, 3), Errno{0});
+  const UffdFlags modes = kWp | UffdFlags::kEventFork | UffdFlags::kEventRemap | UffdFlags::kReadsEvents;
+  ASSERT_EQ(this->do_register(m, p, 0, 2, modes), Errno{0});
+  for (int i = 0; i < 3; ++i) (void)m.fork(p);
+  const auto one_too_many = fork(*m, p);
+  ASSERT_FALSE(one_too_many.ok());
+  EXPECT_EQ(one_too_many.error(), Errno::kNoMemory);
+  const auto moved = mremap(*m, p, m.at(0), m.bytes(1), m.bytes(1), RemapFlags::kMayMove | RemapFlags::kFixed, m.at(8));
+  ASSERT_FALSE(moved.ok());
+  EXPECT_EQ(moved.error(), Errno::kNoMemory);
+  EXPECT_EQ(m.get(p, 0), 3);
+  EXPECT_EQ(m.areas(p), "0-2rw");
+  EXPECT_EQ(m.verify(), "");
+  ASSERT_TRUE(uffd_read(*m, p).ok());
+  (void)m.fork(p);
+  // What nobody was told of, and nobody waits for: a snapshot.
+  const auto snapshot = fork(*m, p, ForkMode::kClassic, false);
+  ASSERT_TRUE(snapshot.ok());
+  EXPECT_TRUE(exit(*m, *snapshot).ok());
+  EXPECT_TRUE(wait(*m, p, *snapshot).ok());
 }
 
 }  // namespace

@@ -61,9 +61,9 @@ class Verifier {
 
   void take_mm(Ref<Mm> ref) {
     Mm& mm = system_.at(ref);
-    if (mmap_lock_of(system_, mm).held() || mm.upper_lock.held() || stuck(mm)) {
-      found_.add(Violation::kLockHeld);
-    }
+    const bool held = mmap_lock_of(system_, mm).held() || mm.upper_lock.held() || stuck(mm);
+    if (held) found_.add(Violation::kLockHeld);
+    if (!events_are_sound(mm)) found_.add(Violation::kUffdEvent);
     Vpn last{0};
     VmaTree areas = system_.areas(mm);
     for (Ref<Vma> vma = areas.first(); vma; vma = areas.next(vma)) {
@@ -212,7 +212,7 @@ class Verifier {
       if (entry.migration()) {
         found_.add(Violation::kMigrationLeft);
       } else if (entry.poison()) {
-        if (!system_.descriptor(entry.leaving()).poisoned()) found_.add(Violation::kFreedInUse);
+        if (!failure_is_sound(system_, entry)) found_.add(Violation::kFreedInUse);
       } else if (way.counted) {
         swap_.take_entry(entry);
       }
@@ -255,7 +255,7 @@ class Verifier {
   void check_entry(const Vma& vma, Vpn page, Entry entry) {
     if (!mark_is_sound(vma, entry)) found_.add(Violation::kUffdMark);
     if (!entry.present()) {
-      if (!vma.anon_vma) found_.add(Violation::kVma);
+      if (!vma.anon_vma && !entry.is_forbidden()) found_.add(Violation::kVma);
       return;
     }
     const bool may_write = has(vma.flags.protection, Protection::kWrite);

@@ -4,6 +4,7 @@
 #include <cstdint>
 
 #include "mm/system.hpp"
+#include "mm/userfault.hpp"
 
 namespace cowherd::mm {
 
@@ -36,6 +37,24 @@ bool leads_to(System<G>& system, const FrameDescriptor& descriptor, const Vma& v
 inline bool mark_is_sound(const Vma& vma, Entry entry) {
   const bool open = entry.writable() || entry.migration_writable();
   return !entry.uffd_wp() || (!open && has(vma.flags.uffd, UffdFlags::kWriteProtect));
+}
+
+/// Of an entry that is poisoned: the frame that it names has failed, or it is userfaultfd's handler who says so.
+template <class G>
+bool failure_is_sound(System<G>& system, Entry entry) {
+  return entry.is_forbidden() || system.descriptor(entry.leaving()).poisoned();
+}
+
+/// Each is one that there is, the oldest one first.
+inline bool events_are_sound(const Mm& mm) {
+  bool last = false;
+  for (const std::uint8_t unread : mm.unread) {
+    const UffdEvent event = UnreadEvent::event(unread);
+    const bool known = event == UffdEvent::kFork || event == UffdEvent::kRemap || event == UffdEvent::kUnmap;
+    if (unread != 0 && (last || !known)) return false;
+    last = last || unread == 0;
+  }
+  return true;
 }
 
 template <class G>

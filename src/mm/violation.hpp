@@ -43,6 +43,7 @@ namespace cowherd::mm {
   X(kNotSoftDirty, "not-soft-dirty", "a page may be written that is not soft-dirty: who tracks writes would miss it") \
   X(kUffdMark, "uffd-mark",                                                                                           \
     "an entry is write-protected by userfaultfd and writable, or in memory that is not registered for it")            \
+  X(kUffdEvent, "uffd-event", "what userfaultfd's handler is to read is no event, or stands behind a gap")            \
   X(kPool, "pool-imbalance", "the hugetlb pool's pages are not those in use and those free")                          \
   X(kUnmovable, "unmovable", "memory that is to hold only what can be moved holds something that cannot")             \
   X(kReserve, "reserve-imbalance",                                                                                    \

@@ -48,7 +48,9 @@ void reuse_page(const Fault<G>& fault, bool& page_locked) {
   if (fault.kind == FaultKind::kWrite) {
     point(system, fault.mm, Point::kSetEntry);
     // Accessed and dirty: no bit that a processor sets meanwhile is lost.
-    fault.slot.store(make_entry(fault.frame(), vma, true));
+    // A mark that nobody is asked about goes with the write.
+    const bool keeps = fault.entry.uffd_wp() && COWHERD_MUTANT(uffd_async_keeps_mark);
+    fault.slot.store(make_entry(fault.frame(), vma, true).with_uffd_wp(keeps));
     system.note({.kind = EventKind::kReused, .decision = Decision::kReuse, .page = fault.page, .frame = fault.frame()});
   }
 }

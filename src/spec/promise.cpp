@@ -12,6 +12,17 @@ Judgement judge_result(Errno expected, const Observation& seen) {
   return judgement;
 }
 
+Judgement judge_event(std::int64_t expected, const Observation& seen) {
+  Judgement judgement = judge_result(Errno{0}, seen);
+  judgement.allowed[0] = expected;
+  judgement.allowed_count = 1;
+  if (judgement.ok() && seen.value != expected) {
+    judgement.broken = Clause::kUserfault;
+    judgement.harm = Harm::kWrongResult;
+  }
+  return judgement;
+}
+
 const char* name_of(Clause clause) {
   switch (clause) {
     case Clause::kNone:

@@ -80,6 +80,9 @@ using SpecPinId = Strong<struct SpecPinIdTag, std::uint8_t>;
 /// The name of no pin: a device that holds nothing.
 inline constexpr SpecPinId kNoPin{0xff};
 
+/// What userfaultfd's handler puts where no page is: one with a value in it, one of zeros, or that nobody gets one.
+enum class Fill : std::uint8_t { kBytes, kZeros, kPoison };
+
 /// What the system under test answered.
 struct Observation {
   /// Errno{0} for success.
@@ -115,5 +118,7 @@ struct Judgement {
 
 /// The judgement of a result that had to be `expected`.
 Judgement judge_result(Errno expected, const Observation& seen);
+/// Of the event with this number, which had to be read.
+Judgement judge_event(std::int64_t expected, const Observation& seen);
 
 }  // namespace cowherd::spec

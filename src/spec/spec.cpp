@@ -24,7 +24,7 @@ Grant kernel_reads(const Page* page) {
 Grant kernel_writes(const Page* page) { return can_write(page) ? Grant::kYes : Grant::kNo; }
 
 Grant grants(const Page* page, PinFlags flags) {
-  if (page == nullptr || page->secret || page->failure == Failure::kFailed) return Grant::kNo;
+  if (page == nullptr || page->secret || page->has_failed()) return Grant::kNo;
   if (page->failure == Failure::kMaybe) return Grant::kEither;
   // A private mapping may always be read and written by force: VM_MAYREAD and VM_MAYWRITE are set. Of a shared one no
   // copy is made for that.
@@ -96,11 +96,11 @@ void Spec::drop_space(SpaceId space) { change().drop(space); }
 
 SpaceId Spec::fork(SpaceId parent) {
   const SpaceId child = state_.free_space();
-  change().fork(parent, child);
+  change().fork(parent, child, true);
   return child;
 }
 
-void Spec::fork(SpaceId parent, SpaceId child) { change().fork(parent, child); }
+void Spec::fork(SpaceId parent, SpaceId child, bool told) { change().fork(parent, child, told); }
 
 void Spec::restore(SpaceId space, SpaceId from) { change().restore(space, from); }
 
@@ -292,7 +292,7 @@ Judgement Spec::judge_lazy_view(SpaceId space, std::uint8_t page, std::uint8_t w
 
 bool Spec::failed(SpaceId space, std::uint8_t page) const {
   const Page* at = state_.find(space, page);
-  return at != nullptr && at->failure == Failure::kFailed;
+  return at != nullptr && at->has_failed();
 }
 
 bool Spec::may_have_failed(SpaceId space, std::uint8_t page) const {

@@ -78,7 +78,7 @@ class Spec {
   /// What fork gives the child. Precondition: fewer than kMaxSpaces exist.
   SpaceId fork(SpaceId parent);
   /// Precondition: `child` names no space.
-  void fork(SpaceId parent, SpaceId child);
+  void fork(SpaceId parent, SpaceId child, bool told = true);
   /// `space` gives up its pages, as at exec, and gets what fork would give a child of `from`, which it stays.
   void restore(SpaceId space, SpaceId from);
   [[nodiscard]] bool exists(SpaceId space) const { return space.value() < kMaxSpaces && state_.alive(space); }
@@ -151,10 +151,22 @@ class Spec {
   /// kNone: the pages are registered no more.
   Judgement uffd_register(SpaceId space, std::uint8_t first, std::uint8_t count, UffdFlags modes, Observation seen);
   /// The handler puts a page there that holds `value` in one word.
-  Judgement uffd_fill(SpaceId space, std::uint8_t page, std::uint8_t word, std::int64_t value, Observation seen);
+  /// Or zeros, or nothing that anybody may have.
+  Judgement uffd_fill(SpaceId space, std::uint8_t page, std::uint8_t word, std::int64_t value, Observation seen,
+                      Fill fill = Fill::kBytes);
   Judgement uffd_continue(SpaceId space, std::uint8_t page, Observation seen);
   Judgement uffd_protect(SpaceId space, std::uint8_t first, std::uint8_t count, bool protect, Observation seen);
   Judgement uffd_move(SpaceId space, std::uint8_t to, std::uint8_t from, Observation seen);
+  /// The handler reads the oldest event that it is told. Whoever has caused it must have waited until then.
+  Judgement uffd_read(SpaceId space, Observation seen);
+  /// As its number; 0: there is none.
+  [[nodiscard]] std::uint8_t next_event(SpaceId space) const { return state_.next_event(space); }
+  /// The handler is told of a move that is about to be done, if it wants to be.
+  void tell_of(SpaceId space, const Remap& remap);
+  /// Whether it wants to be told of pages [first, first + count) if they are unmapped. The caller of mmap() and
+  /// munmap() asks that before, and says so once they have succeeded.
+  [[nodiscard]] bool tells_of_unmap(SpaceId space, unsigned first, unsigned count) const;
+  void tell_of_unmap(SpaceId space) { change().tell(space, UffdEvent::kUnmap); }
 
   Judgement read(SpaceId space, std::uint8_t page, std::uint8_t word, Observation seen);
   Judgement write(SpaceId space, std::uint8_t page, std::uint8_t word, std::int64_t value, Observation seen);
@@ -253,13 +265,14 @@ class Spec {
     bool either = false;
   };
   [[nodiscard]] Refusal register_refusal(SpaceId space, std::uint8_t first, std::uint8_t count, UffdFlags modes) const;
-  [[nodiscard]] Refusal fill_refusal(SpaceId space, std::uint8_t page) const;
+  [[nodiscard]] Refusal fill_refusal(SpaceId space, std::uint8_t page, Fill fill) const;
   [[nodiscard]] Refusal move_refusal(SpaceId space, std::uint8_t to, std::uint8_t from) const;
 
  private:
   /// An access has come by the page: whether it was allowed to without its handler. The page is there from then on.
   bool meets(SpaceId space, std::uint8_t page, bool write);
   static Judgement unasked();
+  [[nodiscard]] bool tells_of(SpaceId space, unsigned first, unsigned count, UffdFlags event) const;
   Judgement judge_view(SpaceId space, std::uint8_t page, std::uint8_t word, std::int64_t seen);
   /// As judge_view(), for a page that MADV_FREE may have lost words of; what is seen may settle that.
   Judgement judge_lazy_view(SpaceId space, std::uint8_t page, std::uint8_t word, std::int64_t seen);

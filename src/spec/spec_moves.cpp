@@ -78,6 +78,7 @@ Judgement Spec::mremap(SpaceId space, const Remap& remap, Observation seen) {
   const bool several = remap.count > 1 && (expected == Errno{0} || expected == Errno::kNoMemory);
   if (several && seen.error == Errno::kFault) return {};
   if (expected == Errno{0}) {
+    tell_of(space, remap);
     for (std::uint8_t part = 0; part < remap.parts(); ++part) remap_part(space, remap, part, part >= remap.kept());
   }
   return judge_result(expected, seen);

@@ -33,8 +33,9 @@ void State::create(SpaceId space) {
   spaces_[space.value()].mapped = 0;
 }
 
-void State::fork(SpaceId parent, SpaceId child) {
+void State::fork(SpaceId parent, SpaceId child, bool told) {
   create(child);
+  if (told) tell_of_fork(parent);
   copy_pages(parent, child);
 }
 
@@ -79,6 +80,7 @@ void State::copy_pages(SpaceId parent, SpaceId child) {
 
 void State::drop(SpaceId space) {
   for (std::uint8_t i = 0; i < kMaxPages; ++i) unmap(space, i);
+  while (next_event(space) != 0) read_event(space);
   alive_ = without(alive_, space.value());
   if (!remembered(space)) provenance_.retire(space);
 }
@@ -145,14 +147,14 @@ void State::suspect_equals(SpaceId space, std::uint8_t page) {
   }
 }
 
-void State::fail(SpaceId space, std::uint8_t page) {
+void State::fail(SpaceId space, std::uint8_t page, Failure how) {
   discard(space, page);
   drop_alternatives(space, page);
   Page& failed = spaces_[space.value()].pages[page];
   failed.words = {};
   failed.writers = {};
   failed.lazy = {};
-  failed.failure = Failure::kFailed;
+  failed.failure = how;
   failed.presence = Presence::kPresent;
   failed.mark = Mark::kNo;
 }

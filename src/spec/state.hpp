@@ -49,7 +49,8 @@ struct Lazy {
 
 /// Whether the memory of a page has failed. Who had the same page as somebody whose page has failed hears of it at his
 /// next access, or had another one by then.
-enum class Failure : std::uint8_t { kNone, kMaybe, kFailed };
+/// kForbidden: userfaultfd's handler has said so of a page that was missing.
+enum class Failure : std::uint8_t { kNone, kMaybe, kFailed, kForbidden };
 
 /// Pages of a hugetlb page.
 inline constexpr std::uint8_t kHugetlbPages = 4;
@@ -86,6 +87,9 @@ struct Page {
   Presence presence = Presence::kPresent;
   Mark mark = Mark::kNo;
   Mark locked = Mark::kNo;
+
+  /// Who accesses it is told so.
+  [[nodiscard]] bool has_failed() const { return failure == Failure::kFailed || failure == Failure::kForbidden; }
 };
 
 /// What a reference promises its holder.
@@ -124,6 +128,12 @@ struct StalePage {
   [[nodiscard]] bool before(const StalePage& other) const;
 };
 
+/// What userfaultfd's handler of a space's memory is told and has not read.
+struct UnreadEvent {
+  SpaceId space;
+  UffdEvent event = UffdEvent::kFork;
+};
+
 /// The memory of one machine in which nothing is shared, and the pins on it. Judges nothing.
 ///
 /// A page lives in its address space. When its owner discards it while a pin holds it, it moves into a slot of its own
@@ -141,8 +151,8 @@ class State {
   [[nodiscard]] SpaceId free_space() const;
   /// A new one without pages. Precondition: `space` does not exist.
   void create(SpaceId space);
-  /// Precondition: `child` does not exist.
-  void fork(SpaceId parent, SpaceId child);
+  /// `told`: the handler of userfaultfd's hears of it, where it wants to. Precondition: `child` does not exist.
+  void fork(SpaceId parent, SpaceId child, bool told);
   /// `space` discards its pages and gets what fork would give a child of `from`.
   void restore(SpaceId space, SpaceId from);
   void drop(SpaceId space);
@@ -213,7 +223,7 @@ class State {
   void adopt(SpaceId space, std::uint8_t page, std::uint8_t word, std::int64_t value);
 
   /// The memory of the page fails: what it held is only with those who hold it otherwise. Precondition: mapped.
-  void fail(SpaceId space, std::uint8_t page);
+  void fail(SpaceId space, std::uint8_t page, Failure how = Failure::kFailed);
   /// So may that of every page that holds the same: one may be the other.
   void suspect_equals(SpaceId space, std::uint8_t page);
 
@@ -244,6 +254,14 @@ class State {
   void touch(SpaceId space, std::uint8_t page, bool write);
   /// What the page holds goes to another one that is mapped already, in place of what that holds; both stay mapped.
   void move_content(SpaceId space, std::uint8_t page, std::uint8_t to);
+
+  /// What its handler has not read, the oldest one first.
+  void tell(SpaceId space, UffdEvent event);
+  void tell_of_fork(SpaceId parent);
+  /// The number of the oldest one; 0: there is none.
+  [[nodiscard]] std::uint8_t next_event(SpaceId space) const;
+  /// Precondition: there is one.
+  void read_event(SpaceId space);
 
   // Stale pages.
 
@@ -405,6 +423,8 @@ class State {
   /// Of those, the words that may have been lost before.
   std::array<std::uint8_t, kMaxDetached> detached_lazy_;
   std::vector<StalePage> stale_;
+  /// Sorted by spaces.
+  std::vector<UnreadEvent> unread_;
   bool tracks_handlers_ = false;
   bool huge_ = false;
   std::uint8_t keeper_ = kNobody;

@@ -59,6 +59,8 @@ constexpr unsigned kHugetlbShift = 4;
 constexpr unsigned kHandled = 128;
 constexpr unsigned kMarkShift = 2;
 constexpr unsigned kLockedShift = 4;
+/// Of the number of past values: events of userfaultfd's come before them.
+constexpr std::uint32_t kHasUnread = 1u << 31;
 /// Of a file's number of pages.
 constexpr unsigned kOnDisk = 0x80;
 
@@ -231,7 +233,14 @@ void State::pack(Packer& out) const {
   }
   pack_files(out, detached);
   pack_pins(out, detached);
-  out.put(static_cast<std::uint32_t>(past_.size()));
+  out.put(static_cast<std::uint32_t>(past_.size() | (unread_.empty() ? 0u : kHasUnread)));
+  if (!unread_.empty()) {
+    out.put(static_cast<std::uint8_t>(unread_.size()));
+    for (const UnreadEvent& unread : unread_) {
+      out.put(unread.space.value());
+      out.put(unread.event);
+    }
+  }
   for (const PastValue& value : past_) {
     out.put(value.place);
     out.put(value.value);
@@ -277,7 +286,13 @@ void State::unpack(Unpacker& in) {
   unpack_files(in, detached);
   unpack_pins(in, detached);
   past_.clear();
-  for (auto left = in.get<std::uint32_t>(); left > 0; --left) {
+  unread_.clear();
+  const auto behind = in.get<std::uint32_t>();
+  for (unsigned left = (behind & kHasUnread) != 0 ? in.get<std::uint8_t>() : 0u; left > 0; --left) {
+    const SpaceId space{in.get<std::uint8_t>()};
+    unread_.push_back({space, in.get<UffdEvent>()});
+  }
+  for (std::uint32_t left = behind & ~kHasUnread; left > 0; --left) {
     const auto place = in.get<std::uint16_t>();
     past_.push_back({place, in.get<std::int64_t>()});
   }

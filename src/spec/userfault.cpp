@@ -1,3 +1,5 @@
+#include <algorithm>
+
 #include "spec/spec.hpp"
 
 namespace cowherd::spec {
@@ -7,23 +9,87 @@ namespace {
 /// Memory that is its owner's alone: what is said of whether pages of it are there is known.
 bool is_own(const Page& page) { return page.view == View::kOwn && page.file == kAnonymous; }
 
+bool tells(const Page* page, UffdFlags event) {
+  return page != nullptr && has(page->uffd, event) && has(page->uffd, UffdFlags::kReadsEvents);
+}
+
 }  // namespace
+
+void State::tell(SpaceId space, UffdEvent event) {
+  const auto behind = std::find_if(unread_.begin(), unread_.end(),
+                                   [&](const UnreadEvent& unread) { return unread.space.value() > space.value(); });
+  unread_.insert(behind, {space, event});
+}
+
+void State::tell_of_fork(SpaceId parent) {
+  bool any = false;
+  for (std::uint8_t i = 0; i < kMaxPages; ++i) {
+    const Page* page = find(parent, i);
+    any = any || (tells(page, UffdFlags::kEventFork) && !page->dont_fork);
+  }
+  if (any) tell(parent, UffdEvent::kFork);
+}
+
+std::uint8_t State::next_event(SpaceId space) const {
+  for (const UnreadEvent& unread : unread_) {
+    if (unread.space == space) return static_cast<std::uint8_t>(unread.event);
+  }
+  return 0;
+}
+
+void State::read_event(SpaceId space) {
+  unread_.erase(
+      std::find_if(unread_.begin(), unread_.end(), [&](const UnreadEvent& unread) { return unread.space == space; }));
+}
+
+bool Spec::tells_of_unmap(SpaceId space, unsigned first, unsigned count) const {
+  return tells_of(space, first, count, UffdFlags::kEventUnmap);
+}
+
+bool Spec::tells_of(SpaceId space, unsigned first, unsigned count, UffdFlags event) const {
+  bool any = false;
+  for (unsigned i = first; i < first + count; ++i) {
+    any = any || tells(state_.find(space, static_cast<std::uint8_t>(i)), event);
+  }
+  return any;
+}
+
+void Spec::tell_of(SpaceId space, const Remap& remap) {
+  if (remap.first == remap.to) {
+    const unsigned given_up = remap.first + unsigned{remap.kept()};
+    if (tells_of_unmap(space, given_up, unsigned{remap.count} - remap.kept())) tell_of_unmap(space);
+    return;
+  }
+  const bool replaced = tells_of_unmap(space, remap.to, remap.to_count);
+  const bool left = !has(remap.flags, RemapFlags::kDontUnmap) && tells_of_unmap(space, remap.first, remap.count);
+  const bool moved = tells_of(space, remap.first, remap.kept(), UffdFlags::kEventRemap);
+  if (replaced) tell_of_unmap(space);
+  if (moved) change().tell(space, UffdEvent::kRemap);
+  if (left) tell_of_unmap(space);
+}
+
+Judgement Spec::uffd_read(SpaceId space, Observation seen) {
+  const std::uint8_t event = next_event(space);
+  if (event == 0) return judge_result(Errno::kAgain, seen);
+  if (seen.error == Errno{0}) change().read_event(space);
+  return judge_event(event, seen);
+}
 
 bool Spec::may_wait(SpaceId space, std::uint8_t page, bool write) const {
   const Page* at = state_.find(space, page);
   if (at == nullptr || at->uffd == UffdFlags::kNone || state_.beyond_end(*at)) return false;
   // Which pages of a file are there, and mapped, is not known here.
   if (!is_own(*at)) return has(at->uffd, UffdFlags::kMissing) || has(at->uffd, UffdFlags::kMinor);
-  if (at->failure == Failure::kFailed) return false;
+  if (at->has_failed()) return false;
   const bool missing = has(at->uffd, UffdFlags::kMissing) && at->presence != Presence::kPresent;
-  return missing || (write && at->mark != Mark::kNo);
+  return missing || (write && at->mark != Mark::kNo && !has(at->uffd, UffdFlags::kWpAsync));
 }
 
 bool Spec::must_wait(SpaceId space, std::uint8_t page, bool write) const {
   const Page* at = state_.find(space, page);
   if (!state_.tracks_handlers() || at == nullptr || !is_own(*at) || at->failure != Failure::kNone) return false;
   const bool missing = has(at->uffd, UffdFlags::kMissing) && at->presence == Presence::kAbsent;
-  return missing || (write && at->mark == Mark::kYes);
+  return missing || (write && at->mark == Mark::kYes && !has(at->uffd, UffdFlags::kWpAsync));
 }
 
 bool Spec::meets(SpaceId space, std::uint8_t page, bool write) {
@@ -77,11 +143,11 @@ Judgement Spec::uffd_register(SpaceId space, std::uint8_t first, std::uint8_t co
   return judge_result(Errno{0}, seen);
 }
 
-Spec::Refusal Spec::fill_refusal(SpaceId space, std::uint8_t page) const {
+Spec::Refusal Spec::fill_refusal(SpaceId space, std::uint8_t page, Fill fill) const {
   const Page* at = state_.find(space, page);
   if (at == nullptr || at->uffd == UffdFlags::kNone) return {Errno::kNoEntry};
   if (!is_own(*at)) {
-    if (at->view != View::kShared) return {Errno::kInvalid};
+    if (at->view != View::kShared || fill == Fill::kPoison) return {Errno::kInvalid};
     if (state_.beyond_end(*at)) return {Errno::kFault};
     // A page of zeros may be one that the file does not have.
     for (std::uint8_t word = 0; word < kWordsPerPage; ++word) {
@@ -89,13 +155,16 @@ Spec::Refusal Spec::fill_refusal(SpaceId space, std::uint8_t page) const {
     }
     return {Errno::kExist, true};
   }
+  if (at->failure == Failure::kForbidden) return {fill == Fill::kBytes ? Errno{0} : Errno::kExist};
   if (at->failure == Failure::kFailed || at->presence == Presence::kPresent) return {Errno::kExist};
   return {at->presence == Presence::kAbsent ? Errno{0} : Errno::kExist, at->presence != Presence::kAbsent};
 }
 
-Judgement Spec::uffd_fill(SpaceId space, std::uint8_t page, std::uint8_t word, std::int64_t value, Observation seen) {
+Judgement Spec::uffd_fill(SpaceId space, std::uint8_t page, std::uint8_t word, std::int64_t value, Observation seen,
+                          Fill fill) {
   if (seen.for_shortage()) return {};
-  const Refusal refusal = fill_refusal(space, page);
+  if (next_event(space) != 0) return judge_result(Errno::kAgain, seen);
+  const Refusal refusal = fill_refusal(space, page, fill);
   if (refusal.error != Errno{0} && !(refusal.either && seen.error == Errno{0})) {
     return judge_result(refusal.error, seen);
   }
@@ -104,6 +173,10 @@ Judgement Spec::uffd_fill(SpaceId space, std::uint8_t page, std::uint8_t word, s
       // Whatever MADV_FREE might have lost it has.
       if (state_.find(space, page)->lazy.words != 0) change().lose(space, page);
       state_.find(space, page)->failure = Failure::kNone;
+      if (fill == Fill::kPoison) {
+        change().fail(space, page, Failure::kForbidden);
+        return judge_result(Errno{0}, seen);
+      }
       change().touch(space, page, true);
     }
     if (value != 0) change().store(space, page, word, value, Writer::kCpu);
@@ -113,6 +186,7 @@ Judgement Spec::uffd_fill(SpaceId space, std::uint8_t page, std::uint8_t word, s
 
 Judgement Spec::uffd_continue(SpaceId space, std::uint8_t page, Observation seen) {
   if (seen.for_shortage()) return {};
+  if (next_event(space) != 0) return judge_result(Errno::kAgain, seen);
   const Page* at = state_.find(space, page);
   if (at == nullptr || at->uffd == UffdFlags::kNone) return judge_result(Errno::kNoEntry, seen);
   if (is_own(*at) || state_.beyond_end(*at)) return judge_result(Errno::kInvalid, seen);
@@ -123,6 +197,7 @@ Judgement Spec::uffd_continue(SpaceId space, std::uint8_t page, Observation seen
 
 Judgement Spec::uffd_protect(SpaceId space, std::uint8_t first, std::uint8_t count, bool protect, Observation seen) {
   if (seen.for_shortage()) return {};
+  if (next_event(space) != 0) return judge_result(Errno::kAgain, seen);
   for (std::uint8_t i = first; i < first + count; ++i) {
     const Page* page = state_.find(space, i);
     if (page == nullptr || !has(page->uffd, UffdFlags::kWriteProtect)) return judge_result(Errno::kNoEntry, seen);
@@ -130,7 +205,7 @@ Judgement Spec::uffd_protect(SpaceId space, std::uint8_t first, std::uint8_t cou
   for (std::uint8_t i = first; i < first + count; ++i) {
     Page& page = *change().find(space, i);
     // What is not there cannot be protected.
-    const bool none = page.presence == Presence::kAbsent || page.failure == Failure::kFailed;
+    const bool none = page.presence == Presence::kAbsent || page.has_failed();
     const bool vague = page.presence != Presence::kPresent || page.failure == Failure::kMaybe;
     page.mark = !protect || none ? Mark::kNo : vague ? Mark::kMaybe : Mark::kYes;
   }
@@ -146,9 +221,9 @@ Spec::Refusal Spec::move_refusal(SpaceId space, std::uint8_t to, std::uint8_t fr
   const bool one_locked =
       source->locked != target->locked && source->locked != Mark::kMaybe && target->locked != Mark::kMaybe;
   if (!alike || one_locked || target->uffd == UffdFlags::kNone) return {Errno::kInvalid};
-  if (source->presence == Presence::kAbsent && source->failure != Failure::kFailed) return {Errno::kNoEntry};
-  if (target->presence == Presence::kPresent || target->failure == Failure::kFailed) return {Errno::kExist};
-  if (source->failure == Failure::kFailed) return {Errno::kFault};
+  if (source->presence == Presence::kAbsent && !source->has_failed()) return {Errno::kNoEntry};
+  if (target->presence == Presence::kPresent || target->has_failed()) return {Errno::kExist};
+  if (source->has_failed()) return {Errno::kFault};
   if (from == to) return {Errno::kExist};
   if (contains(state_.attached_pages(space), from)) return {Errno::kBusy};
   return {};
@@ -156,6 +231,7 @@ Spec::Refusal Spec::move_refusal(SpaceId space, std::uint8_t to, std::uint8_t fr
 
 Judgement Spec::uffd_move(SpaceId space, std::uint8_t to, std::uint8_t from, Observation seen) {
   if (seen.for_shortage()) return {};
+  if (next_event(space) != 0) return judge_result(Errno::kAgain, seen);
   const Refusal refusal = move_refusal(space, to, from);
   const Page* source = state_.find(space, from);
   const Page* target = state_.find(space, to);

@@ -1,5 +1,7 @@
 #include <gtest/gtest.h>
 
+#include <vector>
+
 #include "spec/spec.hpp"
 
 namespace cowherd::spec {
@@ -126,6 +128,70 @@ TEST_F(UserfaultSpec, PacksAndComesBack) {
   EXPECT_FALSE(other.may_wait(space_, 0, false));
   EXPECT_TRUE(other.must_wait(space_, 1, false));
   EXPECT_EQ(std::vector<std::byte>(other.bytes().begin(), other.bytes().end()), bytes);
+}
+
+TEST_F(UserfaultSpec, WhatIsToldIsReadBeforeAnythingIsDone) {
+  do_register(UffdFlags::kMissing | UffdFlags::kEventFork | UffdFlags::kEventRemap | UffdFlags::kReadsEvents);
+  EXPECT_TRUE(spec_.uffd_read(space_, failed(Errno::kAgain)).ok());
+  const SpaceId child{5};
+  spec_.fork(space_, child, true);
+  EXPECT_EQ(spec_.next_event(space_), static_cast<std::uint8_t>(UffdEvent::kFork));
+  EXPECT_EQ(spec_.next_event(child), 0);
+  EXPECT_FALSE(spec_.uffd_fill(space_, 2, 1, 7, kDone).ok());
+  EXPECT_TRUE(spec_.uffd_fill(space_, 2, 1, 7, failed(Errno::kAgain)).ok());
+  EXPECT_TRUE(spec_.uffd_fill(child, 2, 1, 7, kDone).ok());
+  const Remap remap{0, 1, 6, 1, RemapFlags::kMayMove | RemapFlags::kFixed};
+  EXPECT_TRUE(spec_.mremap(space_, remap, kDone).ok());
+  const Judgement wrong = spec_.uffd_read(space_, saw(static_cast<std::int64_t>(UffdEvent::kRemap)));
+  EXPECT_EQ(wrong.broken, Clause::kUserfault);
+  // After a breach all goes on as it should have been.
+  EXPECT_TRUE(spec_.uffd_read(space_, saw(static_cast<std::int64_t>(UffdEvent::kRemap))).ok());
+  EXPECT_TRUE(spec_.uffd_read(space_, failed(Errno::kAgain)).ok());
+  EXPECT_TRUE(spec_.uffd_fill(space_, 2, 1, 7, kDone).ok());
+  spec_.fork(space_, SpaceId{6}, false);
+  EXPECT_EQ(spec_.next_event(space_), 0);
+}
+
+TEST_F(UserfaultSpec, WhatIsForbiddenHasFailedUntilItIsBrought) {
+  EXPECT_TRUE(spec_.uffd_fill(space_, 1, 0, 0, failed(Errno::kNoEntry), Fill::kPoison).ok());
+  do_register(UffdFlags::kMissing);
+  EXPECT_TRUE(spec_.uffd_fill(space_, 1, 0, 0, kDone, Fill::kPoison).ok());
+  EXPECT_FALSE(spec_.may_wait(space_, 1, true));
+  EXPECT_FALSE(spec_.read(space_, 1, 0, saw(0)).ok());
+  EXPECT_TRUE(spec_.read(space_, 1, 0, failed(Errno::kSigBus)).ok());
+  EXPECT_TRUE(spec_.uffd_fill(space_, 1, 0, 0, failed(Errno::kExist), Fill::kPoison).ok());
+  EXPECT_TRUE(spec_.uffd_fill(space_, 1, 0, 0, failed(Errno::kExist), Fill::kZeros).ok());
+  EXPECT_FALSE(spec_.uffd_fill(space_, 1, 0, 7, failed(Errno::kExist)).ok());
+  const SpaceId child = spec_.fork(space_);
+  EXPECT_TRUE(spec_.uffd_fill(space_, 1, 0, 7, kDone).ok());
+  EXPECT_TRUE(spec_.read(space_, 1, 0, saw(7)).ok());
+  EXPECT_TRUE(spec_.read(child, 1, 0, failed(Errno::kSigBus)).ok());
+  EXPECT_TRUE(spec_.madvise(child, 1, 1, Advice::kDontNeed, kDone).ok());
+  EXPECT_TRUE(spec_.read(child, 1, 0, saw(0)).ok());
+}
+
+TEST_F(UserfaultSpec, AWriteThatNobodyIsAskedAboutWaitsForNobody) {
+  EXPECT_TRUE(spec_.write(space_, 1, 0, 5, kDone).ok());
+  do_register(UffdFlags::kWriteProtect | UffdFlags::kWpAsync);
+  EXPECT_TRUE(spec_.uffd_protect(space_, 1, 1, true, kDone).ok());
+  EXPECT_FALSE(spec_.may_wait(space_, 1, true));
+  EXPECT_TRUE(spec_.write(space_, 1, 0, 6, kDone).ok());
+}
+
+TEST_F(UserfaultSpec, WhatIsUnreadIsPackedWithTheRest) {
+  do_register(UffdFlags::kMissing | UffdFlags::kEventFork | UffdFlags::kReadsEvents);
+  spec_.fork(space_, SpaceId{5}, true);
+  spec_.fork(SpaceId{5}, SpaceId{6}, true);
+  const std::span<const std::byte> packed = spec_.bytes();
+  const std::vector<std::byte> bytes(packed.begin(), packed.end());
+  Spec copy;
+  copy.track_handlers(false);
+  copy.assign(bytes);
+  EXPECT_EQ(copy.next_event(SpaceId{5}), static_cast<std::uint8_t>(UffdEvent::kFork));
+  copy.drop_space(SpaceId{5});
+  EXPECT_EQ(copy.next_event(SpaceId{5}), 0);
+  EXPECT_EQ(copy.next_event(space_), static_cast<std::uint8_t>(UffdEvent::kFork));
+  EXPECT_EQ(copy.next_event(SpaceId{6}), 0);
 }
 
 }  // namespace

@@ -58,6 +58,8 @@ class Entry {
 
   /// The page that was mapped here is gone with its memory, which was `frame`. Compare Linux make_hwpoison_entry().
   static constexpr Entry poisoned(FrameNumber frame) { return of_kind(EntryKind::kPoison, frame.value()); }
+  /// No memory has failed: userfaultfd's handler says so. Compare Linux PTE_MARKER_POISONED.
+  static constexpr Entry forbidden() { return of_kind(EntryKind::kPoison, 0); }
 
   [[nodiscard]] constexpr std::uint64_t bits() const { return bits_; }
   [[nodiscard]] constexpr EntryKind kind() const {
@@ -95,7 +97,9 @@ class Entry {
 
   [[nodiscard]] constexpr bool migration() const { return kind() == EntryKind::kMigration; }
   [[nodiscard]] constexpr bool poison() const { return kind() == EntryKind::kPoison; }
-  /// It names a frame and holds nothing of it.
+  /// Of an entry that came from forbidden(); no frame with that number fails.
+  [[nodiscard]] constexpr bool is_forbidden() const { return poison() && leaving() == FrameNumber{0}; }
+  /// It names a frame, or none, and holds nothing of it.
   [[nodiscard]] constexpr bool holds_nothing() const { return migration() || poison(); }
   /// The frame that the page is leaving, or that has failed.
   [[nodiscard]] constexpr FrameNumber leaving() const { return FrameNumber{static_cast<std::uint32_t>(payload())}; }
