@@ -11,6 +11,22 @@ namespace {
 using litmus::OpCode;
 using litmus::Operation;
 
+/// Whether the kernel leaves a page where it is because it is held.
+bool asks_whether_it_is_held(const Operation& op) {
+  switch (op.code) {
+    case OpCode::kSwapOut:
+    case OpCode::kMigrate:
+    case OpCode::kKsmMerge:
+    case OpCode::kKsmZero:
+    case OpCode::kCollapse:
+      return true;
+    case OpCode::kMadvise:
+      return op.advice == Advice::kPageOut || op.advice == Advice::kCollapse;
+    default:
+      return false;
+  }
+}
+
 /// What a program does with one device, block by block.
 class Use {
  public:
@@ -18,8 +34,12 @@ class Use {
     for (std::uint8_t b = 0; b < program.blocks.size(); ++b) {
       std::size_t since_pin = 0;
       bool named = false;
+      bool has_written = false;
       for (const Operation& op : program.blocks[b].operations) {
         const bool moves = op.code == OpCode::kDmaRead || op.code == OpCode::kDmaWrite;
+        outlived_ = outlived_ || (has_written && asks_whether_it_is_held(op));
+        const bool lets_go = op.code == OpCode::kUnpin || op.code == OpCode::kUnpinDirty;
+        if ((moves || lets_go) && op.device == device) has_written = op.code == OpCode::kDmaWrite;
         if ((op.code != OpCode::kPin && !moves) || op.device != device) continue;
         named = true;
         if (moves) {
@@ -52,6 +72,7 @@ class Use {
       if (at_exec_ == AtExec::kWaits && execs(holders_[i])) return "exec() waits for O_DIRECT transfers";
       if (has(pin.pin_flags, PinFlags::kWrite) && reads_) return "a transfer into memory only writes it";
     }
+    if (outlived_) return "a transfer lets go once its data is there";
     const bool in_order = blocks_ == 1 ? !repeats_ : pins_.size() <= 1 && moves_ <= 1;
     return in_order ? std::string() : "a transfer moves its data once";
   }
@@ -88,6 +109,8 @@ class Use {
   bool reads_ = false;
   bool writes_ = false;
   bool repeats_ = false;
+  /// A page is taken to be held after its data is there.
+  bool outlived_ = false;
 };
 
 }  // namespace

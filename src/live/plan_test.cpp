@@ -80,6 +80,15 @@ TEST(Plan, ALongPinForReadingIsTheKernelsOwnTest) {
   EXPECT_NE(plan_of("pin(d, x[0], FOLL_LONGTERM);", offers).skip.find("CONFIG_GUP_TEST"), std::string::npos);
 }
 
+TEST(Plan, ATransferDoesNotHoldWhatItHasMoved) {
+  const auto way = [](const char* statements) { return plan_of(statements, everything()).devices[0].way; };
+  EXPECT_EQ(way("pin(d, x[0], FOLL_WRITE); dma_write(d, 2); swapout(x[0]);"), Way::kRing);
+  EXPECT_EQ(way("pin(d, x[0], FOLL_WRITE); dma_write(d, 2); madvise(x, MADV_PAGEOUT); unpin(d);"), Way::kRing);
+  EXPECT_EQ(way("pin(d, x[0], FOLL_WRITE); swapout(x[0]); dma_write(d, 2);"), Way::kDirectRead);
+  EXPECT_EQ(way("pin(d, x[0], FOLL_WRITE); dma_write(d, 2); unpin_dirty(d); swapout(x[0]);"), Way::kDirectRead);
+  EXPECT_EQ(way("pin(d, x[0], FOLL_WRITE); dma_write(d, 2); r0 = READ_ONCE(x[0]);"), Way::kDirectRead);
+}
+
 TEST(Plan, BeforeItPinnedATransferWasAnOrdinaryReference) {
   Offers offers = everything();
   offers[static_cast<std::size_t>(Need::kHeldCopy)].here = false;
