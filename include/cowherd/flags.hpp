@@ -69,6 +69,9 @@ enum class Advice : std::uint8_t {
   kPageOut,
   /// Until it is written again its contents may be lost, and are zeroes then.
   kFree,
+  /// What shared mappings show of files and shared memory becomes zeroes there: a hole in the file. EINVAL: it is
+  /// nobody's but the owner's, or mlock keeps it; EACCES: a private mapping of a file.
+  kRemove,
   /// A first write in an aligned run of pages as long as a huge page gets one; or no longer.
   kHugePage,
   kNoHugePage,

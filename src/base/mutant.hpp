@@ -335,7 +335,11 @@ namespace cowherd {
   X(shmem_swap_in_keeps_slot, "shared memory that comes back stays counted in its slot")                             \
   X(shmem_swap_in_recheck_dropped, "shared memory comes back from a slot that stands for it no more")                \
   X(truncate_keeps_slot, "the slot of a page that is cut off its file stays counted")                                \
-  X(truncate_takes_swapped_out_page, "a page that has gone to swap meanwhile is cut off its file")                   \
+  X(punched_block_shown, "a page shows what was read from a block that a hole has given back")                       \
+  X(punch_takes_new_block, "a hole takes the block of a page that was written since")                                \
+  X(remove_ignores_lock, "MADV_REMOVE makes a hole in memory that mlock keeps")                                      \
+  X(remove_through_private, "MADV_REMOVE makes a hole through a private mapping")                                    \
+  X(collapse_leaves_swap, "MADV_COLLAPSE leaves pages in swap, and gives up")                                        \
   X(exec_keeps_old_memory, "exec leaks the old address space")
 
 enum class Mutant : std::uint16_t {

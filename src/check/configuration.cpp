@@ -244,7 +244,7 @@ void Configuration::apply_to_page(const Pending& pending, PartsDone& done, std::
       judgement = spec.mprotect(pending.space, page, 1, call.protection, {});
       break;
     default:
-      if (spec::takes_from_memory(call.advice) && stops_at_lock(pending, done, index)) return;
+      if (stops_early(pending, done, index)) return;
       judgement = spec.madvise(pending.space, page, 1, call.advice, {});
       break;
   }
@@ -257,15 +257,18 @@ void Configuration::apply_to_page(const Pending& pending, PartsDone& done, std::
   if (call.kind == Kind::kMadvise) done.pages = static_cast<std::uint16_t>(done.pages | range(index, 1u));
 }
 
-bool Configuration::stops_at_lock(const Pending& pending, PartsDone& done, std::uint8_t index) const {
-  if (done.value != 0) return index + 1 >= done.value;
+bool Configuration::stops_early(const Pending& pending, PartsDone& done, std::uint8_t index) const {
+  if (done.value != 0) return index + 1 >= StoppedEarly::of(done.value).pages;
   for (std::uint8_t i = 0; i <= index; ++i) {
     const auto page = static_cast<std::uint8_t>(pending.call.page + i);
-    if (has_page(done.pages, i) || !spec.any_locked(pending.space, page, 1, true)) continue;
+    const Errno stops = has_page(done.pages, i) || !spec.exists(pending.space)
+                            ? Errno{0}
+                            : spec.advice_stops(pending.space, page, pending.call.advice, true);
+    if (stops == Errno{0}) continue;
     const bool first = i == index && done.pages >> index == 0;
     if (first) {
       done.pages = static_cast<std::uint16_t>(done.pages | range(index, 1u));
-      done.value = index + 1;
+      done.value = StoppedEarly{static_cast<std::uint8_t>(index + 1), stops}.value();
     }
     return true;
   }

@@ -30,9 +30,19 @@ struct PartsDone {
   bool taken = false;
   /// It has met what makes it fail or end early.
   bool refused = false;
-  /// What made it so: an error; or what a read has read; or how many pages an madvise went over until it met one that
-  /// mlock keeps, that one included.
+  /// What made it so: an error; or what a read has read; or where an madvise stopped, as StoppedEarly.
   std::int64_t value = 0;
+};
+
+/// What an madvise has met that ends it: how many pages it went over, that one included, and its error.
+struct StoppedEarly {
+  std::uint8_t pages = 0;
+  Errno error{0};
+
+  [[nodiscard]] std::int64_t value() const { return static_cast<std::int64_t>(error) << 8 | pages; }
+  static StoppedEarly of(std::int64_t value) {
+    return {static_cast<std::uint8_t>(value & 0xFF), static_cast<Errno>(value >> 8)};
+  }
 };
 
 /// One past that explains what was seen: the reference as it would be then, and which parts of the operations under way
@@ -97,8 +107,8 @@ class Configuration {
   void apply_of_handler(const Effect& effect, const Pending& pending, PartsDone& done);
   void apply_to_page(const Pending& pending, PartsDone& done, std::uint8_t index);
   void remap_page(const Pending& pending, PartsDone& done, std::uint8_t index);
-  /// Whether an madvise does not come to this part, for what mlock keeps there or before it.
-  bool stops_at_lock(const Pending& pending, PartsDone& done, std::uint8_t index) const;
+  /// Whether an madvise does not come to this part, for what ends it there or before it.
+  bool stops_early(const Pending& pending, PartsDone& done, std::uint8_t index) const;
   void populate(const Pending& pending, PartsDone& done, const Effect& effect);
   void apply_of_device(const InFlight& in_flight, const Pending& pending, PartsDone& done);
   void apply_force(const InFlight& in_flight, const Effect& effect, PartsDone& done);

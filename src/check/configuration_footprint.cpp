@@ -46,6 +46,8 @@ std::uint32_t touches_of_madvise(Advice advice) {
       return F::kReadsMapped | F::kDiscards;
     case Advice::kFree:
       return F::kReadsMapped | F::kWritesWords;
+    case Advice::kRemove:
+      return F::kReadsMapped | F::kReadsProtection | F::kReadsMarks | F::kWritesWords | F::kWritesSize;
     case Advice::kCold:
     case Advice::kPageOut:
     case Advice::kSync:
@@ -87,7 +89,8 @@ std::uint32_t touches_of_pin(PinFlags flags) {
 bool Configuration::asks_for_lock(const InFlight& in_flight, const Pending& pending) const {
   if (pending.call.kind != Kind::kMadvise) return false;
   if (is_about_lock(pending.call)) return true;
-  if (!spec::takes_from_memory(pending.call.advice) || !spec.exists(pending.space)) return false;
+  const bool may_stop = spec::takes_from_memory(pending.call.advice) || pending.call.advice == Advice::kRemove;
+  if (!may_stop || !spec.exists(pending.space)) return false;
   bool any = spec.any_locked(pending.space, 0, spec::kMaxPages, false);
   for (std::uint8_t agent = 0; agent < kBlocks; ++agent) {
     any = any || (in_flight.has(agent) && is_about_lock(in_flight.pending[agent].call));
@@ -135,6 +138,8 @@ Footprint Configuration::footprint_in_space(const InFlight& in_flight, const Eff
       break;
     case Kind::kMadvise:
       print.touches = touches_of_madvise(call.advice);
+      // What it meets first may end it.
+      if (call.advice == Advice::kRemove) print.pages |= page_bits(call.page, call.count);
       if (asks_for_lock(in_flight, pending)) {
         // mlock says it of all its pages at once; who is refused for it has done those before.
         print.pages |= page_bits(call.page, call.count);

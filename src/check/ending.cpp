@@ -219,16 +219,15 @@ class Ending {
 
   Judgement advise_rest() {
     bool hole = done_.refused;
-    const bool stopped = spec::takes_from_memory(call_.advice) && done_.value != 0;
-    const auto count = stopped ? static_cast<std::uint8_t>(done_.value) : call_.count;
+    const StoppedEarly stopped = StoppedEarly::of(done_.value);
+    const auto count = stopped.pages != 0 ? stopped.pages : call_.count;
     for (std::uint8_t i = 0; i < count; ++i) {
       if (done(i)) continue;
-      if (spec::takes_from_memory(call_.advice) && spec_.any_locked(pending_.space, page(i), 1, succeeded())) {
-        return judge_result(Errno::kInvalid, seen_);
-      }
+      const Errno stops = spec_.advice_stops(pending_.space, page(i), call_.advice, succeeded());
+      if (stops != Errno{0}) return judge_result(stops, seen_);
       hole = !spec_.madvise(pending_.space, page(i), 1, call_.advice, {}).ok() || hole;
     }
-    if (stopped) return judge_result(Errno::kInvalid, seen_);
+    if (stopped.pages != 0) return judge_result(stopped.error, seen_);
     return judge_result(hole ? Errno::kNoMemory : kSuccess, seen_);
   }
 

@@ -153,6 +153,8 @@ void Generator::draw_mapping(std::uint8_t b, Operation op) {
         Advice::kFree,       Advice::kFree,       Advice::kCold,         Advice::kMergeable,     Advice::kUnmergeable,
         Advice::kHugePage,   Advice::kCollapse};
     op.advice = kChoices[random_.below(kChoices.size())];
+    const bool shows_file = program_.variables[op.place.variable].shared;
+    if (op.advice == Advice::kDontNeed && shows_file && random_.percent(50)) op.advice = Advice::kRemove;
   }
   emit(program_.blocks[b], op, false);
 }

@@ -120,6 +120,7 @@ constexpr std::array kAdvice{
     FlagWord<Advice>{"MADV_COLD", Advice::kCold},
     FlagWord<Advice>{"MADV_PAGEOUT", Advice::kPageOut},
     FlagWord<Advice>{"MADV_FREE", Advice::kFree},
+    FlagWord<Advice>{"MADV_REMOVE", Advice::kRemove},
     FlagWord<Advice>{"MADV_HUGEPAGE", Advice::kHugePage},
     FlagWord<Advice>{"MADV_NOHUGEPAGE", Advice::kNoHugePage},
     FlagWord<Advice>{"MADV_COLLAPSE", Advice::kCollapse},

@@ -52,7 +52,7 @@ STATEMENTS, each may begin with 'r0 =' and end with 'fail_nth N' (its N-th alloc
   madvise(x, ADVICE)                MADV_DONTNEED, MADV_DONTFORK, MADV_DOFORK, MADV_WIPEONFORK,
                                     MADV_KEEPONFORK, MADV_POPULATE_READ, MADV_POPULATE_WRITE,
                                     MADV_MERGEABLE, MADV_UNMERGEABLE, MADV_COLD, MADV_PAGEOUT, MADV_FREE,
-                                    MADV_HUGEPAGE, MADV_NOHUGEPAGE, MADV_COLLAPSE
+                                    MADV_REMOVE, MADV_HUGEPAGE, MADV_NOHUGEPAGE, MADV_COLLAPSE
   mremap(x, y, FLAGS)               the pages of x go to y: 0 in place, to grow or shrink, else
                                     MREMAP_MAYMOVE | MREMAP_FIXED, and MREMAP_DONTUNMAP
   fork(P1)  vfork(P1)  thread(P1)   start a block

@@ -68,6 +68,8 @@ int advice_of(Advice advice) {
       return MADV_PAGEOUT;
     case Advice::kFree:
       return MADV_FREE;
+    case Advice::kRemove:
+      return MADV_REMOVE;
     case Advice::kHugePage:
       return MADV_HUGEPAGE;
     case Advice::kNoHugePage:

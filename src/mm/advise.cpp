@@ -4,6 +4,7 @@
 #include "mm/areas.hpp"
 #include "mm/cold_pages.hpp"
 #include "mm/collapse.hpp"
+#include "mm/files.hpp"
 #include "mm/hugetlb.hpp"
 #include "mm/ksm.hpp"
 #include "mm/locks.hpp"
@@ -54,6 +55,7 @@ VmaFlags advised(VmaFlags flags, Advice advice) {
     case Advice::kCold:
     case Advice::kPageOut:
     case Advice::kFree:
+    case Advice::kRemove:
     case Advice::kCollapse:
       break;
   }
@@ -88,6 +90,7 @@ bool is_not_of_hugetlb(Advice advice) {
     case Advice::kFree:
     case Advice::kCold:
     case Advice::kPageOut:
+    case Advice::kRemove:
       return true;
     default:
       return false;
@@ -230,6 +233,32 @@ Result<void> treat_pages(System<G>& system, Mm& mm, PageRange range, Advice advi
   return discard_or_populate(system, mm, range, advice, at);
 }
 
+/// Whether a hole may be made where `area` shows its file. EINVAL, EACCES.
+Result<void> may_remove(const Vma& area) {
+  if (area.flags.locked && !COWHERD_MUTANT(remove_ignores_lock)) return Errno::kInvalid;
+  if (!area.mapping) return Errno::kInvalid;
+  return area.flags.shared || COWHERD_MUTANT(remove_through_private) ? Result<void>() : Errno::kAccess;
+}
+
+/// Makes holes in the files that shared mappings in `range` show. What lies before the first mapping that does not is
+/// done. The mmap lock keeps the mappings; nobody takes it with a file lock held. Compare Linux mm/madvise.c:
+/// madvise_remove().
+template <class G>
+Result<void> remove_range(System<G>& system, Mm& mm, PageRange range) {
+  const MmapReadGuard<G> guard(system, mm);
+  if (guard.blocked() || stuck(mm)) return would_block(system, Point::kMmapLock);
+  COWHERD_TRY(check_hugetlb(system, mm, range, Advice::kRemove));
+  Result<void> done;
+  const bool hole = for_each_part(system, mm, range, [&](Ref<Vma> vma, PageRange part) {
+    if (done) done = may_remove(system.at(vma));
+    if (!done) return;
+    const FileId file{file_of(system, system.at(vma)).unit};
+    done = punch(system, file, PageCount{system.at(vma).index_of(part.begin).value()}, part.count());
+  });
+  if (!done) return done;
+  return hole ? Result<void>(Errno::kNoMemory) : Result<void>();
+}
+
 }  // namespace
 
 template <class G>
@@ -260,6 +289,8 @@ Result<void> madvise(System<G>& system, ProcessId process, Vaddr address, ByteCo
       return lock_or_unlock(system, mm, range, advice == Advice::kLock);
     case Advice::kSync:
       return sync_range(system, mm, range);
+    case Advice::kRemove:
+      return remove_range(system, mm, range);
     case Advice::kCollapse:
       return collapse_range(system, mm, range);
     default: {

@@ -31,7 +31,10 @@ Errno may_collapse(System<G>& system, FrameNumber table, UffdFlags uffd) {
     if (!entry.present() || !entry.user()) return Errno::kAgain;
     if (entry.frame() == Frames<G>::kZeroPage) continue;
     const FrameDescriptor& page = system.descriptor(entry.frame());
-    const bool held = page.references() != page.mapcount() && !COWHERD_MUTANT(collapse_ignores_references);
+    // The swap cache's reference is nobody's: with its last mapping the page leaves it.
+    const bool cached = system.has_swap() && system.frames().cold(entry.frame()).in_swap_cache();
+    const bool held =
+        page.references() != page.mapcount() + (cached ? 1 : 0) && !COWHERD_MUTANT(collapse_ignores_references);
     if (page.use() != FrameUse::kAnon || page.locked() || held) return Errno::kAgain;
     any = true;
   }
@@ -103,6 +106,23 @@ Result<void> replace_table(System<G>& system, Mm& mm, Ref<Vma> vma, EntrySlot pl
   return {};
 }
 
+/// Brings back what is in swap. EINVAL: its memory has failed; ENOMEM, kWouldBlock. Compare Linux mm/khugepaged.c:
+/// __collapse_huge_page_swapin().
+template <class G>
+Result<void> bring_back(System<G>& system, Mm& mm, Ref<Vma> vma, PageRange span) COWHERD_REQUIRES(mm.mmap_lock) {
+  Vpn at = span.begin;
+  const Live live(system, "bring-back", at);
+  while (at < span.end) {
+    if (!system.tables(mm).get(at).swap()) {
+      ++at;
+      continue;
+    }
+    const auto faulted = handle_fault(system, mm, vma, at, FaultKind::kRead);
+    if (!faulted) return faulted.error() == Errno::kHwPoison ? Errno::kInvalid : faulted.error();
+  }
+  return {};
+}
+
 /// With the mmap lock held for writing.
 template <class G>
 Result<void> collapse_locked(System<G>& system, Mm& mm, PageRange span) COWHERD_REQUIRES(mm.mmap_lock) {
@@ -117,6 +137,7 @@ Result<void> collapse_locked(System<G>& system, Mm& mm, PageRange span) COWHERD_
   const EntrySlot place = system.tables(mm).walk_to(span.begin, 1).slot;
   if (!place || place.load().none()) return Errno::kInvalid;
   if (place.load().huge()) return {};
+  if (system.has_swap() && !COWHERD_MUTANT(collapse_leaves_swap)) COWHERD_TRY(bring_back(system, mm, vma, span));
   COWHERD_TRY_ASSIGN(head, system.frames().allocate(FrameUse::kAnon, Frames<G>::kHugeOrder));
   const Live allocated(system, "allocated", head);
   auto replaced = replace_table(system, mm, vma, place, span, head);

@@ -5,7 +5,6 @@
 #include <optional>
 
 #include "base/mutant.hpp"
-#include "base/racing_bytes.hpp"
 #include "mm/hugetlb.hpp"
 #include "mm/page.hpp"
 #include "mm/shmem_swap.hpp"
@@ -14,9 +13,18 @@ namespace cowherd::mm {
 
 namespace {
 
-/// Puts `fresh` into the cache, unless another agent was faster, which is left to be found.
+/// Puts `fresh`, which holds what `block` has, into the cache, unless another agent was faster, which is left to be
+/// found.
+///
+///   bring in                               punch
+///   read the block
+///                                          no page is in the cache: give the block back
+///   put the page into the cache
+///
+/// and it would show what is gone. Allowed because the block is asked for again under the mapping lock.
 template <class G>
-Result<bool> publish(System<G>& system, Ref<File> file, std::uint32_t index, FrameNumber fresh, Behind behind) {
+Result<bool> publish(System<G>& system, Ref<File> file, std::uint32_t index, FrameNumber fresh, Behind behind,
+                     std::optional<BlockNumber> block) {
   const MappingGuard<G, false> guard(system, file);
   File& into = system.at(file);
   // With the lock that who shortens the file takes before it looks for pages.
@@ -24,6 +32,8 @@ Result<bool> publish(System<G>& system, Ref<File> file, std::uint32_t index, Fra
   if (!find_place(system.frames(), into, index).none() && !COWHERD_MUTANT(cache_recheck_dropped)) {
     return false;
   }
+  const bool gone = find_block(system.frames(), into, index) != block;
+  if (gone && !COWHERD_MUTANT(punched_block_shown)) return false;
   COWHERD_TRY(add_cached(system.frames(), into, index, fresh));
   return true;
 }
@@ -41,16 +51,19 @@ void drop_block(System<G>& system, BlockNumber block) {
   system.swap().drop_count(block);
 }
 
-/// What the file holds at `index`, into `to`.
+/// What the file holds at `index`, into `to`. Returns the block that has it; none: it is zeros.
 template <class G>
-void read_block(System<G>& system, Ref<File> file, std::uint32_t index, FrameNumber to) {
+std::optional<BlockNumber> read_block(System<G>& system, Ref<File> file, std::uint32_t index, FrameNumber to) {
   const auto block = system.at(file).on_disk() ? block_of(system, file, index) : std::nullopt;
   if (!block || COWHERD_MUTANT(block_not_read)) {
     std::memset(system.frames().bytes(to), 0, Geometry<G>::kPageBytes);
-    return;
+    return block;
   }
+  const BlockNumber from = *block;
+  const Live live(system, "read-block", from);
   point(system, Point::kDisk);
-  std::memcpy(system.frames().bytes(to), system.swap().bytes(*block), Geometry<G>::kPageBytes);
+  std::memcpy(system.frames().bytes(to), system.swap().bytes(from), Geometry<G>::kPageBytes);
+  return from;
 }
 
 /// Gives page `index` a block, unless it has one. The caller has its page lock. ENOMEM.
@@ -83,10 +96,13 @@ template <class G>
 Result<FrameNumber> bring_in(System<G>& system, Ref<File> file, std::uint32_t index, Behind behind) {
   COWHERD_TRY_ASSIGN(fresh, system.allocate_page(FrameUse::kFile));
   const Live live(system, "bring-in", fresh);
-  read_block(system, file, index, fresh);
+  const auto block = read_block(system, file, index, fresh);
   // One reference is the cache's, one the caller's.
   system.descriptor(fresh).start_file(file.unit, Vpn{index}, 2);
-  auto published = publish(system, file, index, fresh, behind);
+  const bool has_block = block.has_value();
+  const BlockNumber from = block.value_or(BlockNumber{0});
+  const Live read(system, "read", has_block, from);
+  auto published = publish(system, file, index, fresh, behind, block);
   if (published && *published) return fresh;
   FrameDescriptor& unused = system.descriptor(fresh);
   (void)unused.drop_references(2);
@@ -111,14 +127,14 @@ void cut_off(System<G>& system, Ref<File> file, FrameNumber frame, std::uint32_t
   if (page.prepared()) page.set_prepared(false);
 }
 
-/// Of pages in [first, end), which are not in the cache.
+/// Of a file that nobody has any more, whose pages are not in the cache.
 template <class G>
-void drop_blocks(System<G>& system, Ref<File> file, std::uint32_t first, std::uint32_t end) {
+void drop_blocks(System<G>& system, Ref<File> file) {
   if (!system.at(file).on_disk()) return;
-  const Live live(system, "drop-blocks", file, first, end);
+  const Live live(system, "drop-blocks", file);
   const MappingGuard<G, false> guard(system, file);
-  for (auto at = next_block(system.frames(), system.at(file), first); at && at->index < end;
-       at = next_block(system.frames(), system.at(file), first)) {
+  for (auto at = next_block(system.frames(), system.at(file), 0); at;
+       at = next_block(system.frames(), system.at(file), 0)) {
     remove_block(system.frames(), system.at(file), at->index);
     const BlockNumber gone = at->block;
     const Live going(system, "drop-block", gone);
@@ -126,24 +142,57 @@ void drop_blocks(System<G>& system, Ref<File> file, std::uint32_t first, std::ui
   }
 }
 
-/// Takes pages [first, end) out of the cache, and out of every mapping before. kWouldBlock.
+/// What the file has at or after `index`, in the cache, in swap or, where it is not in the cache, on the disk; a page
+/// comes with a reference.
+template <class G>
+FilePlace hold_next_anywhere(System<G>& system, Ref<File> file, std::uint32_t index) {
+  const MappingGuard<G, true> guard(system, file);
+  const FilePlace place = next_place(system.frames(), system.at(file), index);
+  if (system.at(file).on_disk()) {
+    const auto behind = next_block(system.frames(), system.at(file), index);
+    if (behind && (place.none() || behind->index < place.index)) {
+      return {.frame = Frames<G>::kZeroPage, .slot = behind->block, .index = behind->index};
+    }
+  }
+  if (place.frame != Frames<G>::kZeroPage) system.descriptor(place.frame).add_references(1);
+  return place;
+}
+
+/// Gives back the block of page number `index`, which is not in the cache. False: it is there by now.
+template <class G>
+bool drop_from_disk(System<G>& system, Ref<File> file, std::uint32_t index, BlockNumber block) {
+  const Live live(system, "drop-from-disk", file, index, block);
+  {
+    const MappingGuard<G, false> guard(system, file);
+    const bool there = !find_place(system.frames(), system.at(file), index).none();
+    if (there && !COWHERD_MUTANT(punch_takes_new_block)) return false;
+    if (find_block(system.frames(), system.at(file), index) != block) return false;
+    remove_block(system.frames(), system.at(file), index);
+  }
+  drop_block(system, block);
+  return true;
+}
+
+/// Takes pages [first, end) out of the cache, and out of every mapping before, and gives back what is behind them. Goes
+/// along the file once: what comes to a place that was passed is whoever's who brought it. kWouldBlock.
 /// Compare Linux mm/truncate.c: truncate_inode_pages_range().
 template <class G>
 Result<void> drop_cached_range(System<G>& system, Ref<File> file, std::uint32_t first, std::uint32_t end) {
   std::uint32_t at = first;
   const Live live(system, "drop-cached-range", at);
   while (true) {
-    const FilePlace found = hold_next_place(system, file, at);
+    const FilePlace found = hold_next_anywhere(system, file, at);
     if (found.none() || found.index >= end) {
       if (found.frame != Frames<G>::kZeroPage) put_page(system, found.frame);
-      drop_blocks(system, file, first, end);
       return {};
     }
     at = found.index + 1;
-    if (found.slot) [[unlikely]] {
+    if (found.slot) {
       // It may be on its way back, and is looked for again.
       at = found.index;
-      if (drop_from_swap(system, file, found.index, *found.slot)) ++at;
+      const bool dropped = system.at(file).on_disk() ? drop_from_disk(system, file, found.index, *found.slot)
+                                                     : drop_from_swap(system, file, found.index, *found.slot);
+      if (dropped) ++at;
       continue;
     }
     const Live held(system, "held", found.frame, found.index);
@@ -152,13 +201,6 @@ Result<void> drop_cached_range(System<G>& system, Ref<File> file, std::uint32_t 
       return locked;
     }
     wait_until_written(system, found.frame);
-    const bool went = system.descriptor(found.frame).owner() != file.unit;
-    if (went && !COWHERD_MUTANT(truncate_takes_swapped_out_page)) [[unlikely]] {
-      // To swap, while its lock was waited for.
-      at = found.index;
-      unlock_cached_page(system, found.frame);
-      continue;
-    }
     // A fault may have mapped it since everybody was unmapped:
     //
     //   truncate                             fault
@@ -235,7 +277,7 @@ void put_file(System<G>& system, Ref<File> file) {
     cut_off(system, file, page.frame, page.index);
     put_page(system, page.frame);
   }
-  drop_blocks(system, file, 0, ~std::uint32_t{0});
+  drop_blocks(system, file);
   system.frames().destroy(file);
 }
 
@@ -303,7 +345,7 @@ Result<FrameNumber> publish_locked(System<G>& system, Ref<File> file, std::uint3
   system.descriptor(fresh).start_file(file.unit, Vpn{index}, 2);
   // Nobody has it yet.
   (void)try_lock_page_of(system, fresh);
-  auto published = publish(system, file, index, fresh, Behind::kForbidden);
+  auto published = publish(system, file, index, fresh, Behind::kForbidden, std::nullopt);
   if (published && *published) return fresh;
   unlock_page_of(system, fresh);
   FrameDescriptor& unused = system.descriptor(fresh);
@@ -329,82 +371,6 @@ Result<void> prepare_to_write(System<G>& system, Ref<File> file, FrameNumber fra
   if (!page.prepared()) page.set_prepared(true);
   if (!page.dirty() && !COWHERD_MUTANT(written_page_stays_clean)) page.set_dirty(true);
   return {};
-}
-
-template <class G>
-Result<FileId> create_file(System<G>& system, FileKind kind, PageCount pages) {
-  if (pages.value() > kMaxFilePages || (kind == FileKind::kDisk && !system.has_swap())) return Errno::kInvalid;
-  COWHERD_TRY_ASSIGN(made, make_file(system, kind, static_cast<std::uint32_t>(pages.value())));
-  system.at(made).users = 1;
-  system.at(made).open = true;
-  return FileId{made.unit};
-}
-
-template <class G>
-void close_file(System<G>& system, FileId id) {
-  const Ref<File> file = file_ref<G>(id);
-  system.at(file).open = false;
-  put_file(system, file);
-}
-
-template <class G>
-PageCount file_size(System<G>& system, FileId id) {
-  return PageCount{system.at(file_ref<G>(id)).size()};
-}
-
-template <class G>
-Access read_file(System<G>& system, FileId id, ByteCount offset, std::span<std::byte> to) {
-  const Ref<File> file = file_ref<G>(id);
-  std::size_t done = 0;
-  const Live live(system, "read-file", done);
-  while (done < to.size()) {
-    const std::uint64_t at = offset.value() + done;
-    const std::uint64_t index = at / Geometry<G>::kPageBytes;
-    if (index > kMaxFilePages) break;
-    auto frame = get_cached_page(system, file, static_cast<std::uint32_t>(index));
-    if (!frame && frame.error() == Errno::kSigBus) break;
-    if (!frame) return {ByteCount{done}, frame.error()};
-    const std::size_t in_page = at % Geometry<G>::kPageBytes;
-    const std::size_t part = std::min(to.size() - done, Geometry<G>::kPageBytes - in_page);
-    const Live held(system, "held", *frame);
-    point(system, Point::kDevice);
-    copy_racing(to.data() + done, system.frames().bytes(*frame) + in_page, part);
-    put_page(system, *frame);
-    done += part;
-  }
-  return {ByteCount{done}};
-}
-
-template <class G>
-Access write_file(System<G>& system, FileId id, ByteCount offset, std::span<const std::byte> from) {
-  const Ref<File> file = file_ref<G>(id);
-  std::size_t done = 0;
-  const Live live(system, "write-file", done);
-  const FileGuard<G> guard(system, file);
-  if (guard.blocked()) return {ByteCount{0}, would_block(system, Point::kFileLock)};
-  while (done < from.size()) {
-    const std::uint64_t at = offset.value() + done;
-    const std::uint64_t index = at / Geometry<G>::kPageBytes;
-    if (index >= kMaxFilePages) return {ByteCount{done}, Errno::kInvalid};
-    const auto number = static_cast<std::uint32_t>(index);
-    auto frame = lock_cached_page(system, file, number, Behind::kAllowed);
-    if (!frame) return {ByteCount{done}, frame.error()};
-    const std::size_t in_page = at % Geometry<G>::kPageBytes;
-    const std::size_t part = std::min(from.size() - done, Geometry<G>::kPageBytes - in_page);
-    const Live held(system, "held", *frame);
-    if (auto prepared = prepare_to_write(system, file, *frame); !prepared) {
-      unlock_cached_page(system, *frame);
-      return {ByteCount{done}, prepared.error()};
-    }
-    point(system, Point::kDevice);
-    copy_racing(system.frames().bytes(*frame) + in_page, from.data() + done, part);
-    // Only now can anybody come by it who could not before.
-    point(system, Point::kFileSize);
-    if (number >= system.at(file).size()) system.at(file).set_size(number + 1);
-    unlock_cached_page(system, *frame);
-    done += part;
-  }
-  return {ByteCount{done}};
 }
 
 template <class G>
@@ -451,11 +417,6 @@ Result<void> punch(System<G>& system, FileId id, PageCount first, PageCount coun
   template Result<FrameNumber> publish_locked<G>(System<G>&, Ref<File>, std::uint32_t, FrameNumber); \
   template void unlock_cached_page<G>(System<G>&, FrameNumber);                                      \
   template Result<void> prepare_to_write<G>(System<G>&, Ref<File>, FrameNumber);                     \
-  template Result<FileId> create_file<G>(System<G>&, FileKind, PageCount);                           \
-  template void close_file<G>(System<G>&, FileId);                                                   \
-  template PageCount file_size<G>(System<G>&, FileId);                                               \
-  template Access read_file<G>(System<G>&, FileId, ByteCount, std::span<std::byte>);                 \
-  template Access write_file<G>(System<G>&, FileId, ByteCount, std::span<const std::byte>);          \
   template Result<void> truncate<G>(System<G>&, FileId, PageCount);                                  \
   template Result<void> punch<G>(System<G>&, FileId, PageCount, PageCount);
 COWHERD_FOR_EACH_GEOMETRY(COWHERD_INSTANTIATE)

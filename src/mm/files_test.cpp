@@ -184,6 +184,31 @@ TYPED_TEST(FilesTest, AHoleLeavesPrivateCopies) {
   EXPECT_EQ(m.verify(), "");
 }
 
+TYPED_TEST(FilesTest, RemovingMakesAHoleThroughASharedMapping) {
+  FileMachine<TypeParam> m;
+  const FileId f = m.file(FileKind::kMemory, 3);
+  const ProcessId p = m.spawn();
+  m.map_file(p, 0, 3, f, MapFlags::kShared);
+  m.map_file(p, 4, 1, f, MapFlags::kNone);
+  m.map(p, 6, 1);
+  for (std::uint64_t page = 0; page < 3; ++page) ASSERT_EQ(m.put(p, page, 5), Errno{0});
+  ASSERT_EQ(m.put(p, 4, 2), Errno{0});
+  EXPECT_EQ(m.advise(p, 6, 1, Advice::kRemove), Errno::kInvalid);
+  EXPECT_EQ(m.advise(p, 4, 1, Advice::kRemove), Errno::kAccess);
+  EXPECT_EQ(m.advise(p, 1, 4, Advice::kRemove), Errno::kAccess);
+  EXPECT_EQ(m.get(p, 0), 5);
+  EXPECT_EQ(m.get(p, 1), 0);
+  EXPECT_EQ(m.get(p, 2), 0);
+  EXPECT_EQ(m.get(p, 4), 2);
+  ASSERT_EQ(m.advise(p, 0, 1, Advice::kLock), Errno{0});
+  EXPECT_EQ(m.advise(p, 0, 1, Advice::kRemove), Errno::kInvalid);
+  ASSERT_EQ(m.advise(p, 0, 1, Advice::kUnlock), Errno{0});
+  m.unmap(p, 4, 1);
+  EXPECT_EQ(m.advise(p, 0, 4, Advice::kRemove), Errno::kNoMemory);
+  EXPECT_EQ(m.get(p, 0), 0);
+  EXPECT_EQ(m.verify(), "");
+}
+
 TYPED_TEST(FilesTest, APinKeepsAPageThatIsCutOff) {
   FileMachine<TypeParam> m;
   const FileId f = m.file(FileKind::kMemory, 1);

@@ -5,6 +5,7 @@
 #include "mm/locks.hpp"
 #include "mm/page.hpp"
 #include "mm/swap.hpp"
+#include "mm/userfault.hpp"
 
 namespace cowherd::mm {
 
@@ -113,6 +114,7 @@ Result<Faulted> fault_swapped(System<G>& system, Mm& mm, Ref<Vma> vma, Vpn page,
   }
   bool mapped = false;
   bool written = false;
+  bool asks = false;
   bool blocked = false;
   {
     const PageTableGuard<G> guard(system, mm, place);
@@ -120,12 +122,15 @@ Result<Faulted> fault_swapped(System<G>& system, Mm& mm, Ref<Vma> vma, Vpn page,
     if (!blocked && (place.load() == entry || COWHERD_MUTANT(swap_in_recheck_dropped))) {
       mapped = true;
       written = map_arrived(Arrival<G>{system, mm, vma, page, kind == FaultKind::kWrite, place, entry, frame});
+      asks = is_userfault(system, system.at(vma), page, place.load(), kind);
     }
   }
   if (!mapped && !past_cache && system.descriptor(frame).mapcount() == 0) (void)try_free_swap(system, frame);
   if (!past_cache) unlock_page_of(system, frame);
   if (!mapped) put_page(system, frame);
   if (blocked) return would_block(system, Point::kPageTableLock);
+  // Whoever faults once only would go by.
+  if (asks) return kAsksToWrite;
   return written ? Faulted::kMadeOwn : Faulted::kRetry;
 }
 

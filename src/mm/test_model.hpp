@@ -107,6 +107,7 @@ class ModelSpace {
         case Advice::kCold:
         case Advice::kPageOut:
         case Advice::kFree:
+        case Advice::kRemove:
         case Advice::kHugePage:
         case Advice::kNoHugePage:
         case Advice::kCollapse:

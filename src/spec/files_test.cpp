@@ -173,6 +173,28 @@ TEST_F(SpecFiles, TruncateTakesPrivateCopiesAndAHoleDoesNot) {
   EXPECT_FALSE(reads(p, 0, 2));
 }
 
+TEST_F(SpecFiles, RemovingMakesAHoleForAllWhoShare) {
+  map(p, 0, kSharedView);
+  map(p, 1, kPrivateView);
+  map(p, 2, kSharedMemory);
+  ASSERT_TRUE(spec.mmap(p, 3, 1, Protection::kReadWrite, MapFlags::kFixed, {}).ok());
+  write(p, 2, 7);
+  q = spec.fork(p);
+  const SpecPinId device = pin(p, 2, PinFlags::kWrite);
+  EXPECT_TRUE(spec.madvise(p, 3, 1, Advice::kRemove, {.error = Errno::kInvalid}).ok());
+  EXPECT_FALSE(spec.madvise(p, 3, 1, Advice::kRemove, {}).ok());
+  EXPECT_TRUE(spec.madvise(p, 0, 2, Advice::kRemove, {.error = Errno::kAccess}).ok());
+  EXPECT_TRUE(file_reads(0) && reads(p, 0, 0) && reads(q, 0, 0));
+  EXPECT_TRUE(spec.madvise(q, 2, 1, Advice::kRemove, {}).ok());
+  EXPECT_TRUE(reads(p, 2, 0) && reads(q, 2, 0));
+  EXPECT_TRUE(device_reads(device, 7)) << "it keeps the page";
+  write(p, 2, 8);
+  EXPECT_TRUE(reads(q, 2, 8));
+  EXPECT_FALSE(device_reads(device, 8));
+  (void)spec.madvise(p, 2, 1, Advice::kLock, {});
+  EXPECT_TRUE(spec.madvise(p, 2, 1, Advice::kRemove, {.error = Errno::kInvalid}).ok());
+}
+
 TEST_F(SpecFiles, LongTermReadersOfAPrivatePageSeeTheirOwner) {
   map(p, 0, kPrivateView);
   const SpecPinId device = pin(p, 0, PinFlags::kLongTerm);

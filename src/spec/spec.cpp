@@ -205,6 +205,15 @@ bool Spec::any_locked(SpaceId space, std::uint8_t first, std::uint8_t count, boo
   return false;
 }
 
+Errno Spec::advice_stops(SpaceId space, std::uint8_t page, Advice advice, bool surely) const {
+  const bool locked = any_locked(space, page, 1, surely);
+  if (takes_from_memory(advice)) return locked ? Errno::kInvalid : Errno{0};
+  const Page* at = advice == Advice::kRemove ? state_.find(space, page) : nullptr;
+  if (at == nullptr || at->hugetlb != 0) return Errno{0};
+  if (locked || (at->view != View::kShared && at->file == kAnonymous)) return Errno::kInvalid;
+  return at->view == View::kShared ? Errno{0} : Errno::kAccess;
+}
+
 Judgement Spec::madvise(SpaceId space, std::uint8_t first, std::uint8_t count, Advice advice, Observation seen) {
   if (advice == Advice::kLock) note_locked(space, first, count, seen.for_shortage() ? Mark::kMaybe : Mark::kYes);
   if (seen.for_shortage()) return {};
@@ -238,8 +247,8 @@ Judgement Spec::madvise(SpaceId space, std::uint8_t first, std::uint8_t count, A
       const bool surely = failed(space, i) || !any_may_have_failed(space, i + 1u, first + unsigned{count});
       return surely ? judge_failed(space, i, Errno::kHwPoison, seen) : judge_result(Errno::kHwPoison, seen);
     }
-    if (takes_from_memory(advice) && any_locked(space, i, 1, seen.error != Errno::kInvalid)) {
-      return judge_result(Errno::kInvalid, seen);
+    if (const Errno stops = advice_stops(space, i, advice, seen.error != Errno::kInvalid); stops != Errno{0}) {
+      return judge_result(stops, seen);
     }
     if (page == nullptr) {
       hole = true;
@@ -259,6 +268,8 @@ Judgement Spec::madvise(SpaceId space, std::uint8_t first, std::uint8_t count, A
       state_.wipe(space, i);
     } else if (advice == Advice::kFree) {
       state_.free_lazily(space, i);
+    } else if (advice == Advice::kRemove) {
+      state_.punch(space, i);
     } else {
       mark(*page, advice);
     }

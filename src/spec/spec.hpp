@@ -100,11 +100,15 @@ class Spec {
   /// Changes the pages before the first hole; with a hole the result is ENOMEM.
   Judgement mprotect(SpaceId space, std::uint8_t first, std::uint8_t count, Protection protection, Observation seen);
   /// Changes all pages that are mapped; with a hole the result is ENOMEM. kFree: the words of a page, until they are
-  /// written again, may read 0; kCold, kPageOut and kSync change nothing. kDontNeed, kFree, kCold and kPageOut end with
-  /// EINVAL where mlock keeps a page.
+  /// written again, may read 0; kCold, kPageOut and kSync change nothing. kDontNeed, kFree, kCold, kPageOut and
+  /// kRemove end with EINVAL where mlock keeps a page, kRemove also where it is no file's, and with EACCES where the
+  /// mapping is private.
   Judgement madvise(SpaceId space, std::uint8_t first, std::uint8_t count, Advice advice, Observation seen);
   /// What mlock and munlock say of the pages before the first hole, before they do anything else.
   void note_locked(SpaceId space, std::uint8_t first, std::uint8_t count, Mark locked);
+  /// What ends an madvise at a page that is there: what is locked, or cannot be removed. Zero: nothing does. `surely`:
+  /// as of any_locked().
+  [[nodiscard]] Errno advice_stops(SpaceId space, std::uint8_t page, Advice advice, bool surely) const;
   /// Whether mlock keeps one of the pages, or may.
   [[nodiscard]] bool any_locked(SpaceId space, std::uint8_t first, std::uint8_t count, bool surely) const;
 

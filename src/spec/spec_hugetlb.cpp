@@ -24,6 +24,7 @@ bool Spec::refuses_advice(SpaceId space, std::uint8_t first, std::uint8_t count,
     case Advice::kFree:
     case Advice::kCold:
     case Advice::kPageOut:
+    case Advice::kRemove:
       break;
     default:
       return false;

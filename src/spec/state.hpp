@@ -191,6 +191,8 @@ class State {
   void set_size(FileNumber file, std::uint8_t pages);
   /// Precondition: within the file.
   void punch(FileNumber file, std::uint8_t page);
+  /// Of what a shared page shows; nothing behind its end.
+  void punch(SpaceId space, std::uint8_t page);
   [[nodiscard]] std::int64_t load(FileNumber file, std::uint8_t page, std::uint8_t word) const;
   [[nodiscard]] Writer last_writer(FileNumber file, std::uint8_t page, std::uint8_t word) const;
   void store(FileNumber file, std::uint8_t page, std::uint8_t word, std::int64_t value);

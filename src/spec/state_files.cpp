@@ -74,6 +74,23 @@ void State::punch(FileNumber file, std::uint8_t page) {
   files_[file.value()].slots[page] = new_slot();
 }
 
+void State::punch(SpaceId space, std::uint8_t page) {
+  const Page hole = spaces_[space.value()].pages[page];
+  if (beyond_end(hole)) return;
+  if (hole.file != kAnonymous) return punch(hole.file, hole.file_page);
+  const auto for_each_other = [&](auto&& visit) {
+    for (std::uint8_t i = 0; i < kMaxSpaces; ++i) {
+      for (std::uint8_t p = 0; alive(SpaceId{i}) && p < kMaxPages; ++p) {
+        const Page* seen = find(SpaceId{i}, p);
+        if (seen != nullptr && shown(*seen) == hole.slot) visit(SpaceId{i}, p);
+      }
+    }
+  };
+  for_each_other([&](SpaceId in, std::uint8_t number) { discard(in, number); });
+  const std::uint16_t slot = new_slot();
+  for_each_other([&](SpaceId in, std::uint8_t number) { spaces_[in.value()].pages[number].slot = slot; });
+}
+
 void State::cut_off(FileNumber file, std::uint8_t file_page, bool copies) {
   const std::uint16_t slot = files_[file.value()].slots[file_page];
   for_each_page_of(file, file_page, [&](SpaceId space, std::uint8_t number, Page& page) {
@@ -84,6 +101,7 @@ void State::cut_off(FileNumber file, std::uint8_t file_page, bool copies) {
       page.view = View::kFollows;
       page.words = {};
       page.writers = {};
+      page.failure = Failure::kNone;
     } else if (page.view == View::kFollows) {
       // It may have been its owner's own for long, and then it stays.
       keep_stale(space, number, page.protection, slot);

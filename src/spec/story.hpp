@@ -136,6 +136,7 @@ class Story {
         {"sync", Advice::kSync},
         {"pageout", Advice::kPageOut},
         {"free", Advice::kFree},
+        {"remove", Advice::kRemove},
     };
     return table.at(text);
   }
