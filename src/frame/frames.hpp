@@ -204,10 +204,12 @@ class Frames {
     }
   }
 
-  /// Whether an allocation has failed since clear_shortage(), injected or for real.
-  [[nodiscard]] bool shortage() const { return shortage_.load(std::memory_order_relaxed); }
-  void clear_shortage() { shortage_.store(false, std::memory_order_relaxed); }
-  void note_shortage() { shortage_.store(true, std::memory_order_relaxed); }
+  /// Allocations that have failed since clear_shortage(), injected or for real; of all threads.
+  [[nodiscard]] std::uint32_t shortages() const { return shortages_.load(std::memory_order_relaxed); }
+  [[nodiscard]] bool shortage() const { return shortages() != 0; }
+  /// Where one thread is at work.
+  void clear_shortage() { shortages_.store(0, std::memory_order_relaxed); }
+  void note_shortage() { shortages_.fetch_add(1, std::memory_order_relaxed); }
   FailureInjector& injector() { return injector_; }
 
   /// Frames from 0 to the last one in use; above lie only frames as format() left them, where the geometry scrubs.
@@ -367,7 +369,7 @@ class Frames {
   std::uint8_t* folio_orders_ = nullptr;
   std::byte* ram_;
   FailureInjector injector_;
-  std::atomic<bool> shortage_{false};
+  std::atomic<std::uint32_t> shortages_{0};
   unsigned stripe_ = 0;
   unsigned stripes_ = 1;
 

@@ -35,9 +35,10 @@ auto with_reclaim(System<G>& system, Operation&& operation) -> decltype(operatio
   constexpr unsigned kMostTries = 16;
   constexpr PageCount kBatch{64};
   for (unsigned tries = 0;; ++tries) {
-    system.frames().clear_shortage();
+    const std::uint32_t before = system.frames().shortages();
     auto done = operation();
-    const bool lacks = !done && done.error() == Errno::kNoMemory && system.frames().shortage();
+    // What failed for another thread counts too: reclaim does no harm then.
+    const bool lacks = !done && done.error() == Errno::kNoMemory && system.frames().shortages() != before;
     if (!lacks || tries == kMostTries || reclaim_pages(system, kBatch) == PageCount{0}) return done;
   }
 }
