@@ -402,7 +402,8 @@ bool World::may_overlap(std::uint8_t b) const {
 }
 
 bool World::may_proceed(std::uint8_t b) const {
-  if (waits_to_be_read(b)) return false;
+  // Whoever was waited for at the end may be inside of his reading still.
+  if (at_end(b) || waits_to_be_read(b)) return false;
   for (std::uint8_t child = 0; child < scene_->blocks(); ++child) {
     const bool suspends = scene_->block(child).start == litmus::BlockStart::kVfork &&
                           scene_->block(child).starter == b && control.processes[child].borrows;
@@ -440,8 +441,8 @@ void World::settle() {
   const std::uint8_t blocks = scene_->blocks();
   for (std::uint8_t b = 0; b < blocks; ++b) {
     AgentControl& agent = control.agents[b];
-    const bool at_end = agent.pc >= scene_->block(b).operations.size() && !waits_to_be_read(b);
-    if (agent.phase == Phase::kRunning && at_end) agent.phase = Phase::kDone;
+    const bool over = at_end(b) && !waits_to_be_read(b);
+    if (agent.phase == Phase::kRunning && over) agent.phase = Phase::kDone;
   }
   for (bool changed = true; changed;) {
     changed = false;
@@ -460,8 +461,8 @@ void World::settle() {
 
 bool World::end_borrower() {
   for (std::uint8_t b = 0; b < scene_->blocks(); ++b) {
-    const bool at_end = alive(b) && control.processes[b].borrows && (scene_->threads_of(b) & unfinished()) == 0;
-    if (!at_end || suspended(b)) continue;
+    const bool over = alive(b) && control.processes[b].borrows && (scene_->threads_of(b) & unfinished()) == 0;
+    if (!over || suspended(b)) continue;
     // Its parent still lives in that memory, so nothing has to be torn down that others could look at.
     Scheduler* const scheduler = system_->scheduler();
     system_->set_scheduler(nullptr);

@@ -195,6 +195,10 @@ class World {
   std::string build_variable(std::uint8_t process, std::uint8_t number);
   std::string build_file(std::uint8_t number);
   [[nodiscard]] bool may_proceed(std::uint8_t block) const;
+  /// Whether the block has no operation left.
+  [[nodiscard]] bool at_end(std::uint8_t block) const {
+    return control.agents[block].pc >= scene_->block(block).operations.size();
+  }
   /// Whether the block's last operation is over only when userfaultfd's handler has read of it.
   [[nodiscard]] bool waits_to_be_read(std::uint8_t block) const;
   /// Whether a child of vfork suspends a thread of `process`: it cannot end then.

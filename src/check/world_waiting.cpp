@@ -28,6 +28,7 @@ BlockSet World::waiting() {
       any = true;
       continue;
     }
+    if (at_end(b)) continue;
     if (!inside(b) && operation(b).code == litmus::OpCode::kUffdRead) {
       if (!reference.may_wait(b, call_of(*this, b))) return 0;
       any = true;
