@@ -49,7 +49,8 @@ class HugePage {
   void note_pieces_used() {
     std::uint32_t seen = word().load(order::kPinsBelowLoad);
     while (((seen & kMaxMapcount) != 0 || COWHERD_MUTANT(huge_pin_noted_too_late)) && (seen & kPiecesUsed) == 0) {
-      if (word().compare_exchange_weak(seen, seen | kPiecesUsed, order::kFlagsChange, order::kPinsBelowLoad)) return;
+      if (word().compare_exchange_weak(seen, seen | kPiecesUsed, order::kFlagsChange)) return;
+      seen = word().load(order::kPinsBelowLoad);
     }
   }
   void forget_pieces_used() { word().fetch_and(~kPiecesUsed, order::kFlagsChange); }
