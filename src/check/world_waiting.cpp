@@ -5,6 +5,8 @@ namespace cowherd::check {
 
 bool World::waits_to_be_read(std::uint8_t block) const {
   if (!scene_->reads_events()) return false;
+  // It is the run that asks, and not who is running.
+  if (watcher_ != nullptr) watcher_->asks();
   const std::uint8_t process = scene_->process_of(block);
   return alive(process) &&
          mm::waits_to_be_read(*system_, control.processes[process].id, static_cast<std::uint8_t>(block + 1));
@@ -12,6 +14,7 @@ bool World::waits_to_be_read(std::uint8_t block) const {
 
 void World::claim_events(std::uint8_t block) {
   if (!scene_->reads_events()) return;
+  if (watcher_ != nullptr) watcher_->asks();
   const std::uint8_t process = scene_->process_of(block);
   if (alive(process)) mm::claim_events(*system_, control.processes[process].id, static_cast<std::uint8_t>(block + 1));
 }
