@@ -5,6 +5,7 @@
 #include <optional>
 
 #include "base/mutant.hpp"
+#include "base/racing_bytes.hpp"
 #include "mm/hugetlb.hpp"
 #include "mm/page.hpp"
 #include "mm/shmem_swap.hpp"
@@ -62,7 +63,8 @@ std::optional<BlockNumber> read_block(System<G>& system, Ref<File> file, std::ui
   const BlockNumber from = *block;
   const Live live(system, "read-block", from);
   point(system, Point::kDisk);
-  std::memcpy(system.frames().bytes(to), system.swap().bytes(from), Geometry<G>::kPageBytes);
+  // Whoever punches a hole may give the block back meanwhile, and another file have it: publish() asks.
+  copy_racing(system.frames().bytes(to), system.swap().bytes(from), Geometry<G>::kPageBytes);
   return from;
 }
 
