@@ -13,49 +13,48 @@ namespace {
 constexpr std::string_view kPage = "x = anon(1); d = device;";
 constexpr std::string_view kPin = "FOLL_WRITE | FOLL_LONGTERM";
 
-// `PIN` stands for the flags of a pin for writing, held for long.
+// What is asked of every way to pin. `PIN` stands for the flags of a pin for writing, held for long.
+constexpr std::string_view kForkExec = "pin(d, x, PIN); fork(P1); wait(P1); WRITE_ONCE(*x, 2); r0 = dma_read(d);";
+constexpr std::string_view kForkAlive = "pin(d, x, PIN); fork(P1); WRITE_ONCE(*x, 2); r0 = dma_read(d);";
+constexpr std::string_view kForkDma = "pin(d, x, PIN); fork(P1); dma_write(d, 2); r0 = READ_ONCE(*x);";
+constexpr std::string_view kProtectWrite =
+    "pin(d, x, PIN); mprotect(x, PROT_READ); mprotect(x, PROT_READ | PROT_WRITE); WRITE_ONCE(*x, 2); r0 = dma_read(d);";
+constexpr std::string_view kAfterFork = "fork(P1); pin(d, x, PIN); WRITE_ONCE(*x, 2); r0 = dma_read(d);";
+
 constexpr std::array<TellingTest, 26> kTests = {{
     {"pin-fork-exec", "pin", "After fork and the child's exec, the device sees what the owner writes.", kPage,
-     "pin(d, x, PIN); fork(P1); wait(P1); WRITE_ONCE(*x, 2); r0 = dma_read(d);", "exec();"},
-    {"pin-fork-alive", "pin", "While the child lives, the device sees what the owner writes.", kPage,
-     "pin(d, x, PIN); fork(P1); WRITE_ONCE(*x, 2); r0 = dma_read(d);", "r0 = READ_ONCE(*x);"},
+     kForkExec, "exec();"},
+    {"pin-fork-alive", "pin", "While the child lives, the device sees what the owner writes.", kPage, kForkAlive,
+     "r0 = READ_ONCE(*x);"},
     {"pin-fork-dma", "pin", "After fork, the owner sees what the device writes, and the child does not.", kPage,
-     "pin(d, x, PIN); fork(P1); dma_write(d, 2); r0 = READ_ONCE(*x);", "r0 = READ_ONCE(*x);"},
+     kForkDma, "r0 = READ_ONCE(*x);"},
     {"pin-protect-write", "pin", "Taking write permission away and giving it back keeps device and owner together.",
-     kPage,
-     "pin(d, x, PIN); mprotect(x, PROT_READ); mprotect(x, PROT_READ | PROT_WRITE); WRITE_ONCE(*x, 2); r0 = "
-     "dma_read(d);",
-     ""},
+     kPage, kProtectWrite, ""},
     {"pin-clear-refs", "pin", "A round of soft-dirty tracking keeps device and owner together.", kPage,
      "pin(d, x, PIN); clear_refs(x); WRITE_ONCE(*x, 2); r0 = dma_read(d);", ""},
     {"fork-pin", "pin", "A page that is shared with a child is the owner's own before the device gets it.", kPage,
-     "fork(P1); pin(d, x, PIN); WRITE_ONCE(*x, 2); r0 = dma_read(d);", "r0 = READ_ONCE(*x);"},
+     kAfterFork, "r0 = READ_ONCE(*x);"},
     {"card-fork-exec", "cuda", "After fork and the child's exec, the card sees what the owner writes.", kPage,
-     "pin(d, x, PIN); fork(P1); wait(P1); WRITE_ONCE(*x, 2); r0 = dma_read(d);", "exec();"},
-    {"card-fork-alive", "cuda", "While the child lives, the card sees what the owner writes.", kPage,
-     "pin(d, x, PIN); fork(P1); WRITE_ONCE(*x, 2); r0 = dma_read(d);", "r0 = READ_ONCE(*x);"},
+     kForkExec, "exec();"},
+    {"card-fork-alive", "cuda", "While the child lives, the card sees what the owner writes.", kPage, kForkAlive,
+     "r0 = READ_ONCE(*x);"},
     {"card-fork-dma", "cuda", "After fork, the owner sees what the card writes, and the child does not.", kPage,
-     "pin(d, x, PIN); fork(P1); dma_write(d, 2); r0 = READ_ONCE(*x);", "r0 = READ_ONCE(*x);"},
+     kForkDma, "r0 = READ_ONCE(*x);"},
     {"card-protect-write", "cuda", "Taking write permission away and giving it back keeps card and owner together.",
-     kPage,
-     "pin(d, x, PIN); mprotect(x, PROT_READ); mprotect(x, PROT_READ | PROT_WRITE); WRITE_ONCE(*x, 2); r0 = "
-     "dma_read(d);",
-     ""},
+     kPage, kProtectWrite, ""},
     {"card-after-fork", "cuda", "A page that is shared with a child is the owner's own before the card gets it.", kPage,
-     "fork(P1); pin(d, x, PIN); WRITE_ONCE(*x, 2); r0 = dma_read(d);", "r0 = READ_ONCE(*x);"},
+     kAfterFork, "r0 = READ_ONCE(*x);"},
     {"rdma-fork-exec", "rdma", "After fork and the child's exec, RDMA READ gives what the owner writes.", kPage,
-     "pin(d, x, PIN); fork(P1); wait(P1); WRITE_ONCE(*x, 2); r0 = dma_read(d);", "exec();"},
-    {"rdma-fork-alive", "rdma", "While the child lives, RDMA READ gives what the owner writes.", kPage,
-     "pin(d, x, PIN); fork(P1); WRITE_ONCE(*x, 2); r0 = dma_read(d);", "r0 = READ_ONCE(*x);"},
+     kForkExec, "exec();"},
+    {"rdma-fork-alive", "rdma", "While the child lives, RDMA READ gives what the owner writes.", kPage, kForkAlive,
+     "r0 = READ_ONCE(*x);"},
     {"rdma-fork-dma", "rdma", "After fork, what RDMA WRITE brings comes to the owner, and not to the child.", kPage,
-     "pin(d, x, PIN); fork(P1); dma_write(d, 2); r0 = READ_ONCE(*x);", "r0 = READ_ONCE(*x);"},
+     kForkDma, "r0 = READ_ONCE(*x);"},
     {"rdma-protect-write", "rdma",
-     "Taking write permission away and giving it back keeps registration and owner together.", kPage,
-     "pin(d, x, PIN); mprotect(x, PROT_READ); mprotect(x, PROT_READ | PROT_WRITE); WRITE_ONCE(*x, 2); r0 = "
-     "dma_read(d);",
+     "Taking write permission away and giving it back keeps registration and owner together.", kPage, kProtectWrite,
      ""},
     {"rdma-after-fork", "rdma", "A page that is shared with a child is the owner's own before it is registered.", kPage,
-     "fork(P1); pin(d, x, PIN); WRITE_ONCE(*x, 2); r0 = dma_read(d);", "r0 = READ_ONCE(*x);"},
+     kAfterFork, "r0 = READ_ONCE(*x);"},
     {"rdma-read-only", "rdma",
      "Memory that is registered for reading alone is read as its owner writes it, after fork.", kPage,
      "pin(d, x, FOLL_LONGTERM); fork(P1); WRITE_ONCE(*x, 2); r0 = dma_read(d);", "r0 = READ_ONCE(*x);"},
