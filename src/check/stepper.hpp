@@ -5,7 +5,9 @@
 #include <initializer_list>
 
 #include "check/call_of.hpp"
+#include "check/handler_calls.hpp"
 #include "check/handler_step.hpp"
+#include "check/removing.hpp"
 #include "check/step_report.hpp"
 #include "check/world.hpp"
 #include "mm/sync.hpp"
@@ -37,9 +39,10 @@ class Stepper {
     if (!report_.blocked && world_.reference.under_way(block_)) world_.reference.abandon(block_);
     if (report_.blocked) return report_;
     report_.completed = true;
-    AgentControl& agent = world_.control.agents[block_];
-    if (op_.result) world_.reg(block_, *op_.result) = report_.result;
-    ++agent.pc;
+    if (!goes_on_) {
+      if (op_.result) world_.reg(block_, *op_.result) = report_.result;
+      ++world_.control.agents[block_].pc;
+    }
     world_.claim_events(block_);
     note_breach(world_.control, report_.judgement);
     world_.settle();
@@ -67,7 +70,7 @@ class Stepper {
     return result.ok() ? Errno{0} : result.error();
   }
   /// Ends the operation in the reference, where it has begun if others may overlap it.
-  void judge(const spec::Observation& observed) { judge(call_of(world_, block_), observed); }
+  void judge(const spec::Observation& observed) { judge(next_call(world_, block_), observed); }
   void judge(const Call& call, const spec::Observation& observed) {
     Reference& reference = world_.reference;
     report_.judgement =
@@ -96,6 +99,7 @@ class Stepper {
       case OpCode::kMunlock:
         return change_mapping();
       case OpCode::kMadvise:
+        if (removes_in_parts(world_, block_)) return remove_part();
         return op_.advice == Advice::kCollapse ? collapse_range() : change_mapping();
       case OpCode::kFork:
       case OpCode::kVfork:
@@ -256,6 +260,38 @@ class Stepper {
         break;
     }
     if (!report_.blocked) judge(observed);
+  }
+
+  /// What is said before the next pages are taken, or their taking.
+  void remove_part() {
+    Removing removing = Removing::of(world_.removing(block_));
+    const ProcessId id = own().id;
+    const auto first = static_cast<std::uint8_t>(page() + removing.done);
+    const Vaddr at = world_.scene().address_of_page(first);
+    const auto bytes_to = [&](std::uint8_t end) {
+      return ByteCount{std::uint64_t{static_cast<std::uint8_t>(end - removing.done)} * Geometry<G>::kPageBytes};
+    };
+    Errno error{0};
+    if (removing.until == 0) {
+      const auto said = mm::tell_of_removal(system_, id, at, bytes_to(op_.place.pages), op_.advice);
+      const auto observed = seen(error_of(said), said ? said_of(said->pages.value(), said->told) : 0);
+      if (report_.blocked) return;
+      judge(observed);
+      error = observed.error;
+      if (said) removing.until = static_cast<std::uint8_t>(removing.done + said->pages.value());
+      goes_on_ = error == Errno{0};
+    } else {
+      const auto observed = seen(error_of(mm::madvise(system_, id, at, bytes_to(removing.until), op_.advice)));
+      if (report_.blocked) return;
+      judge(observed);
+      const bool hole = observed.error == Errno::kNoMemory && !observed.short_of_memory;
+      removing = {removing.until, 0, removing.hole || hole};
+      error = hole ? Errno{0} : observed.error;
+      goes_on_ = error == Errno{0} && removing.done < op_.place.pages;
+      if (!goes_on_ && error == Errno{0} && removing.hole) error = Errno::kNoMemory;
+    }
+    world_.removing(block_) = goes_on_ ? removing.value() : 0;
+    report_.result = -static_cast<std::int64_t>(error);
   }
 
   void start() {
@@ -493,6 +529,8 @@ class Stepper {
   std::uint8_t process_;
   const litmus::Operation& op_;
   StepReport report_;
+  /// The operation is not over: its next part follows.
+  bool goes_on_ = false;
 };
 
 }  // namespace cowherd::check

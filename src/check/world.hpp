@@ -159,6 +159,10 @@ class World {
   [[nodiscard]] std::int64_t& reg(std::uint8_t block, std::uint8_t number) {
     return registers_[scene_->first_register(block) + std::size_t{number}];
   }
+  /// How far the madvise of `block` has come, as Removing. Precondition: scene().tells_of_removal().
+  [[nodiscard]] std::int64_t& removing(std::uint8_t block) {
+    return registers_[scene_->registers() + std::size_t{block}];
+  }
   /// The operation that `block` is inside of, or begins next. Precondition: the block has not ended.
   [[nodiscard]] const litmus::Operation& operation(std::uint8_t block) const {
     return scene_->block(block).operations[control.agents[block].pc];

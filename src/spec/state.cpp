@@ -60,6 +60,10 @@ void State::copy_pages(SpaceId parent, SpaceId child) {
       to.pages[i].uffd = UffdFlags::kNone;
       to.pages[i].mark = Mark::kNo;
     }
+    // Nothing says of a file's page that the child's is forbidden, but what stands beside its owner's own ones.
+    if (page.failure == Failure::kForbidden && (page.file != kAnonymous || page.view == View::kShared)) {
+      to.pages[i].failure = page.view == View::kShared ? Failure::kNone : Failure::kMaybe;
+    }
     if (page.wipe_on_fork) {
       to.pages[i].presence = absence();
       to.pages[i].mark = Mark::kNo;
@@ -112,12 +116,12 @@ void State::unmap(SpaceId space, std::uint8_t page) {
 
 void State::wipe(SpaceId space, std::uint8_t page) {
   Page& wiped = spaces_[space.value()].pages[page];
+  wiped.failure = Failure::kNone;
   // What is shared is not the owner's to discard: it is there again at the next access.
   if (wiped.view == View::kShared) return;
   discard(space, page);
   drop_alternatives(space, page);
   wiped.words = {};
-  wiped.failure = Failure::kNone;
   wiped.writers = {};
   if (wiped.file != kAnonymous) wiped.view = View::kFollows;
   wiped.lazy = {};
@@ -319,6 +323,9 @@ void State::adopt(SpaceId space, std::uint8_t page, std::uint8_t word, std::int6
 
 void State::free_lazily(SpaceId space, std::uint8_t page) {
   Page& freed = spaces_[space.value()].pages[page];
+  // What nobody can have goes at once.
+  if (freed.has_failed()) return wipe(space, page);
+  freed.failure = Failure::kNone;
   unsigned words = 0;
   for (std::uint8_t word = 0; word < kWordsPerPage; ++word) words |= (freed.words[word] != 0 ? 1u : 0u) << word;
   freed.lazy = {static_cast<std::uint8_t>(words), words != 0};

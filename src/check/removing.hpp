@@ -1,0 +1,34 @@
+#pragma once
+
+#include <cstdint>
+
+#include "check/call.hpp"
+#include "check/world.hpp"
+
+namespace cowherd::check {
+
+// An madvise that takes memory where userfaultfd's handler wants to hear of that is several operations one after the
+// other: what is said before, and what is taken then. Between the two it waits as any other that has caused an event.
+
+/// How far such an madvise has come; pages count from its first.
+struct Removing {
+  /// Taken.
+  std::uint8_t done = 0;
+  /// May be taken next, up to here; 0: nothing has been said yet.
+  std::uint8_t until = 0;
+  /// There was a hole.
+  bool hole = false;
+
+  [[nodiscard]] std::int64_t value() const { return std::int64_t{done} | until << 8 | (hole ? 1 << 16 : 0); }
+  static Removing of(std::int64_t value) {
+    return {static_cast<std::uint8_t>(value & 0xFF), static_cast<std::uint8_t>(value >> 8 & 0xFF), value >> 16 != 0};
+  }
+};
+
+/// Whether the next operation of `block` is one of these.
+bool removes_in_parts(const World& world, std::uint8_t block);
+
+/// As call_of(): of what is done of it next.
+Call next_call(World& world, std::uint8_t block);
+
+}  // namespace cowherd::check
