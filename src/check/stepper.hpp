@@ -266,12 +266,11 @@ class Stepper {
   void remove_part() {
     Removing removing = Removing::of(world_.removing(block_));
     const ProcessId id = own().id;
-    const auto first = static_cast<std::uint8_t>(page() + removing.done);
-    const Vaddr at = world_.scene().address_of_page(first);
+    const Vaddr at = world_.scene().address_of_page(static_cast<std::uint8_t>(page() + removing.done));
     const auto bytes_to = [&](std::uint8_t end) {
       return ByteCount{std::uint64_t{static_cast<std::uint8_t>(end - removing.done)} * Geometry<G>::kPageBytes};
     };
-    Errno error{0};
+    Errno error{};
     if (removing.until == 0) {
       const auto said = mm::tell_of_removal(system_, id, at, bytes_to(op_.place.pages), op_.advice);
       const auto observed = seen(error_of(said), said ? said_of(said->pages.value(), said->told) : 0);
@@ -286,7 +285,7 @@ class Stepper {
       judge(observed);
       const bool hole = observed.error == Errno::kNoMemory && !observed.short_of_memory;
       removing = {removing.until, 0, removing.hole || hole};
-      error = hole ? Errno{0} : observed.error;
+      if (!hole) error = observed.error;
       goes_on_ = error == Errno{0} && removing.done < op_.place.pages;
       if (!goes_on_ && error == Errno{0} && removing.hole) error = Errno::kNoMemory;
     }
@@ -529,8 +528,7 @@ class Stepper {
   std::uint8_t process_;
   const litmus::Operation& op_;
   StepReport report_;
-  /// The operation is not over: its next part follows.
-  bool goes_on_ = false;
+  bool goes_on_ = false;  // The operation is not over: its next part follows.
 };
 
 }  // namespace cowherd::check
