@@ -267,9 +267,7 @@ class Stepper {
     Removing removing = Removing::of(world_.removing(block_));
     const ProcessId id = own().id;
     const Vaddr at = world_.scene().address_of_page(static_cast<std::uint8_t>(page() + removing.done));
-    const auto bytes_to = [&](std::uint8_t end) {
-      return ByteCount{std::uint64_t{static_cast<std::uint8_t>(end - removing.done)} * Geometry<G>::kPageBytes};
-    };
+    const auto bytes_to = [&](unsigned end) { return ByteCount{(end - removing.done) * Geometry<G>::kPageBytes}; };
     Errno error{};
     if (removing.until == 0) {
       const auto said = mm::tell_of_removal(system_, id, at, bytes_to(op_.place.pages), op_.advice);
