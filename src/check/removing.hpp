@@ -19,6 +19,12 @@ struct Removing {
   /// There was a hole.
   bool hole = false;
 
+  /// What may be taken was, as seen. Returns what ends all of it, if anything does: a hole is told of in the end.
+  Errno take(const spec::Observation& seen) {
+    const bool over_hole = seen.error == Errno::kNoMemory && !seen.short_of_memory;
+    *this = {until, 0, hole || over_hole};
+    return over_hole ? Errno{0} : seen.error;
+  }
   [[nodiscard]] std::int64_t value() const { return std::int64_t{done} | until << 8 | (hole ? 1 << 16 : 0); }
   static Removing of(std::int64_t value) {
     return {static_cast<std::uint8_t>(value & 0xFF), static_cast<std::uint8_t>(value >> 8 & 0xFF), value >> 16 != 0};

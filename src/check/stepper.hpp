@@ -281,9 +281,7 @@ class Stepper {
       const auto observed = seen(error_of(mm::madvise(system_, id, at, bytes_to(removing.until), op_.advice)));
       if (report_.blocked) return;
       judge(observed);
-      const bool hole = observed.error == Errno::kNoMemory && !observed.short_of_memory;
-      removing = {removing.until, 0, removing.hole || hole};
-      if (!hole) error = observed.error;
+      error = removing.take(observed);
       goes_on_ = error == Errno{0} && removing.done < op_.place.pages;
       if (!goes_on_ && error == Errno{0} && removing.hole) error = Errno::kNoMemory;
     }
