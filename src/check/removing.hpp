@@ -37,4 +37,14 @@ bool removes_in_parts(const World& world, std::uint8_t block);
 /// As call_of(): of what is done of it next.
 Call next_call(World& world, std::uint8_t block);
 
+struct RemovedPart {
+  spec::Observation seen;
+  /// It was asked what is to be said; else pages were taken.
+  bool said = false;
+};
+/// Does that, in the machine. kWouldBlock: nothing has changed.
+RemovedPart remove_next(World& world, std::uint8_t block);
+/// Notes that it was done. Returns what all of it has come to where it does not go on.
+Errno settle_removal(World& world, std::uint8_t block, const RemovedPart& part, bool& goes_on);
+
 }  // namespace cowherd::check

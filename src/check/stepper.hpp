@@ -5,7 +5,6 @@
 #include <initializer_list>
 
 #include "check/call_of.hpp"
-#include "check/handler_calls.hpp"
 #include "check/handler_step.hpp"
 #include "check/removing.hpp"
 #include "check/step_report.hpp"
@@ -15,13 +14,6 @@
 namespace cowherd::check {
 
 using litmus::OpCode;
-
-/// What the run has broken is part of the state.
-inline void note_breach(Control& control, const spec::Judgement& judgement) {
-  if (judgement.ok()) return;
-  control.clauses = static_cast<std::uint16_t>(control.clauses | 1u << static_cast<unsigned>(judgement.broken));
-  control.harms = static_cast<std::uint8_t>(control.harms | 1u << static_cast<unsigned>(judgement.harm));
-}
 
 /// Carries out the next operation of a block, in the machine and in the reference.
 class Stepper {
@@ -39,10 +31,8 @@ class Stepper {
     if (!report_.blocked && world_.reference.under_way(block_)) world_.reference.abandon(block_);
     if (report_.blocked) return report_;
     report_.completed = true;
-    if (!goes_on_) {
-      if (op_.result) world_.reg(block_, *op_.result) = report_.result;
-      ++world_.control.agents[block_].pc;
-    }
+    if (!goes_on_ && op_.result) world_.reg(block_, *op_.result) = report_.result;
+    if (!goes_on_) ++world_.control.agents[block_].pc;
     world_.claim_events(block_);
     note_breach(world_.control, report_.judgement);
     world_.settle();
@@ -262,31 +252,11 @@ class Stepper {
     if (!report_.blocked) judge(observed);
   }
 
-  /// What is said before the next pages are taken, or their taking.
   void remove_part() {
-    Removing removing = Removing::of(world_.removing(block_));
-    const ProcessId id = own().id;
-    const Vaddr at = world_.scene().address_of_page(static_cast<std::uint8_t>(page() + removing.done));
-    const auto bytes_to = [&](unsigned end) { return ByteCount{(end - removing.done) * Geometry<G>::kPageBytes}; };
-    Errno error{};
-    if (removing.until == 0) {
-      const auto said = mm::tell_of_removal(system_, id, at, bytes_to(op_.place.pages), op_.advice);
-      const auto observed = seen(error_of(said), said ? said_of(said->pages.value(), said->told) : 0);
-      if (report_.blocked) return;
-      judge(observed);
-      error = observed.error;
-      if (said) removing.until = static_cast<std::uint8_t>(removing.done + said->pages.value());
-      goes_on_ = error == Errno{0};
-    } else {
-      const auto observed = seen(error_of(mm::madvise(system_, id, at, bytes_to(removing.until), op_.advice)));
-      if (report_.blocked) return;
-      judge(observed);
-      error = removing.take(observed);
-      goes_on_ = error == Errno{0} && removing.done < op_.place.pages;
-      if (!goes_on_ && error == Errno{0} && removing.hole) error = Errno::kNoMemory;
-    }
-    world_.removing(block_) = goes_on_ ? removing.value() : 0;
-    report_.result = -static_cast<std::int64_t>(error);
+    const RemovedPart part = remove_next(world_, block_);
+    if ((report_.blocked = part.seen.error == Errno::kWouldBlock)) return;
+    judge(part.seen);
+    report_.result = -static_cast<std::int64_t>(settle_removal(world_, block_, part, goes_on_));
   }
 
   void start() {

@@ -238,4 +238,11 @@ class World {
   std::size_t packed_bytes_ = 0;
 };
 
+/// What the run has broken is part of the state.
+inline void note_breach(Control& control, const spec::Judgement& judgement) {
+  if (judgement.ok()) return;
+  control.clauses = static_cast<std::uint16_t>(control.clauses | 1u << static_cast<unsigned>(judgement.broken));
+  control.harms = static_cast<std::uint8_t>(control.harms | 1u << static_cast<unsigned>(judgement.harm));
+}
+
 }  // namespace cowherd::check
