@@ -245,6 +245,10 @@ void Configuration::apply_to_page(const Pending& pending, PartsDone& done, std::
       break;
     default:
       if (stops_early(pending, done, index)) return;
+      if (index >= discarded_by(pending)) {
+        done.pages = static_cast<std::uint16_t>(done.pages | range(index, 1u));
+        return;
+      }
       judgement = spec.madvise(pending.space, page, 1, call.advice, {});
       break;
   }

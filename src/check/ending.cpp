@@ -180,7 +180,10 @@ class Ending {
       case Kind::kMremap:
         return spec_.mremap(pending_.space, call_.remap, seen_);
       default:
-        return spec_.madvise(pending_.space, call_.page, call_.count, call_.advice, seen_);
+        if (const std::uint8_t count = past_.discarded_by(pending_); count != 0) {
+          return spec_.madvise(pending_.space, call_.page, count, call_.advice, seen_);
+        }
+        return seen_.for_shortage() ? Judgement{} : judge_result(kSuccess, seen_);
     }
   }
 
@@ -225,6 +228,7 @@ class Ending {
       if (done(i)) continue;
       const Errno stops = spec_.advice_stops(pending_.space, page(i), call_.advice, succeeded());
       if (stops != Errno{0}) return judge_result(stops, seen_);
+      if (i >= past_.discarded_by(pending_)) continue;
       hole = !spec_.madvise(pending_.space, page(i), 1, call_.advice, {}).ok() || hole;
     }
     if (stopped.pages != 0) return judge_result(stopped.error, seen_);

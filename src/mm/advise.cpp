@@ -35,7 +35,8 @@ VmaFlags advised(VmaFlags flags, Advice advice) {
       flags.wipe_on_fork = false;
       break;
     case Advice::kMergeable:
-      flags.mergeable = true;
+      // Nobody merges hugetlb pages. Compare Linux mm/ksm.c: vma_ksm_compatible().
+      flags.mergeable = !flags.hugetlb;
       break;
     case Advice::kUnmergeable:
       flags.mergeable = false;
@@ -97,11 +98,17 @@ bool is_not_of_hugetlb(Advice advice) {
   }
 }
 
-/// Advice about hugetlb pages that cannot be taken, or about a part of one: EINVAL.
+/// Advice about hugetlb pages that cannot be taken, or about a part of one: EINVAL. What changes nothing may be said of
+/// a part. MADV_DONTNEED takes whole pages up to the end of `range`, and leaves alone what is behind the last one.
 template <class G>
 Result<void> check_hugetlb(System<G>& system, Mm& mm, PageRange range, Advice advice) COWHERD_REQUIRES(mm.mmap_lock) {
-  const bool populates = advice == Advice::kPopulateRead || advice == Advice::kPopulateWrite;
-  if (!populates && cuts_hugetlb(system, mm, range)) return Errno::kInvalid;
+  const auto changes = [&](const VmaFlags& flags) {
+    const bool says = advice == Advice::kHugePage || advice == Advice::kNoHugePage;
+    return says || !advised(flags, advice).like(flags);
+  };
+  const bool parts_one = advice == Advice::kDontNeed ? cuts_hugetlb(system, mm, {range.begin, range.begin})
+                                                     : cuts_hugetlb_where(system, mm, range, changes);
+  if (parts_one) return Errno::kInvalid;
   return is_not_of_hugetlb(advice) && any_hugetlb(system, mm, range) ? Result<void>(Errno::kInvalid) : Result<void>();
 }
 
@@ -124,7 +131,9 @@ Result<bool> discard_with_hugetlb(System<G>& system, Mm& mm, PageRange range) CO
   Result<void> done;
   const bool hole =
       for_each_part(system, mm, range, [&](Ref<Vma> vma, PageRange part) COWHERD_NO_THREAD_SAFETY_ANALYSIS {
-        if (system.at(vma).flags.hugetlb) return zap_hugetlb(system, mm, system.at(vma), part);
+        if (system.at(vma).flags.hugetlb) {
+          return zap_hugetlb(system, mm, system.at(vma), {part.begin, Tables<G>::covered(part.end, 1).begin});
+        }
         if (auto owned = own_edges(system, mm, part); !owned) {
           done = owned;
           return;

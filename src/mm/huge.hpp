@@ -54,6 +54,15 @@ bool is_huge_zero_page(System<G>& system, FrameNumber head) {
 template <class G>
 bool is_own_huge(System<G>& system, FrameNumber head);
 
+/// Whether a reference to a page may be taken through `entry`, the huge entry's piece, as it is: it may be written,
+/// shows zeros, or shows one's own pages to who only reads them, in a VMA that keeps them from being written.
+template <class G>
+bool may_reference_huge(System<G>& system, const Vma& vma, Entry entry, bool as_write) {
+  const FrameNumber head = huge_head<G>(entry.frame());
+  if (entry.writable() || is_huge_zero_page(system, head)) return true;
+  return !as_write && !has(vma.flags.protection, Protection::kWrite) && is_own_huge(system, head);
+}
+
 /// The frames of the run that begins with `head`, just allocated, as new pages of `vma` from `first` on, mapped by one
 /// huge entry. Nobody sees them before that is set.
 template <class G>

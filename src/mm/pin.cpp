@@ -106,13 +106,8 @@ Result<Grabbed> try_grab_huge(System<G>& system, Mm& mm, const Vma& vma, Vpn pag
                               const typename Tables<G>::Walk& walk, GupSoFar& so_far) {
   const Entry entry = walk.load();
   const bool zeros = is_huge_zero_page(system, huge_head<G>(entry.frame()));
-  const bool may_write = has(vma.flags.protection, Protection::kWrite);
-  // By force one page of it is written.
-  so_far.on_huge = wanted.as_write && !may_write ? OnHuge::kSplit : OnHuge::kOwn;
-  if (!entry.writable() && !zeros) {
-    const bool reads_own = !may_write && !wanted.as_write && is_own_huge(system, huge_head<G>(entry.frame()));
-    if (!reads_own) return Grabbed{Look::kOwnTables, {}};
-  }
+  so_far.on_huge = wanted.as_write && !has(vma.flags.protection, Protection::kWrite) ? OnHuge::kSplit : OnHuge::kOwn;
+  if (!may_reference_huge(system, vma, entry, wanted.as_write)) return Grabbed{Look::kOwnTables, {}};
   if (zeros) {
     const Look look = look_up(system, vma, entry, wanted.flags, wanted.as_write, so_far.faulted_for_write);
     if (look != Look::kTake) {

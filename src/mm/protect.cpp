@@ -134,9 +134,10 @@ Result<void> mprotect(System<G>& system, ProcessId process, Vaddr address, ByteC
     if (guard.blocked() || stuck(mm)) {
       return would_block(system, Point::kMmapLock);
     }
-    if (cuts_hugetlb(system, mm, range)) return Errno::kInvalid;
+    const auto changes = [&](const VmaFlags& flags) { return flags.protection != protection; };
+    if (cuts_hugetlb_where(system, mm, range, changes)) return Errno::kInvalid;
     // All VMAs that this may need come first: once a protection has changed nothing fails for want of memory.
-    COWHERD_TRY(split_where(system, mm, range, [&](const VmaFlags& flags) { return flags.protection != protection; }));
+    COWHERD_TRY(split_where(system, mm, range, changes));
     // What cuts a huge entry has split it.
     if (auto owned = own_tables(system, mm, range, OnHuge::kKeep); !owned) {
       merge_vmas(system, mm, range);

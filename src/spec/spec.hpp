@@ -83,12 +83,17 @@ class Spec {
   void restore(SpaceId space, SpaceId from);
   [[nodiscard]] bool exists(SpaceId space) const { return space.value() < kMaxSpaces && state_.alive(space); }
 
-  /// Whether pages [first, first + count) begin or end within a hugetlb page: what would unmap, protect or advise them
-  /// fails with EINVAL then. It is for the caller of the operations below to ask.
+  /// Whether pages [first, first + count) begin or end within a hugetlb page: what would unmap them fails with EINVAL
+  /// then. It is for the caller of the operations below to ask.
   [[nodiscard]] bool cuts_hugetlb(SpaceId space, std::uint8_t first, std::uint8_t count) const;
+  /// Whether they do, and the protection of a page that they cut would change: EINVAL.
+  [[nodiscard]] bool protects_part(SpaceId space, std::uint8_t first, std::uint8_t count, Protection protection) const;
+  /// How many of the pages MADV_DONTNEED discards: where they end within a hugetlb page it leaves that alone.
+  [[nodiscard]] std::uint8_t discarded(SpaceId space, std::uint8_t first, std::uint8_t count) const;
   /// Whether some page is of hugetlb.
   [[nodiscard]] bool has_hugetlb(SpaceId space) const;
-  /// Whether one of them is a hugetlb page that cannot be advised so: EINVAL too.
+  /// Whether one of them is a hugetlb page that cannot be advised so, or the advice would change a part of one: EINVAL
+  /// too.
   [[nodiscard]] bool refuses_advice(SpaceId space, std::uint8_t first, std::uint8_t count, Advice advice) const;
 
   // Mapping operations on pages [first, first + count). Each judges the result and moves on.
