@@ -169,11 +169,18 @@ namespace cowherd {
   X(huge_split_in_place, "a huge entry is split without having been cleared first")                                  \
   X(huge_split_ignores_others, "a split goes by the one who splits, whoever else maps the huge page")                \
   X(huge_split_counts_late, "a split gives up the huge entry before the small ones are counted")                     \
+  X(protect_huge_without_flush, "mprotect makes a huge entry read-only, and CPUs go on writing through it")          \
+  X(protect_upgrades_shared_huge, "mprotect makes the entry of a huge page writable that others map")                \
+  X(huge_reuse_ignores_swap, "a write fault goes on with a huge page of which others have a page in swap")           \
   X(huge_vma_split_keeps_entry, "a VMA is split, and a huge entry lies in both")                                     \
   X(huge_fast_pin_recheck_dropped, "a fast pin does not read a huge entry again")                                    \
   /* Large folios. */                                                                                                \
   X(folio_recheck_dropped, "a first write maps a large folio over what another one has mapped meanwhile")            \
   X(folio_mark_outlives_page, "a frame is said to be part of a large folio long after that is gone")                 \
+  X(run_goes_by_its_first_page, "pages go to swap together because nobody holds the first of them")                  \
+  X(slot_run_overlaps, "slots side by side are given out that are in use")                                           \
+  X(batch_restores_first, "what reclaim cleared together comes back with the first entry's write permission")        \
+  X(batch_asks_first_only, "of pages under MADV_FREE that go together only the first one is asked")                  \
   X(folio_reuse_ignores_others, "a write fault takes a large folio for the writer's alone")                          \
   X(folio_pins_each, "a pin counts for its page of a large folio alone, where the rules count per folio")            \
   X(reserve_unchecked, "hugetlb pages are promised that are not there")                                              \
@@ -298,9 +305,13 @@ namespace cowherd {
   X(uffd_move_without_flush, "CPUs go on using the address that the handler has taken a page from")                  \
   X(uffd_move_keeps_rmap, "the reverse map of a page leads to where the handler took it from")                       \
   X(uffd_event_lost, "userfaultfd's handler is not told of what it wants to hear")                                   \
+  X(uffd_remove_untold, "memory is taken without a word to the handler that wants to hear of it")                    \
   X(uffd_event_stays, "the handler reads the same event again, and who has caused it goes on waiting")               \
   X(uffd_async_asks, "a write waits for a handler that wants to be asked nothing")                                   \
   X(uffd_async_keeps_mark, "a mark that a write takes along without a word stays")                                   \
+  X(truncate_leaves_zeros, "zeros that the handler has put before a file outlive the end of the file")               \
+  X(fork_shares_forbidden, "a child that shares tables finds pages of a file forbidden that are not")                \
+  X(free_keeps_poison, "MADV_FREE leaves alone what nobody can have")                                                \
   X(uffd_fill_stops_at_poison, "the handler cannot bring a page where it has said that there is none")               \
   X(uffd_fill_ignores_events, "the handler fills a page though it has not read what has changed")                    \
   X(fork_keeps_registration, "a child's memory stays registered though nobody is told of the fork")                  \

@@ -68,6 +68,8 @@ class Configuration {
   /// Whether the operation, of which nothing has taken effect, fails with EINVAL for what is true of hugetlb memory:
   /// it would cut a page, or advises what cannot be.
   [[nodiscard]] bool refused_by_hugetlb(const Pending& pending) const;
+  /// How many pages of an madvise it is about: MADV_DONTNEED leaves alone a hugetlb page that it ends within.
+  [[nodiscard]] std::uint8_t discarded_by(const Pending& pending) const;
 
   /// Notes for every fork under way which of its pages pins hold now.
   void note_pinned(const InFlight& in_flight);

@@ -12,17 +12,19 @@ bool Configuration::refused_by_hugetlb(const Pending& pending) const {
       return (has(call.map_flags, MapFlags::kHugetlb) && !whole) ||
              spec.cuts_hugetlb(pending.space, call.page, call.count);
     case Kind::kMunmap:
-    case Kind::kMprotect:
       return spec.cuts_hugetlb(pending.space, call.page, call.count);
-    case Kind::kMadvise: {
-      const bool in_parts =
-          call.advice == Advice::kPopulateRead || call.advice == Advice::kPopulateWrite || call.advice == Advice::kSync;
-      return !in_parts && (spec.cuts_hugetlb(pending.space, call.page, call.count) ||
-                           spec.refuses_advice(pending.space, call.page, call.count, call.advice));
-    }
+    case Kind::kMprotect:
+      return spec.protects_part(pending.space, call.page, call.count, call.protection);
+    case Kind::kMadvise:
+      return spec.refuses_advice(pending.space, call.page, call.count, call.advice);
     default:
       return false;
   }
+}
+
+std::uint8_t Configuration::discarded_by(const Pending& pending) const {
+  const Call& call = pending.call;
+  return call.advice == Advice::kDontNeed ? spec.discarded(pending.space, call.page, call.count) : call.count;
 }
 
 bool Configuration::asks_for_hugetlb(const InFlight& in_flight, const Pending& pending) const {

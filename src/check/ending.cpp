@@ -82,6 +82,8 @@ class Ending {
       case Kind::kUffdMove:
       case Kind::kUffdRead:
         return of_handler();
+      case Kind::kUffdTell:
+        return tell_of_removal();
       case Kind::kVfork:
         return succeeded() ? Judgement{} : judge_start();
       case Kind::kNothing:
@@ -180,7 +182,10 @@ class Ending {
       case Kind::kMremap:
         return spec_.mremap(pending_.space, call_.remap, seen_);
       default:
-        return spec_.madvise(pending_.space, call_.page, call_.count, call_.advice, seen_);
+        if (const std::uint8_t count = past_.discarded_by(pending_); count != 0) {
+          return spec_.madvise(pending_.space, call_.page, count, call_.advice, seen_);
+        }
+        return seen_.for_shortage() ? Judgement{} : judge_result(kSuccess, seen_);
     }
   }
 
@@ -225,6 +230,7 @@ class Ending {
       if (done(i)) continue;
       const Errno stops = spec_.advice_stops(pending_.space, page(i), call_.advice, succeeded());
       if (stops != Errno{0}) return judge_result(stops, seen_);
+      if (i >= past_.discarded_by(pending_)) continue;
       hole = !spec_.madvise(pending_.space, page(i), 1, call_.advice, {}).ok() || hole;
     }
     if (stopped.pages != 0) return judge_result(stopped.error, seen_);
@@ -338,6 +344,16 @@ class Ending {
     if (done_.refused && (is_refused_with(done_.value, seen_.error) || seen_.for_shortage())) return {};
     if (done_.refused) return judge_result(Errno::kExist, seen_);
     return run_handler_call(spec_, pending_, seen_);
+  }
+
+  Judgement tell_of_removal() {
+    if (done_.taken) {
+      const spec::Removal said = removal_of(done_.value);
+      return said.tells && seen_.for_shortage() ? judge_result(kSuccess, seen_) : judge_said(said, seen_);
+    }
+    const spec::Removal removal = spec_.removal(pending_.space, call_.page, call_.count, call_.advice);
+    if (removal.tells && succeeded()) spec_.tell_of_removal(pending_.space);
+    return judge_said(removal, seen_);
   }
 
   Judgement on_file() {

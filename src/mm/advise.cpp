@@ -35,7 +35,8 @@ VmaFlags advised(VmaFlags flags, Advice advice) {
       flags.wipe_on_fork = false;
       break;
     case Advice::kMergeable:
-      flags.mergeable = true;
+      // Nobody merges hugetlb pages. Compare Linux mm/ksm.c: vma_ksm_compatible().
+      flags.mergeable = !flags.hugetlb;
       break;
     case Advice::kUnmergeable:
       flags.mergeable = false;
@@ -97,11 +98,17 @@ bool is_not_of_hugetlb(Advice advice) {
   }
 }
 
-/// Advice about hugetlb pages that cannot be taken, or about a part of one: EINVAL.
+/// Advice about hugetlb pages that cannot be taken, or about a part of one: EINVAL. What changes nothing may be said of
+/// a part. MADV_DONTNEED takes whole pages up to the end of `range`, and leaves alone what is behind the last one.
 template <class G>
 Result<void> check_hugetlb(System<G>& system, Mm& mm, PageRange range, Advice advice) COWHERD_REQUIRES(mm.mmap_lock) {
-  const bool populates = advice == Advice::kPopulateRead || advice == Advice::kPopulateWrite;
-  if (!populates && cuts_hugetlb(system, mm, range)) return Errno::kInvalid;
+  const auto changes = [&](const VmaFlags& flags) {
+    const bool says = advice == Advice::kHugePage || advice == Advice::kNoHugePage;
+    return says || !advised(flags, advice).like(flags);
+  };
+  const bool parts_one = advice == Advice::kDontNeed ? cuts_hugetlb(system, mm, {range.begin, range.begin})
+                                                     : cuts_hugetlb_where(system, mm, range, changes);
+  if (parts_one) return Errno::kInvalid;
   return is_not_of_hugetlb(advice) && any_hugetlb(system, mm, range) ? Result<void>(Errno::kInvalid) : Result<void>();
 }
 
@@ -124,7 +131,9 @@ Result<bool> discard_with_hugetlb(System<G>& system, Mm& mm, PageRange range) CO
   Result<void> done;
   const bool hole =
       for_each_part(system, mm, range, [&](Ref<Vma> vma, PageRange part) COWHERD_NO_THREAD_SAFETY_ANALYSIS {
-        if (system.at(vma).flags.hugetlb) return zap_hugetlb(system, mm, system.at(vma), part);
+        if (system.at(vma).flags.hugetlb) {
+          return zap_hugetlb(system, mm, system.at(vma), {part.begin, Tables<G>::covered(part.end, 1).begin});
+        }
         if (auto owned = own_edges(system, mm, part); !owned) {
           done = owned;
           return;
@@ -179,33 +188,37 @@ bool is_about_reclaim(Advice advice) {
 
 /// Whether there was a hole.
 template <class G>
-bool leave_to_reclaim(System<G>& system, Mm& mm, PageRange range, Advice advice) COWHERD_NO_THREAD_SAFETY_ANALYSIS {
+bool leave_to_reclaim(System<G>& system, Mm& mm, PageRange range, Advice advice,
+                      bool alone) COWHERD_NO_THREAD_SAFETY_ANALYSIS {
   // As in discard().
   return for_each_part(system, mm, range, [&](Ref<Vma>, PageRange part) COWHERD_NO_THREAD_SAFETY_ANALYSIS {
     if (advice == Advice::kFree) free_lazily(system, mm, part);
     if (advice == Advice::kCold) make_cold(system, mm, part);
-    if (advice == Advice::kPageOut) page_out(system, mm, part);
+    if (advice == Advice::kPageOut) page_out(system, mm, part, alone);
   });
 }
 
-/// Whether there was a hole. ENOMEM, EAGAIN: nothing has changed.
+/// Whether there was a hole. `alone`: the mmap lock is held for writing; else no table of the range is shared, and a
+/// huge page that comes meanwhile is left alone. ENOMEM, EAGAIN: nothing has changed.
 template <class G>
-Result<bool> take_from_memory(System<G>& system, Mm& mm, PageRange range, Advice advice)
+Result<bool> take_from_memory(System<G>& system, Mm& mm, PageRange range, Advice advice, bool alone)
     COWHERD_REQUIRES(mm.mmap_lock) {
   if (range.empty()) return false;
   if (advice == Advice::kDontNeed) return discard(system, mm, range);
-  COWHERD_TRY(own_tables(system, mm, range, OnHuge::kSplit));
-  return leave_to_reclaim(system, mm, range, advice);
+  // What goes to swap may go whole.
+  const OnHuge on_huge = advice == Advice::kPageOut && system.has_swap() ? OnHuge::kKeep : OnHuge::kSplit;
+  if (alone) COWHERD_TRY(own_tables(system, mm, range, on_huge));
+  return leave_to_reclaim(system, mm, range, advice, alone);
 }
 
 template <class G>
-Result<void> discard_or_populate(System<G>& system, Mm& mm, PageRange range, Advice advice, Vpn& at)
+Result<void> discard_or_populate(System<G>& system, Mm& mm, PageRange range, Advice advice, Vpn& at, bool alone)
     COWHERD_REQUIRES(mm.mmap_lock) {
   COWHERD_TRY(check_hugetlb(system, mm, range, advice));
   if (advice == Advice::kDontNeed || is_about_reclaim(advice)) {
     if (advice == Advice::kFree && maps_files(system, mm, range)) return Errno::kInvalid;
     const PageRange allowed = until_locked(system, mm, range);
-    COWHERD_TRY_ASSIGN(hole, take_from_memory(system, mm, allowed, advice));
+    COWHERD_TRY_ASSIGN(hole, take_from_memory(system, mm, allowed, advice, alone));
     if (allowed.end < range.end) return Errno::kInvalid;
     return hole ? Result<void>(Errno::kNoMemory) : Result<void>();
   }
@@ -222,7 +235,7 @@ Result<void> treat_pages(System<G>& system, Mm& mm, PageRange range, Advice advi
       return would_block(system, Point::kMmapLock);
     }
     if (!system.tables(mm).any_shared(range) && !any_hugetlb(system, mm, range)) {
-      return discard_or_populate(system, mm, range, advice, at);
+      return discard_or_populate(system, mm, range, advice, at, false);
     }
   }
   const Live live(system, "with-own-tables", range);
@@ -230,7 +243,7 @@ Result<void> treat_pages(System<G>& system, Mm& mm, PageRange range, Advice advi
   if (guard.blocked() || stuck(mm)) {
     return would_block(system, Point::kMmapLock);
   }
-  return discard_or_populate(system, mm, range, advice, at);
+  return discard_or_populate(system, mm, range, advice, at, true);
 }
 
 /// Whether a hole may be made where `area` shows its file. EINVAL, EACCES.

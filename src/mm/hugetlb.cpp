@@ -10,13 +10,7 @@ namespace cowherd::mm {
 
 template <class G>
 bool cuts_hugetlb(System<G>& system, Mm& mm, PageRange range) {
-  if (!system.has_pool()) return false;
-  VmaTree areas = system.areas(mm);
-  for (const Vpn edge : {range.begin, range.end}) {
-    const Ref<Vma> cut = areas.at(edge);
-    if (cut && system.at(cut).flags.hugetlb && edge != Tables<G>::covered(edge, 1).begin) return true;
-  }
-  return false;
+  return cuts_hugetlb_where(system, mm, range, [](const VmaFlags&) { return true; });
 }
 
 template <class G>

@@ -39,6 +39,19 @@ bool is_of_hugetlb(System<G>& system, Entry entry) {
 /// Whether `range` begins or ends within a hugetlb page that is mapped, or could be.
 template <class G>
 bool cuts_hugetlb(System<G>& system, Mm& mm, PageRange range) COWHERD_REQUIRES(mm.mmap_lock);
+/// The same of what `changes(flags)` says of: what changes nothing needs no split. Compare Linux mm/hugetlb.c:
+/// hugetlb_vm_op_split().
+template <class G, class Changes>
+bool cuts_hugetlb_where(System<G>& system, Mm& mm, PageRange range, Changes&& changes) COWHERD_REQUIRES(mm.mmap_lock) {
+  if (!system.has_pool()) return false;
+  VmaTree areas = system.areas(mm);
+  for (const Vpn edge : {range.begin, range.end}) {
+    const Ref<Vma> cut = areas.at(edge);
+    if (!cut || !system.at(cut).flags.hugetlb || edge == Tables<G>::covered(edge, 1).begin) continue;
+    if (changes(system.at(cut).flags)) return true;
+  }
+  return false;
+}
 /// Whether some VMA in `range` is of hugetlb pages.
 template <class G>
 bool any_hugetlb(System<G>& system, Mm& mm, PageRange range) COWHERD_REQUIRES(mm.mmap_lock);

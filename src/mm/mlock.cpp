@@ -50,12 +50,15 @@ Result<void> mark_and_bring_in(System<G>& system, Mm& mm, PageRange range, bool 
   if (guard.blocked() || stuck(mm)) {
     return would_block(system, Point::kMmapLock);
   }
-  if (cuts_hugetlb(system, mm, range)) return Errno::kInvalid;
-  COWHERD_TRY(split_where(system, mm, range, [&](const VmaFlags& flags) { return flags.locked != locks; }));
+  // hugetlb memory stays anyway: nothing is said of it, so that a part of a page will do. Compare Linux mm/mlock.c:
+  // mlock_fixup().
+  COWHERD_TRY(
+      split_where(system, mm, range, [&](const VmaFlags& flags) { return flags.locked != locks && !flags.hugetlb; }));
   VmaTree areas = system.areas(mm);
   Vpn at = range.begin;
   for (Ref<Vma> vma = areas.at(at); vma && at < range.end; vma = areas.at(at)) {
-    system.at(vma).flags.locked = locks && !COWHERD_MUTANT(mlock_forgotten);
+    VmaFlags& flags = system.at(vma).flags;
+    if (!flags.hugetlb) flags.locked = locks && !COWHERD_MUTANT(mlock_forgotten);
     at = system.at(vma).pages.end;
   }
   merge_vmas(system, mm, range);

@@ -38,6 +38,28 @@ TEST_F(HugetlbSpec, APartThatIsMappedByItselfKnowsItsPlace) {
   EXPECT_TRUE(spec.cuts_hugetlb(other, 6, 3));
 }
 
+TEST_F(HugetlbSpec, WhatChangesNothingMayBeSaidOfAPart) {
+  EXPECT_FALSE(spec.protects_part(space, 1, 3, Protection::kReadWrite));
+  EXPECT_TRUE(spec.protects_part(space, 1, 3, Protection::kRead));
+  EXPECT_TRUE(spec.protects_part(space, 3, 3, Protection::kRead));
+  EXPECT_FALSE(spec.protects_part(space, 1, 5, Protection::kRead));
+  EXPECT_FALSE(spec.refuses_advice(space, 3, 1, Advice::kDoFork));
+  EXPECT_TRUE(spec.refuses_advice(space, 3, 1, Advice::kDontFork));
+  EXPECT_TRUE(spec.refuses_advice(space, 3, 1, Advice::kHugePage));
+  EXPECT_FALSE(spec.refuses_advice(space, 3, 1, Advice::kMergeable));
+  EXPECT_FALSE(spec.refuses_advice(space, 3, 1, Advice::kLock));
+}
+
+TEST_F(HugetlbSpec, DontneedIsOfWholePagesFromOneOn) {
+  EXPECT_TRUE(spec.refuses_advice(space, 3, 3, Advice::kDontNeed));
+  EXPECT_FALSE(spec.refuses_advice(space, 2, 3, Advice::kDontNeed));
+  EXPECT_EQ(spec.discarded(space, 2, 3), 0);
+  EXPECT_EQ(spec.discarded(space, 2, 4), 4);
+  EXPECT_EQ(spec.discarded(space, 2, 7), 4);
+  EXPECT_EQ(spec.discarded(space, 1, 2), 1);
+  EXPECT_EQ(spec.discarded(space, 1, 9), 9);
+}
+
 TEST_F(HugetlbSpec, SomeAdviceIsRefused) {
   EXPECT_TRUE(spec.refuses_advice(space, 1, 5, Advice::kFree));
   EXPECT_TRUE(spec.refuses_advice(space, 2, 4, Advice::kPageOut));

@@ -49,6 +49,20 @@ struct Backing {
 /// which does not. Compare Linux mm/gup.c: check_vma_flags(), gup_fast_pte_range().
 enum class Grant : std::uint8_t { kNo, kEither, kYes };
 
+/// Of the first pages of a range that an madvise is about to take: how many they are, and whether userfaultfd's handler
+/// is told that they go. Where mappings begin and end is not known here.
+struct Removal {
+  std::uint8_t least = 0;
+  std::uint8_t most = 0;
+  bool tells = false;
+  /// Whether mlock keeps some of it is not known: anything may be said.
+  bool vague = false;
+
+  [[nodiscard]] bool allows(std::uint8_t pages, bool told) const {
+    return vague || (told == tells && least <= pages && pages <= most);
+  }
+};
+
 /// Advice that is not taken about what mlock keeps.
 [[nodiscard]] bool takes_from_memory(Advice advice);
 
@@ -83,12 +97,17 @@ class Spec {
   void restore(SpaceId space, SpaceId from);
   [[nodiscard]] bool exists(SpaceId space) const { return space.value() < kMaxSpaces && state_.alive(space); }
 
-  /// Whether pages [first, first + count) begin or end within a hugetlb page: what would unmap, protect or advise them
-  /// fails with EINVAL then. It is for the caller of the operations below to ask.
+  /// Whether pages [first, first + count) begin or end within a hugetlb page: what would unmap them fails with EINVAL
+  /// then. It is for the caller of the operations below to ask.
   [[nodiscard]] bool cuts_hugetlb(SpaceId space, std::uint8_t first, std::uint8_t count) const;
+  /// Whether they do, and the protection of a page that they cut would change: EINVAL.
+  [[nodiscard]] bool protects_part(SpaceId space, std::uint8_t first, std::uint8_t count, Protection protection) const;
+  /// How many of the pages MADV_DONTNEED discards: where they end within a hugetlb page it leaves that alone.
+  [[nodiscard]] std::uint8_t discarded(SpaceId space, std::uint8_t first, std::uint8_t count) const;
   /// Whether some page is of hugetlb.
   [[nodiscard]] bool has_hugetlb(SpaceId space) const;
-  /// Whether one of them is a hugetlb page that cannot be advised so: EINVAL too.
+  /// Whether one of them is a hugetlb page that cannot be advised so, or the advice would change a part of one: EINVAL
+  /// too.
   [[nodiscard]] bool refuses_advice(SpaceId space, std::uint8_t first, std::uint8_t count, Advice advice) const;
 
   // Mapping operations on pages [first, first + count). Each judges the result and moves on.
@@ -167,6 +186,9 @@ class Spec {
   /// munmap() asks that before, and says so once they have succeeded.
   [[nodiscard]] bool tells_of_unmap(SpaceId space, unsigned first, unsigned count) const;
   void tell_of_unmap(SpaceId space) { change().tell(space, UffdEvent::kUnmap); }
+  /// What is said before such advice takes pages of a range; nothing changes.
+  [[nodiscard]] Removal removal(SpaceId space, std::uint8_t first, std::uint8_t count, Advice advice) const;
+  void tell_of_removal(SpaceId space) { change().tell(space, UffdEvent::kRemove); }
 
   Judgement read(SpaceId space, std::uint8_t page, std::uint8_t word, Observation seen);
   Judgement write(SpaceId space, std::uint8_t page, std::uint8_t word, std::int64_t value, Observation seen);

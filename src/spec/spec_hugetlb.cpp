@@ -1,13 +1,36 @@
+#include <algorithm>
+
 #include "spec/spec.hpp"
 
 namespace cowherd::spec {
 
-bool Spec::cuts_hugetlb(SpaceId space, std::uint8_t first, std::uint8_t count) const {
-  const auto within = [&](unsigned page) {
-    const Page* at = page < kMaxPages ? state_.find(space, static_cast<std::uint8_t>(page)) : nullptr;
-    return at != nullptr && at->hugetlb > 1;
+namespace {
+
+/// Calls is(page) for the hugetlb pages within which [first, first + count) begins or ends; whether one of them is.
+template <class Is>
+bool any_cut(const State& state, SpaceId space, std::uint8_t first, std::uint8_t count, Is&& is) {
+  const auto cuts = [&](unsigned page) {
+    const Page* at = page < kMaxPages ? state.find(space, static_cast<std::uint8_t>(page)) : nullptr;
+    return at != nullptr && at->hugetlb > 1 && is(*at);
   };
-  return within(first) || within(first + unsigned{count});
+  return cuts(first) || cuts(first + unsigned{count});
+}
+
+}  // namespace
+
+bool Spec::cuts_hugetlb(SpaceId space, std::uint8_t first, std::uint8_t count) const {
+  return any_cut(state_, space, first, count, [](const Page&) { return true; });
+}
+
+bool Spec::protects_part(SpaceId space, std::uint8_t first, std::uint8_t count, Protection protection) const {
+  return any_cut(state_, space, first, count, [&](const Page& page) { return page.protection != protection; });
+}
+
+std::uint8_t Spec::discarded(SpaceId space, std::uint8_t first, std::uint8_t count) const {
+  const unsigned end = first + unsigned{count};
+  if (!any_cut(state_, space, static_cast<std::uint8_t>(end), 0, [](const Page&) { return true; })) return count;
+  const unsigned in_it = state_.find(space, static_cast<std::uint8_t>(end))->hugetlb - 1u;
+  return static_cast<std::uint8_t>(count - std::min<unsigned>(count, in_it));
 }
 
 bool Spec::has_hugetlb(SpaceId space) const {
@@ -19,7 +42,18 @@ bool Spec::has_hugetlb(SpaceId space) const {
 }
 
 bool Spec::refuses_advice(SpaceId space, std::uint8_t first, std::uint8_t count, Advice advice) const {
+  const auto cut = [&](auto&& is) { return any_cut(state_, space, first, count, is); };
   switch (advice) {
+    case Advice::kDontNeed:
+      // What it ends within is spared.
+      return any_cut(state_, space, first, 0, [](const Page&) { return true; });
+    case Advice::kDontFork:
+      return cut([](const Page& page) { return !page.dont_fork; });
+    case Advice::kDoFork:
+      return cut([](const Page& page) { return page.dont_fork; });
+    case Advice::kHugePage:
+    case Advice::kNoHugePage:
+      return cut([](const Page&) { return true; });
     case Advice::kWipeOnFork:
     case Advice::kFree:
     case Advice::kCold:
