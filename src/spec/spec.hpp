@@ -306,6 +306,7 @@ class Spec {
   /// Whether one of pages [`first`, `end`) has failed, or may have.
   [[nodiscard]] bool any_may_have_failed(SpaceId space, unsigned first, unsigned end) const;
   /// Whether the page has failed, or may have and was said to: by `told`.
+  [[nodiscard]] bool may_be_exclusive(const Page* page) const;
   [[nodiscard]] bool is_told_of_failure(SpaceId space, std::uint8_t page, Errno told, Observation seen) const;
   Judgement judge_failed(SpaceId space, std::uint8_t page, Errno told, Observation seen);
   /// The state is about to change: what bytes() gave is out of date.
