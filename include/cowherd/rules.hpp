@@ -384,6 +384,25 @@ enum class FolioReuse : std::uint8_t {
   kOwner,
 };
 
+/// What goes to swap with its neighbours, in one piece.
+enum class FolioSwap : std::uint8_t {
+  /// Nothing: what came in one piece goes page by page.
+  kSplit,
+  /// What a huge entry maps.
+  kHuge,
+  /// That, and large folios.
+  kWhole,
+};
+
+/// What the entries of a large folio under MADV_FREE permit where reclaim, which has cleared them together, puts them
+/// back.
+enum class LazyRestore : std::uint8_t {
+  /// What each of them permitted.
+  kEach,
+  /// All of them what the first one did.
+  kFirst,
+};
+
 /// Write fault on a hugetlb page without write permission: may the address space go on with it as it is?
 enum class HugetlbReuse : std::uint8_t {
   /// Nobody else has a reference.
@@ -504,6 +523,8 @@ struct Rules {
   UffdContinue uffd_continue = UffdContinue::kDirtyIfWritable;
   KsmBreak ksm_break = KsmBreak::kUnshare;
   FolioReuse folio_reuse = FolioReuse::kPage;
+  FolioSwap folio_swap = FolioSwap::kWhole;
+  LazyRestore lazy_restore = LazyRestore::kEach;
 
   bool operator==(const Rules&) const = default;
 };
@@ -570,8 +591,10 @@ enum class Decision : std::uint8_t {
   kUffdContinue,
   kKsmBreak,
   kFolioReuse,
+  kFolioSwap,
+  kLazyRestore,
 };
-inline constexpr std::uint8_t kDecisionCount = 60;
+inline constexpr std::uint8_t kDecisionCount = 62;
 
 /// The `cowherd` row: the default of every tool. Equal to Rules{}.
 inline constexpr Rules kCowherdRules{};

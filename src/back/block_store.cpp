@@ -4,6 +4,7 @@
 #include <cassert>
 #include <cstring>
 
+#include "base/mutant.hpp"
 #include "frame/frames.hpp"
 
 namespace cowherd {
@@ -48,10 +49,32 @@ Result<BlockNumber> BlockStore<G>::allocate(FrameNumber cached, std::uint32_t co
   store(blocks_[taken].count, count);
   store(blocks_[taken].cached, cached.value());
   std::atomic_ref(header_->in_use).fetch_add(1, std::memory_order_relaxed);
-  std::uint32_t next = taken + 1;
-  while (next != header_->blocks && !blocks_[next].free()) ++next;
-  header_->first_free = next;
+  find_free(taken + 1);
   return BlockNumber{taken};
+}
+
+template <class G>
+void BlockStore<G>::find_free(std::uint32_t from) {
+  while (from != header_->blocks && !blocks_[from].free()) ++from;
+  header_->first_free = from;
+}
+
+template <class G>
+std::optional<BlockNumber> BlockStore<G>::allocate_run(FrameNumber cached, std::uint32_t count) {
+  assert(cached.value() != 0);
+  std::uint32_t at = 0;
+  std::uint32_t found = 0;
+  // Up to the first free one all are taken.
+  for (at = header_->first_free / count * count; found < count && header_->blocks - at >= count; at += count) {
+    for (found = 0; found < count && (blocks_[at + found].free() || COWHERD_MUTANT(slot_run_overlaps)); ++found) {
+    }
+  }
+  if (found < count) return std::nullopt;
+  const std::uint32_t first = at - count;
+  for (std::uint32_t i = 0; i < count; ++i) store(blocks_[first + i].cached, cached.value() + i);
+  std::atomic_ref(header_->in_use).fetch_add(count, std::memory_order_relaxed);
+  find_free(header_->first_free);
+  return BlockNumber{first};
 }
 
 template <class G>

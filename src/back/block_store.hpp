@@ -3,6 +3,7 @@
 #include <atomic>
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 
 #include "base/geometry.hpp"
 #include "base/lock_word.hpp"
@@ -39,6 +40,9 @@ class BlockStore {
 
   /// A block that `cached` is the contents of, with `count`. ENOMEM: none is free. Its bytes are whatever they are.
   Result<BlockNumber> allocate(FrameNumber cached, std::uint32_t count);
+  /// The first of `count` blocks side by side, an aligned power of two, that the frames from `cached` on are the
+  /// contents of. Nothing: there is no such run.
+  std::optional<BlockNumber> allocate_run(FrameNumber cached, std::uint32_t count);
   [[nodiscard]] std::uint32_t count(BlockNumber block) const { return load(blocks_[block.value()].count); }
   /// False: at its limit, and nothing has changed.
   [[nodiscard]] bool add_count(BlockNumber block);
@@ -92,6 +96,8 @@ class BlockStore {
 
   static std::size_t bytes_offset(std::size_t blocks);
   void became_free(BlockNumber block);
+  /// first_free, where those below `from` are in use.
+  void find_free(std::uint32_t from);
 
   Header* header_;
   Block* blocks_;

@@ -49,6 +49,24 @@ TYPED_TEST(BlockStoreTest, GivesOutTheLowestFreeBlock) {
   EXPECT_EQ(store.allocate(kNone, 1)->value(), 3U);
 }
 
+TYPED_TEST(BlockStoreTest, ARunIsAlignedAndFreeAsAWhole) {
+  auto& store = this->store_;
+  EXPECT_EQ(store.allocate(kNone, 1)->value(), 0U);
+  EXPECT_EQ(store.allocate_run(FrameNumber{8}, 4), std::nullopt) << "one of the first four is in use";
+  EXPECT_EQ(store.free_count(), PageCount{4});
+  EXPECT_EQ(store.allocate_run(FrameNumber{8}, 2)->value(), 2U);
+  EXPECT_EQ(store.cached(BlockNumber{2}), FrameNumber{8});
+  EXPECT_EQ(store.cached(BlockNumber{3}), FrameNumber{9});
+  EXPECT_EQ(store.count(BlockNumber{3}), 0U);
+  EXPECT_EQ(store.free_count(), PageCount{2});
+  EXPECT_EQ(store.allocate(kNone, 1)->value(), 1U);
+  EXPECT_EQ(store.allocate(kNone, 1)->value(), 4U);
+  EXPECT_EQ(store.allocate_run(FrameNumber{4}, 2), std::nullopt);
+  store.set_cached(BlockNumber{2}, kNone);
+  store.set_cached(BlockNumber{3}, kNone);
+  EXPECT_EQ(store.allocate_run(FrameNumber{4}, 2)->value(), 2U);
+}
+
 TYPED_TEST(BlockStoreTest, IsInUseWhileCountedOrCached) {
   auto& store = this->store_;
   const BlockNumber block = *store.allocate(FrameNumber{7}, 0);

@@ -169,11 +169,18 @@ namespace cowherd {
   X(huge_split_in_place, "a huge entry is split without having been cleared first")                                  \
   X(huge_split_ignores_others, "a split goes by the one who splits, whoever else maps the huge page")                \
   X(huge_split_counts_late, "a split gives up the huge entry before the small ones are counted")                     \
+  X(protect_huge_without_flush, "mprotect makes a huge entry read-only, and CPUs go on writing through it")          \
+  X(protect_upgrades_shared_huge, "mprotect makes the entry of a huge page writable that others map")                \
+  X(huge_reuse_ignores_swap, "a write fault goes on with a huge page of which others have a page in swap")           \
   X(huge_vma_split_keeps_entry, "a VMA is split, and a huge entry lies in both")                                     \
   X(huge_fast_pin_recheck_dropped, "a fast pin does not read a huge entry again")                                    \
   /* Large folios. */                                                                                                \
   X(folio_recheck_dropped, "a first write maps a large folio over what another one has mapped meanwhile")            \
   X(folio_mark_outlives_page, "a frame is said to be part of a large folio long after that is gone")                 \
+  X(run_goes_by_its_first_page, "pages go to swap together because nobody holds the first of them")                  \
+  X(slot_run_overlaps, "slots side by side are given out that are in use")                                           \
+  X(batch_restores_first, "what reclaim cleared together comes back with the first entry's write permission")        \
+  X(batch_asks_first_only, "of pages under MADV_FREE that go together only the first one is asked")                  \
   X(folio_reuse_ignores_others, "a write fault takes a large folio for the writer's alone")                          \
   X(folio_pins_each, "a pin counts for its page of a large folio alone, where the rules count per folio")            \
   X(reserve_unchecked, "hugetlb pages are promised that are not there")                                              \

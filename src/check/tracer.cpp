@@ -328,6 +328,8 @@ std::string Tracer::describe(const mm::Event& event) const {
       return fmt::format("{}: collapsed into a huge page, from {} on", name, frame(event.frame));
     case EventKind::kFolioMapped:
       return fmt::format("{}: large folio mapped, from {} on", name, frame(event.frame));
+    case EventKind::kFolioReclaimed:
+      return fmt::format("{}: nobody maps the pages of {} any more, which go together", name, frame(event.frame));
     case EventKind::kFolioSplit:
       return fmt::format("{}: large folio of {} split", name, frame(event.frame));
     case EventKind::kCollapseRefused:

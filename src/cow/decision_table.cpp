@@ -238,6 +238,17 @@ constexpr std::array kTable = {
         "Linux 4.6 to 5.8 looked for the largest mapcount, then for a count of one until 6.8, "
         "copied from 6.9 on, and asks who maps it since 6.15 (1da190f4d0a6)",
         kFolioReuseValues),
+    row<&Rules::folio_swap>(
+        Decision::kFolioSwap, "folio-swap", "what goes to swap with its neighbours, in one piece",
+        "Linux split huge pages first until 4.12, in the swap cache in 4.13, and writes them whole since 4.14 "
+        "(bd4c82c22c36); other large folios since 6.10",
+        kFolioSwapValues),
+    row<&Rules::lazy_restore>(
+        Decision::kLazyRestore, "lazy-restore",
+        "what the entries of a large folio under MADV_FREE permit where reclaim puts them back",
+        "Linux clears them in batches since 6.15, and gave all the first one's write bit until 6.19, which is "
+        "CVE-2026-31398",
+        kLazyRestoreValues),
 };
 
 static_assert(kTable.size() == kDecisionCount);

@@ -85,6 +85,8 @@ TEST(DecisionTable, NamesMeanTheirEnumerators) {
   rules.uffd_continue = UffdContinue::kDirty;
   rules.ksm_break = KsmBreak::kUnshare;
   rules.folio_reuse = FolioReuse::kOwner;
+  rules.folio_swap = FolioSwap::kWhole;
+  rules.lazy_restore = LazyRestore::kFirst;
   rules.huge_touch = HugeTouch::kAccessed;
   rules.huge_split = HugeSplit::kCountsFirst;
   rules.huge_zero = HugeZero::kWhole;
@@ -153,6 +155,8 @@ TEST(DecisionTable, NamesMeanTheirEnumerators) {
       {Decision::kUffdContinue, "uffd-continue=dirty"},
       {Decision::kKsmBreak, "ksm-break=unshare"},
       {Decision::kFolioReuse, "folio-reuse=owner"},
+      {Decision::kFolioSwap, "folio-swap=whole"},
+      {Decision::kLazyRestore, "lazy-restore=first"},
   };
   ASSERT_EQ(std::size(cases), kDecisionCount);
   for (const auto& [decision, want] : cases) {

@@ -315,6 +315,18 @@ inline constexpr DecisionValue kFolioReuseValues[] = {
      "copied"},
 };
 
+inline constexpr DecisionValue kFolioSwapValues[] = {
+    {"split", "what came in one piece is taken apart, and goes to swap page by page"},
+    {"huge", "what a huge entry maps goes in one piece, other large folios page by page"},
+    {"whole", "large folios go in one piece: whoever holds one page keeps the others too"},
+};
+
+inline constexpr DecisionValue kLazyRestoreValues[] = {
+    {"each", "each entry of a batch that reclaim puts back permits what it permitted"},
+    {"first",
+     "all entries of a batch permit what its first one did: a page that is shared with a child can be written"},
+};
+
 inline constexpr DecisionValue kHugetlbReuseValues[] = {
     {"count", "nobody else has a reference: a pin makes the owner part from its page"},
     {"mapcount",

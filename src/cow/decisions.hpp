@@ -415,6 +415,12 @@ constexpr bool may_reclaim(const Rules& rules, const FrameState& frame) {
   return false;
 }
 
+/// Whether a large folio goes to swap in one piece. `huge`: a huge entry maps all of it. Compare Linux
+/// mm/vmscan.c: shrink_folio_list().
+constexpr bool goes_out_whole(const Rules& rules, bool huge) {
+  return rules.folio_swap == FolioSwap::kWhole || (rules.folio_swap == FolioSwap::kHuge && huge);
+}
+
 /// Whether a page under MADV_FREE that nobody is known to have written may be thrown away. `frame.references` leaves
 /// reclaim's own out. Compare Linux mm/rmap.c: try_to_unmap_one().
 constexpr bool may_discard(const Rules& rules, const FrameState& frame) {

@@ -136,9 +136,9 @@ constexpr KernelAlias kVersions[] = {
     {"linux-6.7", "R14"},
     {"linux-6.8", "R14"},
     {"linux-6.9", "R15"},
-    {"linux-6.10", "R15"},
-    {"linux-6.11", "R15"},
-    {"linux-6.12", "R15"},
+    {"linux-6.10", "linux-6.10"},
+    {"linux-6.11", "linux-6.10"},
+    {"linux-6.12", "linux-6.10"},
     {"linux-6.13", "linux-6.13"},
     {"linux-6.14", "linux-6.13"},
     {"linux-6.15", "R16"},
@@ -146,9 +146,9 @@ constexpr KernelAlias kVersions[] = {
     {"linux-6.17", "R16"},
     {"linux-6.18", "R16"},
     {"linux-6.19", "R16"},
-    {"linux-7.0", "R16"},
-    {"linux-7.1", "R16"},
-    {"linux-7.1.5", "R16"},
+    {"linux-7.0", "linux-7.0"},
+    {"linux-7.1", "linux-7.0"},
+    {"linux-7.1.5", "linux-7.0"},
 };
 
 constexpr std::string_view kRangeMark = "..";

@@ -45,6 +45,7 @@ inline constexpr Rules kR0 = changed(Rules{}, [](Rules& r) {
   r.huge_copy = HugeCopy::kWhole;
   r.huge_pins = HugePins::kWhole;
   r.huge_touch = HugeTouch::kDirty;
+  r.folio_swap = FolioSwap::kSplit;
   r.hugetlb_reuse = HugetlbReuse::kCount;
   r.hugetlb_fork = HugetlbFork::kShare;
   r.hugetlb_force = HugetlbForce::kWrite;
@@ -72,7 +73,10 @@ inline constexpr Rules kR3 = changed(kLinux3_2, [](Rules& r) {
   r.huge_split = HugeSplit::kCountsLate;
   r.hugetlb_reuse = HugetlbReuse::kMapcountAnon;
 });
-inline constexpr Rules kLinux4_15 = changed(kR3, [](Rules& r) { r.huge_touch = HugeTouch::kAccessed; });
+inline constexpr Rules kLinux4_15 = changed(kR3, [](Rules& r) {
+  r.huge_touch = HugeTouch::kAccessed;
+  r.folio_swap = FolioSwap::kHuge;
+});
 inline constexpr Rules kLinux4_19 = changed(kLinux4_15, [](Rules& r) { r.remap_flush = RemapFlush::kEarly; });
 inline constexpr Rules kR3b = changed(kLinux4_19, [](Rules& r) {
   r.ref_overflow = RefOverflow::kRefuse;
@@ -151,11 +155,16 @@ inline constexpr Rules kR14 = changed(kR13, [](Rules& r) {
   r.longterm_file = LongtermFile::kRefuse;
 });
 inline constexpr Rules kR15 = changed(kR14, [](Rules& r) { r.folio_reuse = FolioReuse::kNever; });
-inline constexpr Rules kLinux6_13 = changed(kR15, [](Rules& r) {
+inline constexpr Rules kLinux6_10 = changed(kR15, [](Rules& r) { r.folio_swap = FolioSwap::kWhole; });
+inline constexpr Rules kLinux6_13 = changed(kLinux6_10, [](Rules& r) {
   r.uffd_remap = UffdRemap::kDrop;
   r.huge_zero = HugeZero::kWhole;
 });
-inline constexpr Rules kR16 = changed(kLinux6_13, [](Rules& r) { r.folio_reuse = FolioReuse::kOwner; });
+inline constexpr Rules kR16 = changed(kLinux6_13, [](Rules& r) {
+  r.folio_reuse = FolioReuse::kOwner;
+  r.lazy_restore = LazyRestore::kFirst;
+});
+inline constexpr Rules kLinux7_0 = changed(kR16, [](Rules& r) { r.lazy_restore = LazyRestore::kEach; });
 
 /// R5 with the patch of the mail of 17 September 2020 on top.
 inline constexpr Rules kSketch = changed(kR5, [](Rules& r) {

@@ -126,7 +126,9 @@ constexpr RowNote kR16Notes[] = {
      "copies "
      "even for the last"},
     {kD, "Pages that mremap has moved apart count as another owner's"},
-    {kC, "7.1.5 decides as 6.15; a get is still unprotected at fork"},
+    {kC, "A get is still unprotected at fork"},
+    {kC, "CVE-2026-31398, until 6.19"},
+    {kM, "That the batches that it is about came with 6.15 (354dffd29575)"},
 };
 constexpr RowNote kSketchNotes[] = {
     {kC, "The patch as posted, on 5.9-rc5: every fork asks every page, one page type, errors return in the middle"},
@@ -223,6 +225,7 @@ constexpr RowNote kLinux4_15Notes[] = {
     {kC,
      "A reference for reading made the huge zero page's entry dirty, and FORCE took that for its own copy: "
      "CVE-2017-1000405 (a8f97366452e, 4.15-rc2)"},
+    {kM, "Huge pages go to swap whole, which 4.14 has already; 4.13 splits them in the swap cache"},
 };
 constexpr RowNote kLinux4_19Notes[] = {
     {kC, "The flush that CVE-2018-18281 was about; 4.9.135, 4.14.78 and 4.18.16 have it too"},
@@ -246,6 +249,13 @@ constexpr RowNote kLinux5_14Notes[] = {
 };
 constexpr RowNote kLinux5_16Notes[] = {
     {kC, "With FORCE by dirty entry this is CVE-2022-2590, until 5.19.6"},
+};
+constexpr RowNote kLinux6_10Notes[] = {
+    {kM, "Large folios go to swap whole where the area has a run of slots (5ed890ce5147)"},
+};
+constexpr RowNote kLinux7_0Notes[] = {
+    {kC, "CVE-2026-31398; 6.18.20 and 6.19.10 have it too"},
+    {kC, "7.1.5 decides as 7.0"},
 };
 constexpr RowNote kLinux6_13Notes[] = {
     {kC, "CVE-2025-21696"},
@@ -290,8 +300,8 @@ constexpr RuleRow kRows[] = {
     {"R12", "R11, FORCE needs an exclusive page", rows::kR12, "6.0", "linux-6.0", "5535be309971 64fe24a3e05e", kR12Notes, ""},
     {"R13", "R12, long-term read pins unshare any page", rows::kR13, "6.2-6.4", "linux-6.2", "b9086fde6d44 aea06577a900 8d6a0ac09a16 84209e87c696", kR13Notes, ""},
     {"R14", "R13, the zero page is not counted", rows::kR14, "6.5-6.8", "linux-6.5", "c8070b787519", kR14Notes, ""},
-    {"R15", "R14, fork in batches", rows::kR15, "6.9-6.12", "linux-6.9", "f8d937761d65", kR15Notes, ""},
-    {"R16", "R15, large folios know their owners", rows::kR16, "6.15-7.1", "linux-6.15", "6af8cb80d3a9 003fde4492c8 1da190f4d0a6", kR16Notes, ""},
+    {"R15", "R14, fork in batches", rows::kR15, "6.9", "linux-6.9", "f8d937761d65", kR15Notes, ""},
+    {"R16", "R15, large folios know their owners", rows::kR16, "6.15-6.19", "linux-6.15", "6af8cb80d3a9 003fde4492c8 1da190f4d0a6", kR16Notes, ""},
 
     {"sketch", "the patch of 17 September 2020 as posted", rows::kSketch, "on 5.9-rc5", "", "", kSketchNotes, ""},
     {"X2", "the sketch with its bookkeeping put right", rows::kX2, "on 5.9-rc5", "", "", kX2Notes, ""},
@@ -325,7 +335,9 @@ constexpr RuleRow kVariants[] = {
     {"linux-5.19.6", "R11 with R12's FORCE", rows::kLinux5_19_6, "5.19.6", "linux-5.19.6", "5535be309971", kLinux5_19_6Notes, "R11"},
     {"linux-6.0-rc1", "R11 with R12's mprotect", rows::kLinux6_0Rc1, "6.0-rc1-6.0-rc2", "linux-6.0-rc1", "64fe24a3e05e", kLinux6_0Rc1Notes, "R11"},
     {"linux-6.1", "R12, a fast pin checks the table too", rows::kLinux6_1, "6.1", "linux-6.1", "70cbc3cc78a9 088b8aa537c2", kLinux6_1Notes, "R12"},
+    {"linux-6.10", "R15, large folios go to swap whole", rows::kLinux6_10, "6.10-6.12", "linux-6.10", "5ed890ce5147", kLinux6_10Notes, "R15"},
     {"linux-6.13", "R15, mremap drops a mark, huge zeros are replaced whole", rows::kLinux6_13, "6.13-6.14", "linux-6.13", "", kLinux6_13Notes, "R15"},
+    {"linux-7.0", "R16, each entry of a batch keeps its write bit", rows::kLinux7_0, "7.0-7.1", "linux-7.0", "", kLinux7_0Notes, "R16"},
     {"haiku", "page, a read pin holds up the writer", rows::kHaiku, "Haiku since 2010", "", "", kHaikuNotes, "page"},
     {"gvisor", "page, asked only after a first pin", rows::kGvisor, "gVisor since August 2026", "", "", kGvisorNotes, "page"},
     {"serenity", "none, but knows its own pages", rows::kSerenity, "SerenityOS", "", "", kSerenityNotes, "none"},

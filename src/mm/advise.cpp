@@ -187,33 +187,37 @@ bool is_about_reclaim(Advice advice) {
 
 /// Whether there was a hole.
 template <class G>
-bool leave_to_reclaim(System<G>& system, Mm& mm, PageRange range, Advice advice) COWHERD_NO_THREAD_SAFETY_ANALYSIS {
+bool leave_to_reclaim(System<G>& system, Mm& mm, PageRange range, Advice advice,
+                      bool alone) COWHERD_NO_THREAD_SAFETY_ANALYSIS {
   // As in discard().
   return for_each_part(system, mm, range, [&](Ref<Vma>, PageRange part) COWHERD_NO_THREAD_SAFETY_ANALYSIS {
     if (advice == Advice::kFree) free_lazily(system, mm, part);
     if (advice == Advice::kCold) make_cold(system, mm, part);
-    if (advice == Advice::kPageOut) page_out(system, mm, part);
+    if (advice == Advice::kPageOut) page_out(system, mm, part, alone);
   });
 }
 
-/// Whether there was a hole. ENOMEM, EAGAIN: nothing has changed.
+/// Whether there was a hole. `alone`: the mmap lock is held for writing; else no table of the range is shared, and a
+/// huge page that comes meanwhile is left alone. ENOMEM, EAGAIN: nothing has changed.
 template <class G>
-Result<bool> take_from_memory(System<G>& system, Mm& mm, PageRange range, Advice advice)
+Result<bool> take_from_memory(System<G>& system, Mm& mm, PageRange range, Advice advice, bool alone)
     COWHERD_REQUIRES(mm.mmap_lock) {
   if (range.empty()) return false;
   if (advice == Advice::kDontNeed) return discard(system, mm, range);
-  COWHERD_TRY(own_tables(system, mm, range, OnHuge::kSplit));
-  return leave_to_reclaim(system, mm, range, advice);
+  // What goes to swap may go whole.
+  const OnHuge on_huge = advice == Advice::kPageOut && system.has_swap() ? OnHuge::kKeep : OnHuge::kSplit;
+  if (alone) COWHERD_TRY(own_tables(system, mm, range, on_huge));
+  return leave_to_reclaim(system, mm, range, advice, alone);
 }
 
 template <class G>
-Result<void> discard_or_populate(System<G>& system, Mm& mm, PageRange range, Advice advice, Vpn& at)
+Result<void> discard_or_populate(System<G>& system, Mm& mm, PageRange range, Advice advice, Vpn& at, bool alone)
     COWHERD_REQUIRES(mm.mmap_lock) {
   COWHERD_TRY(check_hugetlb(system, mm, range, advice));
   if (advice == Advice::kDontNeed || is_about_reclaim(advice)) {
     if (advice == Advice::kFree && maps_files(system, mm, range)) return Errno::kInvalid;
     const PageRange allowed = until_locked(system, mm, range);
-    COWHERD_TRY_ASSIGN(hole, take_from_memory(system, mm, allowed, advice));
+    COWHERD_TRY_ASSIGN(hole, take_from_memory(system, mm, allowed, advice, alone));
     if (allowed.end < range.end) return Errno::kInvalid;
     return hole ? Result<void>(Errno::kNoMemory) : Result<void>();
   }
@@ -230,7 +234,7 @@ Result<void> treat_pages(System<G>& system, Mm& mm, PageRange range, Advice advi
       return would_block(system, Point::kMmapLock);
     }
     if (!system.tables(mm).any_shared(range) && !any_hugetlb(system, mm, range)) {
-      return discard_or_populate(system, mm, range, advice, at);
+      return discard_or_populate(system, mm, range, advice, at, false);
     }
   }
   const Live live(system, "with-own-tables", range);
@@ -238,7 +242,7 @@ Result<void> treat_pages(System<G>& system, Mm& mm, PageRange range, Advice advi
   if (guard.blocked() || stuck(mm)) {
     return would_block(system, Point::kMmapLock);
   }
-  return discard_or_populate(system, mm, range, advice, at);
+  return discard_or_populate(system, mm, range, advice, at, true);
 }
 
 /// Whether a hole may be made where `area` shows its file. EINVAL, EACCES.

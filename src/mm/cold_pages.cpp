@@ -2,9 +2,11 @@
 
 #include "base/mutant.hpp"
 #include "mm/flush.hpp"
+#include "mm/folio.hpp"
 #include "mm/locks.hpp"
 #include "mm/page.hpp"
 #include "mm/reclaim.hpp"
+#include "mm/reclaim_folio.hpp"
 #include "mm/shmem_swap.hpp"
 #include "mm/swap.hpp"
 
@@ -102,24 +104,45 @@ void make_cold(System<G>& system, Mm& mm, PageRange range) {
   });
 }
 
+namespace {
+
+/// What may go with a page that nobody else maps: all of `range`, or the page alone, where others map its neighbours.
 template <class G>
-void page_out(System<G>& system, Mm& mm, PageRange range) {
+PageRange own_range(System<G>& system, FrameNumber frame, Vpn page, PageRange range) {
+  bool own = true;
+  for_each_in_folio(system.frames(), frame,
+                    [&](FrameNumber piece) { own = own && system.descriptor(piece).mapcount() == 1; });
+  return own ? range : PageRange{page, page + PageCount{1}};
+}
+
+}  // namespace
+
+template <class G>
+void page_out(System<G>& system, Mm& mm, PageRange range, bool alone) {
   if (!system.has_swap()) return;
   Vpn page = range.begin;
   const Live live(system, "page-out", page);
   for (; page < range.end; ++page) {
     const Ref<Vma> vma = system.areas(mm).at(page);
+    if (vma && alone && system.tables(mm).walk_to(page).huge) {
+      // Where there is no memory to take it apart it stays.
+      const auto gone = reclaim_huge(system, mm, page, range);
+      if (!gone || *gone) {
+        page = Tables<G>::table_end(page) - PageCount{1};
+        continue;
+      }
+    }
     const Entry entry = system.tables(mm).get(page);
     const bool own = entry.present() && entry.frame() != Frames<G>::kZeroPage && goes_to_swap(system, entry.frame()) &&
                      system.descriptor(entry.frame()).mapcount() == 1;
-    if (vma && own) (void)reclaim_page(system, mm, vma, page);
+    if (vma && own) (void)reclaim_page(system, mm, vma, page, own_range(system, entry.frame(), page, range));
   }
 }
 
 #define COWHERD_INSTANTIATE(G)                              \
   template void free_lazily<G>(System<G>&, Mm&, PageRange); \
   template void make_cold<G>(System<G>&, Mm&, PageRange);   \
-  template void page_out<G>(System<G>&, Mm&, PageRange);
+  template void page_out<G>(System<G>&, Mm&, PageRange, bool);
 COWHERD_FOR_EACH_GEOMETRY(COWHERD_INSTANTIATE)
 #undef COWHERD_INSTANTIATE
 

@@ -17,8 +17,9 @@ void free_lazily(System<G>& system, Mm& mm, PageRange range) COWHERD_REQUIRES(mm
 template <class G>
 void make_cold(System<G>& system, Mm& mm, PageRange range) COWHERD_REQUIRES(mm.mmap_lock);
 
-/// MADV_PAGEOUT: reclaim takes the pages now, those that only this mapping has.
+/// MADV_PAGEOUT: reclaim takes the pages now, those that only this mapping has. `alone`: the mmap lock is held for
+/// writing; else huge pages are left alone.
 template <class G>
-void page_out(System<G>& system, Mm& mm, PageRange range) COWHERD_REQUIRES(mm.mmap_lock);
+void page_out(System<G>& system, Mm& mm, PageRange range, bool alone) COWHERD_REQUIRES(mm.mmap_lock);
 
 }  // namespace cowherd::mm

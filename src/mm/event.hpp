@@ -83,6 +83,8 @@ enum class EventKind : std::uint8_t {
   kFolioMapped,
   /// The pages of a large folio are small ones from now on.
   kFolioSplit,
+  /// Nobody maps a page of the run any more, all of which goes to swap or is thrown away; `page` is its first.
+  kFolioReclaimed,
   /// The memory of the page has failed.
   kPoisoned,
   /// A device has the page for itself, and has it no more.

@@ -199,7 +199,9 @@ TYPED_TEST(LargeFolio, MovesInPartsAndStaysOne) {
 }
 
 TYPED_TEST(LargeFolio, OnePageGoesToSwapAndBack) {
-  typename TestFixture::Machine m(kCowherdRules, this->size(8));
+  Rules rules = kCowherdRules;
+  rules.folio_swap = FolioSwap::kSplit;
+  typename TestFixture::Machine m(rules, this->size(8));
   const ProcessId p = this->start(m);
   ASSERT_EQ(m.put(p, this->kFirst + 1, 6), Errno{0});
   EXPECT_EQ(m.swap_out(p, this->kFirst + 1), Errno{0});

@@ -22,6 +22,14 @@ void for_each_piece(FrameNumber head, Visit&& visit) {
 }  // namespace
 
 template <class G>
+bool is_own_huge(System<G>& system, FrameNumber head) {
+  if (is_huge_zero_page(system, head)) return false;
+  bool own = system.frames().huge(head).mapcount() == 1;
+  for_each_piece<G>(head, [&](FrameNumber piece, PageCount) { own = own && system.descriptor(piece).exclusive(); });
+  return own;
+}
+
+template <class G>
 void start_huge(System<G>& system, FrameNumber head, const Vma& vma, Vpn first) {
   for_each_piece<G>(head,
                     [&](FrameNumber piece, PageCount index) { add_new_anon_page(system, piece, vma, first + index); });
@@ -30,6 +38,13 @@ void start_huge(System<G>& system, FrameNumber head, const Vma& vma, Vpn first) 
 }
 
 namespace {
+
+/// Whether an entry in swap names the slot of the page.
+template <class G>
+bool has_swap_entries(System<G>& system, FrameNumber frame) {
+  const auto slot = system.frames().cold(frame).slot_now();
+  return slot && system.swap().count(*slot) != 0 && !COWHERD_MUTANT(huge_reuse_ignores_swap);
+}
 
 /// What on_huge_write_fault() may look at.
 template <class G>
@@ -41,12 +56,15 @@ HugeState huge_state(System<G>& system, FrameNumber head) {
     state.exclusive = state.exclusive && page.exclusive();
     state.mapped_by_pieces = state.mapped_by_pieces || page.mapcount() > 1 || page.use() != FrameUse::kAnon;
     state.referenced = state.referenced || page.references() > 1;
+    // Who had a part of it, and has it in swap. Compare Linux up to 5.17 mm/huge_memory.c:
+    // page_trans_huge_map_swapcount().
+    state.mapped_by_pieces = state.mapped_by_pieces || (system.has_swap() && has_swap_entries(system, piece));
   });
   return state;
 }
 
-/// The address space goes on with the run as it is, which is its own now. Compare Linux mm/huge_memory.c:
-/// do_huge_pmd_wp_page().
+/// The address space goes on with the run as it is, which is its own now; its VMA says whether it may write. Compare
+/// Linux mm/huge_memory.c: do_huge_pmd_wp_page().
 template <class G>
 void reuse_huge(System<G>& system, Mm& mm, EntrySlot place, const Vma& vma, Vpn first) {
   Entry entry = place.load();
@@ -58,7 +76,8 @@ void reuse_huge(System<G>& system, Mm& mm, EntrySlot place, const Vma& vma, Vpn 
     page.become_exclusive(vma.own_anon_vma().unit, vma.index_of(first + index), true, false);
   });
   point(system, mm, Point::kSetEntry);
-  while (!place.replace(entry, entry.with_writable(true).with_dirty(true).with_soft_dirty(true))) {
+  while (has(vma.flags.protection, Protection::kWrite) &&
+         !place.replace(entry, entry.with_writable(true).with_dirty(true).with_soft_dirty(true))) {
   }
   system.note({.kind = EventKind::kHugeReused, .decision = Decision::kHugeReuse, .page = first, .frame = head});
 }
@@ -283,9 +302,11 @@ Result<bool> own_huge(System<G>& system, Mm& mm, EntrySlot place, Vpn first, OnH
     const Live live(system, "own-huge", first, on_huge);
     point(system, Point::kReadCounts);
     const Vma& vma = system.at(system.areas(mm).at(first));
+    const bool may_write = has(vma.flags.protection, Protection::kWrite);
     switch (on_huge_write_fault(system.rules(), huge_state(system, head))) {
       case HugeFault::kReuse:
-        if (!has(vma.flags.protection, Protection::kWrite)) break;
+        // By force one page of it is written.
+        if (!may_write && on_huge == OnHuge::kWrite) break;
         reuse_huge(system, mm, place, vma, first);
         return false;
       case HugeFault::kCopyWhole:
@@ -337,6 +358,7 @@ void forget_owner_of_huge(System<G>& system, FrameNumber head) {
 }
 
 #define COWHERD_INSTANTIATE(G)                                                \
+  template bool is_own_huge<G>(System<G>&, FrameNumber);                      \
   template void start_huge<G>(System<G>&, FrameNumber, const Vma&, Vpn);      \
   template Result<bool> fault_huge<G>(System<G>&, Mm&, Ref<Vma>, Vpn, bool);  \
   template Result<void> map_huge_once_more<G>(System<G>&, FrameNumber);       \

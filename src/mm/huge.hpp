@@ -12,8 +12,8 @@ namespace cowherd::mm {
 // nobody, and whoever wants to change what is below it makes the way its own first (shared_tables.hpp), which puts a
 // table of small entries in its place. All huge entries of a run together hold one reference and one mapping of each
 // of its frames, whose counts and marks are those of frames like any other; HugePage counts the entries. A huge entry
-// stands in a VMA that may be read and written and that covers it whole; it is writable only where it is the only one,
-// and every frame of the run exclusive.
+// stands in a VMA that covers it whole; it is writable only where it is the only one, and every frame of the run
+// exclusive.
 //
 // The huge zero page is a run of zeros that a first read maps, read-only, in whatever VMA may be read. Its mappings are
 // not counted; it is made when it is first wanted, and stays.
@@ -24,7 +24,8 @@ enum class OnHuge : std::uint8_t {
   kKeep,
   /// A table of small entries takes its place.
   kSplit,
-  /// It stays, if it is writable or may become so by the rules; else as kSplit.
+  /// It stays, if it is writable or may become so by the rules, or is the address space's own in a VMA that may not be
+  /// written; else as kSplit.
   kOwn,
   /// As kOwn, for a write: where the rules say so the address space gets a copy of the whole.
   kWrite,
@@ -47,6 +48,19 @@ template <class G>
 bool is_huge_zero_page(System<G>& system, FrameNumber head) {
   // Its descriptor may be far away. No run begins with the zero page.
   return head == system.huge_zero_page();
+}
+
+/// Whether the address space of a huge entry of `head`, its mmap lock held, has the run for itself, every frame of it.
+template <class G>
+bool is_own_huge(System<G>& system, FrameNumber head);
+
+/// Whether a reference to a page may be taken through `entry`, the huge entry's piece, as it is: it may be written,
+/// shows zeros, or shows one's own pages to who only reads them, in a VMA that keeps them from being written.
+template <class G>
+bool may_reference_huge(System<G>& system, const Vma& vma, Entry entry, bool as_write) {
+  const FrameNumber head = huge_head<G>(entry.frame());
+  if (entry.writable() || is_huge_zero_page(system, head)) return true;
+  return !as_write && !has(vma.flags.protection, Protection::kWrite) && is_own_huge(system, head);
 }
 
 /// The frames of the run that begins with `head`, just allocated, as new pages of `vma` from `first` on, mapped by one

@@ -106,8 +106,8 @@ Result<Grabbed> try_grab_huge(System<G>& system, Mm& mm, const Vma& vma, Vpn pag
                               const typename Tables<G>::Walk& walk, GupSoFar& so_far) {
   const Entry entry = walk.load();
   const bool zeros = is_huge_zero_page(system, huge_head<G>(entry.frame()));
-  so_far.on_huge = OnHuge::kOwn;
-  if (!entry.writable() && !zeros) return Grabbed{Look::kOwnTables, {}};
+  so_far.on_huge = wanted.as_write && !has(vma.flags.protection, Protection::kWrite) ? OnHuge::kSplit : OnHuge::kOwn;
+  if (!may_reference_huge(system, vma, entry, wanted.as_write)) return Grabbed{Look::kOwnTables, {}};
   if (zeros) {
     const Look look = look_up(system, vma, entry, wanted.flags, wanted.as_write, so_far.faulted_for_write);
     if (look != Look::kTake) {

@@ -2,6 +2,7 @@
 #include "mm/areas.hpp"
 #include "mm/device_exclusive.hpp"
 #include "mm/flush.hpp"
+#include "mm/huge.hpp"
 #include "mm/hugetlb.hpp"
 #include "mm/locks.hpp"
 #include "mm/operations.hpp"
@@ -28,10 +29,7 @@ class Reprotection {
     bool writable = entry.writable() && (writable_ || COWHERD_MUTANT(protect_leaves_writable));
     const bool marked = entry.uffd_wp() && !COWHERD_MUTANT(upgrade_ignores_uffd_wp);
     const bool tracked = entry.soft_dirty() || COWHERD_MUTANT(upgrade_ignores_soft_dirty);
-    if (upgrades_ && !writable && entry.dirty() && tracked && !marked) {
-      const FrameDescriptor& frame = system_.descriptor(entry.frame());
-      writable = frame.use() == FrameUse::kAnon && (frame.exclusive() || COWHERD_MUTANT(protect_upgrades_shared_page));
-    }
+    if (upgrades_ && !writable && entry.dirty() && tracked && !marked) writable = is_own(entry);
     return entry.with_user(user_).with_writable(writable);
   }
   /// Changes the entry, its lock held, and returns whether it forbids what it permitted.
@@ -49,6 +47,13 @@ class Reprotection {
   }
 
  private:
+  [[nodiscard]] bool is_own(Entry entry) const {
+    if (entry.huge()) [[unlikely]]
+      return is_own_huge(system_, entry.frame()) || COWHERD_MUTANT(protect_upgrades_shared_huge);
+    const FrameDescriptor& frame = system_.descriptor(entry.frame());
+    return frame.use() == FrameUse::kAnon && (frame.exclusive() || COWHERD_MUTANT(protect_upgrades_shared_page));
+  }
+
   System<G>& system_;
   bool user_;
   bool writable_;
@@ -63,11 +68,30 @@ void close_migration_entry(System<G>& system, Mm& mm, EntrySlot slot, Entry seen
   slot.store(seen.with_migration_readable());
 }
 
+/// The huge entries of `range`, which lie in it whole; nobody else changes one while the mmap lock is held for writing.
+/// Compare Linux mm/huge_memory.c: change_huge_pmd().
+template <class G>
+void reprotect_huge(System<G>& system, Mm& mm, PageRange range, const Reprotection<G>& reprotection,
+                    PendingFlush<G>& flush) {
+  auto tables = system.tables(mm);
+  Vpn at = tables.next_used(range.begin, range.end, true);
+  const Live live(system, "reprotect-huge", at);
+  for (; at < range.end; at = tables.next_used(Tables<G>::table_end(at), range.end, true)) {
+    const auto found = tables.walk_to(at);
+    if (!found.huge) continue;
+    point(system, mm, Point::kSetEntry);
+    if (reprotection.change(found.slot) && !COWHERD_MUTANT(protect_huge_without_flush)) {
+      flush.add(Tables<G>::covered(at, 1));
+    }
+  }
+}
+
 /// Who is only permitted more needs no flush: whoever remembers less faults, and finds the entry changed.
 template <class G>
 void reprotect_range(System<G>& system, Mm& mm, PageRange range, Protection protection, PendingFlush<G>& flush) {
   auto tables = system.tables(mm);
   const Reprotection<G> reprotection(system, protection);
+  if (system.has_huge()) reprotect_huge(system, mm, range, reprotection, flush);
   Vpn at = tables.next_used(range.begin, range.end);
   PageRange lost;
   const Live live(system, "reprotect-range", at, lost);
@@ -114,7 +138,8 @@ Result<void> mprotect(System<G>& system, ProcessId process, Vaddr address, ByteC
     if (cuts_hugetlb_where(system, mm, range, changes)) return Errno::kInvalid;
     // All VMAs that this may need come first: once a protection has changed nothing fails for want of memory.
     COWHERD_TRY(split_where(system, mm, range, changes));
-    if (auto owned = own_tables(system, mm, range); !owned) {
+    // What cuts a huge entry has split it.
+    if (auto owned = own_tables(system, mm, range, OnHuge::kKeep); !owned) {
       merge_vmas(system, mm, range);
       return owned;
     }

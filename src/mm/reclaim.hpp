@@ -8,13 +8,15 @@ namespace cowherd::mm {
 // Taking pages away from those who map them. All of it needs a machine with swap.
 
 /// Takes the page at `page` of `vma` from everybody who maps it: it goes to swap, or is thrown away where its owner has
-/// said MADV_FREE and not written it since. A page of a file in memory need not be mapped there. EFAULT: no anonymous
+/// said MADV_FREE and not written it since. A large folio that lies in `within` goes with it where the rules say so.
+/// Returns how many frames that freed. A page of a file in memory need not be mapped there. EFAULT: no anonymous
 /// page is there, nor one of such a file. EBUSY: it is kept, and may have left
 /// some of its mappings behind, which find it in the swap cache. ENOMEM: swap is full. EAGAIN: the tables have to
 /// become the address space's own first (shared_tables.hpp). kWouldBlock. Compare Linux mm/vmscan.c:
 /// shrink_folio_list().
 template <class G>
-Result<void> reclaim_page(System<G>& system, Mm& mm, Ref<Vma> vma, Vpn page) COWHERD_REQUIRES(mm.mmap_lock);
+Result<PageCount> reclaim_page(System<G>& system, Mm& mm, Ref<Vma> vma, Vpn page, PageRange within)
+    COWHERD_REQUIRES(mm.mmap_lock);
 
 /// Frees the page that the swap cache has for `slot`, if nobody maps it, or the slot, where swap is full and somebody
 /// does. Returns whether it freed the page.

@@ -1,8 +1,14 @@
+#include <optional>
+#include <utility>
+
 #include "mm/files.hpp"
+#include "mm/huge.hpp"
+#include "mm/hugetlb.hpp"
 #include "mm/lifecycle.hpp"
 #include "mm/locks.hpp"
 #include "mm/page.hpp"
 #include "mm/reclaim.hpp"
+#include "mm/reclaim_folio.hpp"
 #include "mm/shmem_swap.hpp"
 
 namespace cowherd::mm {
@@ -37,9 +43,19 @@ struct Round {
   System<G>& system;
   PageCount wanted;
   PageCount freed{0};
+  /// Where an old huge page is, which takes the mmap lock for writing to go.
+  std::optional<Vpn> huge{};
 
   [[nodiscard]] bool done() const { return freed >= wanted; }
 };
+
+/// Whether nobody has used the huge page since the hand came by; the mmap lock is held.
+template <class G>
+bool is_old_huge(System<G>& system, EntrySlot place) {
+  const Entry entry = place.load();
+  if (is_of_hugetlb(system, entry) || is_huge_zero_page(system, entry.frame())) return false;
+  return look_at(system, place, entry) == Age::kOld;
+}
 
 /// Goes over what one lowest table of `mm` maps from `at` on, the mmap lock held for reading; returns where it stopped.
 template <class G>
@@ -48,6 +64,7 @@ Vpn scan_table(Round<G>& round, Mm& mm, Vpn at) COWHERD_NO_THREAD_SAFETY_ANALYSI
   System<G>& system = round.system;
   const Vpn end = Tables<G>::table_end(at);
   const auto walk = system.tables(mm).walk_to(at);
+  if (walk.huge && is_old_huge(system, walk.slot)) round.huge = at;
   if (walk.shared || !walk.slot) return end;
   const FrameNumber table = system.tables(mm).table_of(walk.slot);
   Vpn page = at;
@@ -60,7 +77,9 @@ Vpn scan_table(Round<G>& round, Mm& mm, Vpn at) COWHERD_NO_THREAD_SAFETY_ANALYSI
       if (look_at(system, place, entry) == Age::kYoung) continue;
     }
     const Ref<Vma> vma = system.areas(mm).at(page);
-    if (vma && reclaim_page(system, mm, vma, page)) ++round.freed;
+    if (!vma) continue;
+    if (const auto freed = reclaim_page(system, mm, vma, page, system.at(vma).pages))
+      round.freed = round.freed + *freed;
   }
   return page;
 }
@@ -94,19 +113,31 @@ void scan_shared(Round<G>& round, Mm& mm) COWHERD_NO_THREAD_SAFETY_ANALYSIS {
   }
 }
 
+/// The huge page at `page`, or the pages that it was split into, in the next round.
+template <class G>
+void take_huge(Round<G>& round, Mm& mm, Vpn page) {
+  const MmapWriteGuard<G> guard(round.system, mm);
+  if (guard.blocked() || stuck(mm)) return;
+  const auto freed = reclaim_huge(round.system, mm, page, {Vpn{0}, Vpn{Geometry<G>::kUserPages}});
+  if (freed && *freed) round.freed = round.freed + **freed;
+}
+
 /// One address space, from `at` on; `at` is where the hand stops.
 template <class G>
 void scan_mm(Round<G>& round, Mm& mm, Vpn& at) {
   constexpr Vpn kEnd{Geometry<G>::kUserPages};
   while (!round.done() && at < kEnd) {
-    const MmapReadGuard<G> guard(round.system, mm);
-    if (guard.blocked() || stuck(mm)) {
-      at = kEnd;
-      return;
+    {
+      const MmapReadGuard<G> guard(round.system, mm);
+      if (guard.blocked() || stuck(mm)) {
+        at = kEnd;
+        return;
+      }
+      if (at == Vpn{0}) scan_shared(round, mm);
+      at = round.system.tables(mm).next_used(at, kEnd, round.system.has_huge());
+      if (at < kEnd) at = scan_table(round, mm, at);
     }
-    if (at == Vpn{0}) scan_shared(round, mm);
-    at = round.system.tables(mm).next_used(at, kEnd);
-    if (at < kEnd) at = scan_table(round, mm, at);
+    if (round.huge) take_huge(round, mm, *std::exchange(round.huge, std::nullopt));
   }
 }
 

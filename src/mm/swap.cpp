@@ -78,6 +78,21 @@ Result<void> add_to_swap(System<G>& system, FrameNumber frame) {
 }
 
 template <class G>
+bool add_run_to_swap(System<G>& system, FrameNumber head, std::uint32_t pages) {
+  const Live live(system, "add-run-to-swap", head, pages);
+  const SwapGuard<G> guard(system);
+  const auto first = system.swap().allocate_run(head, pages);
+  if (!first) return false;
+  for (std::uint32_t i = 0; i < pages; ++i) {
+    const FrameNumber frame = head + PageCount{i};
+    system.frames().cold(frame).set_slot(BlockNumber{first->value() + i});
+    system.descriptor(frame).add_references(1);
+    system.descriptor(frame).set_dirty(true);
+  }
+  return true;
+}
+
+template <class G>
 bool try_free_swap(System<G>& system, FrameNumber frame) {
   {
     const Live live(system, "try-free-swap", frame);
@@ -215,6 +230,7 @@ Result<FrameNumber> read_swap_page(System<G>& system, BlockNumber slot, Zone zon
   template void free_swap_entry<G>(System<G>&, BlockNumber);                     \
   template FrameNumber get_from_swap_cache<G>(System<G>&, BlockNumber);          \
   template Result<void> add_to_swap<G>(System<G>&, FrameNumber);                 \
+  template bool add_run_to_swap<G>(System<G>&, FrameNumber, std::uint32_t);      \
   template bool try_free_swap<G>(System<G>&, FrameNumber);                       \
   template void free_swap_cache<G>(System<G>&, FrameNumber);                     \
   template bool remove_clean_from_swap_cache<G>(System<G>&, FrameNumber);        \

@@ -32,6 +32,11 @@ FrameNumber get_from_swap_cache(System<G>& system, BlockNumber slot);
 template <class G>
 Result<void> add_to_swap(System<G>& system, FrameNumber frame);
 
+/// As add_to_swap(), of `pages` frames from `head` on, which get slots side by side. False: there are none.
+/// Compare Linux mm/swapfile.c: folio_alloc_swap().
+template <class G>
+bool add_run_to_swap(System<G>& system, FrameNumber head, std::uint32_t pages);
+
 /// Takes a page, whose lock and a reference to which the caller holds, out of the swap cache, if it is there and no
 /// entry names its slot; it is dirty then. Compare Linux mm/swapfile.c: folio_free_swap().
 template <class G>

@@ -6,6 +6,7 @@
 #include "mm/operations.hpp"
 #include "mm/page.hpp"
 #include "mm/reclaim.hpp"
+#include "mm/reclaim_folio.hpp"
 #include "mm/shared_tables.hpp"
 #include "mm/shmem_swap.hpp"
 
@@ -13,14 +14,33 @@ namespace cowherd::mm {
 
 namespace {
 
-/// What reclaim did to the page that a process has at an address; its tables on the way have to be its own.
+/// What reclaim did to the page that a process has at an address. EAGAIN: its tables on the way have to be its own, and
+/// small.
 template <class G>
 Result<void> swap_out_locked(System<G>& system, Mm& mm, Vpn page) {
   const MmapReadGuard<G> guard(system, mm);
   if (guard.blocked() || stuck(mm)) return would_block(system, Point::kMmapLock);
   const Ref<Vma> vma = system.areas(mm).at(page);
   if (!vma) return Errno::kFault;
-  return reclaim_page(system, mm, vma, page);
+  COWHERD_TRY(reclaim_page(system, mm, vma, page, system.at(vma).pages));
+  return {};
+}
+
+/// Makes the tables on the way to the page small and the address space's own, and says EAGAIN then; or that was a huge
+/// page, and has gone whole.
+template <class G>
+Result<void> own_or_swap_out_huge(System<G>& system, Mm& mm, Vpn page) {
+  const Live live(system, "own-or-swap-out-huge", page);
+  const MmapWriteGuard<G> guard(system, mm);
+  if (guard.blocked() || stuck(mm)) return would_block(system, Point::kMmapLock);
+  COWHERD_TRY_ASSIGN(gone, reclaim_huge(system, mm, page, {Vpn{0}, Vpn{Geometry<G>::kUserPages}}));
+  return gone ? Result<void>() : Errno::kAgain;
+}
+
+template <class G>
+Result<void> own_and_look_again(System<G>& system, Mm& mm, Vpn page) {
+  COWHERD_TRY(lock_and_own_tables(system, mm, page));
+  return Errno::kAgain;
 }
 
 template <class G>
@@ -50,9 +70,9 @@ Result<void> swap_in_locked(System<G>& system, Mm& mm, Vpn page) {
   return *faulted == Faulted::kSharedTable ? Result<void>(Errno::kAgain) : Result<void>();
 }
 
-/// Does `operation` with the tables on the way to `page` the address space's own.
-template <class G, class Operation>
-Result<void> with_own_tables(System<G>& system, ProcessId process, Vaddr address, Operation&& operation) {
+/// Does `operation`, and `own` where it says EAGAIN, until neither does.
+template <class G, class Operation, class Own>
+Result<void> with_own_tables(System<G>& system, ProcessId process, Vaddr address, Operation&& operation, Own&& own) {
   const Vpn page = Geometry<G>::page_of(address);
   if (page.value() >= Geometry<G>::kUserPages) return Errno::kFault;
   const HeldMm<G> held(system, process);
@@ -61,7 +81,8 @@ Result<void> with_own_tables(System<G>& system, ProcessId process, Vaddr address
   while (true) {
     auto done = operation(system, held.mm(), page);
     if (done || done.error() != Errno::kAgain) return done;
-    COWHERD_TRY(lock_and_own_tables(system, held.mm(), page));
+    auto owned = own(system, held.mm(), page);
+    if (owned || owned.error() != Errno::kAgain) return owned;
   }
 }
 
@@ -70,13 +91,13 @@ Result<void> with_own_tables(System<G>& system, ProcessId process, Vaddr address
 template <class G>
 Result<void> swap_out(System<G>& system, ProcessId process, Vaddr address) {
   if (!system.has_swap()) return Errno::kNoMemory;
-  return with_own_tables(system, process, address, swap_out_locked<G>);
+  return with_own_tables(system, process, address, swap_out_locked<G>, own_or_swap_out_huge<G>);
 }
 
 template <class G>
 Result<void> swap_in(System<G>& system, ProcessId process, Vaddr address) {
   if (!system.has_swap()) return Errno::kFault;
-  return with_own_tables(system, process, address, swap_in_locked<G>);
+  return with_own_tables(system, process, address, swap_in_locked<G>, own_and_look_again<G>);
 }
 
 template <class G>

@@ -91,8 +91,6 @@ class Verifier {
     bool counted;
     /// Whether a table on the way may be shared, itself included.
     bool shared;
-    /// The same of the tables above a huge entry.
-    bool above_shared = false;
   };
 
   /// Returns whether a page below it is pinned.
@@ -130,9 +128,7 @@ class Verifier {
         }
         pinned = take_entry(mm, Vpn{page}, entries[i], {way.level, page, !again, way.shared}) || pinned;
       } else if (way.level == 1 && entries[i].huge()) {
-        pinned =
-            take_huge(mm, entries[i], {way.level, page, !again, way.shared || !entries[i].writable(), way.shared}) ||
-            pinned;
+        pinned = take_huge(mm, entries[i], {way.level, page, !again, way.shared}) || pinned;
       } else {
         const Way below{way.level - 1, page, !again, way.shared || !entries[i].writable()};
         pinned = take_table(mm, entries[i].frame(), below) || pinned;
@@ -163,7 +159,7 @@ class Verifier {
     }
     if (maps_no_hugetlb_page<G>(entry)) return false;
     // No table above is shared.
-    if (way.above_shared) found_.add(Violation::kWritableShared);
+    if (way.shared) found_.add(Violation::kWritableShared);
     return take_entry(mm, first, entry, {0, way.first, way.counted, false});
   }
 
@@ -174,10 +170,12 @@ class Verifier {
       found_.add(Violation::kTable);
       return false;
     }
-    const bool first = way.counted && !is_zero_page(entry.frame()) && huge_.take_entry(entry);
+    const bool zeros = is_zero_page(entry.frame());
+    const bool shared = way.shared || zeros || !huge_.is_only_entry(entry);
+    const bool first = way.counted && !zeros && huge_.take_entry(entry);
     bool pinned = false;
     for (std::uint32_t i = 0; i < Frames<G>::kHugeFrames; ++i) {
-      pinned = take_entry(mm, Vpn{way.first + i}, entry.piece(i), {0, way.first + i, first, way.shared}) || pinned;
+      pinned = take_entry(mm, Vpn{way.first + i}, entry.piece(i), {0, way.first + i, first, shared}) || pinned;
     }
     if (pinned && mark_protects_pins() && !system_.frames().huge(entry.frame()).pieces_used()) {
       found_.add(Violation::kPinnedShared);

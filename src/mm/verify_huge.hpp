@@ -22,6 +22,12 @@ class HugeVerifier {
            head + Frames<G>::kHugeFrames <= system_.frames().frame_count().value();
   }
 
+  /// Whether no other huge entry maps the run; before take_entry().
+  [[nodiscard]] bool is_only_entry(Entry entry) const {
+    const HugePage& huge = system_.frames().huge(entry.frame());
+    return huge.mapcount() == 1 && !huge.seen();
+  }
+
   /// Takes the run's share once it has been counted. Returns whether the frames' shares are to be taken with it.
   bool take_entry(Entry entry) {
     HugePage& huge = system_.frames().huge(entry.frame());
