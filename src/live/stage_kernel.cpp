@@ -64,6 +64,11 @@ Answer Stage::swap_out(std::uint8_t process, const litmus::Place& place) {
   const std::size_t mappings = mappings_in_test(before.frame);
   Request request = on_pages(Ask::kAdvise, place);
   request.length = kPageBytes;
+  // Reclaim takes a huge page as a whole; advice for a part splits it.
+  if (is_huge(pid_of(process), address, before).value_or(false)) {
+    request.address -= request.address % kHugeBytes;
+    request.length = kHugeBytes;
+  }
   request.first = advice_of(Advice::kPageOut);
   Answer advised = ask(server_of(process), request);
   if (!advised.lost.empty()) return advised;
