@@ -101,8 +101,8 @@ enum class PinFlags : std::uint8_t {
 
 /// Of which faults in a range of memory userfaultfd's handler decides, and what its registration outlives. Linux:
 /// UFFDIO_REGISTER_MODE_MISSING, _WP, _MINOR, and UFFD_FEATURE_EVENT_FORK, UFFD_FEATURE_EVENT_REMAP,
-/// UFFD_FEATURE_WP_ASYNC, UFFD_FEATURE_EVENT_UNMAP.
-enum class UffdFlags : std::uint8_t {
+/// UFFD_FEATURE_WP_ASYNC, UFFD_FEATURE_EVENT_UNMAP, UFFD_FEATURE_EVENT_REMOVE.
+enum class UffdFlags : std::uint16_t {
   kNone = 0,
   /// On a page that is not there: who accesses it waits until the handler brings one.
   kMissing = 1,
@@ -121,11 +121,14 @@ enum class UffdFlags : std::uint8_t {
   kWpAsync = 64,
   /// The handler is told of memory that is unmapped, or that a new mapping or mremap takes the place of.
   kEventUnmap = 128,
+  /// The handler is told of memory that MADV_DONTNEED, MADV_FREE or MADV_REMOVE is about to take, before anything of it
+  /// goes.
+  kEventRemove = 256,
 };
 
 /// What userfaultfd's handler is told beside faults. Linux: UFFD_EVENT_FORK, UFFD_EVENT_REMAP,
-/// UFFD_EVENT_UNMAP, with these numbers.
-enum class UffdEvent : std::uint8_t { kFork = 0x13, kRemap = 0x14, kUnmap = 0x16 };
+/// UFFD_EVENT_REMOVE, UFFD_EVENT_UNMAP, with these numbers.
+enum class UffdEvent : std::uint8_t { kFork = 0x13, kRemap = 0x14, kRemove = 0x15, kUnmap = 0x16 };
 
 template <class E>
 inline constexpr bool kIsFlagSet = false;
@@ -142,13 +145,13 @@ inline constexpr bool kIsFlagSet<UffdFlags> = true;
 
 template <class E>
 requires kIsFlagSet<E>
-constexpr E operator|(E a, E b) { return static_cast<E>(static_cast<std::uint8_t>(a) | static_cast<std::uint8_t>(b)); }
+constexpr E operator|(E a, E b) { return static_cast<E>(static_cast<unsigned>(a) | static_cast<unsigned>(b)); }
 
 /// Whether `set` holds every bit of `bits`.
 template <class E>
 requires kIsFlagSet<E>
 constexpr bool has(E set, E bits) {
-  return (static_cast<std::uint8_t>(set) & static_cast<std::uint8_t>(bits)) == static_cast<std::uint8_t>(bits);
+  return (static_cast<unsigned>(set) & static_cast<unsigned>(bits)) == static_cast<unsigned>(bits);
 }
 
 }  // namespace cowherd

@@ -42,8 +42,9 @@ struct VmaFlags {
   /// Of a hugetlb mapping: a page of the pool is promised to each place that has no entry, and was to each that has one
   /// (HPAGE_RESV_OWNER). A child does not inherit it.
   bool reserved : 1 = false;
-  /// Which faults userfaultfd's handler decides. Compare Linux VM_UFFD_MISSING, VM_UFFD_WP, VM_UFFD_MINOR.
-  UffdFlags uffd = UffdFlags::kNone;
+  /// Which faults userfaultfd's handler decides. Compare Linux VM_UFFD_MISSING, VM_UFFD_WP, VM_UFFD_MINOR. As many bits
+  /// as are left of a word.
+  UffdFlags uffd : 14 = UffdFlags::kNone;
 
   /// For who comes by a reverse map, without a mmap lock: as of some moment.
   [[nodiscard]] Protection protection_unlocked() const {
@@ -106,6 +107,6 @@ struct Vma {
   [[nodiscard]] Vpn index_of(Vpn page) const { return index + (page - pages.begin); }
 };
 
-static_assert(sizeof(Vma) <= 64);
+static_assert(sizeof(Vma) <= 64 && sizeof(VmaFlags) == 4);
 
 }  // namespace cowherd

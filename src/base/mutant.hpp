@@ -305,9 +305,13 @@ namespace cowherd {
   X(uffd_move_without_flush, "CPUs go on using the address that the handler has taken a page from")                  \
   X(uffd_move_keeps_rmap, "the reverse map of a page leads to where the handler took it from")                       \
   X(uffd_event_lost, "userfaultfd's handler is not told of what it wants to hear")                                   \
+  X(uffd_remove_untold, "memory is taken without a word to the handler that wants to hear of it")                    \
   X(uffd_event_stays, "the handler reads the same event again, and who has caused it goes on waiting")               \
   X(uffd_async_asks, "a write waits for a handler that wants to be asked nothing")                                   \
   X(uffd_async_keeps_mark, "a mark that a write takes along without a word stays")                                   \
+  X(truncate_leaves_zeros, "zeros that the handler has put before a file outlive the end of the file")               \
+  X(fork_shares_forbidden, "a child that shares tables finds pages of a file forbidden that are not")                \
+  X(free_keeps_poison, "MADV_FREE leaves alone what nobody can have")                                                \
   X(uffd_fill_stops_at_poison, "the handler cannot bring a page where it has said that there is none")               \
   X(uffd_fill_ignores_events, "the handler fills a page though it has not read what has changed")                    \
   X(fork_keeps_registration, "a child's memory stays registered though nobody is told of the fork")                  \

@@ -64,6 +64,8 @@ struct Call {
     kUffdMove,
     /// Of an event.
     kUffdRead,
+    /// What is said before an madvise takes pages of these.
+    kUffdTell,
     /// Nothing is asked: the operation before is over when the event that it has caused was read.
     kUffdAwait,
   };

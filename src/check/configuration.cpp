@@ -53,6 +53,7 @@ void Configuration::effects(const InFlight& in_flight, std::vector<Effect>& to) 
       case Kind::kPoison:
       case Kind::kExec:
       case Kind::kExit:
+      case Kind::kUffdTell:
         if (!done.taken) to.push_back({.agent = agent, .index = 0, .refused = false});
         break;
       case Kind::kMakeExclusive:
@@ -146,6 +147,13 @@ void Configuration::apply(const InFlight& in_flight, const Effect& effect) {
     case Kind::kUffdMove:
     case Kind::kUffdRead:
       return apply_of_handler(effect, pending, done);
+    case Kind::kUffdTell: {
+      const spec::Removal removal = spec.removal(pending.space, call.page, call.count, call.advice);
+      if (removal.tells) spec.tell_of_removal(pending.space);
+      done.value = value_of(removal);
+      done.taken = true;
+      return;
+    }
     case Kind::kExec:
     case Kind::kExit:
       if (pending.drops && !in_flight.held(pending.space, effect.agent)) spec.drop_space(pending.space);

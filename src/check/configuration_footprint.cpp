@@ -165,6 +165,7 @@ Footprint Configuration::footprint_in_space(const InFlight& in_flight, const Eff
     case Kind::kUffdProtect:
     case Kind::kUffdMove:
     case Kind::kUffdRead:
+    case Kind::kUffdTell:
       print.pages = pages_of_handler_call(call);
       print.touches = kNewMapping | F::kReadsWords | F::kWritesWords;
       break;
@@ -196,7 +197,7 @@ Footprint Configuration::footprint_in_space(const InFlight& in_flight, const Eff
 Footprint Configuration::footprint_in_space(const Pending& pending) const {
   const Call& call = pending.call;
   Footprint print{.space = pending.space, .pages = page_bits(call.page, 1u), .word_pages = page_bits(call.page, 1u)};
-  if (is_of_handler(call.kind)) {
+  if (is_of_handler(call.kind) || call.kind == Kind::kUffdTell) {
     print.pages = print.word_pages = pages_of_handler_call(call);
     print.touches = kNewMapping | F::kReadsWords | F::kWritesWords;
     return print;

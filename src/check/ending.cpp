@@ -82,6 +82,8 @@ class Ending {
       case Kind::kUffdMove:
       case Kind::kUffdRead:
         return of_handler();
+      case Kind::kUffdTell:
+        return tell_of_removal();
       case Kind::kVfork:
         return succeeded() ? Judgement{} : judge_start();
       case Kind::kNothing:
@@ -342,6 +344,16 @@ class Ending {
     if (done_.refused && (is_refused_with(done_.value, seen_.error) || seen_.for_shortage())) return {};
     if (done_.refused) return judge_result(Errno::kExist, seen_);
     return run_handler_call(spec_, pending_, seen_);
+  }
+
+  Judgement tell_of_removal() {
+    if (done_.taken) {
+      const spec::Removal said = removal_of(done_.value);
+      return said.tells && seen_.for_shortage() ? judge_result(kSuccess, seen_) : judge_said(said, seen_);
+    }
+    const spec::Removal removal = spec_.removal(pending_.space, call_.page, call_.count, call_.advice);
+    if (removal.tells && succeeded()) spec_.tell_of_removal(pending_.space);
+    return judge_said(removal, seen_);
   }
 
   Judgement on_file() {

@@ -80,9 +80,28 @@ bool is_refused_with(std::int64_t refusals, Errno error) {
   return false;
 }
 
+std::int64_t value_of(const spec::Removal& removal) {
+  return std::int64_t{removal.least} | removal.most << 8 | (removal.tells ? 1 << 16 : 0) |
+         (removal.vague ? 1 << 17 : 0);
+}
+
+spec::Removal removal_of(std::int64_t value) {
+  return {static_cast<std::uint8_t>(value & 0xFF), static_cast<std::uint8_t>(value >> 8 & 0xFF), (value >> 16 & 1) != 0,
+          (value >> 17 & 1) != 0};
+}
+
+spec::Judgement judge_said(const spec::Removal& removal, const spec::Observation& seen) {
+  if (seen.for_shortage()) return {};
+  const bool allowed =
+      removal.allows(static_cast<std::uint8_t>(seen.value & 0xFF), (seen.value & 0x100) != 0) || seen.error != Errno{0};
+  return spec::judge_event(allowed ? seen.value : said_of(removal.most, removal.tells), seen);
+}
+
 std::uint16_t pages_of_handler_call(const Call& call) {
   // An event that is to be read first may be of any page.
-  if (has(call.uffd, UffdFlags::kReadsEvents) || call.kind == Kind::kUffdRead) return 0xffff;
+  if (has(call.uffd, UffdFlags::kReadsEvents) || call.kind == Kind::kUffdRead || call.kind == Kind::kUffdTell) {
+    return 0xffff;
+  }
   const unsigned pages = ((1u << call.count) - 1u) << call.page;
   return static_cast<std::uint16_t>(call.kind == Kind::kUffdMove ? pages | 1u << call.child : pages);
 }

@@ -47,6 +47,15 @@ bool uses(const litmus::Program& program, litmus::OpCode code) {
   return false;
 }
 
+bool registers_for(const litmus::Program& program, UffdFlags flags) {
+  for (const litmus::Block& block : program.blocks) {
+    for (const litmus::Operation& op : block.operations) {
+      if (op.code == litmus::OpCode::kUffdRegister && has(op.uffd, flags)) return true;
+    }
+  }
+  return false;
+}
+
 bool needs_huge(const litmus::Program& program) {
   using litmus::VariableKind;
   if (program.folios) return true;
@@ -91,6 +100,7 @@ Scene::Scene(const litmus::Program& program) : program_(&program) {
   uses_huge_ = needs_huge(program);
   if (program.folios) folio_order_ = static_cast<unsigned>(std::countr_zero(unsigned{*program.folios}));
   reads_events_ = uses(program, litmus::OpCode::kUffdRead);
+  tells_of_removal_ = reads_events_ && registers_for(program, UffdFlags::kEventRemove);
   uses_userfault_ = reads_events_ || uses(program, litmus::OpCode::kUffdRegister);
   for (const litmus::Variable& variable : program.variables) {
     ++next;

@@ -94,6 +94,8 @@ class Scene {
   [[nodiscard]] bool uses_userfault() const { return uses_userfault_; }
   /// Whether the test says when it reads what it is told beside faults: else somebody does at once.
   [[nodiscard]] bool reads_events() const { return reads_events_; }
+  /// Whether somebody who takes memory may have to tell the handler before.
+  [[nodiscard]] bool tells_of_removal() const { return tells_of_removal_; }
   /// What memory is registered for by such an operation.
   [[nodiscard]] UffdFlags uffd_of(const litmus::Operation& op) const {
     return reads_events_ && op.uffd != UffdFlags::kNone ? op.uffd | UffdFlags::kReadsEvents : op.uffd;
@@ -133,6 +135,7 @@ class Scene {
   bool uses_huge_ = false;
   unsigned folio_order_ = 0;
   bool uses_userfault_ = false;
+  bool tells_of_removal_ = false;
   bool reads_events_ = false;
   std::uint32_t hugetlb_pages_ = 0;
   PageCount swap_{0};

@@ -1,6 +1,7 @@
 #include "check/step.hpp"
 
 #include "check/last_page.hpp"
+#include "check/removing.hpp"
 #include "check/stepper.hpp"
 
 namespace cowherd::check {
@@ -24,7 +25,7 @@ StepReport run_on(World& world, Move move) {
   };
   const std::uint8_t block = block_of(move);
   const bool begins = !world.inside(block);
-  const Call call = begins ? call_of(world, block) : Call{};
+  const Call call = begins ? next_call(world, block) : Call{};
   const auto stop = world.advance(move, body, &world);
   // What ends in its first step overlaps nothing.
   if (begins && stop == StepScheduler::Stop::kSuspended && call.kind != Call::Kind::kNothing) {

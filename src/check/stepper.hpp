@@ -6,6 +6,7 @@
 
 #include "check/call_of.hpp"
 #include "check/handler_step.hpp"
+#include "check/removing.hpp"
 #include "check/step_report.hpp"
 #include "check/world.hpp"
 #include "mm/sync.hpp"
@@ -13,13 +14,6 @@
 namespace cowherd::check {
 
 using litmus::OpCode;
-
-/// What the run has broken is part of the state.
-inline void note_breach(Control& control, const spec::Judgement& judgement) {
-  if (judgement.ok()) return;
-  control.clauses = static_cast<std::uint16_t>(control.clauses | 1u << static_cast<unsigned>(judgement.broken));
-  control.harms = static_cast<std::uint8_t>(control.harms | 1u << static_cast<unsigned>(judgement.harm));
-}
 
 /// Carries out the next operation of a block, in the machine and in the reference.
 class Stepper {
@@ -37,9 +31,8 @@ class Stepper {
     if (!report_.blocked && world_.reference.under_way(block_)) world_.reference.abandon(block_);
     if (report_.blocked) return report_;
     report_.completed = true;
-    AgentControl& agent = world_.control.agents[block_];
-    if (op_.result) world_.reg(block_, *op_.result) = report_.result;
-    ++agent.pc;
+    if (!goes_on_ && op_.result) world_.reg(block_, *op_.result) = report_.result;
+    if (!goes_on_) ++world_.control.agents[block_].pc;
     world_.claim_events(block_);
     note_breach(world_.control, report_.judgement);
     world_.settle();
@@ -67,7 +60,7 @@ class Stepper {
     return result.ok() ? Errno{0} : result.error();
   }
   /// Ends the operation in the reference, where it has begun if others may overlap it.
-  void judge(const spec::Observation& observed) { judge(call_of(world_, block_), observed); }
+  void judge(const spec::Observation& observed) { judge(next_call(world_, block_), observed); }
   void judge(const Call& call, const spec::Observation& observed) {
     Reference& reference = world_.reference;
     report_.judgement =
@@ -96,6 +89,7 @@ class Stepper {
       case OpCode::kMunlock:
         return change_mapping();
       case OpCode::kMadvise:
+        if (removes_in_parts(world_, block_)) return remove_part();
         return op_.advice == Advice::kCollapse ? collapse_range() : change_mapping();
       case OpCode::kFork:
       case OpCode::kVfork:
@@ -256,6 +250,13 @@ class Stepper {
         break;
     }
     if (!report_.blocked) judge(observed);
+  }
+
+  void remove_part() {
+    const RemovedPart part = remove_next(world_, block_);
+    if ((report_.blocked = part.seen.error == Errno::kWouldBlock)) return;
+    judge(part.seen);
+    report_.result = -static_cast<std::int64_t>(settle_removal(world_, block_, part, goes_on_));
   }
 
   void start() {
@@ -493,6 +494,7 @@ class Stepper {
   std::uint8_t process_;
   const litmus::Operation& op_;
   StepReport report_;
+  bool goes_on_ = false;  // The operation is not over: its next part follows.
 };
 
 }  // namespace cowherd::check

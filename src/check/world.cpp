@@ -45,7 +45,8 @@ std::string World::begin(const Scene& scene, const Rules& rules, const Setting& 
   reference.clear();
   if (scene.uses_userfault()) reference.track_handlers(scene.uses_huge());
   std::memset(static_cast<void*>(&control), 0, sizeof control);
-  registers_.assign(scene.registers(), 0);
+  // And one to each block for how far an madvise has come.
+  registers_.assign(scene.registers() + (scene.tells_of_removal() ? std::size_t{scene.blocks()} : 0), 0);
   auto error = build();
   if (watcher_ != nullptr && error.empty()) watcher_->begin({memory_.get(), bytes}, scene.blocks());
   return error;

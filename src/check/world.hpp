@@ -159,6 +159,10 @@ class World {
   [[nodiscard]] std::int64_t& reg(std::uint8_t block, std::uint8_t number) {
     return registers_[scene_->first_register(block) + std::size_t{number}];
   }
+  /// How far the madvise of `block` has come, as Removing. Precondition: scene().tells_of_removal().
+  [[nodiscard]] std::int64_t& removing(std::uint8_t block) {
+    return registers_[scene_->registers() + std::size_t{block}];
+  }
   /// The operation that `block` is inside of, or begins next. Precondition: the block has not ended.
   [[nodiscard]] const litmus::Operation& operation(std::uint8_t block) const {
     return scene_->block(block).operations[control.agents[block].pc];
@@ -233,5 +237,12 @@ class World {
   std::vector<std::byte> packed_;
   std::size_t packed_bytes_ = 0;
 };
+
+/// What the run has broken is part of the state.
+inline void note_breach(Control& control, const spec::Judgement& judgement) {
+  if (judgement.ok()) return;
+  control.clauses = static_cast<std::uint16_t>(control.clauses | 1u << static_cast<unsigned>(judgement.broken));
+  control.harms = static_cast<std::uint8_t>(control.harms | 1u << static_cast<unsigned>(judgement.harm));
+}
 
 }  // namespace cowherd::check

@@ -264,6 +264,7 @@ void Generator::draw_uffd(std::uint8_t b, Operation op) {
       if (random_.percent(40)) op.uffd = op.uffd | UffdFlags::kEventRemap;
       if (random_.percent(20)) op.uffd = op.uffd | UffdFlags::kEventUnmap;
       if (random_.percent(15)) op.uffd = op.uffd | UffdFlags::kWpAsync;
+      if (random_.percent(15)) op.uffd = op.uffd | UffdFlags::kEventRemove;
     }
     has_handler_ = true;
     return emit(program_.blocks[b], op, random_.percent(20));

@@ -260,9 +260,6 @@ class Planner {
     }
     if (op.code == OpCode::kUffdMove) need(Need::kUserfaultMove, text);
     if (op.code == OpCode::kUffdPoison) need(Need::kUserfaultPoison, text);
-    if (op.code == OpCode::kUffdPoison && is_shared(op.place)) {
-      return skip("no rule set forbids pages of files, as Linux does", text);
-    }
     if (op.code == OpCode::kUffdWp || op.code == OpCode::kUffdUnwp) need(Need::kUserfaultWp, text);
     if (op.code == OpCode::kUffdContinue) need(Need::kUserfaultMinor, text);
     if (op.code != OpCode::kUffdRegister) return;
@@ -270,15 +267,10 @@ class Planner {
     if (has(op.uffd, UffdFlags::kMinor)) need(Need::kUserfaultMinor, text);
     if (has(op.uffd, UffdFlags::kWpAsync)) need(Need::kUserfaultAsync, text);
     if (has(op.uffd, UffdFlags::kEventFork) || has(op.uffd, UffdFlags::kEventRemap) ||
-        has(op.uffd, UffdFlags::kEventUnmap))
+        has(op.uffd, UffdFlags::kEventUnmap) || has(op.uffd, UffdFlags::kEventRemove))
       need(Need::kUserfaultEvents, text);
-    const litmus::Variable& variable = program_.variables[op.place.variable];
     if (is_shared(op.place) && has(op.uffd, UffdFlags::kWriteProtect)) {
       return skip("no rule set write-protects files by userfaultfd, as Linux does", text);
-    }
-    const bool of_private_file = variable.kind == litmus::VariableKind::kFile && !variable.shared;
-    if (of_private_file && has(op.uffd, UffdFlags::kMissing)) {
-      return skip("no rule set has a handler bring pages of a private mapping of a file, as Linux does", text);
     }
   }
 

@@ -91,7 +91,14 @@ bool clear_entries(const Unmapping<G>& unmapping, Mm& mm, PageRange pages, Gathe
         if (entry.swap()) cleared.add_slot(entry.slot());
         continue;
       }
-      if (!entry.present() || entry.frame() == Frames<G>::kZeroPage) continue;
+      const bool zeros = entry.present() && entry.frame() == Frames<G>::kZeroPage;
+      if (zeros && unmapping.copies && !COWHERD_MUTANT(truncate_leaves_zeros)) {
+        // Of userfaultfd's handler: there are none otherwise where a file is mapped.
+        point(system, mm, Point::kClearEntry);
+        (void)system.tables(mm).set(slot, Entry{});
+        continue;
+      }
+      if (!entry.present() || zeros) continue;
       const FrameNumber frame = entry.frame();
       if (system.descriptor(frame).use() != FrameUse::kFile && !unmapping.copies) continue;
       if (cleared.full()) break;

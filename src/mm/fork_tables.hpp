@@ -36,8 +36,8 @@ template <class G>
 bool any_held(System<G>& system, FrameNumber table) {
   for (std::size_t i = 0; i < Geometry<G>::kEntries; ++i) {
     const Entry entry = Tables<G>::slot_at(system.frames(), table, i).load();
-    // Somebody is at it: it may come back as it was.
-    if (entry.in_transit() || entry.migration() || entry.on_device()) return true;
+    // Somebody is at it: it may come back as it was; or it says something of a file's page, which a child's does not.
+    if (entry.in_transit() || entry.migration() || entry.on_device() || entry.is_forbidden()) return true;
     if (!entry.present() || entry.frame() == Frames<G>::kZeroPage) continue;
     const FrameState page = system.state(entry.frame());
     const std::uint32_t cached = page.anon ? 0 : 1;

@@ -156,12 +156,12 @@ Result<Vaddr> mmap(System<G>& system, ProcessId process, Vaddr address, ByteCoun
     added.pages = range;
     added.index = of_file ? Vpn{backing.first.value()} : range.begin;
     added.mm = system.at(process_ref<G>(process)).mm;
-    added.flags = {.protection = protection,
-                   .shared = has(flags, MapFlags::kShared),
-                   .soft_dirty = true,
-                   .secret = has(flags, MapFlags::kSecret),
-                   .hugetlb = hugetlb,
-                   .reserved = reserved && !has(flags, MapFlags::kShared)};
+    added.flags = VmaFlags{.protection = protection,
+                           .shared = has(flags, MapFlags::kShared),
+                           .soft_dirty = true,
+                           .secret = has(flags, MapFlags::kSecret),
+                           .hugetlb = hugetlb,
+                           .reserved = reserved && !has(flags, MapFlags::kShared)};
     if (fresh.file && reserved) system.at(fresh.file).promised = true;
     link_vma(system, fresh);
     system.areas(mm).insert(fresh.vma);

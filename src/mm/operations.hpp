@@ -328,7 +328,8 @@ Result<void> uffd_copy(System<G>& system, ProcessId process, Vaddr address, std:
 template <class G>
 Result<void> uffd_zeropage(System<G>& system, ProcessId process, Vaddr address);
 /// Nobody gets a page there, as if its memory had failed: SIGBUS, and EFAULT or EHWPOISON for the kernel, until
-/// uffd_copy() brings one after all or the address is given up. Errors as uffd_copy(); EINVAL: a file is mapped there.
+/// uffd_copy() brings one after all or the address is given up. A file is as it was, for whoever has
+/// it by another way. Errors as uffd_copy().
 /// Compare Linux UFFDIO_POISON.
 template <class G>
 Result<void> uffd_poison(System<G>& system, ProcessId process, Vaddr address);
@@ -356,6 +357,18 @@ template <class G>
 bool has_unread_event(System<G>& system, ProcessId process);
 template <class G>
 bool waits_to_be_read(System<G>& system, ProcessId process, std::uint8_t agent);
+/// What is to be said before madvise() takes memory: of the first `pages` pages of the range.
+struct Removal {
+  PageCount pages;
+  /// The handler was told that they go, and madvise() waits until it has read that; else nobody has to be told.
+  bool told = false;
+};
+/// Looks at what begins the range, and tells the handler that it goes if it wants to hear that (kEventRemove). Whoever
+/// calls madvise() with kDontNeed, kFree or kRemove on memory that is registered so calls this first, then madvise() of
+/// the pages that it was about, and so on to the end of the range. ENOMEM: the handler cannot be told. Compare Linux
+/// fs/userfaultfd.c: userfaultfd_remove().
+template <class G>
+Result<Removal> tell_of_removal(System<G>& system, ProcessId process, Vaddr address, ByteCount length, Advice advice);
 /// What nobody is known to have caused, there being no scheduler, was caused by `agent`.
 template <class G>
 void claim_events(System<G>& system, ProcessId process, std::uint8_t agent);

@@ -1,6 +1,7 @@
 #include <algorithm>
 
 #include "base/mutant.hpp"
+#include "mm/areas.hpp"
 #include "mm/lifecycle.hpp"
 #include "mm/locks.hpp"
 #include "mm/operations.hpp"
@@ -23,6 +24,57 @@ bool tells_of(System<G>& system, Mm& mm, PageRange range, UffdFlags event) {
     if (tells_handler(system.at(vma).flags.uffd, event)) return true;
   }
   return false;
+}
+
+namespace {
+
+/// Whether such advice goes no further than to this memory, or does not begin there. Compare Linux mm/madvise.c:
+/// madvise_dontneed_free_valid_vma(), madvise_remove().
+bool stops(const Vma& area, Advice advice) {
+  if (area.flags.locked || area.flags.hugetlb) return true;
+  if (advice == Advice::kFree) return static_cast<bool>(area.mapping);
+  return advice == Advice::kRemove && !area.flags.shared;
+}
+
+}  // namespace
+
+/// Who gives up memory, and who has it served:
+///
+///   P0: MADV_DONTNEED                      handler                        P1
+///   tell, unlock
+///                                                                         read the page: its contents
+///                                          read: the page goes
+///                                          fill it: EEXIST
+///   lock, take the page
+///                                                                         read the page: it waits
+///                                          fill it
+///
+/// Allowed because the handler is told that the page goes, not that it has gone: what it fills before that is taken
+/// too.
+template <class G>
+Result<Removal> tell_of_removal(System<G>& system, ProcessId process, Vaddr address, ByteCount length, Advice advice) {
+  Mm& mm = mm_of(system, process);
+  COWHERD_TRY_ASSIGN(range, page_range<G>(address, length));
+  const Live live(system, "tell-of-removal", range);
+  const MmapWriteGuard<G> guard(system, mm);
+  if (guard.blocked() || stuck(mm)) return would_block(system, Point::kMmapLock);
+  VmaTree areas = system.areas(mm);
+  bool any_before = false;
+  for (Ref<Vma> vma = areas.find(range.begin); vma && system.at(vma).pages.begin < range.end; vma = areas.next(vma)) {
+    const Vma& area = system.at(vma);
+    if (stops(area, advice)) break;
+    if (!tells_handler(area.flags.uffd, UffdFlags::kEventRemove) || COWHERD_MUTANT(uffd_remove_untold)) {
+      any_before = true;
+      continue;
+    }
+    const PageRange part = intersect(range, area.pages);
+    // What lies before it goes first.
+    if (any_before) return Removal{part.begin - range.begin, false};
+    if (!can_tell(system, mm)) return Errno::kNoMemory;
+    tell_handler(system, mm, UffdEvent::kRemove);
+    return Removal{part.end - range.begin, true};
+  }
+  return Removal{range.count(), false};
 }
 
 /// Who reads and who fills a page at the same time:
@@ -74,12 +126,13 @@ void claim_events(System<G>& system, ProcessId process, std::uint8_t agent) {
   }
 }
 
-#define COWHERD_INSTANTIATE(G)                                            \
-  template bool tells_of<G>(System<G>&, Mm&, PageRange, UffdFlags);       \
-  template void tell_handler<G>(System<G>&, Mm&, UffdEvent);              \
-  template Result<UffdEvent> uffd_read<G>(System<G>&, ProcessId);         \
-  template bool waits_to_be_read<G>(System<G>&, ProcessId, std::uint8_t); \
-  template bool has_unread_event<G>(System<G>&, ProcessId);               \
+#define COWHERD_INSTANTIATE(G)                                                                  \
+  template bool tells_of<G>(System<G>&, Mm&, PageRange, UffdFlags);                             \
+  template void tell_handler<G>(System<G>&, Mm&, UffdEvent);                                    \
+  template Result<UffdEvent> uffd_read<G>(System<G>&, ProcessId);                               \
+  template Result<Removal> tell_of_removal<G>(System<G>&, ProcessId, Vaddr, ByteCount, Advice); \
+  template bool waits_to_be_read<G>(System<G>&, ProcessId, std::uint8_t);                       \
+  template bool has_unread_event<G>(System<G>&, ProcessId);                                     \
   template void claim_events<G>(System<G>&, ProcessId, std::uint8_t);
 COWHERD_FOR_EACH_GEOMETRY(COWHERD_INSTANTIATE)
 #undef COWHERD_INSTANTIATE

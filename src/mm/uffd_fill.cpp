@@ -68,13 +68,17 @@ template <class G>
 Result<void> map_cached(System<G>& system, Mm& mm, Ref<Vma> vma, Vpn page, EntrySlot slot, FrameNumber frame) {
   PageTableGuard<G> guard(system, mm, slot);
   if (guard.blocked()) return would_block(system, Point::kPageTableLock);
-  if (!slot.load().none()) return Errno::kExist;
+  const Entry there = slot.load();
+  // What the handler has forbidden it may let be mapped after all.
+  if (!there.none() && !(there.is_forbidden() && !COWHERD_MUTANT(uffd_fill_stops_at_poison))) return Errno::kExist;
   FrameDescriptor& descriptor = system.descriptor(frame);
   descriptor.add_references(1);
   descriptor.add_mapcount();
   add_rss(system, slot, 1, system.rss_class(frame));
   point(system, mm, Point::kSetEntry);
-  guard.set(slot, continued_entry(system, system.at(vma), frame));
+  const Entry made = continued_entry(system, system.at(vma), frame);
+  // What was there is counted already.
+  there.none() ? guard.set(slot, made) : slot.store(made);
   system.note({.kind = EventKind::kUffdFilled, .decision = Decision::kUffdContinue, .page = page, .frame = frame});
   return {};
 }
@@ -98,6 +102,30 @@ Result<void> fill_from_file(System<G>& system, Mm& mm, Ref<Vma> vma, Vpn page, F
   return mapped;
 }
 
+/// As fill_anonymous(), or forbid(), in place of what a mapping shows of a file:
+///
+///   handler                                truncation
+///   is it behind the end? no
+///                                          the file is shorter now
+///   put a page there
+///                                          clear what is mapped behind the end
+///
+/// and a page that came later would stay. Allowed because the file's lock is held, as by who makes it shorter. EFAULT:
+/// behind the end. Compare Linux mm/userfaultfd.c: mfill_file_over_size(), which asks with the table locked.
+template <class G>
+Result<void> fill_here(System<G>& system, Mm& mm, Ref<Vma> vma, Vpn page, Fill fill, std::span<const std::byte> bytes)
+    COWHERD_REQUIRES(mm.mmap_lock) {
+  const Ref<File> file = file_of(system, system.at(vma));
+  const FileGuard<G> guard(system, file);
+  if (guard.blocked()) return would_block(system, Point::kFileLock);
+  if (system.at(vma).index_of(page).value() >= system.at(file).size()) return Errno::kFault;
+  if (fill != Fill::kPoison) return fill_anonymous(system, mm, vma, page, bytes);
+  COWHERD_TRY(forbid(system, mm, page));
+  // A child's file mapping begins without entries: fork does not share the table.
+  if (!COWHERD_MUTANT(fork_shares_forbidden)) note_pins_below(system, mm, page);
+  return {};
+}
+
 template <class G>
 Result<void> fill_locked(System<G>& system, Mm& mm, Vpn page, Fill fill, std::span<const std::byte> bytes) {
   const MmapReadGuard<G> guard(system, mm);
@@ -105,12 +133,14 @@ Result<void> fill_locked(System<G>& system, Mm& mm, Vpn page, Fill fill, std::sp
   if (has_unread(mm) && !COWHERD_MUTANT(uffd_fill_ignores_events)) return Errno::kAgain;
   const Ref<Vma> vma = system.areas(mm).at(page);
   if (!vma || system.at(vma).flags.uffd == UffdFlags::kNone) return Errno::kNoEntry;
-  if (fill == Fill::kPoison) return system.at(vma).mapping ? Errno::kInvalid : forbid(system, mm, page);
   if (!system.at(vma).mapping) {
+    if (fill == Fill::kPoison) return forbid(system, mm, page);
     return fill == Fill::kContinue ? Result<void>(Errno::kInvalid) : fill_anonymous(system, mm, vma, page, bytes);
   }
-  // A private mapping gets nothing that the file does not have.
-  if (fill != Fill::kContinue && !system.at(vma).flags.shared) return Errno::kInvalid;
+  // A private mapping gets a page of its own, whatever the file has.
+  if (fill == Fill::kPoison || (fill != Fill::kContinue && !system.at(vma).flags.shared)) {
+    return fill_here(system, mm, vma, page, fill, bytes);
+  }
   const Result<void> filled = fill_from_file(system, mm, vma, page, fill, bytes);
   // Behind the end of the file. Compare Linux mm/shmem.c: shmem_get_folio_gfp(), for a page that may not come to be.
   const bool behind = !filled && filled.error() == Errno::kSigBus;
@@ -146,8 +176,9 @@ template <class G>
 Result<void> fill_anonymous(System<G>& system, Mm& mm, Ref<Vma> vma, Vpn page, std::span<const std::byte> bytes) {
   const bool zero_page = bytes.empty();
   FrameNumber frame = Frames<G>::kZeroPage;
+  // Fork hands on what a private mapping of a file has of its own by that.
+  if (!zero_page || system.at(vma).mapping) COWHERD_TRY(prepare_anon_vma(system, mm, vma));
   if (!zero_page) {
-    COWHERD_TRY(prepare_anon_vma(system, mm, vma));
     COWHERD_TRY_ASSIGN(allocated, allocate_page_for(system, system.at(vma)));
     frame = allocated;
     write_page(system, frame, bytes);

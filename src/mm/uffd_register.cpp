@@ -16,11 +16,8 @@ template <class G>
 bool can_register(System<G>& system, const Vma& vma, UffdFlags modes) {
   if (vma.flags.secret || vma.flags.hugetlb) return false;
   if (!vma.mapping) return !has(modes, UffdFlags::kMinor);
-  // Of files only those in memory. What the handler puts into a private mapping would be no page of the file, and its
-  // marks would have to outlive the entries.
-  const bool shared = vma.flags.shared;
-  return !system.at(file_of(system, vma)).on_disk() && !has(modes, UffdFlags::kWriteProtect) &&
-         (shared || !has(modes, UffdFlags::kMissing));
+  // Of files only those in memory. Marks would have to outlive the entries.
+  return !system.at(file_of(system, vma)).on_disk() && !has(modes, UffdFlags::kWriteProtect);
 }
 
 /// Calls `visit(vma)` for each VMA with pages in `range`.
@@ -91,8 +88,8 @@ Result<void> set_modes(System<G>& system, ProcessId process, Vaddr address, Byte
 
 template <class G>
 Result<void> uffd_register(System<G>& system, ProcessId process, Vaddr address, ByteCount length, UffdFlags modes) {
-  const auto asked = static_cast<std::uint8_t>(modes);
-  const auto faults = static_cast<std::uint8_t>(UffdFlags::kMissing | UffdFlags::kWriteProtect | UffdFlags::kMinor);
+  const auto asked = static_cast<unsigned>(modes);
+  const auto faults = static_cast<unsigned>(UffdFlags::kMissing | UffdFlags::kWriteProtect | UffdFlags::kMinor);
   if ((asked & faults) == 0) return Errno::kInvalid;
   return set_modes(system, process, address, length, modes);
 }

@@ -37,8 +37,8 @@ Result<void> after_handler(System<G>& system, Mm& mm, Vpn page, const Result<voi
 }
 
 /// Puts a page where none is, the handler having decided so. `bytes`: a page of them, or none for zeros. EEXIST: one is
-/// there; kTablesShared; ENOMEM, kWouldBlock. Precondition: nothing of a file is
-/// mapped here.
+/// there; kTablesShared; ENOMEM, kWouldBlock. Precondition: the memory is
+/// private.
 template <class G>
 Result<void> fill_anonymous(System<G>& system, Mm& mm, Ref<Vma> vma, Vpn page, std::span<const std::byte> bytes)
     COWHERD_REQUIRES(mm.mmap_lock);

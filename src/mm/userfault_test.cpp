@@ -390,6 +390,81 @@ TYPED_TEST(UserfaultTest, WhatIsUnmappedIsTold) {
   EXPECT_EQ(read(), -static_cast<int>(Errno::kAgain));
 }
 
+TYPED_TEST(UserfaultTest, WhatIsAboutToGoIsTold) {
+  TestMachine<TypeParam> m;
+  const ProcessId p = m.spawn();
+  m.map(p, 0, 6);
+  for (const std::uint64_t page : {0u, 1u, 2u, 3u}) ASSERT_EQ(m.put(p, page, 3), Errno{0});
+  const UffdFlags modes = kWp | UffdFlags::kEventRemove | UffdFlags::kReadsEvents;
+  ASSERT_EQ(this->do_register(m, p, 1, 2, modes), Errno{0});
+  const auto tell = [&](std::uint64_t page, std::uint64_t pages, Advice advice = Advice::kDontNeed) {
+    const auto said = tell_of_removal(*m, p, m.at(page), m.bytes(pages), advice);
+    return std::pair(said ? said->pages.value() : 0, said && said->told);
+  };
+  // What lies before goes first, and without a word.
+  EXPECT_EQ(tell(0, 4), std::pair(std::uint64_t{1}, false));
+  EXPECT_EQ(tell(1, 3), std::pair(std::uint64_t{2}, true));
+  EXPECT_EQ(m.get(p, 1), 3);
+  EXPECT_EQ(this->protect(m, p, 1, 1, true), Errno::kAgain);
+  EXPECT_EQ(m.verify(), "");
+  const auto event = uffd_read(*m, p);
+  ASSERT_TRUE(event.ok());
+  EXPECT_EQ(*event, UffdEvent::kRemove);
+  EXPECT_EQ(m.advise(p, 1, 2, Advice::kDontNeed), Errno{0});
+  EXPECT_EQ(m.get(p, 1), 0);
+  EXPECT_EQ(tell(3, 3), std::pair(std::uint64_t{3}, false));
+  // A private mapping of no file has no hole made in it; and what mlock keeps does not go.
+  EXPECT_EQ(tell(1, 2, Advice::kRemove), std::pair(std::uint64_t{2}, false));
+  EXPECT_EQ(m.advise(p, 1, 1, Advice::kLock), Errno{0});
+  EXPECT_EQ(tell(1, 2, Advice::kFree), std::pair(std::uint64_t{2}, false));
+  for (int i = 0; i < 3; ++i) EXPECT_TRUE(tell(2, 1).second);
+  EXPECT_EQ(tell_of_removal(*m, p, m.at(2), m.bytes(1), Advice::kDontNeed).error(), Errno::kNoMemory);
+  EXPECT_EQ(m.verify(), "");
+}
+
+TYPED_TEST(UserfaultTest, WhatIsBroughtBeforeAFileIsTheOwners) {
+  TestMachine<TypeParam> m;
+  const ProcessId p = m.spawn();
+  const auto file = create_file(*m, FileKind::kMemory, PageCount{4});
+  ASSERT_TRUE(file.ok());
+  const auto byte = std::byte{5};
+  for (const std::uint64_t page : {0u, 1u, 2u, 3u}) {
+    ASSERT_EQ(write_file(*m, *file, ByteCount{page * m.bytes(1).value()}, {&byte, 1}).error, Errno{0});
+  }
+  ASSERT_TRUE(
+      mmap(*m, p, m.at(0), m.bytes(4), Protection::kReadWrite, MapFlags::kFixed, Backing{*file, PageCount{0}}).ok());
+  ASSERT_EQ(this->do_register(m, p, 0, 4, UffdFlags::kMinor), Errno{0});
+  EXPECT_EQ(this->fill(m, p, 0, 7), Errno{0});
+  EXPECT_TRUE(uffd_zeropage(*m, p, m.at(1)).ok());
+  EXPECT_TRUE(uffd_poison(*m, p, m.at(2)).ok());
+  const ProcessId child = m.fork(p);
+  EXPECT_EQ(m.get(child, 0), 7);
+  EXPECT_EQ(m.get(child, 1), 0);
+  EXPECT_EQ(m.get(child, 2), -static_cast<int>(Errno::kSigBus));
+  EXPECT_TRUE(uffd_continue(*m, p, m.at(2)).ok());
+  EXPECT_EQ(m.get(p, 2), 5);
+  EXPECT_EQ(m.verify(), "");
+  ASSERT_TRUE(truncate(*m, *file, PageCount{0}).ok());
+  for (const std::uint64_t page : {0u, 1u, 2u, 3u}) {
+    EXPECT_EQ(m.get(p, page), -static_cast<int>(Errno::kSigBus));
+    EXPECT_EQ(m.get(child, page), -static_cast<int>(Errno::kSigBus));
+  }
+  EXPECT_EQ(this->fill(m, p, 0, 7), Errno::kFault);
+  EXPECT_EQ(m.verify(), "");
+  close_file(*m, *file);
+}
+
+TYPED_TEST(UserfaultTest, MadvFreeTakesWhatNobodyCanHave) {
+  TestMachine<TypeParam> m;
+  const ProcessId p = m.spawn();
+  m.map(p, 0, 2);
+  ASSERT_EQ(this->do_register(m, p, 0, 1, kWp), Errno{0});
+  ASSERT_TRUE(uffd_poison(*m, p, m.at(0)).ok());
+  EXPECT_EQ(m.advise(p, 0, 2, Advice::kFree), Errno{0});
+  EXPECT_EQ(m.get(p, 0), 0);
+  EXPECT_EQ(m.verify(), "");
+}
+
 TYPED_TEST(UserfaultTest, WhatCannotBeToldIsNotDone) {
   TestMachine<TypeParam> m;
   const ProcessId p = m.spawn();

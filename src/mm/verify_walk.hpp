@@ -50,7 +50,8 @@ inline bool events_are_sound(const Mm& mm) {
   bool last = false;
   for (const std::uint8_t unread : mm.unread) {
     const UffdEvent event = UnreadEvent::event(unread);
-    const bool known = event == UffdEvent::kFork || event == UffdEvent::kRemap || event == UffdEvent::kUnmap;
+    const bool known = event == UffdEvent::kFork || event == UffdEvent::kRemap || event == UffdEvent::kRemove ||
+                       event == UffdEvent::kUnmap;
     if (unread != 0 && (last || !known)) return false;
     last = last || unread == 0;
   }

@@ -316,7 +316,11 @@ Judgement Spec::poison(SpaceId space, std::uint8_t page, Observation seen) {
 }
 
 Judgement Spec::judge_failed(SpaceId space, std::uint8_t page, Errno told, Observation seen) {
-  if (seen.error == told && state_.find(space, page)->failure == Failure::kMaybe) change().fail(space, page);
+  const Page& at = *state_.find(space, page);
+  if (seen.error == told && at.failure == Failure::kMaybe) {
+    // No memory of a file's fails.
+    at.view == View::kOwn ? change().fail(space, page) : change().forbid(space, page);
+  }
   return judge_result(told, seen);
 }
 

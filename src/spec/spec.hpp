@@ -49,6 +49,20 @@ struct Backing {
 /// which does not. Compare Linux mm/gup.c: check_vma_flags(), gup_fast_pte_range().
 enum class Grant : std::uint8_t { kNo, kEither, kYes };
 
+/// Of the first pages of a range that an madvise is about to take: how many they are, and whether userfaultfd's handler
+/// is told that they go. Where mappings begin and end is not known here.
+struct Removal {
+  std::uint8_t least = 0;
+  std::uint8_t most = 0;
+  bool tells = false;
+  /// Whether mlock keeps some of it is not known: anything may be said.
+  bool vague = false;
+
+  [[nodiscard]] bool allows(std::uint8_t pages, bool told) const {
+    return vague || (told == tells && least <= pages && pages <= most);
+  }
+};
+
 /// Advice that is not taken about what mlock keeps.
 [[nodiscard]] bool takes_from_memory(Advice advice);
 
@@ -172,6 +186,9 @@ class Spec {
   /// munmap() asks that before, and says so once they have succeeded.
   [[nodiscard]] bool tells_of_unmap(SpaceId space, unsigned first, unsigned count) const;
   void tell_of_unmap(SpaceId space) { change().tell(space, UffdEvent::kUnmap); }
+  /// What is said before such advice takes pages of a range; nothing changes.
+  [[nodiscard]] Removal removal(SpaceId space, std::uint8_t first, std::uint8_t count, Advice advice) const;
+  void tell_of_removal(SpaceId space) { change().tell(space, UffdEvent::kRemove); }
 
   Judgement read(SpaceId space, std::uint8_t page, std::uint8_t word, Observation seen);
   Judgement write(SpaceId space, std::uint8_t page, std::uint8_t word, std::int64_t value, Observation seen);

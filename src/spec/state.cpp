@@ -60,6 +60,10 @@ void State::copy_pages(SpaceId parent, SpaceId child) {
       to.pages[i].uffd = UffdFlags::kNone;
       to.pages[i].mark = Mark::kNo;
     }
+    // Nothing says of a file's page that the child's is forbidden, but what stands beside its owner's own ones.
+    if (page.failure == Failure::kForbidden && (page.file != kAnonymous || page.view == View::kShared)) {
+      to.pages[i].failure = page.view == View::kShared ? Failure::kNone : Failure::kMaybe;
+    }
     if (page.wipe_on_fork) {
       to.pages[i].presence = absence();
       to.pages[i].mark = Mark::kNo;
@@ -112,12 +116,12 @@ void State::unmap(SpaceId space, std::uint8_t page) {
 
 void State::wipe(SpaceId space, std::uint8_t page) {
   Page& wiped = spaces_[space.value()].pages[page];
+  wiped.failure = Failure::kNone;
   // What is shared is not the owner's to discard: it is there again at the next access.
   if (wiped.view == View::kShared) return;
   discard(space, page);
   drop_alternatives(space, page);
   wiped.words = {};
-  wiped.failure = Failure::kNone;
   wiped.writers = {};
   if (wiped.file != kAnonymous) wiped.view = View::kFollows;
   wiped.lazy = {};
@@ -315,53 +319,6 @@ void State::adopt(SpaceId space, std::uint8_t page, std::uint8_t word, std::int6
   into.lazy.words = static_cast<std::uint8_t>(into.lazy.words & ~(1u << word));
   if (into.lazy.words == 0) into.lazy.may_go = false;
   provenance_.wrote(space, page, into.writers[word], value);
-}
-
-void State::free_lazily(SpaceId space, std::uint8_t page) {
-  Page& freed = spaces_[space.value()].pages[page];
-  unsigned words = 0;
-  for (std::uint8_t word = 0; word < kWordsPerPage; ++word) words |= (freed.words[word] != 0 ? 1u : 0u) << word;
-  freed.lazy = {static_cast<std::uint8_t>(words), words != 0};
-  if (freed.presence != Presence::kAbsent) freed.presence = Presence::kFreed;
-  if (freed.mark == Mark::kYes) freed.mark = Mark::kMaybe;
-}
-
-void State::lose(SpaceId space, std::uint8_t page) {
-  Page& lost = spaces_[space.value()].pages[page];
-  for (std::uint8_t word = 0; word < kWordsPerPage; ++word) {
-    if (!contains(lost.lazy.words, word)) continue;
-    const std::int64_t before = lost.words[word];
-    for_each_holder(space, page, [&](SpecPinId pin, std::uint8_t index) { note_past(pin, index, word, before, 0); });
-    lost.words[word] = 0;
-    lost.writers[word] = Writer::kNone;
-  }
-  lost.lazy = {};
-}
-
-void State::keep(SpaceId space, std::uint8_t page) {
-  Lazy& lazy = spaces_[space.value()].pages[page].lazy;
-  if (!lazy.may_go) lazy = {};
-}
-
-bool State::may_be_lost(SpecPinId pin, std::uint8_t page, std::uint8_t word) const {
-  const Pin& of = pins_[pin.value()];
-  if (!contains(of.attached, page)) return contains(detached_lazy_[of.slots[page]], word);
-  return contains(spaces_[of.space.value()].pages[page_of(pin, page)].lazy.words, word);
-}
-
-void State::lose(SpecPinId pin, std::uint8_t page) {
-  const Pin& of = pins_[pin.value()];
-  if (contains(of.attached, page)) return lose(of.space, page_of(pin, page));
-  const std::uint16_t slot = of.slots[page];
-  for (unsigned words = std::exchange(detached_lazy_[slot], std::uint8_t{0}); words != 0; words &= words - 1) {
-    (void)store_slot(slot, static_cast<std::uint8_t>(std::countr_zero(words)), 0, Writer::kNone);
-  }
-}
-
-void State::keep(SpecPinId pin, std::uint8_t page) {
-  const Pin& of = pins_[pin.value()];
-  if (contains(of.attached, page)) return keep(of.space, page_of(pin, page));
-  detached_lazy_[of.slots[page]] = 0;
 }
 
 void State::store(SpecPinId pin, std::uint8_t page, std::uint8_t word, std::int64_t value) {

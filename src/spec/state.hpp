@@ -210,6 +210,8 @@ class State {
   void settle(SpaceId space, std::uint8_t page, std::uint8_t word, std::int64_t value);
   /// The page is its owner's own from now on, if it is private.
   void own(SpaceId space, std::uint8_t page);
+  /// As own(), and it holds zeros. Precondition: it shows a file's.
+  void wipe_as_own(SpaceId space, std::uint8_t page);
   /// The pages that are seen through these of the address space, where others may see them too, as a set of bits.
   [[nodiscard]] std::uint64_t slots_seen(SpaceId space, std::uint16_t pages) const;
   [[nodiscard]] std::uint64_t slots_held(SpecPinId pin, std::uint8_t page) const;
@@ -224,6 +226,8 @@ class State {
 
   /// The memory of the page fails: what it held is only with those who hold it otherwise. Precondition: mapped.
   void fail(SpaceId space, std::uint8_t page, Failure how = Failure::kFailed);
+  /// Nobody gets it by this address, whatever its file holds. Precondition: it shows a file's.
+  void forbid(SpaceId space, std::uint8_t page);
   /// So may that of every page that holds the same: one may be the other.
   void suspect_equals(SpaceId space, std::uint8_t page);
 

@@ -94,6 +94,8 @@ void State::punch(SpaceId space, std::uint8_t page) {
 void State::cut_off(FileNumber file, std::uint8_t file_page, bool copies) {
   const std::uint16_t slot = files_[file.value()].slots[file_page];
   for_each_page_of(file, file_page, [&](SpaceId space, std::uint8_t number, Page& page) {
+    // What is forbidden outlives a hole, and not the end of the file.
+    if (copies) page.failure = Failure::kNone;
     if (copies || page.view == View::kShared) {
       discard(space, number);
       drop_alternatives(space, number);
@@ -101,7 +103,6 @@ void State::cut_off(FileNumber file, std::uint8_t file_page, bool copies) {
       page.view = View::kFollows;
       page.words = {};
       page.writers = {};
-      page.failure = Failure::kNone;
     } else if (page.view == View::kFollows) {
       // It may have been its owner's own for long, and then it stays.
       keep_stale(space, number, page.protection, slot);
@@ -179,6 +180,16 @@ void State::own(SpaceId space, std::uint8_t page) {
   assert(slot != kNoSlot);
   of.words = detached_[slot];
   of.writers = detached_writers_[slot];
+  of.view = View::kOwn;
+}
+
+void State::forbid(SpaceId space, std::uint8_t page) {
+  spaces_[space.value()].pages[page].failure = Failure::kForbidden;
+}
+
+void State::wipe_as_own(SpaceId space, std::uint8_t page) {
+  wipe(space, page);
+  Page& of = spaces_[space.value()].pages[page];
   of.view = View::kOwn;
 }
 

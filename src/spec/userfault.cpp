@@ -54,6 +54,31 @@ bool Spec::tells_of(SpaceId space, unsigned first, unsigned count, UffdFlags eve
   return any;
 }
 
+Removal Spec::removal(SpaceId space, std::uint8_t first, std::uint8_t count, Advice advice) const {
+  const auto tells_at = [&](std::uint8_t page) {
+    const Page* at = state_.find(space, page);
+    return tells(at, UffdFlags::kEventRemove) && advice_stops(space, page, advice, true) == Errno{0} &&
+           (advice != Advice::kFree || is_own(*at));
+  };
+  const bool vague = any_locked(space, first, count, false) && !any_locked(space, first, count, true);
+  bool before = false;
+  for (std::uint8_t i = 0; i < count; ++i) {
+    const auto page = static_cast<std::uint8_t>(first + i);
+    const Page* at = state_.find(space, page);
+    if (tells_at(page)) {
+      if (before) return {i, i, false, vague};
+      std::uint8_t most = i;
+      while (most < count && tells_at(static_cast<std::uint8_t>(first + most))) ++most;
+      return {static_cast<std::uint8_t>(i + 1), most, true, vague};
+    }
+    if (at == nullptr) continue;
+    const bool of_file = advice == Advice::kFree && !is_own(*at);
+    if (of_file || advice_stops(space, page, advice, true) != Errno{0}) break;
+    before = true;
+  }
+  return {count, count, false, vague};
+}
+
 void Spec::tell_of(SpaceId space, const Remap& remap) {
   if (remap.first == remap.to) {
     const unsigned given_up = remap.first + unsigned{remap.kept()};
@@ -118,10 +143,8 @@ Spec::Refusal Spec::register_refusal(SpaceId space, std::uint8_t first, std::uin
     const Page* page = state_.find(space, i);
     if (page == nullptr) continue;
     any = true;
-    const bool of_private_file = page->file != kAnonymous && page->view != View::kShared;
-    const bool lacks = is_own(*page) ? has(modes, UffdFlags::kMinor)
-                                     : state_.on_disk(*page) || has(modes, UffdFlags::kWriteProtect) ||
-                                           (of_private_file && has(modes, UffdFlags::kMissing));
+    const bool lacks =
+        is_own(*page) ? has(modes, UffdFlags::kMinor) : state_.on_disk(*page) || has(modes, UffdFlags::kWriteProtect);
     if (page->secret || page->hugetlb != 0 || lacks) return {Errno::kInvalid};
   }
   const auto faults = UffdFlags::kMissing | UffdFlags::kWriteProtect | UffdFlags::kMinor;
@@ -147,8 +170,16 @@ Spec::Refusal Spec::fill_refusal(SpaceId space, std::uint8_t page, Fill fill) co
   const Page* at = state_.find(space, page);
   if (at == nullptr || at->uffd == UffdFlags::kNone) return {Errno::kNoEntry};
   if (!is_own(*at)) {
-    if (at->view != View::kShared || fill == Fill::kPoison) return {Errno::kInvalid};
     if (state_.beyond_end(*at)) return {Errno::kFault};
+    if (at->failure == Failure::kForbidden || at->failure == Failure::kMaybe) {
+      const bool shared = at->view == View::kShared;
+      const bool brings = fill == Fill::kBytes || (fill == Fill::kZeros && shared);
+      const bool vague = at->failure == Failure::kMaybe || (brings && shared);
+      return {brings ? Errno{0} : Errno::kExist, vague};
+    }
+    if (fill == Fill::kPoison) return {Errno::kExist, at->view != View::kOwn};
+    // One of its own takes the place of what the file has, where nothing is mapped yet.
+    if (at->view != View::kShared) return {Errno::kExist, at->view == View::kFollows};
     // A page of zeros may be one that the file does not have.
     for (std::uint8_t word = 0; word < kWordsPerPage; ++word) {
       if (state_.load(space, page, word) != 0) return {Errno::kExist};
@@ -169,7 +200,15 @@ Judgement Spec::uffd_fill(SpaceId space, std::uint8_t page, std::uint8_t word, s
     return judge_result(refusal.error, seen);
   }
   if (seen.error == Errno{0}) {
-    if (is_own(*state_.find(space, page))) {
+    if (fill == Fill::kPoison && !is_own(*state_.find(space, page))) {
+      change().forbid(space, page);
+      return judge_result(Errno{0}, seen);
+    }
+    if (state_.find(space, page)->view == View::kShared) {
+      state_.find(space, page)->failure = Failure::kNone;
+    } else if (state_.find(space, page)->file != kAnonymous) {
+      change().wipe_as_own(space, page);
+    } else if (is_own(*state_.find(space, page))) {
       // Whatever MADV_FREE might have lost it has.
       if (state_.find(space, page)->lazy.words != 0) change().lose(space, page);
       state_.find(space, page)->failure = Failure::kNone;
@@ -191,6 +230,7 @@ Judgement Spec::uffd_continue(SpaceId space, std::uint8_t page, Observation seen
   if (at == nullptr || at->uffd == UffdFlags::kNone) return judge_result(Errno::kNoEntry, seen);
   if (is_own(*at) || state_.beyond_end(*at)) return judge_result(Errno::kInvalid, seen);
   // It may be mapped already; and its file may not have it.
+  if (seen.error == Errno{0}) change().find(space, page)->failure = Failure::kNone;
   if (seen.error == Errno::kExist || seen.error == Errno::kFault) return {};
   return judge_result(Errno{0}, seen);
 }

@@ -152,6 +152,21 @@ TEST_F(UserfaultSpec, WhatIsToldIsReadBeforeAnythingIsDone) {
   EXPECT_EQ(spec_.next_event(space_), 0);
 }
 
+TEST_F(UserfaultSpec, WhatIsAboutToGoIsTold) {
+  do_register(UffdFlags::kMissing | UffdFlags::kEventRemove | UffdFlags::kReadsEvents);
+  EXPECT_TRUE(spec_.munmap(space_, 1, 1, kDone).ok());
+  const Removal first = spec_.removal(space_, 0, 2, Advice::kDontNeed);
+  EXPECT_TRUE(first.allows(1, true));
+  EXPECT_FALSE(first.allows(1, false));
+  EXPECT_FALSE(first.allows(2, true));
+  EXPECT_FALSE(spec_.removal(space_, 0, 1, Advice::kRemove).tells);
+  spec_.tell_of_removal(space_);
+  EXPECT_EQ(spec_.next_event(space_), static_cast<std::uint8_t>(UffdEvent::kRemove));
+  EXPECT_TRUE(spec_.uffd_read(space_, saw(21)).ok());
+  EXPECT_TRUE(spec_.madvise(space_, 0, 1, Advice::kLock, kDone).ok());
+  EXPECT_FALSE(spec_.removal(space_, 0, 1, Advice::kDontNeed).tells);
+}
+
 TEST_F(UserfaultSpec, WhatIsForbiddenHasFailedUntilItIsBrought) {
   EXPECT_TRUE(spec_.uffd_fill(space_, 1, 0, 0, failed(Errno::kNoEntry), Fill::kPoison).ok());
   do_register(UffdFlags::kMissing);
