@@ -449,7 +449,9 @@ static unsigned long pagemap(unsigned long address)
 #define IS_SWAPPED(entry) ((entry) >> 62 & 1)
 #define FRAME(entry) ((entry) & ((1UL << 55) - 1))
 
-/* Of a page that no other process maps: MADV_PAGEOUT leaves the others. */
+static long is_huge(int process, unsigned long address);
+
+/* Of a page that no other process maps: MADV_PAGEOUT leaves the others. Of a part of a huge page it would split it. */
 static long swap_out(unsigned long address)
 {
     char swaps[400];
@@ -464,7 +466,10 @@ static long swap_out(unsigned long address)
     }
     if (!IS_PRESENT(pagemap(address)))
         return -EFAULT;
-    madvise((void *)address, PAGE, 21 /* MADV_PAGEOUT */);
+    if (is_huge(getpid(), address) == 1)
+        madvise((void *)(address / HUGE_PAGE * HUGE_PAGE), HUGE_PAGE, 21 /* MADV_PAGEOUT */);
+    else
+        madvise((void *)address, PAGE, 21 /* MADV_PAGEOUT */);
     return IS_PRESENT(pagemap(address)) ? -EBUSY : 0;
 }
 

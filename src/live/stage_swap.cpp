@@ -55,6 +55,13 @@ Answer Stage::swap_out(std::uint8_t process, const litmus::Place& place) {
 Answer Stage::advise_page(std::uint8_t process, const litmus::Place& place, Advice advice) {
   Request request = on_pages(Ask::kAdvise, place);
   request.length = kPageBytes;
+  // Reclaim takes a huge page as a whole; advice for a part splits it.
+  const PageEntry entry = PageFacts(pid_of(process)).entry_at(request.address);
+  const bool leaves = advice == Advice::kPageOut && entry.present && !entry.of_file;
+  if (leaves && (entry.huge ? entry.huge : all_or_none_is_huge(pid_of(process), request.address)).value_or(false)) {
+    request.address -= request.address % kHugeBytes;
+    request.length = kHugeBytes;
+  }
   request.first = advice_of(advice);
   return ask(server_of(process), request);
 }

@@ -30,6 +30,20 @@ bool is_own_huge(System<G>& system, FrameNumber head) {
 }
 
 template <class G>
+bool is_held_whole(System<G>& system, FrameNumber head) {
+  if (system.rules().huge_pins != HugePins::kWhole || is_huge_zero_page(system, head)) return false;
+  if (!system.frames().huge(head).pieces_used()) return false;
+  point(system, Point::kReadCounts);
+  bool held = false;
+  for_each_piece<G>(head, [&](FrameNumber piece, PageCount) {
+    const FrameState page = system.state_of_page(piece);
+    const bool cached = system.has_swap() && system.frames().cold(piece).in_swap_cache();
+    held = held || page.references > page.mapcount + (cached ? 1 : 0);
+  });
+  return held;
+}
+
+template <class G>
 void start_huge(System<G>& system, FrameNumber head, const Vma& vma, Vpn first) {
   for_each_piece<G>(head,
                     [&](FrameNumber piece, PageCount index) { add_new_anon_page(system, piece, vma, first + index); });
@@ -363,6 +377,7 @@ void forget_owner_of_huge(System<G>& system, FrameNumber head) {
 
 #define COWHERD_INSTANTIATE(G)                                                \
   template bool is_own_huge<G>(System<G>&, FrameNumber);                      \
+  template bool is_held_whole<G>(System<G>&, FrameNumber);                    \
   template void start_huge<G>(System<G>&, FrameNumber, const Vma&, Vpn);      \
   template Result<bool> fault_huge<G>(System<G>&, Mm&, Ref<Vma>, Vpn, bool);  \
   template Result<void> map_huge_once_more<G>(System<G>&, FrameNumber);       \

@@ -54,6 +54,11 @@ bool is_huge_zero_page(System<G>& system, FrameNumber head) {
 template <class G>
 bool is_own_huge(System<G>& system, FrameNumber head);
 
+/// Whether somebody holds a page of the run that a huge entry maps, and the rules count that for all of its pages: what
+/// would take it apart for one of them is refused. Compare Linux mm/huge_memory.c: folio_expected_ref_count().
+template <class G>
+bool is_held_whole(System<G>& system, FrameNumber head);
+
 /// Whether a reference to a page may be taken through `entry`, the huge entry's piece, as it is: it may be written,
 /// shows zeros, or shows one's own pages to who only reads them, in a VMA that keeps them from being written.
 template <class G>

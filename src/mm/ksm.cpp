@@ -7,6 +7,7 @@
 #include "mm/fault.hpp"
 #include "mm/flush.hpp"
 #include "mm/folio.hpp"
+#include "mm/huge.hpp"
 #include "mm/lifecycle.hpp"
 #include "mm/locks.hpp"
 #include "mm/operations.hpp"
@@ -30,13 +31,14 @@ bool mergeable(System<G>& system, Mm& mm, Vpn page) {
   return vma && system.at(vma).flags.mergeable && !system.at(vma).flags.secret && !system.at(vma).flags.hugetlb;
 }
 
-/// Takes a reference to the page that is mapped at `page`. EFAULT, EINVAL. EAGAIN: its tables have to become the own
-/// ones first.
+/// Takes a reference to the page that is mapped at `page`. EFAULT, EINVAL. EBUSY: it is part of a huge page that cannot
+/// be taken apart. EAGAIN: its tables have to become the own ones first.
 template <class G>
 Result<FrameNumber> look_at(System<G>& system, Mm& mm, Vpn page) {
   if (!mergeable(system, mm, page)) return Errno::kInvalid;
   const auto walk = system.tables(mm).walk_to(page);
   if (!walk.slot) return Errno::kFault;
+  if (walk.huge && is_held_whole(system, walk.slot.load().frame())) return Errno::kBusy;
   if (walk.shared) return Errno::kAgain;
   const PageTableGuard<G> guard(system, mm, walk.slot);
   if (guard.blocked()) return would_block(system, Point::kPageTableLock);

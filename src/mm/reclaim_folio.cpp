@@ -201,6 +201,19 @@ PageCount finish_run(System<G>& system, const PageRun& run, Fate fate, bool unma
   return gone;
 }
 
+/// Whether reclaim may take the pages of the run that a huge entry maps, where the rules count for all of them that
+/// somebody holds one; else each is asked when it goes.
+template <class G>
+bool may_all_go(System<G>& system, FrameNumber head) {
+  if (system.rules().huge_pins != HugePins::kWhole) return true;
+  point(system, Point::kReadCounts);
+  bool goes = true;
+  for (std::uint32_t i = 0; i < Frames<G>::kHugeFrames; ++i) {
+    goes = goes && may_reclaim(system.rules(), system.state_with_swap(head + PageCount{i}));
+  }
+  return goes;
+}
+
 }  // namespace
 
 template <class G>
@@ -265,6 +278,7 @@ Result<std::optional<PageCount>> reclaim_huge(System<G>& system, Mm& mm, Vpn pag
   // Other address spaces that map it whole keep it mapped.
   const bool whole = inside && goes_out_whole(system.rules(), true) && !is_huge_zero_page(system, head) &&
                      system.frames().huge(head).mapcount() == 1;
+  if (whole ? !may_all_go(system, head) : is_held_whole(system, head)) return Errno::kBusy;
   COWHERD_TRY(own_tables(system, mm, page, OnHuge::kSplit));
   if (!whole) return std::optional<PageCount>{};
   const EntrySlot slot = system.tables(mm).walk_to(span.begin).slot;
