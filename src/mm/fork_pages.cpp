@@ -15,6 +15,7 @@
 #include "mm/page.hpp"
 #include "mm/shared_tables.hpp"
 #include "mm/swap.hpp"
+#include "mm/userfault.hpp"
 
 namespace cowherd::mm {
 
@@ -307,6 +308,8 @@ Result<Step> copy_table(Copying<G>& copying, Vpn& at, Vpn end) {
     }
     if (entry.swap()) [[unlikely]] {
       result = copy_swap_entry(copying, tally, from, entry, to);
+    } else if (entry.is_marker()) [[unlikely]] {
+      if (copying.marks.elsewhere) tally.set(to, entry);
     } else if (entry.poison()) [[unlikely]] {
       // The child's page is as lost.
       tally.set(to, COWHERD_MUTANT(fork_forgets_poison) ? Entry{} : entry);
@@ -432,6 +435,30 @@ Result<void> copy_page_range(Copying<G>& copying, PageRange range) COWHERD_NO_TH
   return {};
 }
 
+/// Of a mapping of a file, whose pages the child finds when it looks for them, it gets what userfaultfd has marked: a
+/// marker each. ENOMEM. Compare Linux mm/memory.c: copy_pte_marker().
+template <class G>
+Result<void> copy_marks(System<G>& system, Mm& parent, Mm& child, PageRange range) {
+  auto parents = system.tables(parent);
+  Vpn at = parents.next_used(range.begin, range.end, true);
+  const Live live(system, "copy-marks", at);
+  while (at < range.end) {
+    const Vpn end = intersect(range, {at, Tables<G>::table_end(at)}).end;
+    COWHERD_TRY(own_tables(system, parent, at, OnHuge::kKeep));
+    for (; at < end; ++at) {
+      const EntrySlot from = parents.find(at);
+      if (!from || !from.load().uffd_wp()) continue;
+      COWHERD_TRY_ASSIGN(to, system.tables(child).obtain(at));
+      const PageTableGuard<G> child_guard(system, child, to);
+      const PageTableGuard<G> parent_guard(system, parent, from);
+      if (child_guard.blocked() || parent_guard.blocked()) return would_block(system, Point::kPageTableLock);
+      if (from.load().uffd_wp()) (void)system.tables(child).set(to, Entry::marker());
+    }
+    at = parents.next_used(end, range.end, true);
+  }
+  return {};
+}
+
 }  // namespace
 
 template <class G>
@@ -461,7 +488,11 @@ Result<bool> copy_pages(System<G>& system, Mm& parent, Ref<Mm> child_ref, Ref<Vm
   }
   // What a file maps is found again by a fault. Compare Linux mm/memory.c: vma_needs_copy().
   const Vma& parents = system.at(vma);
-  if (parents.mapping && !parents.own_anon_vma() && !COWHERD_MUTANT(shared_pages_copied_at_fork)) return false;
+  if (parents.mapping && !parents.own_anon_vma() && !COWHERD_MUTANT(shared_pages_copied_at_fork)) {
+    if (!keeps_marks(system.at(made))) return false;
+    COWHERD_TRY(copy_marks(system, parent, system.at(child_ref), range));
+    return false;
+  }
   bool holds_pin = false;
   if (system.rules().fork_pinned == ForkPinned::kCopyEntry) {
     point(system, Point::kReadCounts);
