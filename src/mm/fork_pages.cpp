@@ -435,30 +435,6 @@ Result<void> copy_page_range(Copying<G>& copying, PageRange range) COWHERD_NO_TH
   return {};
 }
 
-/// Of a mapping of a file, whose pages the child finds when it looks for them, it gets what userfaultfd has marked: a
-/// marker each. ENOMEM. Compare Linux mm/memory.c: copy_pte_marker().
-template <class G>
-Result<void> copy_marks(System<G>& system, Mm& parent, Mm& child, PageRange range) {
-  auto parents = system.tables(parent);
-  Vpn at = parents.next_used(range.begin, range.end, true);
-  const Live live(system, "copy-marks", at);
-  while (at < range.end) {
-    const Vpn end = intersect(range, {at, Tables<G>::table_end(at)}).end;
-    COWHERD_TRY(own_tables(system, parent, at, OnHuge::kKeep));
-    for (; at < end; ++at) {
-      const EntrySlot from = parents.find(at);
-      if (!from || !from.load().uffd_wp()) continue;
-      COWHERD_TRY_ASSIGN(to, system.tables(child).obtain(at));
-      const PageTableGuard<G> child_guard(system, child, to);
-      const PageTableGuard<G> parent_guard(system, parent, from);
-      if (child_guard.blocked() || parent_guard.blocked()) return would_block(system, Point::kPageTableLock);
-      if (from.load().uffd_wp()) (void)system.tables(child).set(to, Entry::marker());
-    }
-    at = parents.next_used(end, range.end, true);
-  }
-  return {};
-}
-
 }  // namespace
 
 template <class G>

@@ -160,6 +160,28 @@ void mark_range(System<G>& system, Mm& mm, PageRange range, bool protect) {
 }
 
 template <class G>
+Result<void> copy_marks(System<G>& system, Mm& parent, Mm& child, PageRange range) {
+  auto parents = system.tables(parent);
+  Vpn at = parents.next_used(range.begin, range.end, true);
+  const Live live(system, "copy-marks", at);
+  while (at < range.end) {
+    const Vpn end = intersect(range, {at, Tables<G>::table_end(at)}).end;
+    COWHERD_TRY(own_tables(system, parent, at, OnHuge::kKeep));
+    for (; at < end; ++at) {
+      const EntrySlot from = parents.find(at);
+      if (!from || !from.load().uffd_wp()) continue;
+      COWHERD_TRY_ASSIGN(to, system.tables(child).obtain(at));
+      const PageTableGuard<G> child_guard(system, child, to);
+      const PageTableGuard<G> parent_guard(system, parent, from);
+      if (child_guard.blocked() || parent_guard.blocked()) return would_block(system, Point::kPageTableLock);
+      if (from.load().uffd_wp()) (void)system.tables(child).set(to, Entry::marker());
+    }
+    at = parents.next_used(end, range.end, true);
+  }
+  return {};
+}
+
+template <class G>
 Result<void> uffd_write_protect(System<G>& system, ProcessId process, Vaddr address, ByteCount length, bool protect) {
   COWHERD_TRY_ASSIGN(range, page_range<G>(address, length));
   const HeldMm<G> held(system, process);
@@ -172,8 +194,9 @@ Result<void> uffd_write_protect(System<G>& system, ProcessId process, Vaddr addr
   }
 }
 
-#define COWHERD_INSTANTIATE(G)                                   \
-  template void mark_range<G>(System<G>&, Mm&, PageRange, bool); \
+#define COWHERD_INSTANTIATE(G)                                          \
+  template void mark_range<G>(System<G>&, Mm&, PageRange, bool);        \
+  template Result<void> copy_marks<G>(System<G>&, Mm&, Mm&, PageRange); \
   template Result<void> uffd_write_protect<G>(System<G>&, ProcessId, Vaddr, ByteCount, bool);
 COWHERD_FOR_EACH_GEOMETRY(COWHERD_INSTANTIATE)
 #undef COWHERD_INSTANTIATE

@@ -73,6 +73,11 @@ inline bool keeps_marks(const Vma& vma) {
 template <class G>
 void mark_range(System<G>& system, Mm& mm, PageRange range, bool protect) COWHERD_REQUIRES(mm.mmap_lock);
 
+/// Of a mapping of a file, whose pages the child finds when it looks for them, it gets what userfaultfd has marked: a
+/// marker each. ENOMEM. Compare Linux mm/memory.c: copy_pte_marker().
+template <class G>
+Result<void> copy_marks(System<G>& system, Mm& parent, Mm& child, PageRange range) COWHERD_REQUIRES(parent.mmap_lock);
+
 /// What an operation of the handler returns whose page lies in tables that have to become the own ones first.
 inline constexpr Errno kTablesShared{2003};
 
