@@ -308,11 +308,10 @@ Result<Step> copy_table(Copying<G>& copying, Vpn& at, Vpn end) {
     }
     if (entry.swap()) [[unlikely]] {
       result = copy_swap_entry(copying, tally, from, entry, to);
-    } else if (entry.is_marker()) [[unlikely]] {
-      if (copying.marks.elsewhere) tally.set(to, entry);
-    } else if (entry.poison()) [[unlikely]] {
-      // The child's page is as lost.
-      tally.set(to, COWHERD_MUTANT(fork_forgets_poison) ? Entry{} : entry);
+    } else if (entry.poison() || entry.is_marker()) [[unlikely]] {
+      // The child's page is as lost, and what comes there as protected.
+      const bool inherited = entry.poison() ? !COWHERD_MUTANT(fork_forgets_poison) : copying.marks.elsewhere;
+      if (inherited) tally.set(to, entry);
     } else if (entry.migration()) [[unlikely]] {
       result = copy_migration_entry(copying, tally, page, from, entry, to);
     } else {
@@ -465,8 +464,7 @@ Result<bool> copy_pages(System<G>& system, Mm& parent, Ref<Mm> child_ref, Ref<Vm
   // What a file maps is found again by a fault. Compare Linux mm/memory.c: vma_needs_copy().
   const Vma& parents = system.at(vma);
   if (parents.mapping && !parents.own_anon_vma() && !COWHERD_MUTANT(shared_pages_copied_at_fork)) {
-    if (!keeps_marks(system.at(made))) return false;
-    COWHERD_TRY(copy_marks(system, parent, system.at(child_ref), range));
+    if (keeps_marks(system.at(made))) COWHERD_TRY(copy_marks(system, parent, system.at(child_ref), range));
     return false;
   }
   bool holds_pin = false;
