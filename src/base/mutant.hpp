@@ -348,7 +348,7 @@ namespace cowherd {
   X(shmem_swap_in_keeps_slot, "shared memory that comes back stays counted in its slot")                             \
   X(shmem_swap_in_recheck_dropped, "shared memory comes back from a slot that stands for it no more")                \
   X(truncate_keeps_slot, "the slot of a page that is cut off its file stays counted")                                \
-  X(punched_block_shown, "a page shows what was read from a block that a hole has given back")                       \
+  X(page_found_before_it_is_read, "a page that is on its way from the disk is taken for what the file holds")        \
   X(punch_takes_new_block, "a hole takes the block of a page that was written since")                                \
   X(remove_ignores_lock, "MADV_REMOVE makes a hole in memory that mlock keeps")                                      \
   X(remove_through_private, "MADV_REMOVE makes a hole through a private mapping")                                    \

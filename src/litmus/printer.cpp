@@ -47,7 +47,8 @@ std::string print_keyed(std::string_view key, std::string_view text) {
     const std::size_t end = std::min(text.find(' '), text.size());
     const std::string_view word = text.substr(0, end);
     text.remove_prefix(std::min(end + 1, text.size()));
-    if (column + 1 + word.size() > kWidth && column > indent.size()) {
+    // A star that begins a line would be read as decoration.
+    if (column + 1 + word.size() > kWidth && column > indent.size() && !word.starts_with('*')) {
       out += "\n" + indent;
       column = indent.size();
     } else {

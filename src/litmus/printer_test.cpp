@@ -105,5 +105,12 @@ TEST(Printer, LongRemarksAreBrokenBetweenWords) {
   EXPECT_TRUE(parsed(printed) == program);
 }
 
+TEST(Printer, ABrokenRemarkKeepsItsStars) {
+  const std::string words = "words " + std::string(100, 'w') + " *star *" + std::string(120, 's') + " end";
+  const Program program = parsed("COW t\n(* Remark: " + words + " *)\n{}\nP0() {}\n");
+  EXPECT_EQ(program.remark, words);
+  EXPECT_TRUE(parsed(print(program)) == program);
+}
+
 }  // namespace
 }  // namespace cowherd::litmus

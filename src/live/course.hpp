@@ -32,6 +32,8 @@ using BlockSet = std::uint8_t;
 static_assert(litmus::kMaxBlocks <= 8);
 constexpr BlockSet bit_of(std::uint8_t block) { return static_cast<BlockSet>(1u << block); }
 
+/// The kernel has said so.
+inline Answer refused_with(Errno error) { return {error, 0, {}}; }
 /// Nothing went wrong, but it cannot be had of this kernel.
 inline Answer unfit(std::string why) { return {Errno{0}, 0, std::move(why), true}; }
 

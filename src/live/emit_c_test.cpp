@@ -33,6 +33,7 @@ TEST(EmitC, TheKernelIsToldWhatToDoOnTheSide) {
   EXPECT_NE(text.find("ksm_merge(BASE + 1 * PAGE, BASE + 3 * PAGE)"), std::string::npos);
   EXPECT_NE(text.find("map_secret(BASE + 5 * PAGE, 1 * PAGE);"), std::string::npos);
   EXPECT_NE(problem_in_c(program("P0() { fork(P1); swapout(P1:x); } P1() { r0 = READ_ONCE(*x); }")), "");
+  EXPECT_NE(problem_in_c(program("P0() { swapout(x); }", "x = anon shared;")).find("shared"), std::string::npos);
 }
 
 TEST(EmitC, FilesAndSharedMemoryAreMapped) {

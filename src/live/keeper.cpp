@@ -89,12 +89,17 @@ void undo(std::string_view line) {
 std::string Keeper::lock(const char* path) {
   const int file = ::open(path, O_RDONLY | O_CLOEXEC);
   if (file < 0) return fmt::format("{}: {}", path, in_words(errno));
-  locks_.push_back(file);
-  for (unsigned tries = 0; tries < kLockTries; ++tries) {
+  const unsigned tries = waited_for_.contains(path) ? 1 : kLockTries;
+  for (unsigned at = 0; at < tries; ++at) {
+    if (at != 0) ::usleep(kLockMicroseconds);
     // A kernel without locks (CONFIG_FILE_LOCKING) has nobody who could hold one.
-    if (::flock(file, LOCK_EX | LOCK_NB) == 0 || errno == ENOSYS) return {};
-    ::usleep(kLockMicroseconds);
+    if (::flock(file, LOCK_EX | LOCK_NB) == 0 || errno == ENOSYS) {
+      locks_.push_back(file);
+      return {};
+    }
   }
+  ::close(file);
+  waited_for_.emplace(path);
   return fmt::format("{} is in use by another program of this kind", path);
 }
 

@@ -2,6 +2,8 @@
 
 #include <sys/types.h>
 
+#include <functional>
+#include <set>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -18,8 +20,8 @@ class Keeper {
   Keeper& operator=(const Keeper&) = delete;
   ~Keeper() { restore(); }
 
-  /// Until the end no other keeper gets the same file. Waits a while for one that has it. Empty, or why it cannot be
-  /// had.
+  /// Until the end no other keeper gets the same file. Waits a while for one that has it, the first time. Empty, or why
+  /// it cannot be had.
   std::string lock(const char* path);
   /// Writes `text` to a file of /proc or /sys; what it says now comes back. Empty, or why it cannot be done.
   std::string set(const std::string& path, std::string_view text);
@@ -46,6 +48,8 @@ class Keeper {
   pid_t process_ = -1;
   int line_ = -1;
   std::vector<int> locks_;
+  /// Files that another keeper had for as long as one waits.
+  std::set<std::string, std::less<>> waited_for_;
 };
 
 }  // namespace cowherd::live

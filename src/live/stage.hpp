@@ -79,6 +79,12 @@ class Stage final : public Executor {
   [[nodiscard]] std::uint64_t address_of(const litmus::Place& place) const { return layout_.address_of(place); }
 
  private:
+  /// A page of a process of the test.
+  struct Mapped {
+    std::uint8_t process;
+    litmus::Place place;
+  };
+
   Answer spawn(std::uint8_t block);
   Answer build(std::uint8_t block, const litmus::Variable& variable);
   /// The block that serves requests for the memory of `process`.
@@ -134,6 +140,13 @@ class Stage final : public Executor {
   Answer look_by_second(std::uint8_t process, const Request& request);
   Answer clear_refs(std::uint8_t process) const;
   Answer swap_out(std::uint8_t process, const litmus::Place& place);
+  Answer advise_page(std::uint8_t process, const litmus::Place& place, Advice advice);
+  Answer drop_from_others(std::uint8_t process, const litmus::Place& place, const std::vector<Mapped>& mapped);
+  /// Whether it is shared memory, or a memfd's.
+  [[nodiscard]] bool is_file_in_memory(const litmus::Place& place) const;
+  /// As swapped() of a page that no entry shows.
+  [[nodiscard]] bool is_file_page_in_swap(std::uint8_t process, const litmus::Place& place) const;
+  Answer swap_out_unmapped(std::uint8_t process, const litmus::Place& place);
   bool await_swapped(std::uint8_t process, const litmus::Place& place);
   Answer swap_in(std::uint8_t process, const litmus::Place& place);
   Answer merge(std::uint8_t process, const litmus::Operation& operation);
@@ -161,7 +174,7 @@ class Stage final : public Executor {
   template <class Visit>
   void for_each_page(std::uint8_t process, Visit&& visit) const;
   /// The entries of the test's processes that map the frame.
-  [[nodiscard]] std::size_t mappings_in_test(std::uint64_t frame) const;
+  [[nodiscard]] std::vector<Mapped> mapped_in_test(std::uint64_t frame) const;
   /// The parent of a child of vfork that has its own memory now goes on.
   Answer resume_parent(std::uint8_t child);
   [[nodiscard]] Request on_pages(Ask ask, const litmus::Place& place) const;

@@ -20,9 +20,6 @@
 namespace cowherd::live {
 namespace {
 
-Answer refused_with(Errno error) { return {error, 0, {}}; }
-
-constexpr unsigned kTriesToLeave = 20;
 constexpr const char* kNotKnown = "the kernel does not say which page of a mapping is huge";
 
 /// Before Linux 6.7 a mapping says how much of it is; nothing where that is a part.
@@ -40,7 +37,7 @@ void Stage::for_each_page(std::uint8_t process, Visit&& visit) const {
   for (const litmus::Variable& variable : program_->variables) {
     for (std::uint32_t page = 0; page < variable.pages; ++page) {
       place.page = static_cast<std::uint8_t>(page);
-      visit(facts.entry_at(address_of(place)), variable);
+      visit(facts.entry_at(address_of(place)), place);
     }
     ++place.variable;
   }
@@ -53,41 +50,6 @@ Answer Stage::clear_refs(std::uint8_t process) const {
   const int error = errno;
   if (file >= 0) ::close(file);
   return done ? Answer{} : Answer{Errno{0}, 0, path + ": " + in_words(error)};
-}
-
-Answer Stage::swap_out(std::uint8_t process, const litmus::Place& place) {
-  const PageFacts facts(pid_of(process));
-  const std::uint64_t address = address_of(place);
-  const PageEntry before = facts.entry_at(address);
-  if (!before.present || before.zero) return refused_with(Errno::kFault);
-  if (before.of_file) return unfit("a page of a file goes to the file, and not to swap");
-  const std::size_t mappings = mappings_in_test(before.frame);
-  Request request = on_pages(Ask::kAdvise, place);
-  request.length = kPageBytes;
-  request.first = advice_of(Advice::kPageOut);
-  Answer advised = ask(server_of(process), request);
-  if (!advised.lost.empty()) return advised;
-  if (!facts.entry_at(address).present) return refused_with(await_swapped(process, place) ? Errno{0} : Errno::kBusy);
-  // The advice of one process takes nothing from another one, as reclaim would.
-  if (mappings > 1)
-    return unfit("a page that several processes map leaves memory when the kernel wants, and not when told");
-  return refused_with(Errno::kBusy);
-}
-
-/// Whoever holds the page keeps it in the swap cache; whoever only writes it to swap, for a moment.
-bool Stage::await_swapped(std::uint8_t process, const litmus::Place& place) {
-  for (unsigned tries = 0; tries < kTriesToLeave; ++tries) {
-    if (ask(server_of(process), on_pages(Ask::kInCore, place)).value == 0) return true;
-    ::usleep(1000);
-  }
-  return false;
-}
-
-Answer Stage::swap_in(std::uint8_t process, const litmus::Place& place) {
-  if (!PageFacts(pid_of(process)).entry_at(address_of(place)).swapped) return refused_with(Errno::kFault);
-  Answer read = ask(server_of(process), on_pages(Ask::kLoad, place));
-  read.value = 0;
-  return read;
 }
 
 Answer Stage::merge(std::uint8_t process, const litmus::Operation& op) {
@@ -202,23 +164,23 @@ bool Stage::may_lack(const litmus::Operation& op) const {
 std::int64_t Stage::pages_of(std::uint8_t process) const {
   std::int64_t pages = 0;
   // Linux counts no hugetlb pages there.
-  for_each_page(process, [&pages](const PageEntry& entry, const litmus::Variable& variable) {
-    pages += entry.present && !entry.zero && !litmus::is_hugetlb(variable.kind);
+  for_each_page(process, [&](const PageEntry& entry, const litmus::Place& place) {
+    pages += entry.present && !entry.zero && !litmus::is_hugetlb(program_->variables[place.variable].kind);
   });
   return pages;
 }
 
-std::size_t Stage::mappings_in_test(std::uint64_t frame) const {
-  std::size_t mappings = 0;
+std::vector<Stage::Mapped> Stage::mapped_in_test(std::uint64_t frame) const {
+  std::vector<Mapped> mapped;
   for (std::uint8_t b = 0; b < program_->blocks.size(); ++b) {
     const bool process = litmus::process_of(*program_, b) == b && pid_of(b) != 0;
     // A child of vfork has no page table of its own yet.
     if (!process || server_of(b) != server_[b]) continue;
-    for_each_page(b, [&](const PageEntry& entry, const litmus::Variable&) {
-      mappings += entry.present && entry.frame == frame ? 1u : 0u;
+    for_each_page(b, [&](const PageEntry& entry, const litmus::Place& place) {
+      if (entry.present && entry.frame == frame) mapped.push_back({b, place});
     });
   }
-  return mappings;
+  return mapped;
 }
 
 Answer Stage::inspect(std::uint8_t process, const litmus::Term& term) {
@@ -242,6 +204,8 @@ Answer Stage::inspect(std::uint8_t process, const litmus::Term& term) {
     case Kind::kUffdWp:
       return answer(entry.uffd_wp ? 1 : 0);
     case Kind::kSwapped:
+      if (!entry.present && !entry.swapped && is_file_in_memory(term.place))
+        return answer(is_file_page_in_swap(process, term.place) ? 1 : 0);
       return answer(entry.swapped ? 1 : 0);
     case Kind::kSwapCache:
       if (entry.present) return answer(is_in_swap_cache(entry.frame) ? 1 : 0);

@@ -5,7 +5,6 @@
 #include <optional>
 
 #include "base/mutant.hpp"
-#include "base/racing_bytes.hpp"
 #include "mm/hugetlb.hpp"
 #include "mm/page.hpp"
 #include "mm/shmem_swap.hpp"
@@ -14,18 +13,9 @@ namespace cowherd::mm {
 
 namespace {
 
-/// Puts `fresh`, which holds what `block` has, into the cache, unless another agent was faster, which is left to be
-/// found.
-///
-///   bring in                               punch
-///   read the block
-///                                          no page is in the cache: give the block back
-///   put the page into the cache
-///
-/// and it would show what is gone. Allowed because the block is asked for again under the mapping lock.
+/// Puts `fresh` into the cache, unless another agent was faster, which is left to be found.
 template <class G>
-Result<bool> publish(System<G>& system, Ref<File> file, std::uint32_t index, FrameNumber fresh, Behind behind,
-                     std::optional<BlockNumber> block) {
+Result<bool> publish(System<G>& system, Ref<File> file, std::uint32_t index, FrameNumber fresh, Behind behind) {
   const MappingGuard<G, false> guard(system, file);
   File& into = system.at(file);
   // With the lock that who shortens the file takes before it looks for pages.
@@ -33,8 +23,6 @@ Result<bool> publish(System<G>& system, Ref<File> file, std::uint32_t index, Fra
   if (!find_place(system.frames(), into, index).none() && !COWHERD_MUTANT(cache_recheck_dropped)) {
     return false;
   }
-  const bool gone = find_block(system.frames(), into, index) != block;
-  if (gone && !COWHERD_MUTANT(punched_block_shown)) return false;
   COWHERD_TRY(add_cached(system.frames(), into, index, fresh));
   return true;
 }
@@ -52,20 +40,18 @@ void drop_block(System<G>& system, BlockNumber block) {
   system.swap().drop_count(block);
 }
 
-/// What the file holds at `index`, into `to`. Returns the block that has it; none: it is zeros.
+/// What the file holds at `index`, into `to`, its page, which is locked: it keeps its block.
 template <class G>
-std::optional<BlockNumber> read_block(System<G>& system, Ref<File> file, std::uint32_t index, FrameNumber to) {
-  const auto block = system.at(file).on_disk() ? block_of(system, file, index) : std::nullopt;
+void read_block(System<G>& system, Ref<File> file, std::uint32_t index, FrameNumber to) {
+  const auto block = block_of(system, file, index);
   if (!block || COWHERD_MUTANT(block_not_read)) {
     std::memset(system.frames().bytes(to), 0, Geometry<G>::kPageBytes);
-    return block;
+    return;
   }
   const BlockNumber from = *block;
   const Live live(system, "read-block", from);
   point(system, Point::kDisk);
-  // Whoever punches a hole may give the block back meanwhile, and another file have it: publish() asks.
-  copy_racing(system.frames().bytes(to), system.swap().bytes(from), Geometry<G>::kPageBytes);
-  return from;
+  std::memcpy(system.frames().bytes(to), system.swap().bytes(from), Geometry<G>::kPageBytes);
 }
 
 /// Gives page `index` a block, unless it has one. The caller has its page lock. ENOMEM.
@@ -93,21 +79,46 @@ Result<void> give_block(System<G>& system, Ref<File> file, std::uint32_t index) 
   return added;
 }
 
-/// A page that is not in the cache, with what the file holds there.
+/// Whether a page that was found in the cache is still on its way from the disk: it belongs to no file until it is
+/// there, and its page lock is held. (So does a page that was cut off since it was found, which needs to be looked for
+/// again as well.)
+template <class G>
+bool is_arriving(System<G>& system, FrameNumber frame) {
+  return system.descriptor(frame).owner() == 0 && !COWHERD_MUTANT(page_found_before_it_is_read);
+}
+
+/// A page that is not in the cache, with what the file holds there. What a disk is behind is found before it is read:
+///
+///   bring in                               write, write back, drop from the cache
+///   read the block
+///                                          bring in the same page, change it
+///                                          write it back, it leaves the cache
+///   put the page into the cache
+///
+/// and it would show what the file no longer holds, or, where the block is written while it is read, half of it.
+/// Allowed because the page is in the cache first: whoever finds it waits until it is there.
+/// Compare Linux mm/filemap.c: filemap_add_folio(), which leaves the folio locked and not up to date.
 template <class G>
 Result<FrameNumber> bring_in(System<G>& system, Ref<File> file, std::uint32_t index, Behind behind) {
   COWHERD_TRY_ASSIGN(fresh, system.allocate_page(FrameUse::kFile));
+  const bool of_disk = system.at(file).on_disk();
   const Live live(system, "bring-in", fresh);
-  const auto block = read_block(system, file, index, fresh);
+  FrameDescriptor& page = system.descriptor(fresh);
+  if (!of_disk) std::memset(system.frames().bytes(fresh), 0, Geometry<G>::kPageBytes);
   // One reference is the cache's, one the caller's.
-  system.descriptor(fresh).start_file(file.unit, Vpn{index}, 2);
-  const bool has_block = block.has_value();
-  const BlockNumber from = block.value_or(BlockNumber{0});
-  const Live read(system, "read", has_block, from);
-  auto published = publish(system, file, index, fresh, behind, block);
-  if (published && *published) return fresh;
-  FrameDescriptor& unused = system.descriptor(fresh);
-  (void)unused.drop_references(2);
+  page.start_file(of_disk ? 0 : file.unit, Vpn{index}, 2);
+  // Nobody has it yet.
+  if (of_disk) (void)try_lock_page_of(system, fresh);
+  auto published = publish(system, file, index, fresh, behind);
+  if (published && *published) {
+    if (!of_disk) return fresh;
+    read_block(system, file, index, fresh);
+    page.set_owner(file.unit, Vpn{index});
+    unlock_page_of(system, fresh);
+    return fresh;
+  }
+  if (of_disk) unlock_page_of(system, fresh);
+  (void)page.drop_references(2);
   system.frames().free(fresh);
   if (!published) return published.error();
   return Frames<G>::kZeroPage;
@@ -289,7 +300,17 @@ Result<FrameNumber> get_cached_page(System<G>& system, Ref<File> file, std::uint
     point(system, Point::kFileSize);
     if (behind == Behind::kForbidden && index >= system.at(file).size()) return Errno::kSigBus;
     COWHERD_TRY_ASSIGN(found, hold_place(system, file, index));
-    if (found.frame != Frames<G>::kZeroPage) return found.frame;
+    if (found.frame != Frames<G>::kZeroPage) {
+      if (!is_arriving(system, found.frame)) [[likely]]
+        return found.frame;
+      const FrameNumber arriving = found.frame;
+      const Live waiting(system, "arriving", arriving);
+      auto locked = wait_for_page_lock(system, arriving);
+      if (locked) unlock_page_of(system, arriving);
+      put_page(system, arriving);
+      COWHERD_TRY(locked);
+      continue;
+    }
     if (found.slot) [[unlikely]] {
       COWHERD_TRY_ASSIGN(back, swap_in_shared(system, file, index, *found.slot));
       if (back == Frames<G>::kZeroPage) continue;
@@ -347,7 +368,7 @@ Result<FrameNumber> publish_locked(System<G>& system, Ref<File> file, std::uint3
   system.descriptor(fresh).start_file(file.unit, Vpn{index}, 2);
   // Nobody has it yet.
   (void)try_lock_page_of(system, fresh);
-  auto published = publish(system, file, index, fresh, Behind::kForbidden, std::nullopt);
+  auto published = publish(system, file, index, fresh, Behind::kForbidden);
   if (published && *published) return fresh;
   unlock_page_of(system, fresh);
   FrameDescriptor& unused = system.descriptor(fresh);

@@ -306,16 +306,16 @@ Result<Step> copy_table(Copying<G>& copying, Vpn& at, Vpn end) {
       entry = take_back(system, copying.parent, from, entry);
       if (COWHERD_MUTANT(fork_leaves_page_to_device)) from.store(entry.for_device());
     }
-    if (entry.swap()) [[unlikely]] {
+    if (entry.present()) [[likely]] {
+      result = copy_entry(copying, tally, page, from, entry, to);
+    } else if (entry.swap()) {
       result = copy_swap_entry(copying, tally, from, entry, to);
-    } else if (entry.poison() || entry.is_marker()) [[unlikely]] {
+    } else if (entry.poison() || entry.is_marker()) {
       // The child's page is as lost, and what comes there as protected.
       const bool inherited = entry.poison() ? !COWHERD_MUTANT(fork_forgets_poison) : copying.marks.elsewhere;
       if (inherited) tally.set(to, entry);
-    } else if (entry.migration()) [[unlikely]] {
-      result = copy_migration_entry(copying, tally, page, from, entry, to);
     } else {
-      result = copy_entry(copying, tally, page, from, entry, to);
+      result = copy_migration_entry(copying, tally, page, from, entry, to);
     }
     const bool done = result && *result == Step::kDone;
     if (done && copying.has_prealloc()) [[unlikely]]

@@ -336,7 +336,11 @@ ForkHuge on_fork_huge(System<G>& system, Mm& mm, Entry entry) {
   bool used = false;
   bool mapped = false;
   for_each_piece<G>(head, [&](FrameNumber piece, PageCount) {
-    // All of them are asked.
+    // All of them are asked. Most have one reference, which is this mapping's: no pin, which is one too.
+    if (const FrameDescriptor& its = system.descriptor(piece); its.references() == 1) {
+      mapped = mapped || its.mapcount() > 1;
+      return;
+    }
     const FrameState page = system.state_of_page(piece);
     const EntryState small{.writable = entry.writable(), .dirty = entry.dirty()};
     copies = copies || on_fork(rules, page, small, has_pinned, false) == ForkPage::kCopy;

@@ -153,7 +153,7 @@ TEST_F(UserfaultSpec, WhatIsToldIsReadBeforeAnythingIsDone) {
 }
 
 TEST_F(UserfaultSpec, WhatIsAboutToGoIsTold) {
-  do_register(UffdFlags::kMissing | UffdFlags::kEventRemove | UffdFlags::kReadsEvents);
+  do_register(UffdFlags::kWriteProtect | UffdFlags::kEventRemove | UffdFlags::kReadsEvents);
   EXPECT_TRUE(spec_.munmap(space_, 1, 1, kDone).ok());
   const Removal first = spec_.removal(space_, 0, 2, Advice::kDontNeed);
   EXPECT_TRUE(first.allows(1, true));
