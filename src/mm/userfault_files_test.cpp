@@ -6,7 +6,7 @@
 namespace cowherd::mm {
 namespace {
 
-constexpr UffdFlags kWp = UffdFlags::kWriteProtect;
+constexpr UffdFlags kMarks = UffdFlags::kWriteProtect;
 
 /// Markers: write protection by userfaultfd where no page is.
 template <class G>
@@ -37,7 +37,7 @@ TYPED_TEST(MarkerTest, StandsWhereNothingOfAFileIsMapped) {
     TestMachine<TypeParam> m;
     const ProcessId p = m.spawn();
     const FileId file = this->map_file(m, p, 3, flags);
-    ASSERT_EQ(this->do_register(m, p, 0, 3, kWp), Errno{0});
+    ASSERT_EQ(this->do_register(m, p, 0, 3, kMarks), Errno{0});
     ASSERT_EQ(m.put(p, 1, 4), Errno{0});
     ASSERT_EQ(this->protect(m, p, 0, 3, true), Errno{0});
     EXPECT_TRUE(m.view(p, 0).entry.is_marker());
@@ -66,8 +66,8 @@ TYPED_TEST(MarkerTest, GoesToAChildThatStaysRegistered) {
   TestMachine<TypeParam> m;
   const ProcessId p = m.spawn();
   const FileId file = this->map_file(m, p, 3, MapFlags::kShared);
-  ASSERT_EQ(this->do_register(m, p, 0, 2, kWp | UffdFlags::kEventFork), Errno{0});
-  ASSERT_EQ(this->do_register(m, p, 2, 1, kWp), Errno{0});
+  ASSERT_EQ(this->do_register(m, p, 0, 2, kMarks | UffdFlags::kEventFork), Errno{0});
+  ASSERT_EQ(this->do_register(m, p, 2, 1, kMarks), Errno{0});
   ASSERT_EQ(m.put(p, 1, 4), Errno{0});
   ASSERT_EQ(this->protect(m, p, 0, 3, true), Errno{0});
   const ProcessId child = m.fork(p);
@@ -85,8 +85,8 @@ TYPED_TEST(MarkerTest, StandsWhereNoPageIsIfTheHandlerHasAskedForThat) {
   TestMachine<TypeParam> m;
   const ProcessId p = m.spawn();
   m.map(p, 0, 6);
-  ASSERT_EQ(this->do_register(m, p, 0, 1, kWp), Errno{0});
-  ASSERT_EQ(this->do_register(m, p, 1, 3, kWp | UffdFlags::kWpUnpopulated), Errno{0});
+  ASSERT_EQ(this->do_register(m, p, 0, 1, kMarks), Errno{0});
+  ASSERT_EQ(this->do_register(m, p, 1, 3, kMarks | UffdFlags::kWpUnpopulated), Errno{0});
   ASSERT_EQ(this->protect(m, p, 0, 4, true), Errno{0});
   EXPECT_TRUE(m.view(p, 0).entry.none());
   EXPECT_TRUE(m.view(p, 1).entry.is_marker());
@@ -107,8 +107,8 @@ TYPED_TEST(MarkerTest, IsNoneUnderRulesThatKnowNone) {
   const ProcessId p = m.spawn();
   m.map(p, 8, 1);
   const FileId file = this->map_file(m, p, 2, MapFlags::kShared);
-  EXPECT_EQ(this->do_register(m, p, 0, 2, kWp), Errno::kInvalid);
-  EXPECT_EQ(this->do_register(m, p, 8, 1, kWp | UffdFlags::kWpUnpopulated), Errno::kInvalid);
+  EXPECT_EQ(this->do_register(m, p, 0, 2, kMarks), Errno::kInvalid);
+  EXPECT_EQ(this->do_register(m, p, 8, 1, kMarks | UffdFlags::kWpUnpopulated), Errno::kInvalid);
   close_file(*m, file);
 }
 
