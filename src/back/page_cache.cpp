@@ -137,7 +137,8 @@ void link_mapping(Frames<G>& frames, Ref<FileMapping> made, Ref<Vma> vma, Ref<Fi
   File& on = frames.at(file);
   FileMapping& mapping = frames.at(made);
   const Ref<FileMapping> next = behind ? frames.at(behind).next : on.first;
-  mapping = {.vma = vma, .file = file, .next = next, .previous = behind};
+  const std::uint32_t reserved = frames.at(vma).flags.reserved ? 1 : 0;
+  mapping = {.vma = vma, .file = file, .next = next, .previous = behind, .reserved = reserved};
   if (next) frames.at(next).previous = made;
   (behind ? frames.at(behind).next : on.first) = made;
   frames.at(vma).mapping = made;
@@ -180,6 +181,11 @@ void set_cached(const Frames<G>& frames, File& file, std::uint32_t index, FrameN
 template <class G>
 Result<void> add_cached(Frames<G>& frames, File& file, std::uint32_t index, FrameNumber frame) {
   return add_to(frames, file.root, file.height, index, frame);
+}
+
+template <class G>
+Result<void> add_promise(Frames<G>& frames, File& file, std::uint32_t index) {
+  return add_to(frames, file.root, file.height, index, FrameNumber{Promise::kNew.value() | kInSwap});
 }
 
 template <class G>
@@ -227,6 +233,7 @@ std::optional<BlockOfPage> next_block(const Frames<G>& frames, const File& file,
   template void set_in_swap<G>(const Frames<G>&, File&, std::uint32_t, BlockNumber);                  \
   template void set_cached<G>(const Frames<G>&, File&, std::uint32_t, FrameNumber);                   \
   template Result<void> add_cached<G>(Frames<G>&, File&, std::uint32_t, FrameNumber);                 \
+  template Result<void> add_promise<G>(Frames<G>&, File&, std::uint32_t);                             \
   template void remove_cached<G>(Frames<G>&, File&, std::uint32_t);                                   \
   template CachedPage next_cached<G>(const Frames<G>&, const File&, std::uint32_t);                   \
   template std::optional<BlockNumber> find_block<G>(const Frames<G>&, const File&, std::uint32_t);    \

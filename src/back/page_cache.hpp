@@ -14,6 +14,15 @@ namespace cowherd {
 
 struct FileMapping;
 
+/// Where a file's pages come from, and go to.
+enum class FileStore : std::uint8_t {
+  /// Nowhere: they live in memory alone (Linux: shmem).
+  kMemory,
+  kDisk,
+  /// The hugetlb pool (Linux: hugetlbfs). A page is known by the number of its first small one.
+  kHugePool,
+};
+
 /// A file, or the object behind shared anonymous memory: its pages that are in the cache, and who maps it. Goes with
 /// its last user. Compare Linux struct inode and struct address_space.
 struct File {
@@ -21,7 +30,7 @@ struct File {
 
   /// Of the index of its pages: what stands for a page itself where `height` is 0, else a node; the zero page: none.
   /// What stands for a page is its frame while it is in the cache, or, of a file in memory, the slot of swap that holds
-  /// it.
+  /// it, or, of a hugetlb file, that a page of the pool is promised to it.
   FrameNumber root;
   /// Its size. What lies behind it cannot be had (SIGBUS).
   std::uint32_t pages = 0;
@@ -38,20 +47,17 @@ struct File {
   std::uint8_t height = 0;
   /// As `height`, of the index of blocks.
   std::uint8_t block_height = 0;
-  /// A disk is behind it; else its pages live in memory alone (Linux: shmem).
-  bool disk = false;
+  FileStore store = FileStore::kMemory;
   /// Somebody has a handle on it, which is a use.
-  bool open : 1 = false;
-  /// Of the hugetlb pool a page is promised to each of its pages that is not in the cache; such a page is known by the
-  /// number of its first small one.
-  bool promised : 1 = false;
+  bool open = false;
 
   /// As it is now: it changes under the file lock, and others look without.
   [[nodiscard]] std::uint32_t size() const {
     return std::atomic_ref(const_cast<std::uint32_t&>(pages)).load(std::memory_order_acquire);
   }
   void set_size(std::uint32_t size) { std::atomic_ref(pages).store(size, std::memory_order_release); }
-  [[nodiscard]] bool on_disk() const { return disk; }
+  [[nodiscard]] bool on_disk() const { return store == FileStore::kDisk; }
+  [[nodiscard]] bool is_hugetlb() const { return store == FileStore::kHugePool; }
 };
 
 /// One VMA on the list of the file that it maps. Compare Linux: vma->shared and i_mmap.
@@ -62,6 +68,8 @@ struct FileMapping {
   Ref<File> file;
   Ref<FileMapping> next;
   Ref<FileMapping> previous;
+  /// As the VMA's flags say, for who comes by the list and has no mmap lock.
+  std::uint32_t reserved = 0;
 };
 
 static_assert(sizeof(File) <= kObjectUnit);
@@ -84,12 +92,22 @@ FrameNumber find_cached(const Frames<G>& frames, const File& file, std::uint32_t
 struct FilePlace {
   /// In the cache; the zero page: it is not.
   FrameNumber frame;
-  /// In swap. Compare Linux: a value entry of the page cache.
+  /// In swap, or of a hugetlb file one of Promise. Compare Linux: a value entry of the page cache.
   std::optional<BlockNumber> slot;
   std::uint32_t index = 0;
 
   [[nodiscard]] bool none() const { return frame == FrameNumber{0} && !slot; }
 };
+/// What stands for a page of a hugetlb file that is not in the cache and has a page of the pool promised. Compare Linux
+/// struct resv_map.
+struct Promise {
+  static constexpr BlockNumber kMade{0};
+  /// It is being made, and may come to nothing.
+  static constexpr BlockNumber kNew{1};
+};
+/// As add_cached(), of one that is being made. set_in_swap() says that it is.
+template <class G>
+Result<void> add_promise(Frames<G>& frames, File& file, std::uint32_t index);
 /// Of page number `index`.
 template <class G>
 FilePlace find_place(const Frames<G>& frames, const File& file, std::uint32_t index);

@@ -14,7 +14,9 @@ namespace cowherd {
     "one per address space, for reading or writing: VMAs and which tables exist; fork holds the parent's, then the "   \
     "child's")                                                                                                         \
   X(kHugetlbFaultLock, "hugetlb fault lock", true, false,                                                              \
-    "one per machine, where it has hugetlb pages: what a fault puts into a place that has none, or a copy")            \
+    "one per machine, where it has hugetlb pages: what a fault puts into a place that has none, or a copy; changes "   \
+    "to "                                                                                                              \
+    "a hugetlb file as a whole")                                                                                       \
   X(kFileLock, "file lock", true, false, "one per file: its size, and changes to it as a whole")                       \
   X(kPageLock, "page lock", true, false,                                                                               \
     "one per frame: held across reuse decisions, and while a file's page comes, is mapped for writing, is cleaned or " \

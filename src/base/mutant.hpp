@@ -191,6 +191,10 @@ namespace cowherd {
   X(half_a_hugetlb_page_copied, "of a hugetlb page only the first half is copied")                                   \
   X(hugetlb_faults_at_once, "two faults on hugetlb memory run at once")                                              \
   X(hugetlb_file_keeps_promises, "shared hugetlb memory goes, and its pages stay promised")                          \
+  X(hugetlb_punch_without_flush, "a hole is made in a hugetlb file, and CPUs go on using the page that was there")   \
+  X(hugetlb_file_copy_takes_unpromised, "a copy of a hugetlb file's page leaves alone what was promised for it")     \
+  X(hugetlb_lost_promise_forgotten, "a hugetlb file's page is mapped as if a copy of it were promised still")        \
+  X(hugetlb_munmap_counts_unlocked, "munmap counts what is promised to a hugetlb file mapping while a hole is made") \
   X(hugetlb_tables_shared, "fork shares tables above hugetlb pages")                                                 \
   X(hugetlb_copy_without_flush, "a write fault replaces a hugetlb page, and CPUs go on reading the old")             \
   X(hugetlb_copy_takes_promised, "a copy of a hugetlb page is one that somebody else was promised")                  \

@@ -257,7 +257,7 @@ void Configuration::apply_to_page(const Pending& pending, PartsDone& done, std::
         done.pages = static_cast<std::uint16_t>(done.pages | range(index, 1u));
         return;
       }
-      judgement = spec.madvise(pending.space, page, 1, call.advice, {});
+      judgement = advise_page(pending, page);
       break;
   }
   if (judgement.ok()) {

@@ -70,6 +70,8 @@ class Configuration {
   [[nodiscard]] bool refused_by_hugetlb(const Pending& pending) const;
   /// How many pages of an madvise it is about: MADV_DONTNEED leaves alone a hugetlb page that it ends within.
   [[nodiscard]] std::uint8_t discarded_by(const Pending& pending) const;
+  /// What an madvise does to one of its pages.
+  spec::Judgement advise_page(const Pending& pending, std::uint8_t page);
 
   /// Notes for every fork under way which of its pages pins hold now.
   void note_pinned(const InFlight& in_flight);

@@ -125,6 +125,12 @@ Footprint Configuration::footprint_in_space(const InFlight& in_flight, const Eff
     case Kind::kMmap:
     case Kind::kMunmap:
       print.touches = kNewMapping;
+      if (call.kind == Kind::kMmap && has(call.map_flags, MapFlags::kHugetlb) &&
+          call.backing.file != spec::kAnonymous) {
+        // It may make the file longer.
+        print.files = static_cast<std::uint8_t>(1u << call.backing.file.value());
+        print.touches |= F::kWritesSize;
+      }
       break;
     case Kind::kMremap:
       // The first part asks all pages, and new ones are as the last old one is.

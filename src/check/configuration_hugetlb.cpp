@@ -27,6 +27,12 @@ std::uint8_t Configuration::discarded_by(const Pending& pending) const {
   return call.advice == Advice::kDontNeed ? spec.discarded(pending.space, call.page, call.count) : call.count;
 }
 
+spec::Judgement Configuration::advise_page(const Pending& pending, std::uint8_t page) {
+  const Call& call = pending.call;
+  if (call.advice == Advice::kRemove) return spec.remove(pending.space, page, call.page, call.count);
+  return spec.madvise(pending.space, page, 1, call.advice, {});
+}
+
 bool Configuration::asks_for_hugetlb(const InFlight& in_flight, const Pending& pending) const {
   bool any = spec.exists(pending.space) && spec.has_hugetlb(pending.space);
   for (std::uint8_t agent = 0; agent < kBlocks; ++agent) {

@@ -231,7 +231,7 @@ class Ending {
       const Errno stops = spec_.advice_stops(pending_.space, page(i), call_.advice, succeeded());
       if (stops != Errno{0}) return judge_result(stops, seen_);
       if (i >= past_.discarded_by(pending_)) continue;
-      hole = !spec_.madvise(pending_.space, page(i), 1, call_.advice, {}).ok() || hole;
+      hole = !past_.advise_page(pending_, page(i)).ok() || hole;
     }
     if (stopped.pages != 0) return judge_result(stopped.error, seen_);
     return judge_result(hole ? Errno::kNoMemory : kSuccess, seen_);

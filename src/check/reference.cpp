@@ -75,12 +75,15 @@ bool Reference::attached(std::uint8_t device, std::uint8_t page) const {
   return page < pages_held(device) && past_.spec.attached(spec::SpecPinId{device}, page);
 }
 
-void Reference::create_file(std::uint8_t file, std::uint8_t pages, bool disk) {
+void Reference::create_file(std::uint8_t file, std::uint8_t pages, spec::FileStore store, std::int64_t value) {
   parse();
   assert(in_flight_.agents == 0 && pasts_.size() == 1);
   if (!loaded_) load(pasts_[0]);
   loaded_ = true;
-  past_.spec.create_file(spec::FileNumber{file}, pages, disk);
+  past_.spec.create_file(spec::FileNumber{file}, pages, store);
+  for (std::uint8_t page = 0; value != 0 && page < pages; ++page) {
+    past_.spec.fill_file(spec::FileNumber{file}, page, 0, value);
+  }
   packed_is_current_ = false;
 }
 

@@ -36,7 +36,8 @@ class Reference {
   void assign(std::span<const std::byte> bytes);
 
   /// A file comes to be. Precondition: as for spawn().
-  void create_file(std::uint8_t file, std::uint8_t pages, bool disk);
+  /// With `value` in the first word of each of its pages.
+  void create_file(std::uint8_t file, std::uint8_t pages, spec::FileStore store, std::int64_t value);
   /// Before anything comes to be: userfaultfd's handler will decide about memory, where there may be huge pages too.
   void track_handlers(bool huge);
   /// Whether the operation of `agent`, which is under way or would be `call`, may have to wait for the handler now.

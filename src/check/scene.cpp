@@ -192,7 +192,7 @@ spec::Backing Scene::backing_of(const litmus::Place& place) const {
   const litmus::Variable& variable = program_->variables[place.variable];
   spec::Backing backing{.shared = variable.shared};
   if (litmus::is_hugetlb(variable.kind)) backing.first = place.page;
-  if (variable.kind != litmus::VariableKind::kFile) return backing;
+  if (!litmus::maps_file(variable.kind)) return backing;
   backing.file = spec::FileNumber{variable.file};
   backing.first = static_cast<std::uint8_t>(variable.file_page + place.page);
   return backing;

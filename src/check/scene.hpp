@@ -18,6 +18,18 @@ using G = CheckedGeometry;
 
 static_assert(Geometry<G>::kPageBytes == litmus::kWordsPerPage * sizeof(std::int64_t), "a page holds a test's words");
 
+constexpr spec::FileStore store_of(litmus::FileKind kind) {
+  switch (kind) {
+    case litmus::FileKind::kDisk:
+      return spec::FileStore::kDisk;
+    case litmus::FileKind::kHugetlb:
+      return spec::FileStore::kHugetlb;
+    case litmus::FileKind::kMemfd:
+      break;
+  }
+  return spec::FileStore::kMemory;
+}
+
 /// What does not change while a program runs: where its variables lie, whose thread each block is, how large a machine
 /// it needs. Refers to the program, which must outlive it.
 class Scene {

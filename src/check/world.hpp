@@ -198,6 +198,8 @@ class World {
   std::string build();
   std::string build_variable(std::uint8_t process, std::uint8_t number);
   std::string build_file(std::uint8_t number);
+  /// Of a file that cannot be written otherwise: `bytes` at the begin of each of its pages.
+  bool fill_by_mapping(mm::FileId file, PageCount pages, std::span<const std::byte> bytes);
   [[nodiscard]] bool may_proceed(std::uint8_t block) const;
   /// Whether the block has no operation left.
   [[nodiscard]] bool at_end(std::uint8_t block) const {

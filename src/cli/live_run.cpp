@@ -294,12 +294,7 @@ class Runner {
 
   void tell_of_file(std::uint8_t number) {
     const litmus::FileVariable& file = program_.files[number];
-    reference_.create_file(number, static_cast<std::uint8_t>(file.pages), file.kind == litmus::FileKind::kDisk);
-    for (std::uint8_t page = 0; page < file.pages && file.value != 0; ++page) {
-      check::Call call{.kind = Kind::kFileWrite, .page = page, .value = file.value};
-      call.backing.file = spec::FileNumber{number};
-      (void)reference_.run(0, call, {});
-    }
+    reference_.create_file(number, static_cast<std::uint8_t>(file.pages), check::store_of(file.kind), file.value);
   }
 
   /// What is on the disks when all is over. False where it could not go on.

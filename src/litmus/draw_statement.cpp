@@ -303,6 +303,10 @@ void Generator::draw_file(std::uint8_t b, Operation op) {
   if (whole) return emit(random_.percent(60) ? kernel_block_ : program_.blocks[b], op, false);
   const std::uint32_t pages = program_.files[op.file].pages;
   op.place.page = static_cast<std::uint8_t>(random_.below(pages + (op.code == OpCode::kTruncate ? 1 : 0)));
+  if (program_.files[op.file].is_hugetlb() && random_.percent(80)) {
+    op.place.page = op.code == OpCode::kTruncate && random_.percent(40) ? static_cast<std::uint8_t>(kHugePages) : 0;
+    if (op.code == OpCode::kPunch) op.place.pages = static_cast<std::uint8_t>(kHugePages);
+  }
   if (op.code == OpCode::kFileWrite) op.value = pick_value();
   emit(program_.blocks[b], op, op.code == OpCode::kFileRead);
 }

@@ -65,8 +65,14 @@ void Generator::declare() {
       pages = std::max(pages, kHugePages);
     }
     if (variable.kind == VariableKind::kUnmapped && !weight(OpCode::kMmap)) variable.kind = VariableKind::kAnon;
-    if (!is_huge(variable.kind) && random_.percent(options_.file_percent)) map_file(variable);
+    const bool of_hugetlbfs = !program_.files.empty() && program_.files[0].is_hugetlb();
+    if (of_hugetlbfs && !program_.variables.empty() && random_.percent(40) && map_hugetlb_file(variable)) {
+      pages = std::max(pages, kHugePages);
+    }
+    if (!is_huge(variable.kind) && !of_hugetlbfs && random_.percent(options_.file_percent)) map_file(variable);
     if (is_written(variable.kind)) variable.value = -1;
+    // What the file has, and what is promised to who maps it.
+    if (program_.hugepages && variable.kind == VariableKind::kHugetlbFile) ++*program_.hugepages;
     pages -= variable.pages;
     program_.variables.push_back(std::move(variable));
   }
@@ -151,6 +157,22 @@ void Generator::declare_pool(Variable& variable) {
   if (random_.percent(70)) program_.hugepages = static_cast<std::uint8_t>(1 + random_.below(3));
   variable.noreserve = random_.percent(20);
   variable.shared = random_.percent(20);
+  if (!random_.percent(40)) return;
+  FileVariable file{.name = "f", .kind = FileKind::kHugetlb, .pages = kHugePages};
+  if (random_.percent(60)) file.value = -1;
+  program_.files.push_back(std::move(file));
+  variable.kind = VariableKind::kHugetlbFile;
+  variable.value = 0;
+}
+
+bool Generator::map_hugetlb_file(Variable& variable) {
+  if (program_.page_count() + kHugePages > kMaxPages) return false;
+  variable.kind = VariableKind::kHugetlbFile;
+  variable.value = 0;
+  variable.pages = kHugePages;
+  variable.shared = random_.percent(60);
+  variable.noreserve = random_.percent(10);
+  return true;
 }
 
 void Generator::number_values() {

@@ -40,6 +40,8 @@ class Generator {
   void map_file(Variable& variable);
   /// How many pages the pool has that the variable is of, and whether it is promised any.
   void declare_pool(Variable& variable);
+  /// Makes it another view of the file of hugetlb pages, if there is room.
+  bool map_hugetlb_file(Variable& variable);
   [[nodiscard]] std::uint32_t weight(OpCode code) const { return options_.weights[static_cast<std::size_t>(code)]; }
   /// For a process block or a snapshot, beside a device block and a kernel block.
   [[nodiscard]] bool room_for_one() const { return program_.blocks.size() + (has_snapshot_ ? 1 : 0) < kMaxBlocks - 2; }

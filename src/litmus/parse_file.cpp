@@ -9,12 +9,18 @@ namespace cowherd::litmus {
 
 // What a test says of files: their declarations, mappings of them, and places in them.
 
+std::string Parser::parts_of_hugetlb() { return fmt::format("hugetlb pages are {} pages each", kHugePages); }
+
 bool Parser::parse_file(const Token& name) {
   FileVariable file;
   file.name = std::string(name.text);
-  file.kind = take().text == "file" ? FileKind::kDisk : FileKind::kMemfd;
+  const std::string_view kind = take().text;
+  file.kind = kind == "file" ? FileKind::kDisk : kind == "memfd" ? FileKind::kMemfd : FileKind::kHugetlb;
+  if (file.is_hugetlb()) file.pages = kHugePages;
   if (accept(TokenKind::kLeftBracket)) {
+    const Token count = peek();
     if (!parse_count(file.pages, kMaxPages, "of pages")) return false;
+    if (file.is_hugetlb() && file.pages % kHugePages != 0) return fail(count, parts_of_hugetlb());
     if (!expect(TokenKind::kRightBracket, "']'", "after the number of pages")) return false;
   }
   if (accept(TokenKind::kLeftParen)) {
@@ -48,19 +54,29 @@ bool Parser::parse_pages_in_file(const FileVariable& file, Place& place) {
 bool Parser::parse_file_mapping(Variable& variable, std::uint8_t file) {
   Place pages;
   variable.file = file;
+  const bool hugetlb = program_.files[file].is_hugetlb();
+  variable.kind = hugetlb ? VariableKind::kHugetlbFile : VariableKind::kFile;
+  const Token first = peek();
   if (!parse_pages_in_file(program_.files[file], pages)) return false;
   variable.file_page = pages.page;
   variable.pages = pages.pages;
+  if (hugetlb && (pages.page % kHugePages != 0 || pages.pages % kHugePages != 0)) {
+    return fail(first, parts_of_hugetlb());
+  }
   if (!at_word("private") && !at_word("shared")) {
     return fail(peek(), fmt::format("a file is mapped 'private' or 'shared', not {}", quote(peek())),
                 closest_name(peek().text, {"private", "shared"}));
   }
   variable.shared = take().text == "shared";
+  if (at_word("noreserve") && peek(1).kind != TokenKind::kEqual) {
+    if (!hugetlb) return fail(peek(), fmt::format("'{}' has no reservation", program_.files[file].name));
+    take();
+    variable.noreserve = true;
+  }
   return true;
 }
 
 bool Parser::parse_file_variable(const Token& name, Variable&& variable, std::uint8_t file) {
-  variable.kind = VariableKind::kFile;
   const bool sound = parse_file_mapping(variable, file);
   program_.variables.push_back(std::move(variable));
   if (!sound) return false;

@@ -29,14 +29,14 @@ bool Parser::parse_variable(const Token& name) {
   } else {
     // Declared all the same, so that its uses are not errors as well.
     program_.variables.push_back(std::move(variable));
-    std::vector<std::string_view> known{"device", "memfd", "file"};
+    std::vector<std::string_view> known{"device", "memfd", "file", "hugetlbfs"};
     for (const auto& word : kKinds) known.push_back(word.first);
     for (const FileVariable& declared : program_.files) known.emplace_back(declared.name);
     return fail(
         kind,
         fmt::format(
             "a variable is anon, zeropage, secret, thp, hugetlb, unmapped or a file's, a device is device, a file "
-            "memfd or file; not {}",
+            "memfd, file or hugetlbfs; not {}",
             quote(kind)),
         closest_name(kind.text, known));
   }
@@ -51,7 +51,7 @@ bool Parser::parse_variable(const Token& name) {
     declared.pages = pages;
     if (!expect(TokenKind::kRightBracket, "']'", "after the number of pages")) return false;
     if (is_hugetlb(declared.kind) && pages % kHugePages != 0) {
-      return fail(count, fmt::format("hugetlb pages are {} pages each", kHugePages));
+      return fail(count, parts_of_hugetlb());
     }
   } else if (variable.first_page + variable.pages > kMaxPages) {
     return fail(name, fmt::format("more than {} pages", kMaxPages));

@@ -246,7 +246,7 @@ bool Parser::parse_declaration() {
     take();
     program_.devices.emplace_back(name.text);
     place(UnitKind::kDevice, name.begin, program_.devices.size() - 1);
-  } else if (at_word("memfd") || at_word("file")) {
+  } else if (at_word("memfd") || at_word("file") || at_word("hugetlbfs")) {
     if (program_.files.size() >= kMaxFiles) return fail(name, fmt::format("more than {} files", kMaxFiles));
     if (!parse_file(name)) return false;
   } else {

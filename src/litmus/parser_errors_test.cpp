@@ -49,6 +49,9 @@ INSTANTIATE_TEST_SUITE_P(
         Case{"COW t { x = anon;", "1:18: expected '}' at the end of the init block, not the end of the text"},
         Case{"COW t {} P0() { exit();", "1:24: expected '}' at the end of P0, not the end of the text"},
         Case{"COW t { x = hugetlb[3]; } P0() {}", "1:21: hugetlb pages are 4 pages each"},
+        Case{"COW t { f = hugetlbfs[3]; } P0() {}", "1:23: hugetlb pages are 4 pages each"},
+        Case{"COW t { f = hugetlbfs[8]; x = f[2..5] private; } P0() {}", "1:32: hugetlb pages are 4 pages each"},
+        Case{"COW t { f = memfd; x = f private noreserve; } P0() {}", "1:34: 'f' has no reservation"},
         Case{"COW t { x = anon noreserve; } P0() {}", "1:18: 'anon' has no reservation"},
         Case{"COW t { hugepages = 2; hugepages = 1; } P0() {}", "1:24: 'hugepages' is said twice"},
         Case{"COW t { folios = 2; folios = 4; } P0() {}", "1:21: 'folios' is said twice"},
@@ -57,9 +60,7 @@ INSTANTIATE_TEST_SUITE_P(
              "1:45: expected free or reserved; did you mean 'free'?"},
         Case{"COW t { x = anno(1); } P0() { READ_ONCE(*x); }",
              "1:13: a variable is anon, zeropage, secret, thp, hugetlb, unmapped or a file's, a device is device, a "
-             "file memfd "
-             "or "
-             "file; not "
+             "file memfd, file or hugetlbfs; not "
              "'anno'; did you mean 'anon'?"},
         Case{"COW t { P1 = anon; } P0() {}", "1:9: 'P1' is a word of the language, not a name"},
         Case{"COW t { x = anon; x = device; } P0() {}", "1:19: 'x' is declared twice"},
@@ -111,9 +112,7 @@ INSTANTIATE_TEST_SUITE_P(
         Case{"COW t\n\"never closed\n{} P0() {}", "2:1: this text has no closing '\"' on its line"},
         Case{"COW t { /* \303\244\303\266 */ x = anno; } P0() {}",
              "1:22: a variable is anon, zeropage, secret, thp, hugetlb, unmapped or a file's, a device is device, a "
-             "file memfd "
-             "or "
-             "file; not "
+             "file memfd, file or hugetlbfs; not "
              "'anno'; did you mean 'anon'?"}));
 
 INSTANTIATE_TEST_SUITE_P(
@@ -214,12 +213,10 @@ TEST(ParserErrors, BytesThatAreNoText) {
 TEST(ParserErrors, SeveralAreReportedInOrder) {
   EXPECT_EQ(complaints("COW t\n{ x = anno; d = devise; }\nP0() {\nREAD_ONC(*x);\nexec()\nfork(P1)\n}\nexists (0:r0=1)"),
             "2:7: a variable is anon, zeropage, secret, thp, hugetlb, unmapped or a file's, a device is device, a file "
-            "memfd or "
-            "file; not "
+            "memfd, file or hugetlbfs; not "
             "'anno'; did you mean 'anon'?\n"
             "2:17: a variable is anon, zeropage, secret, thp, hugetlb, unmapped or a file's, a device is device, a "
-            "file memfd "
-            "or file; not "
+            "file memfd, file or hugetlbfs; not "
             "'devise'; did you mean 'device'?\n"
             "4:1: no statement is called 'READ_ONC'; did you mean 'READ_ONCE'?\n"
             "5:7: expected ';' after the statement\n"

@@ -69,6 +69,7 @@ class Parser {
   /// The frames of movable memory, likewise.
   bool parse_movable(const Token& name);
   bool parse_variable(const Token& name);
+  [[nodiscard]] static std::string parts_of_hugetlb();
   bool parse_file(const Token& name);
   /// Behind the name of a file.
   bool parse_file_variable(const Token& name, Variable&& variable, std::uint8_t file);

@@ -62,8 +62,9 @@ std::string print_keyed(std::string_view key, std::string_view text) {
 }
 
 std::string print_file(const FileVariable& file) {
-  std::string out = fmt::format("{} = {}", file.name, file.kind == FileKind::kDisk ? "file" : "memfd");
-  if (file.pages != 1) out += fmt::format("[{}]", file.pages);
+  static constexpr std::array<std::string_view, 3> kKinds{"memfd", "file", "hugetlbfs"};
+  std::string out = fmt::format("{} = {}", file.name, kKinds[static_cast<std::size_t>(file.kind)]);
+  if (file.pages != (file.is_hugetlb() ? kHugePages : 1)) out += fmt::format("[{}]", file.pages);
   if (file.value != 0) out += fmt::format("({})", file.value);
   return out + ";";
 }
@@ -76,12 +77,13 @@ std::string print_file_variable(const Program& program, const Variable& variable
                                : fmt::format("[{}..{}]", variable.file_page, variable.file_page + variable.pages - 1);
   }
   out += variable.shared ? " shared" : " private";
+  if (variable.noreserve) out += " noreserve";
   if (variable.protection != Protection::kReadWrite) out += " " + text_of(variable.protection);
   return out + ";";
 }
 
 std::string print_variable(const Program& program, const Variable& variable) {
-  if (variable.kind == VariableKind::kFile) return print_file_variable(program, variable);
+  if (maps_file(variable.kind)) return print_file_variable(program, variable);
   static constexpr std::array<std::string_view, 10> kKinds{"anon", "anon", "zeropage", "unmapped", "secret",
                                                            "thp",  "thp",  "",         "hugetlb",  "hugetlb"};
   std::string out = fmt::format("{} = {}", variable.name, kKinds[static_cast<std::size_t>(variable.kind)]);

@@ -41,6 +41,9 @@ std::uint32_t Program::pool_pages() const {
   for (const Variable& variable : variables) {
     if (is_hugetlb(variable.kind)) pages += variable.pages / kHugePages;
   }
+  for (const FileVariable& file : files) {
+    if (file.is_hugetlb()) pages += file.pages / kHugePages;
+  }
   if (pages == 0) return 0;
   if (hugepages) return *hugepages;
   std::uint64_t processes = snapshot_count();

@@ -61,11 +61,17 @@ enum class VariableKind : std::uint8_t {
   kHugetlb,
   /// `x = hugetlb(v);` the same, written like kAnonValue.
   kHugetlbValue,
+  /// As kFile, of a file of hugetlb pages.
+  kHugetlbFile,
 };
 
 /// Whether the variable is of the hugetlb pool.
 constexpr bool is_hugetlb(VariableKind kind) {
-  return kind == VariableKind::kHugetlb || kind == VariableKind::kHugetlbValue;
+  return kind == VariableKind::kHugetlb || kind == VariableKind::kHugetlbValue || kind == VariableKind::kHugetlbFile;
+}
+/// Whether pages of a file with a name are mapped.
+constexpr bool maps_file(VariableKind kind) {
+  return kind == VariableKind::kFile || kind == VariableKind::kHugetlbFile;
 }
 /// Whether it is of as many pages as a huge page has, unless told otherwise.
 constexpr bool is_huge(VariableKind kind) {
@@ -82,6 +88,8 @@ enum class FileKind : std::uint8_t {
   kMemfd,
   /// `f = file(v);` on a disk.
   kDisk,
+  /// `f = hugetlbfs;` of pages of the hugetlb pool, none of which is there; `f = hugetlbfs(v);` all are.
+  kHugetlb,
 };
 
 /// A file that every process can map, read and write.
@@ -93,6 +101,7 @@ struct FileVariable {
   /// Word 0 of every page.
   std::int64_t value = 0;
 
+  [[nodiscard]] bool is_hugetlb() const { return kind == FileKind::kHugetlb; }
   bool operator==(const FileVariable&) const = default;
 };
 
@@ -107,7 +116,7 @@ struct Variable {
   bool shared = false;
   /// Of the hugetlb pool without a reservation: `x = hugetlb noreserve;`
   bool noreserve = false;
-  /// For kFile: which, and from which of its pages on.
+  /// For kFile and kHugetlbFile: which, and from which of its pages on.
   std::uint8_t file = 0;
   std::uint8_t file_page = 0;
   /// Number of the variable's first page; the pages of all variables are numbered in order of declaration.

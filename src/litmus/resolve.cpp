@@ -59,9 +59,10 @@ class Resolver {
     limit(program_.blocks.size() + program_.snapshot_count(), kMaxBlocks, "blocks and snapshots");
     for (const Block& block : program_.blocks) limit(block.registers.size(), kMaxRegisters, "registers");
     for (const Variable& variable : program_.variables) {
-      if (variable.kind != VariableKind::kFile) continue;
+      if (!maps_file(variable.kind)) continue;
       const bool sound = variable.file < program_.files.size() &&
-                         variable.file_page + variable.pages <= program_.files[variable.file].pages;
+                         variable.file_page + variable.pages <= program_.files[variable.file].pages &&
+                         is_hugetlb(variable.kind) == program_.files[variable.file].is_hugetlb();
       if (!sound) report({}, fmt::format("{} maps what is no file", variable.name));
     }
     return problems_.empty();

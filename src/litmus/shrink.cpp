@@ -285,7 +285,7 @@ class Shrinker {
     std::vector<bool> files = used_files(out_);
     for (std::size_t f = 0; f < files.size(); ++f) files[f] = files[f] || !files_before_[f];
     for (std::size_t v = 0; v < variables.size(); ++v) {
-      if (variables[v] && out_.variables[v].kind == VariableKind::kFile) files[out_.variables[v].file] = true;
+      if (variables[v] && maps_file(out_.variables[v].kind)) files[out_.variables[v].file] = true;
     }
     visit_terms([&](Term& term) {
       if (is_of_file(term.kind)) files[term.file] = true;
@@ -293,7 +293,7 @@ class Shrinker {
     });
     const Renumbering numbers = number_anew(files);
     for (Variable& variable : out_.variables) {
-      if (variable.kind == VariableKind::kFile) variable.file = numbers[variable.file].value_or(0);
+      if (maps_file(variable.kind)) variable.file = numbers[variable.file].value_or(0);
     }
     for (Block& block : out_.blocks) {
       for (Operation& op : block.operations) {

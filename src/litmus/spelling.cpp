@@ -164,10 +164,10 @@ constexpr std::array kTerms{
     FlagWord<Term::Kind>{"waiting", Term::Kind::kWaiting},
 };
 
-constexpr std::array<std::string_view, 25> kKeywords{
-    "COW",      "anon",    "zeropage", "unmapped", "device", "kernel",  "page",      "dev", "times",
-    "fail_nth", "filter",  "exists",   "forall",   "not",    "true",    "locations", "any", "memfd",
-    "file",     "private", "shared",   "secret",   "thp",    "hugetlb", "noreserve",
+constexpr std::array<std::string_view, 26> kKeywords{
+    "COW",      "anon",    "zeropage", "unmapped", "device", "kernel",  "page",      "dev",       "times",
+    "fail_nth", "filter",  "exists",   "forall",   "not",    "true",    "locations", "any",       "memfd",
+    "file",     "private", "shared",   "secret",   "thp",    "hugetlb", "noreserve", "hugetlbfs",
 };
 
 bool is_numbered(std::string_view name, std::string_view letters, std::size_t max_digits) {

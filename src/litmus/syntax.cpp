@@ -31,8 +31,8 @@ INIT
   hugepages = N;  movable = N;      pages of that pool: enough, if not said; frames only for what can be moved
   x = anon(1) PROT_READ;            with a protection: PROT_NONE, PROT_READ, PROT_WRITE
   x = anon shared;                  MAP_SHARED: a child has the same pages; also x = anon[n](v) shared;
-  f = memfd;  f = memfd[n](v);      a file in memory, of n pages, word 0 of each v
-  f = file;  f = file[n](v);        the same on a disk
+  f = memfd;  f = file[n](v);       a file in memory, or on a disk, of n pages, word 0 of each v
+  f = hugetlbfs; f = hugetlbfs(v);  4 pages, or hugetlbfs[8], of the pool: none there yet; all there
   x = f private;  x = f shared;     all of the file mapped, never touched; also x = f[1..2] shared PROT_READ;
   d = device;
 

@@ -10,8 +10,9 @@
 
 namespace cowherd::live {
 
-/// The files of a test on this machine: in memory (memfd_create()), or without a name on a disk of our own. All
-/// processes of the test have them open under the same numbers. Not thread-safe, but for write_back() and drop_clean().
+/// The files of a test on this machine: in memory or of the hugetlb pool (memfd_create()), or without a name on a disk
+/// of our own. All processes of the test have them open under the same numbers. Not thread-safe, but for write_back()
+/// and drop_clean().
 class Files {
  public:
   Files() = default;
@@ -23,8 +24,12 @@ class Files {
   std::string open(const litmus::Program& program, const SmallDisk& disk);
   /// What the init block says: in the cache, and nothing of it on the disk yet. Empty, or what went wrong.
   std::string begin(const litmus::Program& program);
+  /// Files of the hugetlb pool give back what they have of it.
+  void empty_pool_files() const;
 
   [[nodiscard]] int descriptor(std::uint8_t file) const { return files_[file].descriptor; }
+  /// Bytes of one of the test's pages in it.
+  [[nodiscard]] std::uint64_t page_bytes(std::uint8_t file) const { return page_bytes_of(files_[file].kind); }
   /// A word, by pread(); behind the end 0.
   [[nodiscard]] Reply word(std::uint8_t file, std::uint64_t offset) const;
   /// The same as the disk has it, past the cache. A file in memory has no disk, and 0 there.
@@ -37,6 +42,8 @@ class Files {
   [[nodiscard]] Reply is_busy(std::uint8_t file, std::uint64_t offset) const;
 
  private:
+  static std::uint64_t page_bytes_of(litmus::FileKind kind);
+
   struct File {
     int descriptor = -1;
     litmus::FileKind kind = litmus::FileKind::kMemfd;

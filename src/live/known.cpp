@@ -91,10 +91,10 @@ constexpr std::array kStatements{
     Known{OpCode::kRestore, InC::kNo, kGoBack},
 };
 
-constexpr std::array kVariables{VariableKind::kAnon,        VariableKind::kAnonValue, VariableKind::kZeroPage,
-                                VariableKind::kUnmapped,    VariableKind::kSecret,    VariableKind::kFile,
-                                VariableKind::kThp,         VariableKind::kThpValue,  VariableKind::kHugetlb,
-                                VariableKind::kHugetlbValue};
+constexpr std::array kVariables{VariableKind::kAnon,         VariableKind::kAnonValue,  VariableKind::kZeroPage,
+                                VariableKind::kUnmapped,     VariableKind::kSecret,     VariableKind::kFile,
+                                VariableKind::kThp,          VariableKind::kThpValue,   VariableKind::kHugetlb,
+                                VariableKind::kHugetlbValue, VariableKind::kHugetlbFile};
 
 constexpr std::array kTerms{
     Term::Kind::kLiteral, Term::Kind::kRegister,  Term::Kind::kMemory,   Term::Kind::kFaults,    Term::Kind::kFinding,

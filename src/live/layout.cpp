@@ -35,7 +35,9 @@ bool names_huge_pages(const litmus::Program& program) {
 
 bool has_hugetlb(const litmus::Program& program) {
   return std::any_of(program.variables.begin(), program.variables.end(),
-                     [](const litmus::Variable& variable) { return litmus::is_hugetlb(variable.kind); });
+                     [](const litmus::Variable& variable) { return litmus::is_hugetlb(variable.kind); }) ||
+         std::any_of(program.files.begin(), program.files.end(),
+                     [](const litmus::FileVariable& file) { return file.is_hugetlb(); });
 }
 
 Layout::Layout(const litmus::Program& program, std::uint64_t base) {

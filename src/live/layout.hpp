@@ -36,7 +36,7 @@ class Layout {
 
 /// Whether the program names transparent huge pages.
 bool names_huge_pages(const litmus::Program& program);
-/// Whether it has memory of the hugetlb pool.
+/// Whether it has memory of the hugetlb pool, or a file.
 bool has_hugetlb(const litmus::Program& program);
 
 }  // namespace cowherd::live

@@ -106,21 +106,21 @@ class Planner {
     plan_.uses.huge = true;
     note("a page of the test is a quarter of a huge page, 512 KiB: its words are those of the first 4 KiB");
     const bool of_files = std::any_of(program_.variables.begin(), program_.variables.end(), [](const auto& variable) {
-      return variable.shared || variable.kind == litmus::VariableKind::kFile;
+      return variable.shared || litmus::maps_file(variable.kind);
     });
     if (of_files || !program_.files.empty()) skip("huge pages of files are other ones than these", kWhat);
   }
 
   void use_pool() {
-    constexpr const char* kWhat = "hugetlb pages";
-    need(Need::kHugetlb, kWhat);
+    need(Need::kHugetlb, "hugetlb pages");
     plan_.uses.pool = program_.pool_pages();
-    const std::vector<litmus::Term> terms = litmus::observed_terms(program_);
-    const bool counts = std::any_of(terms.begin(), terms.end(),
-                                    [](const litmus::Term& term) { return term.kind == litmus::Term::Kind::kPool; });
+    bool counts = false;
+    for (const litmus::Term& term : litmus::observed_terms(program_)) counts |= term.kind == litmus::Term::Kind::kPool;
     plan_.uses.exact_pool = program_.hugepages.has_value() || counts;
     note("a page of the test is a quarter of a page of the pool, 512 KiB: its words are those of the first 4 KiB");
-    if (!program_.files.empty()) skip("the pages of files are not of the size of the pool's", kWhat);
+    for (const litmus::FileVariable& file : program_.files) {
+      if (!file.is_hugetlb()) skip("the pages of files are not of the size of the pool's", file.name);
+    }
   }
 
   /// What no rule set does with the pool's pages as Linux does it.
@@ -276,7 +276,7 @@ class Planner {
   /// Or a file's.
   [[nodiscard]] bool is_shared(const litmus::Place& place) const {
     const litmus::Variable& variable = program_.variables[place.variable];
-    return variable.shared || variable.kind == litmus::VariableKind::kFile;
+    return variable.shared || litmus::maps_file(variable.kind);
   }
 
   void look_at_advice(Advice advice, const std::string& text) {

@@ -39,6 +39,9 @@ std::string problem_in_c(const litmus::Program& program, PinBy pin_by) {
   for (const litmus::Variable& variable : program.variables) {
     if (litmus::is_hugetlb(variable.kind)) return variable.name + ": hugetlb pages are not written in C";
   }
+  for (const litmus::FileVariable& file : program.files) {
+    if (file.is_hugetlb()) return file.name + ": hugetlb pages are not written in C";
+  }
   for (const litmus::Term& term : litmus::observed_terms(program)) {
     if (litmus::is_internal(term) && term.kind != litmus::Term::Kind::kHuge)
       return fmt::format("{}: not written in C", litmus::print_term(program, term));

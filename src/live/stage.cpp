@@ -156,6 +156,7 @@ Answer Stage::begin(const litmus::Program& program) {
     channel.thread.store(0);
   }
   for (std::uint8_t b = 0; b < litmus::kMaxBlocks; ++b) server_[b] = b;
+  files_.empty_pool_files();
   if (!pool_is_whole()) return {Errno{0}, 0, "huge pages of the run before do not come back to the pool"};
   if (std::string problem = files_.begin(program); !problem.empty()) return {Errno{0}, 0, std::move(problem)};
   for (std::uint8_t b = 0; b < program.blocks.size(); ++b) {

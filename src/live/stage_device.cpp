@@ -19,7 +19,7 @@ using litmus::Operation;
 
 bool Stage::is_shared(std::uint8_t variable) const {
   const litmus::Variable& memory = program_->variables[variable];
-  return memory.shared || memory.kind == litmus::VariableKind::kFile;
+  return memory.shared || litmus::maps_file(memory.kind);
 }
 
 Answer Stage::by_copy(Device& device, std::uint8_t server, std::uint64_t address, std::uint64_t pages) const {

@@ -16,10 +16,11 @@ void Stage::say_backing(Request& request, const litmus::Place& place) const {
   if (variable.shared) request.second = (request.second & ~MAP_PRIVATE) | MAP_SHARED;
   if (litmus::is_hugetlb(variable.kind)) request.second |= kHugetlbMapFlags;
   if (variable.noreserve) request.second |= MAP_NORESERVE;
-  if (variable.kind != litmus::VariableKind::kFile) return;
+  if (!litmus::maps_file(variable.kind)) return;
   request.second &= ~MAP_ANONYMOUS;
   request.file = files_.descriptor(variable.file);
-  request.value = static_cast<std::int64_t>((variable.file_page + std::uint64_t{place.page}) * kPageBytes);
+  const std::uint64_t page = variable.file_page + std::uint64_t{place.page};
+  request.value = static_cast<std::int64_t>(page * files_.page_bytes(variable.file));
 }
 
 Answer Stage::on_file(std::uint8_t block, const Operation& op, std::int64_t value) {
@@ -28,8 +29,9 @@ Answer Stage::on_file(std::uint8_t block, const Operation& op, std::int64_t valu
   Request request;
   request.file = files_.descriptor(op.file);
   request.value = value;
-  request.address = op.place.page * kPageBytes + op.place.word * sizeof(std::int64_t);
-  request.length = op.place.pages * kPageBytes;
+  const std::uint64_t page_bytes = files_.page_bytes(op.file);
+  request.address = op.place.page * page_bytes + op.place.word * sizeof(std::int64_t);
+  request.length = op.place.pages * page_bytes;
   switch (op.code) {
     case OpCode::kFileRead:
       request.ask = Ask::kReadFile;
@@ -42,7 +44,7 @@ Answer Stage::on_file(std::uint8_t block, const Operation& op, std::int64_t valu
       break;
     default:
       request.ask = Ask::kTruncate;
-      request.length = op.place.page * kPageBytes;
+      request.length = op.place.page * page_bytes;
   }
   return ask(block, request);
 }

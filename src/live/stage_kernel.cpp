@@ -187,9 +187,12 @@ Answer Stage::inspect(std::uint8_t process, const litmus::Term& term) {
   using Kind = litmus::Term::Kind;
   constexpr std::int64_t kNothing = -1;
   const auto answer = [](std::int64_t value) { return Answer{Errno{0}, value, {}}; };
-  const std::uint64_t offset = term.place.page * kPageBytes + term.place.word * sizeof(std::int64_t);
-  if (term.kind == Kind::kFileWord) return answer_of(files_.word(term.file, offset));
-  if (term.kind == Kind::kDiskWord) return answer_of(files_.disk_word(term.file, offset));
+  if (term.kind == Kind::kFileWord || term.kind == Kind::kDiskWord) {
+    const std::uint64_t begin = term.place.page * files_.page_bytes(term.file);
+    const std::uint64_t offset = begin + term.place.word * sizeof(std::int64_t);
+    const bool of_file = term.kind == Kind::kFileWord;
+    return answer_of(of_file ? files_.word(term.file, offset) : files_.disk_word(term.file, offset));
+  }
   if (term.kind == Kind::kRss) return answer(pages_of(process));
   if (term.kind == Kind::kPool) {
     const HugePool::Counts counts = work_->pool().counts().value_or(HugePool::Counts{});

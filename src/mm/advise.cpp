@@ -91,7 +91,6 @@ bool is_not_of_hugetlb(Advice advice) {
     case Advice::kFree:
     case Advice::kCold:
     case Advice::kPageOut:
-    case Advice::kRemove:
       return true;
     default:
       return false;
@@ -263,7 +262,7 @@ Result<void> treat_pages(System<G>& system, Mm& mm, PageRange range, Advice advi
 /// Whether a hole may be made where `area` shows its file. EINVAL, EACCES.
 Result<void> may_remove(const Vma& area) {
   if (area.flags.locked && !COWHERD_MUTANT(remove_ignores_lock)) return Errno::kInvalid;
-  if (!area.mapping) return Errno::kInvalid;
+  if (!area.mapping && !area.flags.hugetlb) return Errno::kInvalid;
   return area.flags.shared || COWHERD_MUTANT(remove_through_private) ? Result<void>() : Errno::kAccess;
 }
 
@@ -274,7 +273,6 @@ template <class G>
 Result<void> remove_range(System<G>& system, Mm& mm, PageRange range) {
   const MmapReadGuard<G> guard(system, mm);
   if (guard.blocked() || stuck(mm)) return would_block(system, Point::kMmapLock);
-  COWHERD_TRY(check_hugetlb(system, mm, range, Advice::kRemove));
   Result<void> done;
   const bool hole = for_each_part(system, mm, range, [&](Ref<Vma> vma, PageRange part) {
     if (done) done = may_remove(system.at(vma));

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <optional>
 #include <utility>
 
 #include "back/anon_rmap.hpp"
@@ -244,6 +245,22 @@ void unhook_tables(System<G>& system, Mm& mm, PageRange range, Removed<G>& remov
 
 }  // namespace
 
+namespace {
+
+/// Whether somebody may come by a file and change what is promised to a private mapping in `range`.
+template <class G>
+bool unreserves_file(System<G>& system, Mm& mm, PageRange range) COWHERD_REQUIRES(mm.mmap_lock) {
+  if (!system.has_pool()) return false;
+  VmaTree areas = system.areas(mm);
+  for (Ref<Vma> vma = areas.find(range.begin); vma && system.at(vma).pages.begin < range.end; vma = areas.next(vma)) {
+    const bool may_change = system.at(vma).flags.reserved && system.at(vma).mapping;
+    if (may_change && !COWHERD_MUTANT(hugetlb_munmap_counts_unlocked)) return true;
+  }
+  return false;
+}
+
+}  // namespace
+
 /// A thread that unmaps holds the mmap lock for writing while it unhooks tables and VMAs, and no lock while it gives
 /// back what was in them. Others map at the same place meanwhile, and fault there:
 ///
@@ -256,9 +273,14 @@ void unhook_tables(System<G>& system, Mm& mm, PageRange range, Removed<G>& remov
 /// Allowed because what was unhooked is in no address space any more, and no reverse map leads to it.
 template <class G>
 void remove_vmas(System<G>& system, Mm& mm, PageRange range, Removed<G>& removed) {
-  unreserve_hugetlb(system, mm, range);
-  unhook_tables(system, mm, range, removed);
-  drop_shared_tables(system, mm, range);
+  {
+    // Compare hugetlb_files.cpp: unmap_hugetlb_place().
+    std::optional<HugetlbFaultGuard<G>> faults;
+    if (unreserves_file(system, mm, range)) faults.emplace(system);
+    unreserve_hugetlb(system, mm, range);
+    unhook_tables(system, mm, range, removed);
+    drop_shared_tables(system, mm, range);
+  }
   removed.vmas = system.areas(mm).take(range);
   Ref<Vma> vma = removed.vmas;
   const Live live(system, "remove-vmas", vma);

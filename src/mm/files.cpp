@@ -267,7 +267,8 @@ template <class G>
 Result<Ref<File>> make_file(System<G>& system, FileKind kind, std::uint32_t pages) {
   COWHERD_TRY_ASSIGN(made, system.frames().template make<File>());
   system.at(made).pages = pages;
-  system.at(made).disk = kind == FileKind::kDisk;
+  if (kind == FileKind::kDisk) system.at(made).store = FileStore::kDisk;
+  if (kind == FileKind::kHugetlb) system.at(made).store = FileStore::kHugePool;
   return made;
 }
 
@@ -279,8 +280,8 @@ void put_file(System<G>& system, Ref<File> file) {
   }
   // Nobody else comes by it any more, but who has a page of it may still wait for the page lock.
   const Live live(system, "put-file", file);
-  if (system.at(file).promised) [[unlikely]]
-    unreserve_hugetlb_file(system, file);
+  if (system.at(file).is_hugetlb()) [[unlikely]]
+    drop_hugetlb_pages(system, file, 0, ~std::uint32_t{0});
   for (FilePlace page = next_place(system.frames(), system.at(file), 0); !page.none();
        page = next_place(system.frames(), system.at(file), page.index)) {
     if (page.slot) {
@@ -400,9 +401,11 @@ template <class G>
 Result<void> truncate(System<G>& system, FileId id, PageCount pages) {
   if (pages.value() > kMaxFilePages) return Errno::kInvalid;
   const Ref<File> file = file_ref<G>(id);
+  const auto size = static_cast<std::uint32_t>(pages.value());
+  if (system.at(file).is_hugetlb()) [[unlikely]]
+    return truncate_hugetlb(system, file, size);
   const FileGuard<G> guard(system, file);
   if (guard.blocked()) return would_block(system, Point::kFileLock);
-  const auto size = static_cast<std::uint32_t>(pages.value());
   const std::uint32_t before = system.at(file).size();
   point(system, Point::kFileSize);
   system.at(file).set_size(size);
@@ -419,6 +422,8 @@ Result<void> truncate(System<G>& system, FileId id, PageCount pages) {
 template <class G>
 Result<void> punch(System<G>& system, FileId id, PageCount first, PageCount count) {
   const Ref<File> file = file_ref<G>(id);
+  if (system.at(file).is_hugetlb()) [[unlikely]]
+    return punch_hugetlb(system, file, first, count);
   const FileGuard<G> guard(system, file);
   if (guard.blocked()) return would_block(system, Point::kFileLock);
   const std::uint64_t size = system.at(file).size();

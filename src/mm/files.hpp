@@ -104,15 +104,6 @@ FilePlace hold_next_place(System<G>& system, Ref<File> file, std::uint32_t index
   return found;
 }
 
-/// The first page of the file at or after `index` that is in the cache, with a reference; the zero page: none.
-template <class G>
-CachedPage hold_next(System<G>& system, Ref<File> file, std::uint32_t index) {
-  const MappingGuard<G, true> guard(system, file);
-  CachedPage found = next_cached(system.frames(), system.at(file), index);
-  if (found.frame != Frames<G>::kZeroPage) system.descriptor(found.frame).add_references(1);
-  return found;
-}
-
 /// As writeback(), of pages [`first`, `end`) of the file.
 template <class G>
 Result<void> writeback_range(System<G>& system, Ref<File> file, std::uint32_t first, std::uint32_t end);

@@ -2,7 +2,7 @@
 
 #include "base/mutant.hpp"
 #include "mm/by_rmap.hpp"
-#include "mm/files.hpp"
+#include "mm/hugetlb_fault.hpp"
 #include "mm/locks.hpp"
 #include "mm/shared_tables.hpp"
 
@@ -44,25 +44,19 @@ void unreserve_hugetlb(System<G>& system, Mm& mm, PageRange range) {
     if (!area.flags.reserved) continue;
     const PageRange part = intersect(range, area.pages);
     unused += static_cast<std::uint32_t>(part.count().value() / Frames<G>::kHugeFrames);
-    system.tables(mm).for_each_huge(part, [&](Vpn, EntrySlot) { --unused; });
+    system.tables(mm).for_each_huge(part, [&](Vpn, EntrySlot slot) {
+      if (!keeps_promise(system, slot.load())) --unused;
+    });
   }
-  if (unused == 0 || COWHERD_MUTANT(reserve_kept_by_munmap)) return;
-  const Live live(system, "unreserve", unused);
-  const PoolGuard<G> guard(system);
-  system.pool().reserved -= unused;
+  if (!COWHERD_MUTANT(reserve_kept_by_munmap)) take_back_promises(system, unused);
 }
 
 template <class G>
-void unreserve_hugetlb_file(System<G>& system, Ref<File> file) {
-  std::uint32_t unused = system.at(file).size() / Frames<G>::kHugeFrames;
-  for (CachedPage page = next_cached(system.frames(), system.at(file), 0); page.frame != Frames<G>::kZeroPage;
-       page = next_cached(system.frames(), system.at(file), page.index + 1)) {
-    --unused;
-  }
-  if (unused == 0 || COWHERD_MUTANT(hugetlb_file_keeps_promises)) return;
-  const Live live(system, "unreserve-file", unused);
+void take_back_promises(System<G>& system, std::uint32_t count) {
+  if (count == 0) return;
+  const Live live(system, "take-back-promises", count);
   const PoolGuard<G> guard(system);
-  system.pool().reserved -= unused;
+  system.pool().reserved -= count;
 }
 
 template <class G>
@@ -131,39 +125,6 @@ bool drop_hugetlb_mapping(System<G>& system, FrameNumber head, Promised promised
 
 namespace {
 
-/// One fault: what it is about, and the entry as it was seen.
-template <class G>
-struct HugetlbFault {
-  System<G>& system;
-  Mm& mm;
-  Ref<Vma> vma;
-  Vpn first;
-  FaultKind kind;
-  EntrySlot slot;
-  Entry entry;
-
-  [[nodiscard]] FrameNumber head() const { return entry.frame(); }
-  [[nodiscard]] const Vma& area() const { return system.at(vma); }
-  [[nodiscard]] bool writes() const { return kind == FaultKind::kWrite; }
-  [[nodiscard]] PageRange span() const { return Tables<G>::covered(first, 1); }
-  /// What maps the page at `frame`. Until 6.2 a forced write made an entry writable whatever its VMA said.
-  [[nodiscard]] Entry entry_of(FrameNumber frame) const {
-    const Entry made = make_entry(frame, area(), writes()).with_huge(true);
-    const bool anyway = writes() && system.rules().hugetlb_force == HugetlbForce::kWrite;
-    return anyway ? made.with_writable(true) : made;
-  }
-};
-
-/// The place of the entry, with the tables above it, of which no fork shares one from now on. With the upper tables'
-/// lock.
-template <class G>
-EntrySlot install_place(const HugetlbFault<G>& fault, Tables<G>& tables, typename Tables<G>::Missing& missing) {
-  const EntrySlot slot = tables.install(
-      fault.first, missing, [&] { point(fault.system, fault.mm, Point::kSetEntry); }, 1);
-  if (!COWHERD_MUTANT(hugetlb_tables_shared)) note_pins_below(fault.system, fault.mm, fault.first);
-  return slot;
-}
-
 /// A place without a page gets one, with the reservation where there is one. Compare Linux mm/hugetlb.c:
 /// hugetlb_no_page().
 ///
@@ -180,7 +141,7 @@ template <class G>
 Result<Faulted> map_new_page(const HugetlbFault<G>& fault) {
   System<G>& system = fault.system;
   Mm& mm = fault.mm;
-  const Promised promised = fault.area().flags.reserved && fault.entry.none() ? Promised::kYes : Promised::kNo;
+  const Promised promised = fault.promised() ? Promised::kYes : Promised::kNo;
   const Promised back = COWHERD_MUTANT(given_up_reserve_lost) ? Promised::kNo : promised;
   COWHERD_TRY_ASSIGN(head, take_hugetlb_page(system, promised));
   std::uint32_t at = 0;
@@ -208,72 +169,6 @@ Result<Faulted> map_new_page(const HugetlbFault<G>& fault) {
   return would_block(system, Point::kPageTableLock);
 }
 
-/// The page of the shared memory behind a place, brought in where it is not there, with a reference for the caller.
-/// ENOMEM. Compare Linux mm/hugetlb.c: hugetlb_add_to_page_cache().
-template <class G>
-Result<FrameNumber> hold_hugetlb_file_page(const HugetlbFault<G>& fault) {
-  System<G>& system = fault.system;
-  const Ref<File> file = file_of(system, fault.area());
-  const auto index = static_cast<std::uint32_t>(fault.area().index_of(fault.first).value());
-  {
-    const MappingGuard<G, true> guard(system, file);
-    const FrameNumber found = find_cached(system.frames(), system.at(file), index);
-    if (found != Frames<G>::kZeroPage) {
-      system.descriptor(found).add_references(1);
-      return found;
-    }
-  }
-  const Promised promised = system.at(file).promised ? Promised::kYes : Promised::kNo;
-  COWHERD_TRY_ASSIGN(head, take_hugetlb_page(system, promised));
-  std::uint32_t at = 0;
-  const Live live(system, "hugetlb-file-page", head, promised, index, at);
-  for (; at < Frames<G>::kHugeFrames; ++at) clear_page(system, head + PageCount{at}, false);
-  // One reference is the cache's.
-  system.descriptor(head).start_file(file.unit, Vpn{index}, 2);
-  Result<void> added;
-  {
-    const MappingGuard<G, false> guard(system, file);
-    added = add_cached(system.frames(), system.at(file), index, head);
-  }
-  if (added) return head;
-  (void)system.descriptor(head).drop_references(2);
-  give_back_hugetlb_page(system, head, COWHERD_MUTANT(given_up_reserve_lost) ? Promised::kNo : promised);
-  return added.error();
-}
-
-/// Maps the page of shared memory, for writing too where the VMA allows it.
-template <class G>
-Result<Faulted> map_shared_hugetlb(const HugetlbFault<G>& fault) {
-  System<G>& system = fault.system;
-  Mm& mm = fault.mm;
-  COWHERD_TRY_ASSIGN(head, hold_hugetlb_file_page(fault));
-  auto tables = system.tables(mm);
-  typename Tables<G>::Missing missing(system.frames());
-  const Live live(system, "map-shared-hugetlb", head, missing.frames(), missing.count());
-  if (auto ready = tables.reserve(fault.first, missing, 1); !ready) {
-    put_page(system, head);
-    return ready.error();
-  }
-  {
-    const UpperTableGuard<G> guard(system, mm);
-    if (!guard.blocked()) {
-      const EntrySlot slot = install_place(fault, tables, missing);
-      const bool again = slot.load().present();
-      if (!again) {
-        point(system, Point::kMapcount);
-        system.descriptor(head).add_mapcount();
-      }
-      point(system, mm, Point::kSetEntry);
-      tables.set(slot, make_entry(head, fault.area(), true).with_huge(true));
-      system.note({.kind = EventKind::kFileWritable, .page = fault.first, .frame = head});
-      // The caller's reference is the entry's now.
-      if (!again) return Faulted::kMadeOwn;
-    }
-  }
-  put_page(system, head);
-  return Faulted::kRetry;
-}
-
 /// The faulting process goes on with the page, which is its own now; the upper table lock is held.
 template <class G>
 void reuse_hugetlb_page(const HugetlbFault<G>& fault) {
@@ -285,7 +180,7 @@ void reuse_hugetlb_page(const HugetlbFault<G>& fault) {
   }
   if (!fault.writes()) return;
   point(system, fault.mm, Point::kSetEntry);
-  fault.slot.store(fault.entry_of(fault.head()));
+  fault.slot.store(fault.entry_of(fault.head()).with_unpromised(fault.entry.unpromised()));
   system.note({.kind = EventKind::kHugeReused,
                .decision = Decision::kHugetlbReuse,
                .page = fault.first,
@@ -316,8 +211,9 @@ bool replace_hugetlb_page(const HugetlbFault<G>& fault, FrameNumber copy) {
   return true;
 }
 
-/// The faulting process gets a copy. Who was promised the page and finds none for the copy keeps the one that it has,
-/// and the others lose it: kRetry. Called with the upper table lock. Compare Linux mm/hugetlb.c: hugetlb_wp().
+/// The faulting process gets a copy: of a file's page one that was promised to the place, if any was. Who was promised
+/// a page that he shares, and finds none for the copy, keeps the one that he has, and the others lose it: kRetry.
+/// Called with the upper table lock. Compare Linux mm/hugetlb.c: hugetlb_wp().
 ///
 ///   write fault of the owner               read fault of the child
 ///   no page is free
@@ -334,10 +230,13 @@ Result<Faulted> copy_mapped_hugetlb_page(const HugetlbFault<G>& fault, UpperTabl
   point(system, Point::kTakeReference);
   system.descriptor(old).add_references(1);
   guard.release();
-  auto taken = take_hugetlb_page(system, COWHERD_MUTANT(hugetlb_copy_takes_promised) ? Promised::kYes : Promised::kNo);
+  const bool of_file = system.descriptor(old).use() == FrameUse::kFile;
+  const bool promised = fault.promised() && !COWHERD_MUTANT(hugetlb_file_copy_takes_unpromised);
+  const bool takes_promised = promised || COWHERD_MUTANT(hugetlb_copy_takes_promised);
+  auto taken = take_hugetlb_page(system, takes_promised ? Promised::kYes : Promised::kNo);
   if (!taken) {
     bool any = false;
-    if (fault.area().flags.reserved && !COWHERD_MUTANT(hugetlb_owner_fails)) {
+    if (fault.area().flags.reserved && !of_file && !COWHERD_MUTANT(hugetlb_owner_fails)) {
       any = take_from_others(system, fault.mm, fault.vma, old);
       // Whoever has just left may have left him alone with it; who is leaving is waited for.
       FrameState now = system.state(old);
@@ -351,7 +250,7 @@ Result<Faulted> copy_mapped_hugetlb_page(const HugetlbFault<G>& fault, UpperTabl
   const Live copied(system, "copied", copy);
   copy_hugetlb_page(system, copy, old);
   const bool replaced = replace_hugetlb_page(fault, copy);
-  if (!replaced) give_back_hugetlb_page(system, copy, Promised::kNo);
+  if (!replaced) give_back_hugetlb_page(system, copy, promised ? Promised::kYes : Promised::kNo);
   put_page(system, old, replaced ? 2 : 1);
   return replaced ? Result<Faulted>(Faulted::kMadeOwn) : would_block(system, Point::kPageTableLock);
 }
@@ -373,7 +272,10 @@ Result<Faulted> fault_protected_hugetlb(HugetlbFault<G>& fault, HugetlbFaultGuar
   if (!system.in_pool(fault.head()) || fault.entry.writable()) return Faulted::kRetry;
   const Live live(system, "fault-protected-hugetlb", fault.entry);
   point(system, Point::kReadCounts);
-  switch (on_hugetlb_write_fault(system.rules(), system.state(fault.head()))) {
+  const FrameState page = system.state(fault.head());
+  // A reference to a file's page that must not be to it needs another one.
+  if (!fault.writes() && page.file) return copy_mapped_hugetlb_page(fault, guard);
+  switch (on_hugetlb_write_fault(system.rules(), page)) {
     case WriteFault::kReuse:
       reuse_hugetlb_page(fault);
       return Faulted::kMadeOwn;
@@ -429,13 +331,17 @@ Result<Faulted> fault_hugetlb(System<G>& system, Mm& mm, Ref<Vma> vma, Vpn page,
   if (walk.shared) return Faulted::kSharedTable;
   HugetlbFault<G> fault{system, mm, vma, first, kind, walk.slot, walk.slot ? walk.slot.load() : Entry{}};
   const Live live(system, "fault-hugetlb", first, kind, fault.entry);
-  if (maps_no_hugetlb_page<G>(fault.entry) && !fault.area().flags.reserved) {
+  if (maps_no_hugetlb_page<G>(fault.entry) && fault.entry.unpromised() && !fault.area().flags.reserved) {
     // It was taken away for want of pages.
     system.frames().note_shortage();
     return Errno::kNoMemory;
   }
   const bool shared = fault.area().flags.shared;
-  if (!system.in_pool(fault.head())) return shared ? map_shared_hugetlb(fault) : map_new_page(fault);
+  if (!system.in_pool(fault.head())) {
+    if (shared) return map_shared_hugetlb(fault);
+    COWHERD_TRY_ASSIGN(cached, hold_cached_hugetlb(fault));
+    return cached == Frames<G>::kZeroPage ? map_new_page(fault) : map_hugetlb_file_page(fault, cached);
+  }
   if (kind == FaultKind::kRead || fault.entry.writable()) {
     if constexpr (G::kExplored) {
       // The access failed on what its CPU remembers.
@@ -452,7 +358,7 @@ Result<Faulted> fault_hugetlb(System<G>& system, Mm& mm, Ref<Vma> vma, Vpn page,
   template bool any_hugetlb<G>(System<G>&, Mm&, PageRange);                             \
   template Result<void> reserve_hugetlb<G>(System<G>&, std::uint32_t);                  \
   template void unreserve_hugetlb<G>(System<G>&, Mm&, PageRange);                       \
-  template void unreserve_hugetlb_file<G>(System<G>&, Ref<File>);                       \
+  template void take_back_promises<G>(System<G>&, std::uint32_t);                       \
   template Result<FrameNumber> take_hugetlb_page<G>(System<G>&, Promised);              \
   template void give_back_hugetlb_page<G>(System<G>&, FrameNumber, Promised);           \
   template void free_hugetlb_page<G>(System<G>&, FrameNumber);                          \

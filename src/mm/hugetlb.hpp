@@ -15,20 +15,36 @@ namespace cowherd::mm {
 // mark, whichever of its frames they are to. Its entries are guarded by the upper table lock, and by the mmap lock as
 // those of other pages are. Tables above one are never shared by fork: they are marked as if a page below were pinned.
 //
-// A place of a VMA with reservations (VmaFlags::reserved) that has no entry has a page of the pool promised to it. One
-// that had a page which is gone, and of which none is promised, keeps an entry that maps nothing: no_hugetlb_page().
-// Shared memory has its pages in a file, which the pages are promised to: a place without an entry finds its page
-// there. In a VMA without reservations such an entry says that the page was taken from it for the one who was promised
-// it.
+// A place of a VMA with reservations (VmaFlags::reserved) that has no entry has a page of the pool promised to it, and
+// so has one whose entry maps a file's page, for a copy. One that had a page which is gone, and of which none is
+// promised, keeps an entry that maps nothing, no_hugetlb_page(), or where it maps a file's page, one that says so
+// (Entry::unpromised()). In a VMA without reservations an entry that maps nothing says that the page was taken from it
+// for the one who was promised it. Who takes a file's page from everybody leaves emptied_hugetlb_place(), which says no
+// more than no entry does: he may not free a table that is empty after that, nor may such a table stay. Shared memory
+// has its pages in a file, which the pages are promised to: a place without an entry finds its page there.
+//
+// A file of hugetlb pages is changed as a whole under the fault lock, which is why no fault looks at its size twice.
 
 /// Present, so that nobody looks for a table there, to the zero page, and lets nobody through.
 template <class G>
-constexpr Entry no_hugetlb_page() {
+constexpr Entry emptied_hugetlb_place() {
   return Entry::of(Frames<G>::kZeroPage).with_user(false).with_young(false).with_huge(true);
+}
+template <class G>
+constexpr Entry no_hugetlb_page() {
+  return emptied_hugetlb_place<G>().with_unpromised(true);
 }
 template <class G>
 constexpr bool maps_no_hugetlb_page(Entry entry) {
   return entry.present() && entry.huge() && entry.frame() == Frames<G>::kZeroPage;
+}
+/// Whether what is promised to the place of such an entry, or of one that maps a file's page, is so still: a page for
+/// the first access, or for the copy that the first write makes.
+template <class G>
+bool keeps_promise(System<G>& system, Entry entry) {
+  if (entry.unpromised()) return false;
+  if (maps_no_hugetlb_page<G>(entry)) return true;
+  return system.in_pool(entry.frame()) && system.descriptor(entry.frame()).use() == FrameUse::kFile;
 }
 /// Whether an entry that is huge is one of a hugetlb VMA.
 template <class G>
@@ -63,9 +79,30 @@ Result<void> reserve_hugetlb(System<G>& system, std::uint32_t count);
 template <class G>
 void unreserve_hugetlb(System<G>& system, Mm& mm, PageRange range) COWHERD_REQUIRES(mm.mmap_lock);
 
-/// The same for a file that goes with its last user, and has its pages still.
+/// Takes back `count` promises.
 template <class G>
-void unreserve_hugetlb_file(System<G>& system, Ref<File> file);
+void take_back_promises(System<G>& system, std::uint32_t count);
+
+/// What a mapping of hugetlb pages needs before it is made: its promises, where it is not MAP_NORESERVE, of a private
+/// one for each place of it, of a shared one for each page of `pages` of `file` that has neither page nor promise. A
+/// file that may be written through it becomes as long as the mapping. ENOMEM, and then nothing was promised;
+/// kWouldBlock. Compare Linux fs/hugetlbfs/inode.c: hugetlbfs_file_mmap().
+template <class G>
+Result<void> ready_hugetlb(System<G>& system, Ref<File> file, PageRange pages, MapFlags flags, Protection protection);
+/// Page number `index` of the file, of which it is the first, with a reference for the caller; the zero page: it is not
+/// in the cache.
+template <class G>
+FrameNumber hold_hugetlb_page(System<G>& system, Ref<File> file, std::uint32_t index);
+/// Takes pages [first, end) out of the cache of the file, and their promises from it. Nobody maps them.
+template <class G>
+void drop_hugetlb_pages(System<G>& system, Ref<File> file, std::uint32_t first, std::uint32_t end);
+/// As truncate() and punch(). Private copies go too, as those of whole pages do at a punch; of a page of which a part
+/// is punched that part becomes zeros for everybody who has it. EINVAL: not a number of whole pages. Compare Linux
+/// fs/hugetlbfs/inode.c: hugetlb_vmtruncate(), hugetlbfs_punch_hole().
+template <class G>
+Result<void> truncate_hugetlb(System<G>& system, Ref<File> file, std::uint32_t size);
+template <class G>
+Result<void> punch_hugetlb(System<G>& system, Ref<File> file, PageCount first, PageCount count);
 
 /// A page of the pool, contents undefined. ENOMEM. Compare Linux mm/hugetlb.c: alloc_hugetlb_folio().
 template <class G>

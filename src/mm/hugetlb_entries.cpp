@@ -32,7 +32,11 @@ void zap_hugetlb(System<G>& system, Mm& mm, const Vma& vma, PageRange part) {
     system.note({.kind = EventKind::kUnmapped, .page = at, .frame = gone.frame()});
     bool empty = !reserved;
     if (maps_no_hugetlb_page<G>(gone)) {
-      // As it was: nothing is promised to the place.
+      // What was not promised to the place is not.
+      empty = empty || keeps_promise(system, gone);
+    } else if (system.descriptor(gone.frame()).use() == FrameUse::kFile) {
+      empty = empty || keeps_promise(system, gone);
+      put_hugetlb_entry(system, gone.frame());
     } else if (reserved && !COWHERD_MUTANT(discard_loses_reserve)) {
       empty = drop_hugetlb_mapping(system, gone.frame(), Promised::kYes);
     } else {
@@ -85,7 +89,7 @@ Result<void> share_hugetlb(System<G>& system, const HugetlbFork<G>& fork, EntryS
     entry = protect_entry<G>(from, entry);
     fork.flush.add(Tables<G>::covered(first, 1));
   }
-  system.tables(fork.child).set(to, entry.with_writable(false).with_young(false));
+  system.tables(fork.child).set(to, entry.with_writable(false).with_young(false).with_unpromised(false));
   system.note(
       {.kind = EventKind::kHugeShared, .decision = Decision::kHugetlbFork, .page = first, .frame = entry.frame()});
   return {};
@@ -151,8 +155,8 @@ Result<bool> copy_hugetlb_early(System<G>& system, const HugetlbFork<G>& fork, E
 template <class G>
 Result<bool> fork_place(System<G>& system, const HugetlbFork<G>& fork, EntrySlot to, Vpn first) {
   const EntrySlot from = system.tables(fork.parent).walk_to(first, 1).slot;
+  Entry entry;
   while (true) {
-    Entry entry;
     {
       const UpperTableGuard<G> guard(system, fork.parent);
       if (guard.blocked()) return would_block(system, Point::kPageTableLock);
@@ -171,7 +175,7 @@ Result<bool> fork_place(System<G>& system, const HugetlbFork<G>& fork, EntrySlot
   }
   // A page that was taken from the parent is lost to the child too. To a place of the parent's that lost its
   // reservation the child never had one.
-  if (!fork.parent_reserved) system.tables(fork.child).set(to, no_hugetlb_page<G>());
+  if (!fork.parent_reserved && entry.unpromised()) system.tables(fork.child).set(to, no_hugetlb_page<G>());
   return false;
 }
 

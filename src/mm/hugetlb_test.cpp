@@ -58,7 +58,13 @@ TYPED_TEST(Hugetlb, PartsAreRefused) {
   EXPECT_EQ(m.error_of(munmap(*m, p, m.at(this->kFirst + 1), m.bytes(1))), Errno::kInvalid);
   EXPECT_EQ(m.error_of(munmap(*m, p, m.at(this->kFirst), m.bytes(this->kPieces + 1))), Errno::kInvalid);
   EXPECT_EQ(m.protect(p, this->kFirst, 1, Protection::kRead), Errno::kInvalid);
-  EXPECT_EQ(m.advise(p, this->kFirst, 1, Advice::kDontNeed), Errno::kInvalid);
+  EXPECT_EQ(m.protect(p, this->kFirst, 1, Protection::kReadWrite), Errno{0});
+  EXPECT_EQ(m.advise(p, this->kFirst + 1, this->kPieces - 1, Advice::kDontNeed), Errno::kInvalid);
+  EXPECT_EQ(m.advise(p, this->kFirst, 1, Advice::kDontNeed), Errno{0});
+  EXPECT_EQ(m.get(p, this->kFirst), 1);
+  EXPECT_EQ(m.advise(p, this->kFirst, 1, Advice::kDontFork), Errno::kInvalid);
+  EXPECT_EQ(m.advise(p, this->kFirst, 1, Advice::kDoFork), Errno{0});
+  EXPECT_EQ(m.advise(p, this->kFirst + 1, 1, Advice::kLock), Errno{0});
   EXPECT_EQ(m.error_of(munmap(*m, p, m.at(this->kFirst), m.bytes(this->kPieces))), Errno{0});
   EXPECT_EQ(m.reserved(), 1U);
   EXPECT_EQ(m.free(), 2U);

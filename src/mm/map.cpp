@@ -81,7 +81,8 @@ Result<NewVma> make_vma(System<G>& system, PageCount pages, MapFlags flags, Back
     return made;
   }
   // Shared anonymous memory is a file that nobody else has a name for. Compare Linux mm/shmem.c: shmem_zero_setup().
-  auto file = make_file(system, FileKind::kMemory, static_cast<std::uint32_t>(pages.value()));
+  const FileKind kind = has(flags, MapFlags::kHugetlb) ? FileKind::kHugetlb : FileKind::kMemory;
+  auto file = make_file(system, kind, static_cast<std::uint32_t>(pages.value()));
   if (!file) {
     system.frames().destroy(*mapping);
     system.frames().destroy(vma);
@@ -115,9 +116,13 @@ Result<Vaddr> mmap(System<G>& system, ProcessId process, Vaddr address, ByteCoun
   Mm& mm = mm_of(system, process);
   COWHERD_TRY_ASSIGN(wanted, page_range<G>(address, length));
   const bool of_file = backing.file != kNoFile || has(flags, MapFlags::kShared);
-  const bool hugetlb = has(flags, MapFlags::kHugetlb);
-  if (hugetlb && (!system.has_pool() || backing.file != kNoFile || has(flags, MapFlags::kSecret))) {
-    return system.has_pool() ? Errno::kInvalid : Errno::kNoMemory;
+  const bool of_hugetlb_file = backing.file != kNoFile && system.at(file_ref<G>(backing.file)).is_hugetlb();
+  const bool hugetlb = has(flags, MapFlags::kHugetlb) || of_hugetlb_file;
+  if (hugetlb) {
+    if (!system.has_pool()) return Errno::kNoMemory;
+    const bool in_parts = backing.first.value() % Frames<G>::kHugeFrames != 0;
+    const bool of_other_file = backing.file != kNoFile && !of_hugetlb_file;
+    if (of_other_file || in_parts || has(flags, MapFlags::kSecret)) return Errno::kInvalid;
   }
   const bool reserved = hugetlb && !has(flags, MapFlags::kNoReserve);
   if (of_file && backing.first.value() + wanted.count().value() > kMaxFilePages) return Errno::kInvalid;
@@ -139,9 +144,10 @@ Result<Vaddr> mmap(System<G>& system, ProcessId process, Vaddr address, ByteCoun
     if (ready) {
       const Live owning(system, "own-edges-of", range, fresh.vma, fresh.file, fresh.mapping);
       ready = own_edges(system, mm, range);
-      if (ready && reserved) {
-        const std::uint64_t pages = range.count().value() / Frames<G>::kHugeFrames;
-        ready = reserve_hugetlb(system, static_cast<std::uint32_t>(pages));
+      if (ready && hugetlb) {
+        ready = ready_hugetlb<G>(system, fresh.file,
+                                 {Vpn{backing.first.value()}, Vpn{backing.first.value()} + range.count()}, flags,
+                                 protection);
       }
       if (!ready) merge_vmas(system, mm, range);
     }
@@ -162,7 +168,6 @@ Result<Vaddr> mmap(System<G>& system, ProcessId process, Vaddr address, ByteCoun
                            .secret = has(flags, MapFlags::kSecret),
                            .hugetlb = hugetlb,
                            .reserved = reserved && !has(flags, MapFlags::kShared)};
-    if (fresh.file && reserved) system.at(fresh.file).promised = true;
     link_vma(system, fresh);
     system.areas(mm).insert(fresh.vma);
     merge_vmas(system, mm, range);

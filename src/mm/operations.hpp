@@ -71,6 +71,9 @@ enum class FileKind : std::uint8_t {
   /// Nothing: they live in memory alone. Linux: memfd, tmpfs.
   kMemory,
   kDisk,
+  /// Nothing: they are of the hugetlb pool. Linux: hugetlbfs, memfd_create(MFD_HUGETLB). Its size is a number of whole
+  /// hugetlb pages, a mapping of it one of hugetlb memory, and write() is EINVAL.
+  kHugetlb,
 };
 
 /// What is mapped: pages of a file from `first` on, or, with kNoFile, memory of its own that begins as zeros.
@@ -124,7 +127,8 @@ Access write(System<G>& system, ProcessId process, Vaddr address, std::span<cons
 /// Pages of a file: no more than there are.
 inline constexpr std::uint32_t kMaxFilePages = 1u << 31;
 
-/// A file of `pages` pages of zeros, with a handle on it. EINVAL: too many, or the machine has no disk; ENOMEM.
+/// A file of `pages` pages of zeros, with a handle on it. EINVAL: too many, a part of a hugetlb page, or the machine
+/// has no disk or no pool; ENOMEM.
 template <class G>
 Result<FileId> create_file(System<G>& system, FileKind kind, PageCount pages);
 /// Gives the handle back; the file goes with its last mapping.

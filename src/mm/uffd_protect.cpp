@@ -117,6 +117,7 @@ Result<void> protect_locked(System<G>& system, Mm& mm, PageRange range, bool pro
 /// Tables that other address spaces have too, and huge entries, are none of which one page can change.
 template <class G>
 Result<void> make_tables_own(System<G>& system, Mm& mm, PageRange range) {
+  const Live live(system, "make-tables-own", range);
   const MmapWriteGuard<G> guard(system, mm);
   if (guard.blocked() || stuck(mm)) return would_block(system, Point::kMmapLock);
   return own_tables(system, mm, range);

@@ -97,6 +97,7 @@ class VerifiedFiles {
   /// Pages that are in swap.
   template <class Visit>
   void for_each_slot(const File& file, Visit&& visit) {
+    if (file.is_hugetlb()) return;
     for (FilePlace at = next_place(system_.frames(), file, 0); !at.none();
          at = next_place(system_.frames(), file, at.index + 1)) {
       if (at.slot) visit(*at.slot, at.index);

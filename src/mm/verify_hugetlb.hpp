@@ -31,17 +31,23 @@ class HugetlbVerifier {
   void take_files() {
     system_.frames().template for_each<File>([&](Ref<File> ref) {
       const File& file = system_.at(ref);
-      if (!file.promised) return;
-      promised_ += file.size() / Frames<G>::kHugeFrames;
-      for (CachedPage page = next_cached(system_.frames(), file, 0); page.frame != Frames<G>::kZeroPage;
-           page = next_cached(system_.frames(), file, page.index + 1)) {
-        --promised_;
+      if (!file.is_hugetlb()) return;
+      if (file.size() % Frames<G>::kHugeFrames != 0) found_.add(Violation::kCache);
+      for (FilePlace place = next_place(system_.frames(), file, 0); !place.none();
+           place = next_place(system_.frames(), file, place.index + 1)) {
+        if (place.index % Frames<G>::kHugeFrames != 0) found_.add(Violation::kCache);
+        if (!place.slot) continue;
+        ++promised_;
+        if (place.slot != Promise::kMade || place.index >= file.size()) found_.add(Violation::kReserve);
       }
     });
   }
   /// A huge entry of a hugetlb VMA, whether it maps a page or not.
   void take_entry(const Vma& vma, Entry entry) {
-    if (vma.flags.reserved) --promised_;
+    if (vma.flags.reserved && !keeps_promise(system_, entry)) --promised_;
+    const bool of_file = system_.in_pool(entry.frame()) && system_.descriptor(entry.frame()).use() == FrameUse::kFile;
+    const bool may_lack = maps_no_hugetlb_page<G>(entry) || (of_file && vma.flags.reserved);
+    if (entry.unpromised() && !may_lack) found_.add(Violation::kReserve);
     const bool closed = entry.present() && !entry.user() && !entry.writable();
     if (maps_no_hugetlb_page<G>(entry) && !closed) found_.add(Violation::kPool);
   }

@@ -86,8 +86,8 @@ Result<void> writeback_range(System<G>& system, Ref<File> file, std::uint32_t fi
   if (!system.at(file).on_disk()) return {};
   std::uint32_t at = first;
   const Live live(system, "writeback", at, end);
-  for (CachedPage found = hold_next(system, file, at); found.frame != Frames<G>::kZeroPage;
-       found = hold_next(system, file, at)) {
+  for (FilePlace found = hold_next_place(system, file, at); found.frame != Frames<G>::kZeroPage;
+       found = hold_next_place(system, file, at)) {
     if (found.index >= end) {
       put_page(system, found.frame);
       break;
@@ -122,8 +122,8 @@ Result<void> drop_cache(System<G>& system, FileId id) {
   if (!system.at(file).on_disk()) return {};
   std::uint32_t at = 0;
   const Live live(system, "drop-cache", at);
-  for (CachedPage found = hold_next(system, file, at); found.frame != Frames<G>::kZeroPage;
-       found = hold_next(system, file, at)) {
+  for (FilePlace found = hold_next_place(system, file, at); found.frame != Frames<G>::kZeroPage;
+       found = hold_next_place(system, file, at)) {
     at = found.index + 1;
     const Live held(system, "held", found.frame, found.index);
     FrameDescriptor& page = system.descriptor(found.frame);

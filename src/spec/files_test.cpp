@@ -16,7 +16,7 @@ constexpr Backing kSharedMemory{.file = kAnonymous, .first = 0, .shared = true};
 class SpecFiles : public testing::Test {
  protected:
   SpecFiles() {
-    spec.create_file(kFile, 2, true);
+    spec.create_file(kFile, 2, FileStore::kDisk);
     EXPECT_TRUE(spec.write_file(kFile, 0, 0, 1, {}).ok());
     p = spec.create_space();
     q = spec.create_space();

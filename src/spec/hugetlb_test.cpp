@@ -60,6 +60,61 @@ TEST_F(HugetlbSpec, DontneedIsOfWholePagesFromOneOn) {
   EXPECT_EQ(spec.discarded(space, 1, 9), 9);
 }
 
+/// And a file of two more, mapped privately from page 10 on.
+struct HugetlbFileSpec : HugetlbSpec {
+  static constexpr FileNumber kFile{0};
+
+  HugetlbFileSpec() {
+    spec.create_file(kFile, 4, FileStore::kHugetlb);
+    spec.fill_file(kFile, 0, 0, 5);
+    spec.fill_file(kFile, 1, 0, 6);
+    EXPECT_TRUE(spec.mmap(space, 10, 4, Protection::kReadWrite, kHuge, {}, {.file = kFile}).ok());
+  }
+};
+
+TEST_F(HugetlbFileSpec, IsOfWholePagesAndNotWritten) {
+  EXPECT_FALSE(spec.write_file(kFile, 0, 0, 7, {}).ok());
+  EXPECT_TRUE(spec.write_file(kFile, 0, 0, 7, {.error = Errno::kInvalid}).ok());
+  EXPECT_TRUE(spec.truncate(kFile, 3, {.error = Errno::kInvalid}).ok());
+  EXPECT_TRUE(spec.read_file(kFile, 0, 0, {.value = 5}).ok());
+}
+
+TEST_F(HugetlbFileSpec, AHoleOfAWholePageTakesCopies) {
+  EXPECT_TRUE(spec.write(space, 10, 0, 9, {}).ok());
+  EXPECT_TRUE(spec.punch(kFile, 0, 2, {}).ok());
+  EXPECT_TRUE(spec.read(space, 10, 0, {.value = 9}).ok());
+  EXPECT_TRUE(spec.read_file(kFile, 1, 0, {.value = 0}).ok());
+  EXPECT_TRUE(spec.punch(kFile, 0, 4, {}).ok());
+  EXPECT_FALSE(spec.read(space, 10, 0, {.value = 9}).ok());
+  EXPECT_TRUE(spec.read(space, 10, 0, {.value = 0}).ok());
+}
+
+TEST_F(HugetlbFileSpec, AWritableMappingMakesItLonger) {
+  EXPECT_TRUE(spec.mmap(space, 2, 8, Protection::kRead, kHuge, {}, {.file = kFile}).ok());
+  EXPECT_EQ(spec.size(kFile), 4);
+  EXPECT_TRUE(spec.read(space, 6, 0, {.error = Errno::kSigBus}).ok());
+  EXPECT_TRUE(spec.mmap(space, 2, 8, Protection::kReadWrite, kHuge, {}, {.file = kFile}).ok());
+  EXPECT_EQ(spec.size(kFile), 8);
+  EXPECT_TRUE(spec.read(space, 6, 0, {.value = 0}).ok());
+}
+
+TEST_F(HugetlbFileSpec, RemoveIsOfSharedMappings) {
+  EXPECT_TRUE(spec.madvise(space, 10, 4, Advice::kRemove, {.error = Errno::kAccess}).ok());
+  EXPECT_TRUE(spec.mmap(space, 2, 4, Protection::kReadWrite, kHuge, {}, {.file = kFile, .shared = true}).ok());
+  EXPECT_TRUE(spec.madvise(space, 2, 1, Advice::kRemove, {}).ok());
+  EXPECT_TRUE(spec.read_file(kFile, 0, 0, {.value = 0}).ok());
+  EXPECT_TRUE(spec.read_file(kFile, 1, 0, {.value = 6}).ok());
+  EXPECT_TRUE(spec.remove(space, 3, 2, 4).ok());
+  EXPECT_TRUE(spec.read_file(kFile, 1, 0, {.value = 0}).ok());
+}
+
+TEST_F(HugetlbFileSpec, ThePackedStateKeepsIt) {
+  Spec copy;
+  copy.assign(spec.bytes());
+  EXPECT_EQ(copy.size(kFile), 4);
+  EXPECT_TRUE(copy.write_file(kFile, 0, 0, 7, {.error = Errno::kInvalid}).ok());
+}
+
 TEST_F(HugetlbSpec, SomeAdviceIsRefused) {
   EXPECT_TRUE(spec.refuses_advice(space, 1, 5, Advice::kFree));
   EXPECT_TRUE(spec.refuses_advice(space, 2, 4, Advice::kPageOut));

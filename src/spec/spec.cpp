@@ -165,6 +165,7 @@ Judgement Spec::mmap(SpaceId space, std::uint8_t first, std::uint8_t count, Prot
       if (has(flags, MapFlags::kHugetlb)) {
         made.hugetlb = static_cast<std::uint8_t>((backing.first + (page - first)) % kHugetlbPages + 1);
       }
+      extend_file(made);
       // A mapping that could not be filled is one, too.
       if (has(flags, MapFlags::kPopulate) && made.presence == Presence::kAbsent) made.presence = Presence::kMaybe;
     }
@@ -209,8 +210,9 @@ Errno Spec::advice_stops(SpaceId space, std::uint8_t page, Advice advice, bool s
   const bool locked = any_locked(space, page, 1, surely);
   if (takes_from_memory(advice)) return locked ? Errno::kInvalid : Errno{0};
   const Page* at = advice == Advice::kRemove ? state_.find(space, page) : nullptr;
-  if (at == nullptr || at->hugetlb != 0) return Errno{0};
-  if (locked || (at->view != View::kShared && at->file == kAnonymous)) return Errno::kInvalid;
+  if (at == nullptr) return Errno{0};
+  const bool of_no_file = at->view != View::kShared && at->file == kAnonymous && at->hugetlb == 0;
+  if (locked || of_no_file) return Errno::kInvalid;
   return at->view == View::kShared ? Errno{0} : Errno::kAccess;
 }
 
@@ -269,7 +271,7 @@ Judgement Spec::madvise(SpaceId space, std::uint8_t first, std::uint8_t count, A
     } else if (advice == Advice::kFree) {
       state_.free_lazily(space, i);
     } else if (advice == Advice::kRemove) {
-      state_.punch(space, i);
+      punch_page(space, i, first, count);
     } else {
       mark(*page, advice);
     }

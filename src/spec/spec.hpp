@@ -123,6 +123,9 @@ class Spec {
   /// kRemove end with EINVAL where mlock keeps a page, kRemove also where it is no file's, and with EACCES where the
   /// mapping is private.
   Judgement madvise(SpaceId space, std::uint8_t first, std::uint8_t count, Advice advice, Observation seen);
+  /// What MADV_REMOVE of pages [first, first + count) does to one of them, which ends well or as it has to. Of a
+  /// hugetlb page that is among them whole private copies go too; a part of one becomes zeros.
+  Judgement remove(SpaceId space, std::uint8_t page, std::uint8_t first, std::uint8_t count);
   /// What mlock and munlock say of the pages before the first hole, before they do anything else.
   void note_locked(SpaceId space, std::uint8_t first, std::uint8_t count, Mark locked);
   /// What ends an madvise at a page that is there: what is locked, or cannot be removed. Zero: nothing does. `surely`:
@@ -141,7 +144,13 @@ class Spec {
   // Files, by number: fewer than kMaxFiles, of at most kMaxPages pages.
 
   /// Precondition: it does not exist.
-  void create_file(FileNumber file, std::uint8_t pages, bool disk = false) { change().create_file(file, pages, disk); }
+  void create_file(FileNumber file, std::uint8_t pages, FileStore store = FileStore::kMemory) {
+    change().create_file(file, pages, store);
+  }
+  /// What it holds before anybody has it. Precondition: within the file.
+  void fill_file(FileNumber file, std::uint8_t page, std::uint8_t word, std::int64_t value) {
+    change().store(file, page, word, value);
+  }
   [[nodiscard]] bool exists(FileNumber file) const { return state_.exists(file); }
   [[nodiscard]] std::uint8_t size(FileNumber file) const { return state_.size(file); }
   /// A read behind the end reads nothing: 0.
@@ -291,6 +300,9 @@ class Spec {
   [[nodiscard]] Refusal move_refusal(SpaceId space, std::uint8_t to, std::uint8_t from) const;
 
  private:
+  /// A hugetlb file becomes as long as what it may be written through.
+  void extend_file(const Page& mapped);
+  void punch_page(SpaceId space, std::uint8_t page, std::uint8_t first, std::uint8_t count);
   /// An access has come by the page: whether it was allowed to without its handler. The page is there from then on.
   bool meets(SpaceId space, std::uint8_t page, bool write);
   static Judgement unasked();
@@ -306,6 +318,7 @@ class Spec {
   /// Whether one of pages [`first`, `end`) has failed, or may have.
   [[nodiscard]] bool any_may_have_failed(SpaceId space, unsigned first, unsigned end) const;
   /// Whether the page has failed, or may have and was said to: by `told`.
+  [[nodiscard]] bool may_be_exclusive(const Page* page) const;
   [[nodiscard]] bool is_told_of_failure(SpaceId space, std::uint8_t page, Errno told, Observation seen) const;
   Judgement judge_failed(SpaceId space, std::uint8_t page, Errno told, Observation seen);
   /// The state is about to change: what bytes() gave is out of date.

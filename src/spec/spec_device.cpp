@@ -12,9 +12,14 @@ Judgement Spec::make_exclusive(SpaceId space, std::uint8_t page, Observation see
   return meets(space, page, true) ? Judgement{} : unasked();
 }
 
+/// Whether a device may have it for itself.
+bool Spec::may_be_exclusive(const Page* page) const {
+  return page != nullptr && !page->secret && !state_.beyond_end(*page);
+}
+
 Judgement Spec::device_read(SpaceId space, std::uint8_t page, std::uint8_t word, Observation seen) {
   const Page* at = state_.find(space, page);
-  if (at == nullptr || at->secret || seen.error != Errno{0}) return judge_result(Errno::kNoDevice, seen);
+  if (!may_be_exclusive(at) || seen.error != Errno{0}) return judge_result(Errno::kNoDevice, seen);
   if (at->lazy.words != 0) return judge_lazy_view(space, page, word, seen.value);
   return judge_view(space, page, word, seen.value);
 }
@@ -22,7 +27,7 @@ Judgement Spec::device_read(SpaceId space, std::uint8_t page, std::uint8_t word,
 Judgement Spec::device_write(SpaceId space, std::uint8_t page, std::uint8_t word, std::int64_t value,
                              Observation seen) {
   const Page* at = state_.find(space, page);
-  if (at == nullptr || at->secret || seen.error != Errno{0}) return judge_result(Errno::kNoDevice, seen);
+  if (!may_be_exclusive(at) || seen.error != Errno{0}) return judge_result(Errno::kNoDevice, seen);
   change().store(space, page, word, value, Writer::kPin);
   return {};
 }

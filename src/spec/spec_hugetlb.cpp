@@ -58,7 +58,6 @@ bool Spec::refuses_advice(SpaceId space, std::uint8_t first, std::uint8_t count,
     case Advice::kFree:
     case Advice::kCold:
     case Advice::kPageOut:
-    case Advice::kRemove:
       break;
     default:
       return false;
@@ -68,6 +67,29 @@ bool Spec::refuses_advice(SpaceId space, std::uint8_t first, std::uint8_t count,
     if (page != nullptr && page->hugetlb != 0) return true;
   }
   return false;
+}
+
+Judgement Spec::remove(SpaceId space, std::uint8_t page, std::uint8_t first, std::uint8_t count) {
+  if (const Errno stops = advice_stops(space, page, Advice::kRemove, true); stops != Errno{0}) {
+    return judge_result(stops, {});
+  }
+  if (state_.find(space, page) == nullptr) return judge_result(Errno::kNoMemory, {});
+  punch_page(space, page, first, count);
+  return {};
+}
+
+void Spec::punch_page(SpaceId space, std::uint8_t page, std::uint8_t first, std::uint8_t count) {
+  const Page& hole = *state_.find(space, page);
+  if (hole.hugetlb == 0) return change().punch(space, page);
+  const int begins = page - (hole.hugetlb - 1);
+  const bool whole = begins >= first && begins + kHugetlbPages <= first + count;
+  return whole ? change().punch(space, page, true) : change().clear(space, page);
+}
+
+void Spec::extend_file(const Page& mapped) {
+  if (mapped.file == kAnonymous || mapped.hugetlb == 0 || !has(mapped.protection, Protection::kWrite)) return;
+  const auto end = static_cast<std::uint8_t>(mapped.file_page + (kHugetlbPages - mapped.hugetlb) + 1);
+  if (end > state_.size(mapped.file)) change().set_size(mapped.file, end);
 }
 
 }  // namespace cowherd::spec

@@ -62,6 +62,9 @@ enum class Presence : std::uint8_t { kPresent, kAbsent, kMaybe, kFreed };
 /// none to protect. mlock keeps it: kMaybe where that failed for want of memory.
 enum class Mark : std::uint8_t { kNo, kMaybe, kYes };
 
+/// What a file is made of. kHugetlb: whole hugetlb pages, and write() is refused.
+enum class FileStore : std::uint8_t { kMemory, kDisk, kHugetlb };
+
 /// What one page holds, and who put it there last.
 struct Page {
   std::array<std::int64_t, kWordsPerPage> words{};
@@ -181,18 +184,22 @@ class State {
 
   [[nodiscard]] bool exists(FileNumber file) const { return file.value() < kMaxFiles && files_[file.value()].exists; }
   /// Precondition: it does not exist.
-  void create_file(FileNumber file, std::uint8_t pages, bool disk);
+  void create_file(FileNumber file, std::uint8_t pages, FileStore store);
   /// Whether a disk is behind what the page shows.
   [[nodiscard]] bool on_disk(const Page& page) const {
-    return page.file != kAnonymous && files_[page.file.value()].disk;
+    return page.file != kAnonymous && store_of(page.file) == FileStore::kDisk;
   }
+  [[nodiscard]] FileStore store_of(FileNumber file) const { return files_[file.value()].store; }
   [[nodiscard]] std::uint8_t size(FileNumber file) const { return files_[file.value()].pages; }
   /// Pages behind the new end are gone, for everybody, private copies too; new ones are zeros.
   void set_size(FileNumber file, std::uint8_t pages);
-  /// Precondition: within the file.
-  void punch(FileNumber file, std::uint8_t page);
+  /// `copies`: private copies go too. Precondition: within the file.
+  void punch(FileNumber file, std::uint8_t page, bool copies = false);
   /// Of what a shared page shows; nothing behind its end.
-  void punch(SpaceId space, std::uint8_t page);
+  void punch(SpaceId space, std::uint8_t page, bool copies = false);
+  /// The page becomes zeros, and stays the one that it is. The same preconditions.
+  void clear(FileNumber file, std::uint8_t page);
+  void clear(SpaceId space, std::uint8_t page);
   [[nodiscard]] std::int64_t load(FileNumber file, std::uint8_t page, std::uint8_t word) const;
   [[nodiscard]] Writer last_writer(FileNumber file, std::uint8_t page, std::uint8_t word) const;
   void store(FileNumber file, std::uint8_t page, std::uint8_t word, std::int64_t value);
@@ -362,7 +369,7 @@ class State {
   static constexpr std::uint16_t kNoSlot = 0xffff;
   struct FileState {
     bool exists = false;
-    bool disk = false;
+    FileStore store = FileStore::kMemory;
     std::uint8_t pages = 0;
     std::array<std::uint16_t, kMaxPages> slots{};
   };

@@ -54,9 +54,9 @@ void State::map_file(SpaceId space, std::uint8_t page, Protection protection, Fi
       .protection = protection, .view = shared ? View::kShared : View::kFollows, .file = file, .file_page = file_page};
 }
 
-void State::create_file(FileNumber file, std::uint8_t pages, bool disk) {
+void State::create_file(FileNumber file, std::uint8_t pages, FileStore store) {
   assert(!exists(file));
-  files_[file.value()] = {.exists = true, .disk = disk};
+  files_[file.value()] = {.exists = true, .store = store};
   set_size(file, pages);
 }
 
@@ -69,15 +69,26 @@ void State::set_size(FileNumber file, std::uint8_t pages) {
   for (; of.pages < pages; ++of.pages) of.slots[of.pages] = new_slot();
 }
 
-void State::punch(FileNumber file, std::uint8_t page) {
-  cut_off(file, page, false);
+void State::punch(FileNumber file, std::uint8_t page, bool copies) {
+  cut_off(file, page, copies);
   files_[file.value()].slots[page] = new_slot();
 }
 
-void State::punch(SpaceId space, std::uint8_t page) {
+void State::clear(FileNumber file, std::uint8_t page) {
+  for (std::uint8_t word = 0; word < kWordsPerPage; ++word) store(file, page, word, 0);
+}
+
+void State::clear(SpaceId space, std::uint8_t page) {
+  const std::uint16_t slot = shown(spaces_[space.value()].pages[page]);
+  for (std::uint8_t word = 0; slot != kNoSlot && word < kWordsPerPage; ++word) {
+    (void)store_slot(slot, word, 0, Writer::kCpu);
+  }
+}
+
+void State::punch(SpaceId space, std::uint8_t page, bool copies) {
   const Page hole = spaces_[space.value()].pages[page];
   if (beyond_end(hole)) return;
-  if (hole.file != kAnonymous) return punch(hole.file, hole.file_page);
+  if (hole.file != kAnonymous) return punch(hole.file, hole.file_page, copies);
   const auto for_each_other = [&](auto&& visit) {
     for (std::uint8_t i = 0; i < kMaxSpaces; ++i) {
       for (std::uint8_t p = 0; alive(SpaceId{i}) && p < kMaxPages; ++p) {

@@ -62,7 +62,7 @@ constexpr unsigned kLockedShift = 4;
 /// Of the number of past values: events of userfaultfd's come before them.
 constexpr std::uint32_t kHasUnread = 1u << 31;
 /// Of a file's number of pages.
-constexpr unsigned kOnDisk = 0x80;
+constexpr unsigned kStoreShift = 6;
 
 unsigned pack_writers(const std::array<Writer, kWordsPerPage>& writers) {
   unsigned packed = 0;
@@ -195,7 +195,7 @@ void State::pack_files(Packer& out, DetachedPacker& detached) const {
   out.put(static_cast<std::uint8_t>(existing));
   for (const FileState& file : files_) {
     if (!file.exists) continue;
-    out.put(static_cast<std::uint8_t>(file.pages | (file.disk ? kOnDisk : 0u)));
+    out.put(static_cast<std::uint8_t>(file.pages | static_cast<unsigned>(file.store) << kStoreShift));
     for (std::uint8_t page = 0; page < file.pages; ++page) detached.put(file.slots[page]);
   }
   if (alternatives_.empty()) return;
@@ -211,8 +211,8 @@ void State::unpack_files(Unpacker& in, DetachedUnpacker& detached) {
   for (std::size_t i = 0; i < kMaxFiles; ++i) {
     files_[i].exists = contains(existing, i);
     const unsigned head = files_[i].exists ? in.get<std::uint8_t>() : 0u;
-    files_[i].pages = static_cast<std::uint8_t>(head & ~kOnDisk);
-    files_[i].disk = (head & kOnDisk) != 0;
+    files_[i].pages = static_cast<std::uint8_t>(head & ((1u << kStoreShift) - 1u));
+    files_[i].store = static_cast<FileStore>(head >> kStoreShift);
     for (std::uint8_t page = 0; page < files_[i].pages; ++page) files_[i].slots[page] = detached.get();
   }
   alternatives_.clear();

@@ -83,6 +83,9 @@ class Entry {
   [[nodiscard]] constexpr bool uffd_wp() const { return (bits_ & kUffdWp) != 0; }
   /// No reference is taken through an address to what is mapped here: secret memory.
   [[nodiscard]] constexpr bool secret() const { return (bits_ & kSecret) != 0; }
+  /// Of a page of a hugetlb file in a private mapping: no page of the pool is promised to the place for a copy,
+  /// although the mapping has reservations.
+  [[nodiscard]] constexpr bool unpromised() const { return (bits_ & kUnpromised) != 0; }
   [[nodiscard]] constexpr bool young() const { return (bits_ & kAccessed) != 0; }
   /// False of a present entry: it lets no access through (Linux: pte_protnone), because the mapping's protection
   /// forbids all, or to find out who accesses the page.
@@ -142,6 +145,7 @@ class Entry {
   [[nodiscard]] constexpr Entry with_soft_dirty(bool on) const { return with(kSoftDirty, on); }
   [[nodiscard]] constexpr Entry with_uffd_wp(bool on) const { return with(kUffdWp, on); }
   [[nodiscard]] constexpr Entry with_secret(bool on) const { return with(kSecret, on); }
+  [[nodiscard]] constexpr Entry with_unpromised(bool on) const { return with(kUnpromised, on); }
   [[nodiscard]] constexpr Entry with_young(bool on) const { return with(kAccessed, on); }
   [[nodiscard]] constexpr Entry with_user(bool on) const { return with(kUser, on); }
 
@@ -162,6 +166,7 @@ class Entry {
   /// Of present entries above the lowest tables.
   static constexpr std::uint64_t kHuge = 1u << 7;
   // Processors ignore these bits of any entry.
+  static constexpr std::uint64_t kUnpromised = std::uint64_t{1} << 56;
   static constexpr std::uint64_t kSecret = std::uint64_t{1} << 57;
   static constexpr std::uint64_t kSoftDirty = std::uint64_t{1} << 58;
   static constexpr std::uint64_t kUffdWp = std::uint64_t{1} << 60;
