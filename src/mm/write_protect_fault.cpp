@@ -294,6 +294,7 @@ Result<Faulted> fault_marked(System<G>& system, Mm& mm, Ref<Vma> vma, Vpn page, 
   Entry entry = slot.load();
   if (!entry.present() || !entry.uffd_wp()) return Faulted::kRetry;
   if (is_userfault(system, system.at(vma), page, entry, kind)) return asks_for(kind);
+  const Live live(system, "fault-marked", entry);
   point(system, mm, Point::kSetEntry);
   while (!COWHERD_MUTANT(uffd_async_keeps_mark) && !slot.replace(entry, entry.with_uffd_wp(false))) {
   }
