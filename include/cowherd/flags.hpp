@@ -101,7 +101,8 @@ enum class PinFlags : std::uint8_t {
 
 /// Of which faults in a range of memory userfaultfd's handler decides, and what its registration outlives. Linux:
 /// UFFDIO_REGISTER_MODE_MISSING, _WP, _MINOR, and UFFD_FEATURE_EVENT_FORK, UFFD_FEATURE_EVENT_REMAP,
-/// UFFD_FEATURE_WP_ASYNC, UFFD_FEATURE_EVENT_UNMAP, UFFD_FEATURE_EVENT_REMOVE.
+/// UFFD_FEATURE_WP_ASYNC, UFFD_FEATURE_EVENT_UNMAP, UFFD_FEATURE_EVENT_REMOVE,
+/// UFFD_FEATURE_WP_UNPOPULATED.
 enum class UffdFlags : std::uint16_t {
   kNone = 0,
   /// On a page that is not there: who accesses it waits until the handler brings one.
@@ -124,6 +125,8 @@ enum class UffdFlags : std::uint16_t {
   /// The handler is told of memory that MADV_DONTNEED, MADV_FREE or MADV_REMOVE is about to take, before anything of it
   /// goes.
   kEventRemove = 256,
+  /// What is not there can be write-protected too: what comes there is. Of files always.
+  kWpUnpopulated = 512,
 };
 
 /// What userfaultfd's handler is told beside faults. Linux: UFFD_EVENT_FORK, UFFD_EVENT_REMAP,

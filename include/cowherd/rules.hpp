@@ -454,6 +454,16 @@ enum class UffdFlush : std::uint8_t {
 /// Which entries UFFDIO_CONTINUE makes dirty.
 enum class UffdContinue : std::uint8_t { kDirtyIfWritable, kDirty };
 
+/// Whether userfaultfd write-protects pages of files in memory, which may be unmapped at any time.
+enum class UffdWpFile : std::uint8_t {
+  kRefuse,
+  /// A marker keeps the place of what is not mapped.
+  kMarker,
+};
+
+/// Whether userfaultfd's handler can write-protect what is not there yet, if it asks for that.
+enum class UffdWpAbsent : std::uint8_t { kRefuse, kMarker };
+
 /// As what KSM gives a page of its own back.
 enum class KsmBreak : std::uint8_t {
   /// As a write: one that userfaultfd has write-protected stays merged.
@@ -521,6 +531,8 @@ struct Rules {
   UffdRemap uffd_remap = UffdRemap::kDrop;
   UffdFlush uffd_flush = UffdFlush::kBeforeUnlock;
   UffdContinue uffd_continue = UffdContinue::kDirtyIfWritable;
+  UffdWpFile uffd_wp_file = UffdWpFile::kMarker;
+  UffdWpAbsent uffd_wp_absent = UffdWpAbsent::kMarker;
   KsmBreak ksm_break = KsmBreak::kUnshare;
   FolioReuse folio_reuse = FolioReuse::kPage;
   FolioSwap folio_swap = FolioSwap::kWhole;
@@ -589,12 +601,14 @@ enum class Decision : std::uint8_t {
   kUffdRemap,
   kUffdFlush,
   kUffdContinue,
+  kUffdWpFile,
+  kUffdWpAbsent,
   kKsmBreak,
   kFolioReuse,
   kFolioSwap,
   kLazyRestore,
 };
-inline constexpr std::uint8_t kDecisionCount = 62;
+inline constexpr std::uint8_t kDecisionCount = 64;
 
 /// The `cowherd` row: the default of every tool. Equal to Rules{}.
 inline constexpr Rules kCowherdRules{};

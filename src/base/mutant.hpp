@@ -311,6 +311,8 @@ namespace cowherd {
   X(uffd_event_lost, "userfaultfd's handler is not told of what it wants to hear")                                   \
   X(uffd_remove_untold, "memory is taken without a word to the handler that wants to hear of it")                    \
   X(uffd_event_stays, "the handler reads the same event again, and who has caused it goes on waiting")               \
+  X(uffd_marker_ignored, "what comes where userfaultfd has left a marker may be written")                            \
+  X(uffd_marker_lost, "a page of a file that is unmapped forgets what userfaultfd protects")                         \
   X(uffd_async_asks, "a write waits for a handler that wants to be asked nothing")                                   \
   X(uffd_async_keeps_mark, "a mark that a write takes along without a word stays")                                   \
   X(truncate_leaves_zeros, "zeros that the handler has put before a file outlive the end of the file")               \

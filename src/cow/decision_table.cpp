@@ -229,6 +229,14 @@ constexpr std::array kTable = {
         "All of them since 5.16 (9ae0f87d009c), which FORCE writes took for a proof of their own "
         "copy until 5.19.5: CVE-2022-2590",
         kUffdContinueValues),
+    row<&Rules::uffd_wp_file>(
+        Decision::kUffdWpFile, "uffd-wp-file", "whether userfaultfd write-protects pages of files in memory",
+        "Linux does since 5.19 (b1f9e876862d); a hole in the file and its end leave the mark, and "
+        "MADV_DONTNEED does (6.18)",
+        kUffdWpFileValues),
+    row<&Rules::uffd_wp_absent>(
+        Decision::kUffdWpAbsent, "uffd-wp-absent", "whether userfaultfd write-protects private memory where no page is",
+        "Linux does since 6.4 (2bad466cc9d9), for a handler that asks for it", kUffdWpAbsentValues),
     row<&Rules::ksm_break>(Decision::kKsmBreak, "ksm-break", "as what KSM gives a page of its own back",
                            "As a write until 6.1; since 6.2 as a read that wants a page of its own (6cce3314b928)",
                            kKsmBreakValues),

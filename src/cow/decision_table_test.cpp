@@ -83,6 +83,8 @@ TEST(DecisionTable, NamesMeanTheirEnumerators) {
   rules.uffd_remap = UffdRemap::kDrop;
   rules.uffd_flush = UffdFlush::kBeforeUnlock;
   rules.uffd_continue = UffdContinue::kDirty;
+  rules.uffd_wp_file = UffdWpFile::kMarker;
+  rules.uffd_wp_absent = UffdWpAbsent::kMarker;
   rules.ksm_break = KsmBreak::kUnshare;
   rules.folio_reuse = FolioReuse::kOwner;
   rules.folio_swap = FolioSwap::kWhole;
@@ -153,6 +155,8 @@ TEST(DecisionTable, NamesMeanTheirEnumerators) {
       {Decision::kUffdRemap, "uffd-remap=drop"},
       {Decision::kUffdFlush, "uffd-flush=before-unlock"},
       {Decision::kUffdContinue, "uffd-continue=dirty"},
+      {Decision::kUffdWpFile, "uffd-wp-file=marker"},
+      {Decision::kUffdWpAbsent, "uffd-wp-absent=marker"},
       {Decision::kKsmBreak, "ksm-break=unshare"},
       {Decision::kFolioReuse, "folio-reuse=owner"},
       {Decision::kFolioSwap, "folio-swap=whole"},

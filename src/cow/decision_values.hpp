@@ -375,6 +375,16 @@ inline constexpr DecisionValue kUffdContinueValues[] = {
     {"dirty", "an entry that the handler lets be mapped is dirty, read-only ones of a private mapping too"},
 };
 
+inline constexpr DecisionValue kUffdWpFileValues[] = {
+    {"refuse", "userfaultfd write-protects no memory that is a file's: its pages may be unmapped at any time"},
+    {"marker", "a page of a file that is write-protected stays so while nothing maps it"},
+};
+
+inline constexpr DecisionValue kUffdWpAbsentValues[] = {
+    {"refuse", "only what is there can be write-protected by userfaultfd: the first write to the rest is its own"},
+    {"marker", "what is not there yet can be write-protected by userfaultfd: what comes there is"},
+};
+
 inline constexpr DecisionValue kKsmBreakValues[] = {
     {"write-fault",
      "a merged page that userfaultfd has write-protected stays merged: KSM's write is one for the handler"},

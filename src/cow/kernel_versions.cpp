@@ -130,7 +130,7 @@ constexpr KernelAlias kVersions[] = {
     {"linux-6.1", "linux-6.1"},
     {"linux-6.2", "R13"},
     {"linux-6.3", "R13"},
-    {"linux-6.4", "R13"},
+    {"linux-6.4", "linux-6.4"},
     {"linux-6.5", "R14"},
     {"linux-6.6", "R14"},
     {"linux-6.7", "R14"},

@@ -96,7 +96,7 @@ TEST(LinuxVersions, StandForTheRowsOfTheHistory) {
       {"linux-6.0", "R12"},
       {"linux-6.1", "linux-6.1"},
       {"linux-6.2", "R13"},
-      {"linux-6.4", "R13"},
+      {"linux-6.4", "linux-6.4"},
       {"linux-6.5", "R14"},
       {"linux-6.8", "R14"},
       {"linux-6.9", "R15"},

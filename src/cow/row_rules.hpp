@@ -53,6 +53,8 @@ inline constexpr Rules kR0 = changed(Rules{}, [](Rules& r) {
   r.uffd_fork = UffdFork::kByParent;
   r.uffd_remap = UffdRemap::kKeep;
   r.uffd_flush = UffdFlush::kAfterUnlock;
+  r.uffd_wp_file = UffdWpFile::kRefuse;
+  r.uffd_wp_absent = UffdWpAbsent::kRefuse;
   r.ksm_break = KsmBreak::kWriteFault;
 });
 inline constexpr Rules kR1 = changed(kR0, [](Rules& r) {
@@ -137,6 +139,7 @@ inline constexpr Rules kR11 = changed(kR10, [](Rules& r) {
   r.reclaim_unmap = ReclaimUnmap::kTryShare;
   r.migrate_unmap = MigrateUnmap::kTryShare;
   r.hugetlb_sequence = HugetlbSequence::kAsSmall;
+  r.uffd_wp_file = UffdWpFile::kMarker;
 });
 inline constexpr Rules kLinux5_19_6 = changed(kR11, [](Rules& r) { r.gup_force = GupForce::kExclusive; });
 inline constexpr Rules kLinux6_0Rc1 = changed(kR11, [](Rules& r) { r.protect_upgrade = ProtectUpgrade::kMapWritable; });
@@ -150,7 +153,8 @@ inline constexpr Rules kR13 = changed(kLinux6_1, [](Rules& r) {
   r.hugetlb_force = HugetlbForce::kRefuse;
   r.ksm_break = KsmBreak::kUnshare;
 });
-inline constexpr Rules kR14 = changed(kR13, [](Rules& r) {
+inline constexpr Rules kLinux6_4 = changed(kR13, [](Rules& r) { r.uffd_wp_absent = UffdWpAbsent::kMarker; });
+inline constexpr Rules kR14 = changed(kLinux6_4, [](Rules& r) {
   r.zero_page = ZeroPage::kUncounted;
   r.longterm_file = LongtermFile::kRefuse;
 });

@@ -257,6 +257,9 @@ constexpr RowNote kLinux7_0Notes[] = {
     {kC, "CVE-2026-31398; 6.18.20 and 6.19.10 have it too"},
     {kC, "7.1.5 decides as 7.0"},
 };
+constexpr RowNote kLinux6_4Notes[] = {
+    {kC, "UFFD_FEATURE_WP_UNPOPULATED (2bad466cc9d9)"},
+};
 constexpr RowNote kLinux6_13Notes[] = {
     {kC, "CVE-2025-21696"},
     {kM, "That it came with 6.13, and which point releases of older kernels have it"},
@@ -298,7 +301,7 @@ constexpr RuleRow kRows[] = {
     {"R10", "R9, counts without the caches' references", rows::kR10, "5.18", "linux-5.18", "53a05ad9f21d d4c470970d45 84d60fdd3733 c145e0b47c77 3bff7e3f1f16", kR10Notes, ""},
     {"R11", "exclusive, read pins unshare anonymous pages", rows::kR11, "5.19-5.19.5", "linux-5.19", "78fbe906cc90 6c287605fd56 c89357e27f20 a7f226604170 1493a1913e34", kR11Notes, ""},
     {"R12", "R11, FORCE needs an exclusive page", rows::kR12, "6.0", "linux-6.0", "5535be309971 64fe24a3e05e", kR12Notes, ""},
-    {"R13", "R12, long-term read pins unshare any page", rows::kR13, "6.2-6.4", "linux-6.2", "b9086fde6d44 aea06577a900 8d6a0ac09a16 84209e87c696", kR13Notes, ""},
+    {"R13", "R12, long-term read pins unshare any page", rows::kR13, "6.2-6.3", "linux-6.2", "b9086fde6d44 aea06577a900 8d6a0ac09a16 84209e87c696", kR13Notes, ""},
     {"R14", "R13, the zero page is not counted", rows::kR14, "6.5-6.8", "linux-6.5", "c8070b787519", kR14Notes, ""},
     {"R15", "R14, fork in batches", rows::kR15, "6.9", "linux-6.9", "f8d937761d65", kR15Notes, ""},
     {"R16", "R15, large folios know their owners", rows::kR16, "6.15-6.19", "linux-6.15", "6af8cb80d3a9 003fde4492c8 1da190f4d0a6", kR16Notes, ""},
@@ -335,6 +338,7 @@ constexpr RuleRow kVariants[] = {
     {"linux-5.19.6", "R11 with R12's FORCE", rows::kLinux5_19_6, "5.19.6", "linux-5.19.6", "5535be309971", kLinux5_19_6Notes, "R11"},
     {"linux-6.0-rc1", "R11 with R12's mprotect", rows::kLinux6_0Rc1, "6.0-rc1-6.0-rc2", "linux-6.0-rc1", "64fe24a3e05e", kLinux6_0Rc1Notes, "R11"},
     {"linux-6.1", "R12, a fast pin checks the table too", rows::kLinux6_1, "6.1", "linux-6.1", "70cbc3cc78a9 088b8aa537c2", kLinux6_1Notes, "R12"},
+    {"linux-6.4", "R13, userfaultfd write-protects what is not there", rows::kLinux6_4, "6.4", "linux-6.4", "2bad466cc9d9", kLinux6_4Notes, "R13"},
     {"linux-6.10", "R15, large folios go to swap whole", rows::kLinux6_10, "6.10-6.12", "linux-6.10", "5ed890ce5147", kLinux6_10Notes, "R15"},
     {"linux-6.13", "R15, mremap drops a mark, huge zeros are replaced whole", rows::kLinux6_13, "6.13-6.14", "linux-6.13", "", kLinux6_13Notes, "R15"},
     {"linux-7.0", "R16, each entry of a batch keeps its write bit", rows::kLinux7_0, "7.0-7.1", "linux-7.0", "", kLinux7_0Notes, "R16"},

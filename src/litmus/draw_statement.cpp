@@ -265,6 +265,7 @@ void Generator::draw_uffd(std::uint8_t b, Operation op) {
       if (random_.percent(20)) op.uffd = op.uffd | UffdFlags::kEventUnmap;
       if (random_.percent(15)) op.uffd = op.uffd | UffdFlags::kWpAsync;
       if (random_.percent(15)) op.uffd = op.uffd | UffdFlags::kEventRemove;
+      if (random_.percent(15)) op.uffd = op.uffd | UffdFlags::kWpUnpopulated;
     }
     has_handler_ = true;
     return emit(program_.blocks[b], op, random_.percent(20));

@@ -20,7 +20,8 @@ namespace {
 const std::vector<std::string> kOperations{
     "load, store", "read fault", "write fault", "fork",     "slow pin",   "fast pin", "unpin",      "DMA",
     "mmap",        "munmap",     "mprotect",    "DONTNEED", "exit, exec", "ptrace",   "clear_refs", "try_share",
-    "restore",     "swap-out",   "migrate",     "collapse", "split",      "poison"};
+    "restore",     "swap-out",   "migrate",     "collapse", "split",      "poison",   "mremap",     "KSM",
+    "userfaultfd", "device",     "file",        "writeback"};
 
 bool is(const Operation& op, const std::string& name) {
   switch (op.code) {
@@ -72,6 +73,34 @@ bool is(const Operation& op, const std::string& name) {
       return name == "split";
     case OpCode::kPoison:
       return name == "poison";
+    case OpCode::kMremap:
+      return name == "mremap";
+    case OpCode::kKsmMerge:
+    case OpCode::kKsmUnmerge:
+    case OpCode::kKsmZero:
+      return name == "KSM";
+    case OpCode::kUffdCopy:
+    case OpCode::kUffdZeropage:
+    case OpCode::kUffdPoison:
+    case OpCode::kUffdContinue:
+    case OpCode::kUffdWp:
+    case OpCode::kUffdUnwp:
+    case OpCode::kUffdMove:
+      return name == "userfaultfd";
+    case OpCode::kMakeExclusive:
+    case OpCode::kDeviceRead:
+    case OpCode::kDeviceWrite:
+    case OpCode::kDeviceAdd:
+      return name == "device";
+    case OpCode::kFileRead:
+    case OpCode::kFileWrite:
+    case OpCode::kTruncate:
+    case OpCode::kPunch:
+      return name == "file";
+    case OpCode::kWriteback:
+    case OpCode::kMsync:
+    case OpCode::kDropCache:
+      return name == "writeback";
     default:
       return false;
   }

@@ -105,6 +105,7 @@ constexpr std::array kUffdFlags{
     FlagWord<UffdFlags>{"UFFD_EVENT_REMAP", UffdFlags::kEventRemap},
     FlagWord<UffdFlags>{"UFFD_EVENT_UNMAP", UffdFlags::kEventUnmap},
     FlagWord<UffdFlags>{"UFFD_EVENT_REMOVE", UffdFlags::kEventRemove},
+    FlagWord<UffdFlags>{"UFFD_WP_UNPOPULATED", UffdFlags::kWpUnpopulated},
     FlagWord<UffdFlags>{"UFFD_WP_ASYNC", UffdFlags::kWpAsync},
 };
 

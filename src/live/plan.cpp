@@ -269,9 +269,8 @@ class Planner {
     if (has(op.uffd, UffdFlags::kEventFork) || has(op.uffd, UffdFlags::kEventRemap) ||
         has(op.uffd, UffdFlags::kEventUnmap) || has(op.uffd, UffdFlags::kEventRemove))
       need(Need::kUserfaultEvents, text);
-    if (is_shared(op.place) && has(op.uffd, UffdFlags::kWriteProtect)) {
-      return skip("no rule set write-protects files by userfaultfd, as Linux does", text);
-    }
+    if (has(op.uffd, UffdFlags::kWpUnpopulated)) need(Need::kUserfaultUnpopulated, text);
+    if (is_shared(op.place) && has(op.uffd, UffdFlags::kWriteProtect)) need(Need::kUserfaultWpFile, text);
   }
 
   /// Or a file's.

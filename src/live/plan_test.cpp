@@ -286,7 +286,10 @@ TEST(Plan, AHandlerNeedsWhatItsStatementsNeed) {
   EXPECT_EQ(skip(kAnon, "uffd_register(x, UFFD_MISSING); r0 = READ_ONCE(*x);", Need::kUserfaultKernel), "");
   EXPECT_TRUE(skip(kAnon, "uffd_register(x, UFFD_MISSING); mlock(x);", Need::kUserfaultKernel)
                   .starts_with("needs userfault-kernel"));
-  EXPECT_NE(skip("f = memfd; x = f shared;", "uffd_register(x, UFFD_WP);").find("no rule set"), std::string::npos);
+  EXPECT_TRUE(skip("f = memfd; x = f shared;", "uffd_register(x, UFFD_WP);", Need::kUserfaultWpFile)
+                  .starts_with("needs userfault-wp-file"));
+  EXPECT_TRUE(skip(kAnon, "uffd_register(x, UFFD_WP | UFFD_WP_UNPOPULATED);", Need::kUserfaultUnpopulated)
+                  .starts_with("needs userfault-unpopulated"));
   EXPECT_NE(
       skip("x = thp;", "uffd_register(x, UFFD_MISSING); pin(d, x[0], FOLL_WRITE | FOLL_LONGTERM);").find("128 pages"),
       std::string::npos);

@@ -80,6 +80,8 @@ constexpr std::array<NeedInfo, kNeeds> kInfos = {{
     {"userfault-move", "pages that move by userfaultfd: uffd_move", "Linux 6.8"},
     {"userfault-poison", "pages that nobody gets by userfaultfd: uffd_poison", "Linux 6.6"},
     {"userfault-async", "write protection by userfaultfd that nobody waits for: UFFD_WP_ASYNC", "Linux 6.7"},
+    {"userfault-unpopulated", "write protection by userfaultfd where no page is: UFFD_WP_UNPOPULATED", "Linux 6.4"},
+    {"userfault-wp-file", "write protection of files in memory by userfaultfd", "Linux 5.19"},
     {"held-copy", "pins for one copy by process_vm_readv or process_vm_writev, while it is under way: userfaultfd",
      "run as root, or sysctl vm.unprivileged_userfaultfd=1; CONFIG_USERFAULTFD, CONFIG_CROSS_MEMORY_ATTACH; Linux 5.6"},
     {"direct-io", "references for one read or write, while it is under way: O_DIRECT on a loop device on FUSE",
@@ -407,6 +409,8 @@ void look_at_userfault(Offers& offers) {
   set(Need::kUserfaultMove, has_feature(kMoveFeature), kNotHere);
   set(Need::kUserfaultPoison, has_feature(kPoisonFeature), kNotHere);
   set(Need::kUserfaultAsync, has_feature(kAsyncFeature), kNotHere);
+  set(Need::kUserfaultUnpopulated, has_feature(kUnpopulatedFeature), kNotHere);
+  set(Need::kUserfaultWpFile, has_feature(kWpFileFeature), kNotHere);
 }
 
 Offer look_at_rdma() {

@@ -35,6 +35,8 @@ enum class Need : std::uint8_t {
   kUserfaultMove,
   kUserfaultPoison,
   kUserfaultAsync,
+  kUserfaultUnpopulated,
+  kUserfaultWpFile,
   kHeldCopy,
   kDirectIo,
   kDirectPins,

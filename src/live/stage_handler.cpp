@@ -25,7 +25,7 @@ using litmus::Operation;
 constexpr std::size_t kNoHandler = ~std::size_t{0};
 constexpr useconds_t kOutsideMicroseconds = 200;
 constexpr UffdFlags kEvents = UffdFlags::kEventFork | UffdFlags::kEventRemap | UffdFlags::kEventUnmap |
-                              UffdFlags::kEventRemove | UffdFlags::kWpAsync;
+                              UffdFlags::kEventRemove | UffdFlags::kWpAsync | UffdFlags::kWpUnpopulated;
 
 UffdFlags events_in(UffdFlags flags) {
   return static_cast<UffdFlags>(static_cast<unsigned>(flags) & static_cast<unsigned>(kEvents));

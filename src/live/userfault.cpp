@@ -107,6 +107,7 @@ std::uint64_t userfault_features(UffdFlags flags) {
   if (has(flags, UffdFlags::kEventRemap)) features |= UFFD_FEATURE_EVENT_REMAP;
   if (has(flags, UffdFlags::kEventUnmap)) features |= UFFD_FEATURE_EVENT_UNMAP;
   if (has(flags, UffdFlags::kEventRemove)) features |= UFFD_FEATURE_EVENT_REMOVE;
+  if (has(flags, UffdFlags::kWpUnpopulated)) features |= kUnpopulatedFeature;
   if (has(flags, UffdFlags::kWpAsync)) features |= kAsyncFeature;
   return features;
 }

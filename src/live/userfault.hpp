@@ -62,6 +62,8 @@ inline constexpr std::uint64_t kMoveFeature = 1u << 16;
 // UFFD_FEATURE_POISON, _WP_ASYNC.
 inline constexpr std::uint64_t kPoisonFeature = 1u << 14;
 inline constexpr std::uint64_t kAsyncFeature = 1u << 15;
+inline constexpr std::uint64_t kUnpopulatedFeature = 1u << 13;
+inline constexpr std::uint64_t kWpFileFeature = 1u << 12;
 
 /// What of it the kernel has.
 struct UserfaultOffer {

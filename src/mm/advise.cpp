@@ -124,6 +124,18 @@ PageRange until_locked(System<G>& system, Mm& mm, PageRange range) COWHERD_REQUI
   return range;
 }
 
+/// A table that is given up with what it shares would take the marks along that stay.
+template <class G>
+Result<void> own_marked_tables(System<G>& system, Mm& mm, PageRange range) COWHERD_NO_THREAD_SAFETY_ANALYSIS {
+  // The analysis does not see the caller's lock.
+  if (!system.tables(mm).any_shared(range)) return {};
+  VmaTree areas = system.areas(mm);
+  for (Ref<Vma> vma = areas.find(range.begin); vma && system.at(vma).pages.begin < range.end; vma = areas.next(vma)) {
+    if (keeps_marks(system.at(vma))) COWHERD_TRY(own_tables(system, mm, intersect(range, system.at(vma).pages)));
+  }
+  return {};
+}
+
 /// As discard(), where some VMA is of hugetlb pages.
 template <class G>
 Result<bool> discard_with_hugetlb(System<G>& system, Mm& mm, PageRange range) COWHERD_NO_THREAD_SAFETY_ANALYSIS {
@@ -138,7 +150,7 @@ Result<bool> discard_with_hugetlb(System<G>& system, Mm& mm, PageRange range) CO
           return;
         }
         drop_shared_tables(system, mm, part);
-        zap_range(system, mm, part);
+        zap_range(system, mm, part, keeps_marks(system.at(vma)));
       });
   if (!done) return done.error();
   return hole;
@@ -149,11 +161,13 @@ template <class G>
 Result<bool> discard(System<G>& system, Mm& mm, PageRange range) COWHERD_NO_THREAD_SAFETY_ANALYSIS {
   if (any_hugetlb(system, mm, range)) return discard_with_hugetlb(system, mm, range);
   COWHERD_TRY(own_edges(system, mm, range));
+  COWHERD_TRY(own_marked_tables(system, mm, range));
   drop_shared_tables(system, mm, range);
   // The analysis does not see that the caller's lock is held in here too.
-  const bool hole = for_each_part(system, mm, range, [&](Ref<Vma>, PageRange part) COWHERD_NO_THREAD_SAFETY_ANALYSIS {
-    zap_range(system, mm, part);
-  });
+  const bool hole =
+      for_each_part(system, mm, range, [&](Ref<Vma> vma, PageRange part) COWHERD_NO_THREAD_SAFETY_ANALYSIS {
+        zap_range(system, mm, part, keeps_marks(system.at(vma)));
+      });
   return hole;
 }
 

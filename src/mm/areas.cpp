@@ -141,7 +141,7 @@ namespace {
 /// Clears the entries of `chunk`, which one lowest table holds, up to as many as `gather` takes. Returns where it
 /// stopped.
 template <class G>
-Vpn zap_entries(System<G>& system, Mm& mm, PageRange chunk, Gather<G>& gather) {
+Vpn zap_entries(System<G>& system, Mm& mm, PageRange chunk, bool keeps_marks, Gather<G>& gather) {
   auto tables = system.tables(mm);
   const EntrySlot first = tables.find(chunk.begin);
   const FrameNumber table = tables.table_of(first);
@@ -161,6 +161,8 @@ Vpn zap_entries(System<G>& system, Mm& mm, PageRange chunk, Gather<G>& gather) {
     }
     point(system, mm, Point::kClearEntry);
     const Entry entry = tally.clear(slot);
+    if (keeps_marks && entry.uffd_wp()) [[unlikely]]
+      tally.set(slot, Entry::marker());
     if (entry.swap()) [[unlikely]] {
       gather.add_slot(entry.slot());
       return true;
@@ -183,16 +185,16 @@ Vpn zap_entries(System<G>& system, Mm& mm, PageRange chunk, Gather<G>& gather) {
 }  // namespace
 
 template <class G>
-void zap_range(System<G>& system, Mm& mm, PageRange range) {
+void zap_range(System<G>& system, Mm& mm, PageRange range, bool keeps_marks) {
   auto tables = system.tables(mm);
   PendingFlush<G> flush(system, mm);
   Vpn at = tables.next_used(range.begin, range.end);
-  const Live live(system, "zap-range", at, flush.range());
+  const Live live(system, "zap-range", at, keeps_marks, flush.range());
   while (at < range.end) {
     const PageRange chunk = intersect(range, {at, Tables<G>::table_end(at)});
     Gather<G> gather;
     const Live gathered(system, "gathered", gather.frames(), gather.count());
-    const Vpn stopped = zap_entries(system, mm, chunk, gather);
+    const Vpn stopped = zap_entries(system, mm, chunk, keeps_marks, gather);
     if (!COWHERD_MUTANT(zap_without_flush)) flush.add({at, stopped});
     // A page must not be given to somebody else while a CPU may still load from it or store to it.
     if (COWHERD_MUTANT(zap_frees_before_flush)) gather.drop_all(system);
@@ -315,7 +317,7 @@ void free_removed(System<G>& system, Removed<G>& removed) {
 #define COWHERD_INSTANTIATE(G)                                           \
   template Result<void> split_vma<G>(System<G>&, Mm&, Ref<Vma>, Vpn);    \
   template void merge_vmas<G>(System<G>&, Mm&, PageRange);               \
-  template void zap_range<G>(System<G>&, Mm&, PageRange);                \
+  template void zap_range<G>(System<G>&, Mm&, PageRange, bool);          \
   template void remove_vmas<G>(System<G>&, Mm&, PageRange, Removed<G>&); \
   template void free_removed<G>(System<G>&, Removed<G>&);
 COWHERD_FOR_EACH_GEOMETRY(COWHERD_INSTANTIATE)

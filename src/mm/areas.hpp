@@ -44,7 +44,7 @@ Result<void> split_at(System<G>& system, Mm& mm, PageRange range) COWHERD_REQUIR
 /// Unmaps every page in `range`; the VMAs and the tables stay. Needs the mmap lock for reading only.
 /// Compare Linux mm/memory.c: zap_page_range_single().
 template <class G>
-void zap_range(System<G>& system, Mm& mm, PageRange range) COWHERD_REQUIRES(mm.mmap_lock);
+void zap_range(System<G>& system, Mm& mm, PageRange range, bool keeps_marks = false) COWHERD_REQUIRES(mm.mmap_lock);
 
 /// What remove_vmas() has taken out of an address space, and free_removed() has to give back. Nobody reaches any of it:
 /// no CPU, no walker and no reverse map.

@@ -52,7 +52,8 @@ Result<void> fault_anonymous_page(System<G>& system, Mm& mm, Ref<Vma> vma_ref, V
     give_up();
     return would_block(system, Point::kPageTableLock);
   }
-  if (!slot.load().none() && !COWHERD_MUTANT(anonymous_recheck_dropped)) {
+  const Entry there = slot.load();
+  if (!there.is_empty() && !COWHERD_MUTANT(anonymous_recheck_dropped)) {
     // Another thread was faster:
     //
     //   fault                                another fault on the page
@@ -72,7 +73,13 @@ Result<void> fault_anonymous_page(System<G>& system, Mm& mm, Ref<Vma> vma_ref, V
     add_rss(system, slot, 1);
   }
   point(system, mm, Point::kSetEntry);
-  guard.set(slot, make_entry(frame, vma, frame != Frames<G>::kZeroPage));
+  const Entry made = make_entry(frame, vma, frame != Frames<G>::kZeroPage);
+  if (there.none()) [[likely]] {
+    guard.set(slot, made);
+  } else {
+    // What was there is counted already.
+    slot.store(in_place_of(there, vma, made));
+  }
   system.note({.kind = frame == Frames<G>::kZeroPage ? EventKind::kZeroPageMapped : EventKind::kZeroFilled,
                .page = page,
                .frame = frame});
@@ -192,12 +199,15 @@ Result<Faulted> handle_fault(System<G>& system, Mm& mm, Ref<Vma> vma, Vpn page, 
     COWHERD_TRY(fault_on_hint(system, mm, system.at(vma), walk.slot, entry));
     return Faulted::kGaveWay;
   }
-  if (entry.none() && system.at(vma).flags.uffd != UffdFlags::kNone) [[unlikely]] {
+  if (!entry.present() && system.at(vma).flags.uffd != UffdFlags::kNone) [[unlikely]] {
     if (is_userfault(system, system.at(vma), page, entry, kind)) return asks_for(kind);
   }
   if (system.at(vma).mapping) {
     const bool shared = system.at(vma).flags.shared;
     if (!shared && kind != FaultKind::kRead) COWHERD_TRY(prepare_anon_vma(system, mm, vma));
+    if (shared && entry.uffd_wp() && entry.present()) [[unlikely]] {
+      return fault_marked(system, mm, vma, page, kind, walk.slot);
+    }
     // A private page that is there is replaced like any other.
     if (shared || !entry.present()) return fault_file(system, mm, vma, page, kind, walk.slot, entry);
   }

@@ -1,6 +1,7 @@
 #include "base/mutant.hpp"
 #include "mm/files.hpp"
 #include "mm/page.hpp"
+#include "mm/userfault.hpp"
 
 namespace cowherd::mm {
 
@@ -43,6 +44,15 @@ Entry make_file_entry(const FileFault<G>& fault) {
       .with_writable(writable || COWHERD_MUTANT(private_file_page_writable));
 }
 
+/// Sets the entry where an empty one is.
+template <class G>
+void set_entry(const FileFault<G>& fault, PageTableGuard<G>& guard, EntrySlot slot, Entry entry) {
+  const Entry there = slot.load();
+  point(fault.system, fault.mm, Point::kSetEntry);
+  // What was there is counted already.
+  there.none() ? guard.set(slot, entry) : slot.store(in_place_of(there, fault.system.at(fault.vma), entry));
+}
+
 /// Sets the entry, its lock held.
 template <class G>
 void map_page(const FileFault<G>& fault, PageTableGuard<G>& guard, EntrySlot slot, bool upgrades) {
@@ -50,8 +60,7 @@ void map_page(const FileFault<G>& fault, PageTableGuard<G>& guard, EntrySlot slo
   if (fault.copies()) {
     add_new_anon_page(system, fault.copy, system.at(fault.vma), fault.page);
     add_rss(system, slot, 1);
-    point(system, fault.mm, Point::kSetEntry);
-    guard.set(slot, make_entry(fault.copy, system.at(fault.vma), true));
+    set_entry(fault, guard, slot, make_entry(fault.copy, system.at(fault.vma), true));
     system.note({.kind = EventKind::kCopiedOnWrite,
                  .decision = Decision::kReuse,
                  .page = fault.page,
@@ -68,8 +77,7 @@ void map_page(const FileFault<G>& fault, PageTableGuard<G>& guard, EntrySlot slo
     page.add_references(COWHERD_MUTANT(file_mapped_without_reference) ? 0 : 1);
     page.add_mapcount();
     add_rss(system, slot, 1, system.rss_class(fault.frame));
-    point(system, fault.mm, Point::kSetEntry);
-    guard.set(slot, make_file_entry(fault));
+    set_entry(fault, guard, slot, make_file_entry(fault));
   }
   system.note({.kind = what, .page = fault.page, .frame = fault.frame});
 }
@@ -116,8 +124,8 @@ Result<Faulted> fault_file(System<G>& system, Mm& mm, Ref<Vma> vma, Vpn page, Fa
     }
     // Another thread was faster, or the page went; the processor may have set the accessed bit.
     const Entry now = slot.load();
-    const bool upgrades = !seen.none() && now.present() && !now.writable() && now.frame() == frame;
-    if (upgrades || (seen.none() && now.none()) || COWHERD_MUTANT(file_fault_recheck_dropped)) {
+    const bool upgrades = seen.present() && now.present() && !now.writable() && now.frame() == frame && !now.uffd_wp();
+    if (upgrades || (seen.is_empty() && now.is_empty()) || COWHERD_MUTANT(file_fault_recheck_dropped)) {
       map_page(fault, guard, slot, upgrades);
       guard.release();
       unlock_cached_page(system, frame);

@@ -71,6 +71,10 @@ struct Unmapping {
   }
 };
 
+/// What stays in place of an entry: whoever writes there has to ask userfaultfd's handler as before. Compare Linux
+/// mm/memory.c: pte_install_uffd_wp_if_needed().
+Entry left_of(Entry entry) { return entry.uffd_wp() && !COWHERD_MUTANT(uffd_marker_lost) ? Entry::marker() : Entry{}; }
+
 /// Clears what one lowest table has for `pages`. Returns whether other address spaces may have the table too.
 template <class G>
 bool clear_entries(const Unmapping<G>& unmapping, Mm& mm, PageRange pages, Gather<G>& cleared, Vpn& stopped) {
@@ -83,10 +87,10 @@ bool clear_entries(const Unmapping<G>& unmapping, Mm& mm, PageRange pages, Gathe
     for (; page < pages.end; ++page) {
       const EntrySlot slot = Tables<G>::slot_at(system.frames(), table, Tables<G>::index_of(page, 0));
       const Entry entry = take_back(system, mm, slot, slot.load());
-      if (!entry.present() && !entry.none() && unmapping.copies) {
+      if (!entry.present() && !entry.is_empty() && unmapping.copies) {
         if (cleared.full()) break;
         point(system, mm, Point::kClearEntry);
-        (void)system.tables(mm).set(slot, Entry{});
+        (void)system.tables(mm).set(slot, left_of(entry));
         // Whoever moves a page finds that nobody wants it here.
         if (entry.swap()) cleared.add_slot(entry.slot());
         continue;
@@ -95,7 +99,7 @@ bool clear_entries(const Unmapping<G>& unmapping, Mm& mm, PageRange pages, Gathe
       if (zeros && unmapping.copies && !COWHERD_MUTANT(truncate_leaves_zeros)) {
         // Of userfaultfd's handler: there are none otherwise where a file is mapped.
         point(system, mm, Point::kClearEntry);
-        (void)system.tables(mm).set(slot, Entry{});
+        (void)system.tables(mm).set(slot, left_of(entry));
         continue;
       }
       if (!entry.present() || zeros) continue;
@@ -103,7 +107,7 @@ bool clear_entries(const Unmapping<G>& unmapping, Mm& mm, PageRange pages, Gathe
       if (system.descriptor(frame).use() != FrameUse::kFile && !unmapping.copies) continue;
       if (cleared.full()) break;
       point(system, mm, Point::kClearEntry);
-      (void)system.tables(mm).set(slot, Entry{});
+      (void)system.tables(mm).set(slot, left_of(entry));
       add_rss(system, slot, -1, system.rss_class(frame));
       cleared.add(frame);
       system.note({.kind = EventKind::kUnmapped, .page = page, .frame = frame});

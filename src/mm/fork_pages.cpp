@@ -15,6 +15,7 @@
 #include "mm/page.hpp"
 #include "mm/shared_tables.hpp"
 #include "mm/swap.hpp"
+#include "mm/userfault.hpp"
 
 namespace cowherd::mm {
 
@@ -309,9 +310,10 @@ Result<Step> copy_table(Copying<G>& copying, Vpn& at, Vpn end) {
       result = copy_entry(copying, tally, page, from, entry, to);
     } else if (entry.swap()) {
       result = copy_swap_entry(copying, tally, from, entry, to);
-    } else if (entry.poison()) {
-      // The child's page is as lost.
-      tally.set(to, COWHERD_MUTANT(fork_forgets_poison) ? Entry{} : entry);
+    } else if (entry.poison() || entry.is_marker()) {
+      // The child's page is as lost, and what comes there as protected.
+      const bool inherited = entry.poison() ? !COWHERD_MUTANT(fork_forgets_poison) : copying.marks.elsewhere;
+      if (inherited) tally.set(to, entry);
     } else {
       result = copy_migration_entry(copying, tally, page, from, entry, to);
     }
@@ -461,7 +463,10 @@ Result<bool> copy_pages(System<G>& system, Mm& parent, Ref<Mm> child_ref, Ref<Vm
   }
   // What a file maps is found again by a fault. Compare Linux mm/memory.c: vma_needs_copy().
   const Vma& parents = system.at(vma);
-  if (parents.mapping && !parents.own_anon_vma() && !COWHERD_MUTANT(shared_pages_copied_at_fork)) return false;
+  if (parents.mapping && !parents.own_anon_vma() && !COWHERD_MUTANT(shared_pages_copied_at_fork)) {
+    if (keeps_marks(system.at(made))) COWHERD_TRY(copy_marks(system, parent, system.at(child_ref), range));
+    return false;
+  }
   bool holds_pin = false;
   if (system.rules().fork_pinned == ForkPinned::kCopyEntry) {
     point(system, Point::kReadCounts);

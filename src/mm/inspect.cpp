@@ -34,7 +34,7 @@ std::uint32_t hidden_mappings(System<G>& system, FrameNumber frame) {
 template <class G>
 std::optional<BlockNumber> slot_of(System<G>& system, ProcessId process, Vpn page, Entry entry) {
   if (entry.swap()) return entry.slot();
-  const Ref<Vma> vma = entry.none() ? system.areas(mm_of(system, process)).at(page) : Ref<Vma>{};
+  const Ref<Vma> vma = entry.is_empty() ? system.areas(mm_of(system, process)).at(page) : Ref<Vma>{};
   const Ref<File> file = vma ? shmem_of(system, system.at(vma)) : Ref<File>{};
   if (!file) return std::nullopt;
   const auto index = static_cast<std::uint32_t>(system.at(vma).index_of(page).value());

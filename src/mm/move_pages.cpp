@@ -200,6 +200,8 @@ void move_entries(System<G>& system, Mm& mm, bool of_file, PageRange pages, Vpn 
     Entry entry = was.in_transit() ? was.arrived() : was.on_device() ? was.taken_back() : was;
     // Who tracks writes has to see that what is here now was not here before.
     entry = entry.with_soft_dirty(!COWHERD_MUTANT(move_is_not_soft_dirty));
+    if (drops_marks && was.is_marker()) return true;
+    if (was.is_marker()) entry = was;
     if (drops_marks) entry = entry.with_uffd_wp(false);
     if (COWHERD_MUTANT(move_loses_dirty)) entry = entry.with_dirty(false);
     to_tally.set(to_slot.after((page - pages.begin).value()), entry);

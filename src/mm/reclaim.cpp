@@ -16,7 +16,7 @@ bool shows_file(System<G>& system, Mm& mm, Ref<Vma> vma, Vpn page) {
   const Live live(system, "shows-file", vma, page);
   point(system, mm, Point::kReadEntry);
   const Entry entry = system.tables(mm).get(page);
-  return entry.none() || (entry.present() && system.descriptor(entry.frame()).use() == FrameUse::kFile);
+  return entry.is_empty() || (entry.present() && system.descriptor(entry.frame()).use() == FrameUse::kFile);
 }
 
 /// With one reference, and the page lock, which `locked` says is held still. Returns whether the page has nobody but

@@ -33,7 +33,7 @@ Result<void> copy_entries(System<G>& system, Mm& mm, FrameNumber table, FrameNum
     } else if (level != 0) {
       point(system, Point::kTakeReference);
       if (!COWHERD_MUTANT(table_copy_without_reference)) system.descriptor(entry.frame()).add_references(1);
-    } else if (entry.poison()) [[unlikely]] {
+    } else if (entry.poison() || entry.is_marker()) [[unlikely]] {
       tally.set(Tables<G>::slot_at(system.frames(), copy, at), entry);
       continue;
     } else if (entry.swap()) [[unlikely]] {

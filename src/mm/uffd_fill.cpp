@@ -70,7 +70,7 @@ Result<void> map_cached(System<G>& system, Mm& mm, Ref<Vma> vma, Vpn page, Entry
   if (guard.blocked()) return would_block(system, Point::kPageTableLock);
   const Entry there = slot.load();
   // What the handler has forbidden it may let be mapped after all.
-  if (!there.none() && !(there.is_forbidden() && !COWHERD_MUTANT(uffd_fill_stops_at_poison))) return Errno::kExist;
+  if (!there.is_empty() && !(there.is_forbidden() && !COWHERD_MUTANT(uffd_fill_stops_at_poison))) return Errno::kExist;
   FrameDescriptor& descriptor = system.descriptor(frame);
   descriptor.add_references(1);
   descriptor.add_mapcount();
@@ -197,7 +197,8 @@ Result<void> fill_anonymous(System<G>& system, Mm& mm, Ref<Vma> vma, Vpn page, s
   }
   // What the handler has forbidden it may bring after all.
   const Entry there = place->load();
-  const bool free = there.none() || (!zero_page && there.is_forbidden() && !COWHERD_MUTANT(uffd_fill_stops_at_poison));
+  const bool may_bring = there.is_marker() || (there.is_forbidden() && !COWHERD_MUTANT(uffd_fill_stops_at_poison));
+  const bool free = there.none() || (!zero_page && may_bring);
   if (!free && !COWHERD_MUTANT(uffd_fill_recheck_dropped)) {
     guard.release();
     return give_up(Errno::kExist);

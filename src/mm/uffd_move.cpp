@@ -121,7 +121,7 @@ Result<void> move_entry(const Moving<G>& moving) {
   const Entry entry = take_back(moving.system, moving.mm, moving.source, moving.source.load());
   if (entry.none()) return Errno::kNoEntry;
   if (!moving.target.load().none()) return Errno::kExist;
-  if (entry.poison()) return Errno::kFault;
+  if (entry.poison() || entry.is_marker()) return Errno::kFault;
   if (entry.migration()) return Errno::kBusy;
   if (entry.swap()) return move_swapped(moving, entry);
   if (entry.frame() == Frames<G>::kZeroPage) {

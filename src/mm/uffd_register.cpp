@@ -15,9 +15,12 @@ namespace {
 template <class G>
 bool can_register(System<G>& system, const Vma& vma, UffdFlags modes) {
   if (vma.flags.secret || vma.flags.hugetlb) return false;
+  const Rules& rules = system.rules();
+  if (has(modes, UffdFlags::kWpUnpopulated) && rules.uffd_wp_absent == UffdWpAbsent::kRefuse) return false;
   if (!vma.mapping) return !has(modes, UffdFlags::kMinor);
-  // Of files only those in memory. Marks would have to outlive the entries.
-  return !system.at(file_of(system, vma)).on_disk() && !has(modes, UffdFlags::kWriteProtect);
+  // Of files only those in memory. Marks have to outlive the entries.
+  const bool marks = has(modes, UffdFlags::kWriteProtect) && rules.uffd_wp_file == UffdWpFile::kRefuse;
+  return !system.at(file_of(system, vma)).on_disk() && !marks;
 }
 
 /// Calls `visit(vma)` for each VMA with pages in `range`.

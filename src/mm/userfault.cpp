@@ -39,7 +39,7 @@ struct Question {
 
 template <class G>
 bool is_userfault(System<G>& system, const Vma& vma, Vpn page, Entry entry, FaultKind kind) {
-  if (entry.none()) return is_missing(system, vma, page) && !COWHERD_MUTANT(uffd_missing_ignored);
+  if (entry.is_empty()) return is_missing(system, vma, page) && !COWHERD_MUTANT(uffd_missing_ignored);
   return entry.present() && kind == FaultKind::kWrite && entry.uffd_wp() &&
          has(vma.flags.uffd, UffdFlags::kWriteProtect) && !COWHERD_MUTANT(uffd_wp_ignored) &&
          (!has(vma.flags.uffd, UffdFlags::kWpAsync) || COWHERD_MUTANT(uffd_async_asks));

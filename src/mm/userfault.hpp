@@ -2,6 +2,7 @@
 
 #include <iterator>
 
+#include "base/mutant.hpp"
 #include "mm/fault.hpp"
 #include "mm/sync.hpp"
 #include "mm/system.hpp"
@@ -43,10 +44,39 @@ template <class G>
 Result<void> fill_anonymous(System<G>& system, Mm& mm, Ref<Vma> vma, Vpn page, std::span<const std::byte> bytes)
     COWHERD_REQUIRES(mm.mmap_lock);
 
+/// Whether what is not there in the VMA can be write-protected by a marker. Compare Linux
+/// include/linux/userfaultfd_k.h: userfaultfd_wp_use_markers().
+template <class G>
+bool uses_markers(System<G>& system, const Vma& vma) {
+  if (!has(vma.flags.uffd, UffdFlags::kWriteProtect)) return false;
+  if (vma.mapping) return true;
+  const bool asked = has(vma.flags.uffd, UffdFlags::kWpUnpopulated) || has(vma.flags.uffd, UffdFlags::kWpAsync);
+  return asked && system.rules().uffd_wp_absent == UffdWpAbsent::kMarker;
+}
+
+/// The entry that comes where `there`, which is empty, was: write-protected, if that says so and somebody decides about
+/// it. Compare Linux mm/memory.c: vmf_orig_pte_uffd_wp().
+inline Entry in_place_of(Entry there, const Vma& vma, Entry entry) {
+  const bool marked = there.is_marker() && has(vma.flags.uffd, UffdFlags::kWriteProtect);
+  return marked && !COWHERD_MUTANT(uffd_marker_ignored) ? entry.with_writable(false).with_uffd_wp(true) : entry;
+}
+
+/// Whether what is unmapped in the VMA stays write-protected: pages of files go and come. Compare Linux mm/memory.c:
+/// zap_install_uffd_wp_if_needed().
+inline bool keeps_marks(const Vma& vma) {
+  return vma.mapping && has(vma.flags.uffd, UffdFlags::kWriteProtect) && !COWHERD_MUTANT(uffd_marker_lost);
+}
+
 /// Takes write permission from every page in `range`, or lets it be given again: the mark of userfaultfd in the
-/// entries. The tables are the address space's own.
+/// entries, or a marker in place of one. The tables are the address space's own, and those that need a marker are there
+/// (make_room_for_markers()).
 template <class G>
 void mark_range(System<G>& system, Mm& mm, PageRange range, bool protect) COWHERD_REQUIRES(mm.mmap_lock);
+
+/// Of a mapping of a file, whose pages the child finds when it looks for them, it gets what userfaultfd has marked: a
+/// marker each. ENOMEM. Compare Linux mm/memory.c: copy_pte_marker().
+template <class G>
+Result<void> copy_marks(System<G>& system, Mm& parent, Mm& child, PageRange range) COWHERD_REQUIRES(parent.mmap_lock);
 
 /// What an operation of the handler returns whose page lies in tables that have to become the own ones first.
 inline constexpr Errno kTablesShared{2003};

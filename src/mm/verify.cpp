@@ -211,7 +211,7 @@ class Verifier {
         found_.add(Violation::kMigrationLeft);
       } else if (entry.poison()) {
         if (!failure_is_sound(system_, entry)) found_.add(Violation::kFreedInUse);
-      } else if (way.counted) {
+      } else if (way.counted && !entry.is_marker()) {
         swap_.take_entry(entry);
       }
       return false;
@@ -253,7 +253,7 @@ class Verifier {
   void check_entry(const Vma& vma, Vpn page, Entry entry) {
     if (!mark_is_sound(vma, entry)) found_.add(Violation::kUffdMark);
     if (!entry.present()) {
-      if (!vma.anon_vma && !entry.is_forbidden()) found_.add(Violation::kVma);
+      if (!vma.anon_vma && !entry.is_forbidden() && !entry.is_marker()) found_.add(Violation::kVma);
       return;
     }
     const bool may_write = has(vma.flags.protection, Protection::kWrite);

@@ -288,6 +288,20 @@ Result<Faulted> wait_for_reader(const Fault<G>& fault) {
 }  // namespace
 
 template <class G>
+Result<Faulted> fault_marked(System<G>& system, Mm& mm, Ref<Vma> vma, Vpn page, FaultKind kind, EntrySlot slot) {
+  const PageTableGuard<G> guard(system, mm, slot);
+  if (guard.blocked()) return would_block(system, Point::kPageTableLock);
+  Entry entry = slot.load();
+  if (!entry.present() || !entry.uffd_wp()) return Faulted::kRetry;
+  if (is_userfault(system, system.at(vma), page, entry, kind)) return asks_for(kind);
+  const Live live(system, "fault-marked", entry);
+  point(system, mm, Point::kSetEntry);
+  while (!COWHERD_MUTANT(uffd_async_keeps_mark) && !slot.replace(entry, entry.with_uffd_wp(false))) {
+  }
+  return Faulted::kRetry;
+}
+
+template <class G>
 Result<Faulted> fault_write_protected(System<G>& system, Mm& mm, Ref<Vma> vma, Vpn page, FaultKind kind,
                                       EntrySlot slot) {
   Fault<G> fault{system, mm, vma, page, kind, slot, {}};
@@ -338,7 +352,8 @@ Result<Faulted> fault_write_protected(System<G>& system, Mm& mm, Ref<Vma> vma, V
   return verdict == WriteFault::kReuse ? Faulted::kMadeOwn : Faulted::kRetry;
 }
 
-#define COWHERD_INSTANTIATE(G) \
+#define COWHERD_INSTANTIATE(G)                                                                    \
+  template Result<Faulted> fault_marked<G>(System<G>&, Mm&, Ref<Vma>, Vpn, FaultKind, EntrySlot); \
   template Result<Faulted> fault_write_protected<G>(System<G>&, Mm&, Ref<Vma>, Vpn, FaultKind, EntrySlot);
 COWHERD_FOR_EACH_GEOMETRY(COWHERD_INSTANTIATE)
 #undef COWHERD_INSTANTIATE

@@ -12,4 +12,10 @@ template <class G>
 Result<Faulted> fault_write_protected(System<G>& system, Mm& mm, Ref<Vma> vma, Vpn page, FaultKind kind, EntrySlot slot)
     COWHERD_REQUIRES(mm.mmap_lock);
 
+/// A write to a page of a shared mapping that userfaultfd has marked: the handler is asked, or the mark goes
+/// (UffdFlags::kWpAsync). kAsksToWrite, kWouldBlock.
+template <class G>
+Result<Faulted> fault_marked(System<G>& system, Mm& mm, Ref<Vma> vma, Vpn page, FaultKind kind, EntrySlot slot)
+    COWHERD_REQUIRES(mm.mmap_lock);
+
 }  // namespace cowherd::mm

@@ -126,7 +126,8 @@ void State::wipe(SpaceId space, std::uint8_t page) {
   if (wiped.file != kAnonymous) wiped.view = View::kFollows;
   wiped.lazy = {};
   wiped.presence = has(wiped.uffd, UffdFlags::kMissing) ? Presence::kAbsent : absence();
-  wiped.mark = Mark::kNo;
+  // Of a file's a marker stays.
+  if (wiped.file == kAnonymous) wiped.mark = Mark::kNo;
 }
 
 Presence State::absence() const { return huge_ ? Presence::kMaybe : Presence::kAbsent; }

@@ -104,16 +104,18 @@ bool Spec::may_wait(SpaceId space, std::uint8_t page, bool write) const {
   const Page* at = state_.find(space, page);
   if (at == nullptr || at->uffd == UffdFlags::kNone || state_.beyond_end(*at)) return false;
   // Which pages of a file are there, and mapped, is not known here.
-  if (!is_own(*at)) return has(at->uffd, UffdFlags::kMissing) || has(at->uffd, UffdFlags::kMinor);
   if (at->has_failed()) return false;
-  const bool missing = has(at->uffd, UffdFlags::kMissing) && at->presence != Presence::kPresent;
+  const bool missing = is_own(*at) ? has(at->uffd, UffdFlags::kMissing) && at->presence != Presence::kPresent
+                                   : has(at->uffd, UffdFlags::kMissing) || has(at->uffd, UffdFlags::kMinor);
   return missing || (write && at->mark != Mark::kNo && !has(at->uffd, UffdFlags::kWpAsync));
 }
 
 bool Spec::must_wait(SpaceId space, std::uint8_t page, bool write) const {
   const Page* at = state_.find(space, page);
-  if (!state_.tracks_handlers() || at == nullptr || !is_own(*at) || at->failure != Failure::kNone) return false;
-  const bool missing = has(at->uffd, UffdFlags::kMissing) && at->presence == Presence::kAbsent;
+  if (!state_.tracks_handlers() || at == nullptr || at->failure != Failure::kNone || state_.beyond_end(*at)) {
+    return false;
+  }
+  const bool missing = is_own(*at) && has(at->uffd, UffdFlags::kMissing) && at->presence == Presence::kAbsent;
   return missing || (write && at->mark == Mark::kYes && !has(at->uffd, UffdFlags::kWpAsync));
 }
 
@@ -139,24 +141,28 @@ Judgement Spec::unasked() {
 
 Spec::Refusal Spec::register_refusal(SpaceId space, std::uint8_t first, std::uint8_t count, UffdFlags modes) const {
   bool any = false;
+  // Not every kernel leaves markers.
+  bool may_lack = has(modes, UffdFlags::kWpUnpopulated);
   for (std::uint8_t i = first; i < first + count; ++i) {
     const Page* page = state_.find(space, i);
     if (page == nullptr) continue;
     any = true;
-    const bool lacks =
-        is_own(*page) ? has(modes, UffdFlags::kMinor) : state_.on_disk(*page) || has(modes, UffdFlags::kWriteProtect);
+    const bool lacks = is_own(*page) ? has(modes, UffdFlags::kMinor) : state_.on_disk(*page);
+    may_lack = may_lack || (!is_own(*page) && has(modes, UffdFlags::kWriteProtect));
     if (page->secret || page->hugetlb != 0 || lacks) return {Errno::kInvalid};
   }
   const auto faults = UffdFlags::kMissing | UffdFlags::kWriteProtect | UffdFlags::kMinor;
   const bool none = (static_cast<unsigned>(modes) & static_cast<unsigned>(faults)) == 0 && modes != UffdFlags::kNone;
-  return any && !none ? Refusal{} : Refusal{Errno::kInvalid};
+  return any && !none ? Refusal{may_lack ? Errno::kInvalid : Errno{0}, may_lack} : Refusal{Errno::kInvalid};
 }
 
 Judgement Spec::uffd_register(SpaceId space, std::uint8_t first, std::uint8_t count, UffdFlags modes,
                               Observation seen) {
   if (seen.for_shortage()) return {};
   const Refusal refusal = register_refusal(space, first, count, modes);
-  if (refusal.error != Errno{0}) return judge_result(refusal.error, seen);
+  if (refusal.error != Errno{0} && !(refusal.either && seen.error == Errno{0})) {
+    return judge_result(refusal.error, seen);
+  }
   for (std::uint8_t i = first; i < first + count; ++i) {
     Page* page = change().find(space, i);
     if (page == nullptr) continue;
@@ -188,6 +194,10 @@ Spec::Refusal Spec::fill_refusal(SpaceId space, std::uint8_t page, Fill fill) co
   }
   if (at->failure == Failure::kForbidden) return {fill == Fill::kBytes ? Errno{0} : Errno::kExist};
   if (at->failure == Failure::kFailed || at->presence == Presence::kPresent) return {Errno::kExist};
+  // A marker gives way to what is brought alone.
+  if (at->mark != Mark::kNo && fill != Fill::kBytes) {
+    return {Errno::kExist, at->mark == Mark::kMaybe || at->presence != Presence::kAbsent};
+  }
   return {at->presence == Presence::kAbsent ? Errno{0} : Errno::kExist, at->presence != Presence::kAbsent};
 }
 
@@ -204,6 +214,7 @@ Judgement Spec::uffd_fill(SpaceId space, std::uint8_t page, std::uint8_t word, s
       change().forbid(space, page);
       return judge_result(Errno{0}, seen);
     }
+    state_.find(space, page)->mark = Mark::kNo;
     if (state_.find(space, page)->view == View::kShared) {
       state_.find(space, page)->failure = Failure::kNone;
     } else if (state_.find(space, page)->file != kAnonymous) {
@@ -230,7 +241,10 @@ Judgement Spec::uffd_continue(SpaceId space, std::uint8_t page, Observation seen
   if (at == nullptr || at->uffd == UffdFlags::kNone) return judge_result(Errno::kNoEntry, seen);
   if (is_own(*at) || state_.beyond_end(*at)) return judge_result(Errno::kInvalid, seen);
   // It may be mapped already; and its file may not have it.
-  if (seen.error == Errno{0}) change().find(space, page)->failure = Failure::kNone;
+  if (seen.error == Errno{0}) {
+    change().find(space, page)->failure = Failure::kNone;
+    state_.find(space, page)->mark = Mark::kNo;
+  }
   if (seen.error == Errno::kExist || seen.error == Errno::kFault) return {};
   return judge_result(Errno{0}, seen);
 }
@@ -245,8 +259,11 @@ Judgement Spec::uffd_protect(SpaceId space, std::uint8_t first, std::uint8_t cou
   for (std::uint8_t i = first; i < first + count; ++i) {
     Page& page = *change().find(space, i);
     // What is not there cannot be protected.
-    const bool none = page.presence == Presence::kAbsent || page.has_failed();
-    const bool vague = page.presence != Presence::kPresent || page.failure == Failure::kMaybe;
+    // But by a marker.
+    const bool marker = !is_own(page) || has(page.uffd, UffdFlags::kWpUnpopulated);
+    const bool absent = !marker && page.presence == Presence::kAbsent;
+    const bool none = page.has_failed() || (absent && !has(page.uffd, UffdFlags::kWpAsync));
+    const bool vague = page.failure == Failure::kMaybe || (!marker && page.presence != Presence::kPresent);
     page.mark = !protect || none ? Mark::kNo : vague ? Mark::kMaybe : Mark::kYes;
   }
   return judge_result(Errno{0}, seen);
@@ -261,8 +278,12 @@ Spec::Refusal Spec::move_refusal(SpaceId space, std::uint8_t to, std::uint8_t fr
   const bool one_locked =
       source->locked != target->locked && source->locked != Mark::kMaybe && target->locked != Mark::kMaybe;
   if (!alike || one_locked || target->uffd == UffdFlags::kNone) return {Errno::kInvalid};
-  if (source->presence == Presence::kAbsent && !source->has_failed()) return {Errno::kNoEntry};
-  if (target->presence == Presence::kPresent || target->has_failed()) return {Errno::kExist};
+  const bool marker = source->presence == Presence::kAbsent && source->mark != Mark::kNo;
+  if (source->presence == Presence::kAbsent && !source->has_failed() && !marker) return {Errno::kNoEntry};
+  if (target->presence == Presence::kPresent || target->has_failed() || target->mark == Mark::kYes) {
+    return {Errno::kExist};
+  }
+  if (marker) return {Errno::kFault};
   if (source->has_failed()) return {Errno::kFault};
   if (from == to) return {Errno::kExist};
   if (contains(state_.attached_pages(space), from)) return {Errno::kBusy};
@@ -277,13 +298,15 @@ Judgement Spec::uffd_move(SpaceId space, std::uint8_t to, std::uint8_t from, Obs
   const Page* target = state_.find(space, to);
   if (refusal.error == Errno::kNoEntry || refusal.error == Errno::kInvalid) return judge_result(refusal.error, seen);
   // What is not known is not judged: whether a page is there, or locked, or has failed, or is somebody else's too.
-  const bool may_lack = source->presence == Presence::kMaybe || source->presence == Presence::kFreed;
+  const bool may_lack =
+      source->presence == Presence::kMaybe || source->presence == Presence::kFreed || source->mark == Mark::kMaybe;
   if (seen.error == Errno::kInvalid && (source->locked == Mark::kMaybe || target->locked == Mark::kMaybe)) return {};
-  const bool may_exist = target->presence != Presence::kAbsent || target->failure != Failure::kNone;
+  const bool may_exist =
+      target->presence != Presence::kAbsent || target->failure != Failure::kNone || target->mark != Mark::kNo;
   if (seen.error == Errno::kNoEntry && may_lack) return {};
   if (seen.error == Errno::kExist && may_exist) return {};
   if (refusal.error == Errno::kExist) return judge_result(refusal.error, seen);
-  if (seen.error == Errno::kFault && source->failure != Failure::kNone) return {};
+  if (seen.error == Errno::kFault && (source->failure != Failure::kNone || source->mark != Mark::kNo)) return {};
   if (refusal.error != Errno{0}) return judge_result(refusal.error, seen);
   if (seen.error == Errno::kBusy) return {};
   if (seen.error == Errno{0}) change().move_content(space, from, to);

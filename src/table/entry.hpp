@@ -25,6 +25,8 @@ enum class EntryKind : std::uint8_t {
   kPoison,
   /// The page is where it was, and a device has it for itself. Compare Linux SWP_DEVICE_EXCLUSIVE.
   kDevice,
+  /// Nothing is here, and userfaultfd write-protects what will be. Compare Linux PTE_MARKER_UFFD_WP.
+  kMarker,
 };
 
 /// A page-table entry in x86-64 format. The all-zero entry is "none".
@@ -60,6 +62,9 @@ class Entry {
   static constexpr Entry poisoned(FrameNumber frame) { return of_kind(EntryKind::kPoison, frame.value()); }
   /// No memory has failed: userfaultfd's handler says so. Compare Linux PTE_MARKER_POISONED.
   static constexpr Entry forbidden() { return of_kind(EntryKind::kPoison, 0); }
+
+  /// Userfaultfd write-protects what comes here.
+  static constexpr Entry marker() { return of_kind(EntryKind::kMarker, 0).with_uffd_wp(true); }
 
   [[nodiscard]] constexpr std::uint64_t bits() const { return bits_; }
   [[nodiscard]] constexpr EntryKind kind() const {
@@ -102,8 +107,11 @@ class Entry {
   [[nodiscard]] constexpr bool poison() const { return kind() == EntryKind::kPoison; }
   /// Of an entry that came from forbidden(); no frame with that number fails.
   [[nodiscard]] constexpr bool is_forbidden() const { return poison() && leaving() == FrameNumber{0}; }
+  [[nodiscard]] constexpr bool is_marker() const { return kind() == EntryKind::kMarker; }
+  /// No page is here, nor elsewhere.
+  [[nodiscard]] constexpr bool is_empty() const { return none() || is_marker(); }
   /// It names a frame, or none, and holds nothing of it.
-  [[nodiscard]] constexpr bool holds_nothing() const { return migration() || poison(); }
+  [[nodiscard]] constexpr bool holds_nothing() const { return migration() || poison() || is_marker(); }
   /// The frame that the page is leaving, or that has failed.
   [[nodiscard]] constexpr FrameNumber leaving() const { return FrameNumber{static_cast<std::uint32_t>(payload())}; }
   [[nodiscard]] constexpr bool migration_writable() const { return migration() && (bits_ & kMigrationWritable) != 0; }
