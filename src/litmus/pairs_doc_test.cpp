@@ -18,10 +18,10 @@ namespace cowherd::litmus {
 namespace {
 
 const std::vector<std::string> kOperations{
-    "load, store", "read fault", "write fault", "fork",     "slow pin",   "fast pin", "unpin",      "DMA",
-    "mmap",        "munmap",     "mprotect",    "DONTNEED", "exit, exec", "ptrace",   "clear_refs", "try_share",
-    "restore",     "swap-out",   "migrate",     "collapse", "split",      "poison",   "mremap",     "KSM",
-    "userfaultfd", "device",     "file",        "writeback"};
+    "load, store", "read fault", "write fault", "fork",        "slow pin", "fast pin",   "unpin",
+    "DMA",         "mmap",       "munmap",      "mprotect",    "DONTNEED", "exit, exec", "ptrace",
+    "clear_refs",  "try_share",  "restore",     "swap-out",    "migrate",  "collapse",   "split",
+    "poison",      "mremap",     "KSM",         "userfaultfd", "device",   "file",       "writeback"};
 
 bool is(const Operation& op, const std::string& name) {
   switch (op.code) {
