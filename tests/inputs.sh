@@ -18,7 +18,8 @@ printf '# two tests\ndeep/pin-fork-write-dma.litmus\n\npin-short-fork-write-dma.
 for other in by-index by-at by-relative-index; do cmp by-folder $other; done
 grep -c '^Observation' by-folder | grep -qx 2
 
-# The catalogue's own index names every test in it.
-"$COWHERD" check "$litmus" | sort >all-by-folder
-"$COWHERD" check "$litmus/@all" | sort >all-by-index
+# The catalogue's own index names every test in it. In one family the sanitizers see as much of that.
+all=$litmus${COWHERD_SANITIZE:+/swap}
+"$COWHERD" check "$all" | sort >all-by-folder
+"$COWHERD" check "$all/@all" | sort >all-by-index
 cmp all-by-folder all-by-index
