@@ -137,8 +137,13 @@ void link_mapping(Frames<G>& frames, Ref<FileMapping> made, Ref<Vma> vma, Ref<Fi
   File& on = frames.at(file);
   FileMapping& mapping = frames.at(made);
   const Ref<FileMapping> next = behind ? frames.at(behind).next : on.first;
-  const std::uint32_t reserved = frames.at(vma).flags.reserved ? 1 : 0;
-  mapping = {.vma = vma, .file = file, .next = next, .previous = behind, .reserved = reserved};
+  const VmaFlags& flags = frames.at(vma).flags;
+  mapping = {.vma = vma,
+             .file = file,
+             .next = next,
+             .previous = behind,
+             .reserved = flags.reserved ? std::uint16_t{1} : std::uint16_t{0},
+             .shared = flags.shared ? std::uint16_t{1} : std::uint16_t{0}};
   if (next) frames.at(next).previous = made;
   (behind ? frames.at(behind).next : on.first) = made;
   frames.at(vma).mapping = made;

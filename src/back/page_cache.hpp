@@ -68,8 +68,9 @@ struct FileMapping {
   Ref<File> file;
   Ref<FileMapping> next;
   Ref<FileMapping> previous;
-  /// As the VMA's flags say, for who comes by the list and has no mmap lock.
-  std::uint32_t reserved = 0;
+  // As the VMA's flags say, for who comes by the list and has no mmap lock.
+  std::uint16_t reserved = 0;
+  std::uint16_t shared = 0;
 };
 
 static_assert(sizeof(File) <= kObjectUnit);

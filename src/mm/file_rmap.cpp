@@ -195,7 +195,7 @@ void clean_mappings(System<G>& system, Ref<File> file, FrameNumber frame) {
     const Vma& vma = system.at(system.at(at).vma);
     if (index < vma.index || index - vma.index >= vma.pages.count()) continue;
     // A private mapping has no entry that could be written through.
-    if (!vma.flags.shared) continue;
+    if (system.at(at).shared == 0) continue;
     const Vpn page = vma.pages.begin + (index - vma.index);
     Mm& mm = system.at(vma.mm);
     const Live here(system, "here", page);

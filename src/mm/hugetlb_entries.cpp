@@ -189,7 +189,13 @@ Result<bool> fork_hugetlb(System<G>& system, const HugetlbFork<G>& fork, Vpn fir
   const Live live(system, "fork-hugetlb", first);
   auto done = fork_place(system, fork, to, first);
   auto tables = system.tables(fork.child);
-  if (system.descriptor(tables.table_of(to)).mapcount() == 0) tables.prune(first, [](PageRange) {});
+  if (system.descriptor(tables.table_of(to)).mapcount() != 0) return done;
+  const bool ended = done.ok();
+  const bool copied = ended && *done;
+  const Live result(system, "result", ended, copied);
+  // Who makes a hole in the file comes by its list of mappings, and walks the child's tables with this lock.
+  const UpperTableGuard<G> guard(system, fork.child);
+  if (!guard.blocked()) tables.prune(first, [](PageRange) {});
   return done;
 }
 

@@ -171,7 +171,7 @@ void unmap_hugetlb_pages(System<G>& system, Ref<File> file, std::uint32_t first,
     if (part.empty()) continue;
     const Vpn stop = vma.pages.begin + (part.end - vma.index);
     for (place = vma.pages.begin + (part.begin - vma.index); place < stop; place = place + PageCount{kPagesEach<G>}) {
-      unmap_hugetlb_place(system, system.at(vma.mm), system.at(at).reserved, place);
+      unmap_hugetlb_place(system, system.at(vma.mm), system.at(at).reserved != 0, place);
     }
   }
 }
