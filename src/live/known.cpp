@@ -157,6 +157,10 @@ std::string refusal_of(const Term& term) {
   return contains(kHidden, term.kind) ? "internal state: not visible from user space" : no_way_to("look at that");
 }
 
+bool is_shared(const litmus::Variable& variable) {
+  return variable.shared || variable.kind == litmus::VariableKind::kFile;
+}
+
 bool written_in_c(OpCode code) {
   const Known* const known = find(code);
   return known != nullptr && known->in_c == InC::kYes;

@@ -18,6 +18,8 @@ std::string refusal_of(const litmus::Variable& variable);
 /// Why the value of a term cannot be had; empty: it can be.
 std::string refusal_of(const litmus::Term& term);
 
+/// Whether the variable is memory that is shared, or a file's.
+bool is_shared(const litmus::Variable& variable);
 /// Whether emit_c() writes the statement.
 bool written_in_c(litmus::OpCode code);
 

@@ -275,8 +275,7 @@ class Planner {
 
   /// Or a file's.
   [[nodiscard]] bool is_shared(const litmus::Place& place) const {
-    const litmus::Variable& variable = program_.variables[place.variable];
-    return variable.shared || litmus::maps_file(variable.kind);
+    return live::is_shared(program_.variables[place.variable]);
   }
 
   void look_at_advice(Advice advice, const std::string& text) {

@@ -27,10 +27,6 @@ std::size_t threads_of(const litmus::Program& program, std::uint8_t block) {
 }  // namespace
 
 std::string problem_in_c(const litmus::Program& program, PinBy pin_by) {
-  const auto private_memory = [&program](const litmus::Place& place) {
-    const litmus::Variable& variable = program.variables[place.variable];
-    return !variable.shared && variable.kind != litmus::VariableKind::kFile;
-  };
   const auto of_disk = [&program](const litmus::Place& place) {
     const litmus::Variable& variable = program.variables[place.variable];
     return variable.kind == litmus::VariableKind::kFile && variable.shared &&
@@ -66,7 +62,8 @@ std::string problem_in_c(const litmus::Program& program, PinBy pin_by) {
       if (op.code == OpCode::kPin && has(op.pin_flags, PinFlags::kWrite) && of_disk(op.place)) {
         return fmt::format("{}: fixed buffers take no page of a disk", text);
       }
-      if ((op.code == OpCode::kSwapOut || op.code == OpCode::kSwapIn) && !private_memory(op.place)) {
+      if ((op.code == OpCode::kSwapOut || op.code == OpCode::kSwapIn) &&
+          is_shared(program.variables[op.place.variable])) {
         return fmt::format("{}: swap of memory that is shared is not written in C", text);
       }
       const bool elsewhere = op.target || op.to_target;

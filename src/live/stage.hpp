@@ -166,8 +166,6 @@ class Stage final : public Executor {
   /// A transfer that finds a bad page goes on with those before it, and does not say so before its end, and a card
   /// takes all or none: those before it are asked for.
   [[nodiscard]] std::uint64_t pages_to_ask_for(std::uint8_t server, const litmus::Operation& operation) const;
-  /// Or a file's.
-  [[nodiscard]] bool is_shared(std::uint8_t variable) const;
   /// Whether the mapping there has the right that a pin needs.
   [[nodiscard]] bool is_mapped(std::uint8_t server, const litmus::Operation& operation, std::uint64_t address) const;
   /// What /proc shows of each page of the test in the process.

@@ -7,6 +7,7 @@
 
 #include "live/card.hpp"
 #include "live/host.hpp"
+#include "live/known.hpp"
 #include "live/page_facts.hpp"
 #include "live/stage.hpp"
 
@@ -16,11 +17,6 @@ namespace cowherd::live {
 
 using litmus::OpCode;
 using litmus::Operation;
-
-bool Stage::is_shared(std::uint8_t variable) const {
-  const litmus::Variable& memory = program_->variables[variable];
-  return memory.shared || litmus::maps_file(memory.kind);
-}
 
 Answer Stage::by_copy(Device& device, std::uint8_t server, std::uint64_t address, std::uint64_t pages) const {
   const pid_t process = region_->channels[server].process.load();
@@ -88,7 +84,8 @@ Answer Stage::take_from(std::uint8_t block, std::uint8_t server, const Operation
     }
     if (is_direct(device.way())) got = answer_of(device.taken({0, static_cast<std::int32_t>(got.error)}, patience_));
     if (device.way() == Way::kCard)
-      got = from_card(server, got, is_mapped(server, op, address) && !is_shared(op.place.variable));
+      got =
+          from_card(server, got, is_mapped(server, op, address) && !is_shared(program_->variables[op.place.variable]));
     if (!got.lost.empty()) return got;
     if (got.error == Errno{0}) {
       if (device.way() == Way::kPipe) {
