@@ -157,8 +157,7 @@ class FreeRunner {
   }
 
   void note_end(const std::string& rounds) {
-    Values values;
-    for (const litmus::Term& term : outcomes_.terms()) values.push_back(course_.value_of(term));
+    const Values values = course_.values_of(outcomes_.terms());
     const Values compared = compared_of(outcomes_.terms(), values);
     const std::string known_bad = known_.broken_under(compared);
     const bool bad = !known_.allows(compared) && (known_.complete() || !known_bad.empty());

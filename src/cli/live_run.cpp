@@ -121,8 +121,7 @@ class Runner {
       outcomes_.add_stuck();
       return true;
     }
-    std::vector<std::int64_t> values;
-    for (const litmus::Term& term : outcomes_.terms()) values.push_back(course_.value_of(term));
+    std::vector<std::int64_t> values = course_.values_of(outcomes_.terms());
     if (!judge_disks(seen)) return false;
     for (std::size_t i = 0; i < values.size(); ++i) {
       const litmus::Term& term = outcomes_.terms()[i];

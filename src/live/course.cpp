@@ -3,6 +3,7 @@
 #include <bit>
 #include <utility>
 
+#include "litmus/condition.hpp"
 #include "litmus/resolve.hpp"
 
 namespace cowherd::live {
@@ -297,6 +298,16 @@ Answer Course::wait(std::uint8_t block, const Operation& op) {
   Answer answer = ask(block, op);
   if (answer.lost.empty() && answer.error == Errno{0}) life_[op.block] = Life::kReaped;
   return answer;
+}
+
+std::vector<std::int64_t> Course::values_of(const std::vector<litmus::Term>& terms) {
+  std::vector<std::int64_t> values(terms.size());
+  for (const bool internal : {true, false}) {
+    for (std::size_t i = 0; i < terms.size(); ++i) {
+      if (litmus::is_internal(terms[i]) == internal) values[i] = value_of(terms[i]);
+    }
+  }
+  return values;
 }
 
 std::int64_t Course::value_of(const litmus::Term& term) {

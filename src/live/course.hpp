@@ -103,6 +103,8 @@ class Course {
   [[nodiscard]] const std::vector<std::uint8_t>& ended() const { return ended_; }
   /// The value of a register, of memory, of a count of faults or of what the executor can inspect, at this moment.
   std::int64_t value_of(const litmus::Term& term);
+  /// Of each, in their order. What the kernel knows of pages is asked first: a look at a word may bring its page in.
+  std::vector<std::int64_t> values_of(const std::vector<litmus::Term>& terms);
 
   [[nodiscard]] const litmus::Program& program() const { return *program_; }
   [[nodiscard]] std::uint8_t blocks() const { return static_cast<std::uint8_t>(program_->blocks.size()); }
